@@ -1,0 +1,552 @@
+"""Events: what components tell each other, and what the kernel tells them.
+
+An event is its arguments, a name, and the channels that it was fired on. Everything else has
+a default on the class, so that making one costs two attributes.
+
+The flags ``success``, ``failure``, ``complete``, ``alert_done`` and the marks ``stop`` and
+``cancel`` are rare. Setting any of them, on a class or on an instance, also sets the one
+attribute ``_special`` that dispatch looks at; an event without it takes the short way.
+"""
+
+from __future__ import annotations
+
+from ._fields import declare_fields
+from .utils import uncamel
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from types import FrameType
+    from typing import Any, ClassVar, Generic, TypeVar, dataclass_transform
+
+    from typing_extensions import Self
+
+    from .manager import Manager
+    from .values import Value
+
+    R = TypeVar("R", covariant=True)
+else:
+    # ``Event[int]`` is for type checkers; here it is the class itself.
+    class _Subscriptable:
+        def __class_getitem__(cls, item):
+            return cls
+
+    class _Generic:
+        def __getitem__(self, item):
+            return _Subscriptable
+
+    Generic, R = _Generic(), None
+
+    def dataclass_transform(**kwargs):
+        return lambda cls: cls
+
+
+__all__ = [
+    "BaseEvent",
+    "Complete",
+    "DerivedEvent",
+    "Done",
+    "Error",
+    "Event",
+    "EventMetaClass",
+    "Failure",
+    "GenerateEvents",
+    "LiteralEvent",
+    "Registered",
+    "Signal",
+    "Started",
+    "Stopped",
+    "Success",
+    "Unregister",
+    "Unregistered",
+]
+
+#: How many run-time classes one event class remembers (contract D32): enough for every name an
+#: application knows, and a bound for names that come from elsewhere.
+CREATED_CLASSES_LIMIT = 1024
+
+_FLAGS = ("success", "failure", "complete", "alert_done")
+
+
+class _Flag:
+    """A boolean of an event that also marks the event as special when it is set."""
+
+    __slots__ = ("_key", "_name")
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._key = "_flag_" + name
+
+    def __get__(self, event: BaseEvent | None, owner: type[BaseEvent]) -> bool:
+        return bool(getattr(owner if event is None else event, self._key))
+
+    def __set__(self, event: BaseEvent, value: bool) -> None:
+        setattr(event, self._key, bool(value))
+        if value:
+            event._special = True
+
+
+class EventMetaClass(type):
+    """Keeps the flags of event classes in step when they are set on a class."""
+
+    def __setattr__(cls, name: str, value: Any) -> None:
+        if name in _FLAGS:
+            type.__setattr__(cls, "_flag_" + name, bool(value))
+            if value:
+                type.__setattr__(cls, "_special", True)
+        else:
+            type.__setattr__(cls, name, value)
+
+
+class BaseEvent(metaclass=EventMetaClass):
+    """What :class:`Event` derives from.
+
+    All arguments are passed on to the handlers.
+
+    Attributes:
+        name: What handlers bind to; by default the uncamelled class name. A ``name`` in the
+            class body sets it and is not inherited.
+        args: List of the positional arguments. Handlers may change it.
+        kwargs: Dictionary of the keyword arguments.
+        channels: Where the event goes. Set on the class, a default; set by ``fire``, the
+            channels of this firing.
+        value: The :class:`~circuits.core.values.Value` of the latest firing, or ``None``.
+        success: Ask for ``<name>_success`` when no handler failed.
+        failure: Ask for ``<name>_failure`` each time that a handler fails.
+        complete: Ask for ``<name>_complete`` when the event and all that it caused is over.
+        success_channels, failure_channels, complete_channels: Where those events go, instead
+            of to the channels of this one.
+        notify: Ask for ``<name>_value_changed`` at each result; a string names another event.
+        handler: The bound handler that is being run, during dispatch.
+        waitingHandlers: How many handlers of the event are suspended.
+        stopped, cancelled: Whether :meth:`stop` or :meth:`cancel` was called.
+        parent: For a derived event, the event that it tells about.
+        uid: Free for applications.
+    """
+
+    name: ClassVar[str] = "base_event"
+    channels: tuple[Any, ...] = ()
+    notify: bool | str = False
+    waitingHandlers: int = 0  # noqa: N815 - documented name
+    value: Value = None  # type: ignore[assignment]  # None until fired
+    handler: Callable[..., Any] | None = None
+    uid: Any = None
+    parent: BaseEvent | None = None
+    stopped: bool = False
+    cancelled: bool = False
+    remote: bool = False
+
+    if TYPE_CHECKING:
+        args: list[Any]
+        kwargs: dict[str, Any]
+        success: bool
+        failure: bool
+        complete: bool
+        alert_done: bool
+        success_channels: Iterable[Any]
+        failure_channels: Iterable[Any]
+        complete_channels: Iterable[Any]
+    else:
+        success = _Flag("success")
+        failure = _Flag("failure")
+        complete = _Flag("complete")
+        alert_done = _Flag("alert_done")
+    _flag_success = False
+    _flag_failure = False
+    _flag_complete = False
+    _flag_alert_done = False
+    #: Whether dispatch must look at the flags, the waiters or the effects at all.
+    _special: bool = False
+    _literal = False
+    _failed: bool = False  # whether a handler of the latest firing failed
+    _effect: Any = None  # the scope of cause and effect (see _effects) that counts this event
+    _waiters: list[Any] | None = None  # suspended calls and waits that end with this event
+    _priority: float = 0
+    _fields: ClassVar[tuple[tuple[str, Any], ...]] = ()
+    #: How an instance of a class made at run time is made again, for pickling.
+    _recipe: ClassVar[tuple[Any, ...] | None] = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.args = [*args]
+        self.kwargs = kwargs
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        body = cls.__dict__
+        if "name" not in body:
+            cls.name = cls.__name__ if cls._literal else uncamel(cls.__name__)
+        for flag in _FLAGS:
+            if flag in body and not isinstance(body[flag], _Flag):
+                value = body[flag]
+                type.__delattr__(cls, flag)
+                setattr(cls, flag, value)
+        cls._created = {}
+        declare_fields(cls)
+
+    if TYPE_CHECKING:
+        _created: ClassVar[dict[Any, type[BaseEvent]]]
+
+    @classmethod
+    def create(cls, name: str, *args: Any, **kwargs: Any) -> Self:
+        """Make an event of a class that is made at run time.
+
+        Args:
+            name: Name of the class, which derives from the one this is called on; its
+                uncamelled form is the name of the event.
+            *args: Arguments of the event.
+            **kwargs: Keyword arguments of the event.
+        """
+        made = _class_for(cls, name, lambda: type(cls)(name, (cls,), {"_recipe": (cls, name)}))
+        return made(*args, **kwargs)
+
+    def child(self, topic: str, *args: Any, **kwargs: Any) -> DerivedEvent:
+        """Make the event ``<name>_<topic>`` whose ``parent`` and first argument is this one.
+
+        .. versionadded:: 2.1
+           From the 3.x line.
+        """
+        return DerivedEvent.create(topic, self, *args, **kwargs)
+
+    def stop(self) -> None:
+        """Keep the event from the handlers that have not run yet.
+
+        To be called by a handler. Its own result is still stored, and the feedback events
+        come as usual.
+        """
+        self.stopped = True
+        self._special = True
+
+    def cancel(self) -> None:
+        """Discard the event when its turn comes: no handler runs and no feedback is fired.
+
+        Whoever waits for it with ``call`` or ``wait`` goes on, with a value without result.
+        Once dispatch has begun it is too late, and nothing happens.
+        """
+        self.cancelled = True
+        self._special = True
+
+    def __getitem__(self, key: int | str) -> Any:
+        if isinstance(key, int):
+            return self.args[key]
+        if isinstance(key, str):
+            return self.kwargs[key]
+        raise TypeError(f"an event is indexed by int or str, not {type(key).__name__}")
+
+    def __setitem__(self, key: int | str, value: Any) -> None:
+        if isinstance(key, int):
+            self.args[key] = value
+        elif isinstance(key, str):
+            self.kwargs[key] = value
+        else:
+            raise TypeError(f"an event is indexed by int or str, not {type(key).__name__}")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in vars(self).items() if k not in _RUNTIME_ATTRIBUTES}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        cls = type(self)
+        if cls._recipe is not None and "_recipe" in cls.__dict__:
+            return (_recreate, cls._recipe, self.__getstate__())
+        return (_blank, (cls,), self.__getstate__())
+
+    def __repr__(self) -> str:
+        channels = self.channels
+        if "channels" not in vars(self):
+            where = ""
+        elif len(channels) == 1:
+            where = str(channels[0])
+        else:
+            where = repr(tuple(channels))
+        names = [field for field, _ in self._fields]
+        arguments = ", ".join(
+            f"{names[i]}={arg!r}" if i < len(names) else repr(arg)
+            for i, arg in enumerate(self.args)
+        )
+        keywords = ", ".join(f"{key}={value!r}" for key, value in self.kwargs.items())
+        return f"<{type(self).__name__}[{where}.{self.name}] ({arguments} {keywords})>"
+
+
+def literal_class(cls: type[BaseEvent], name: str) -> type[Any]:
+    """The class behind ``LiteralEvent.create(cls, name)``."""
+
+    def make() -> type[BaseEvent]:
+        if issubclass(cls, LiteralEvent):
+            bases: tuple[type, ...] = (cls,)
+        elif issubclass(LiteralEvent, cls):
+            bases = (LiteralEvent,)
+        else:
+            bases = (cls, LiteralEvent)
+        return type(cls)(name, bases, {"name": name, "_literal": True, "_recipe": (cls, name, True)})
+
+    return _class_for(cls, (name, True), make)
+
+
+def derived_class(cls: type[DerivedEvent], topic: str, event: BaseEvent) -> type[Any]:
+    """The class for one topic of one event class (and name, should the instance have its own)."""
+    source = type(event)
+    key = (cls, topic, event.name)
+
+    def make() -> type[BaseEvent]:
+        suffix = uncamel(topic)
+        title = f"{source.__name__}_{suffix}" if source._literal else source.__name__ + topic
+        return type(cls)(title, (cls,), {"name": f"{event.name}_{suffix}"})
+
+    return _class_for(source, key, make)
+
+
+def _class_for(cls: type[BaseEvent], key: Any, make: Callable[[], type[Any]]) -> type[Any]:
+    created = cls._created
+    made = created.get(key)
+    if made is None:
+        made = make()
+        while len(created) >= CREATED_CLASSES_LIMIT:
+            created.pop(next(iter(created)), None)
+        created[key] = made
+    return made
+
+
+#: State of one firing in one process; it neither travels nor is copied.
+_RUNTIME_ATTRIBUTES = frozenset({"handler", "value", "_waiters", "_effect", "_failed", "waitingHandlers"})
+
+
+def _blank(cls: type[BaseEvent]) -> BaseEvent:
+    return cls.__new__(cls)
+
+
+def _recreate(cls: type[BaseEvent], name: str, literal: bool = False) -> BaseEvent:
+    return _blank(literal_class(cls, name) if literal else type(cls.create(name)))
+
+
+@dataclass_transform()
+class Event(BaseEvent, Generic[R]):
+    """A message to the components that listen for its name on its channels.
+
+    Subclass it, and the arguments of the constructor are what handlers are called with::
+
+        class Moved(Event[None]):
+            x: int
+            y: int
+
+    Annotated fields make a typed constructor and attributes that are views on ``args``. A class
+    without fields takes any arguments. ``Event[R]`` names the type of the result.
+    """
+
+
+class LiteralEvent(Event):
+    """Marks event classes whose name is taken as it is: ``GET`` stays ``GET``."""
+
+    _literal = True
+
+    @staticmethod
+    def create(cls: type[BaseEvent], name: str, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]  # noqa: PLW0211
+        """Make an event of a run-time class whose event name is exactly ``name``.
+
+        Args:
+            cls: The event class to derive from, beside this one.
+            name: Name of the class and of the event.
+            *args: Arguments of the event.
+            **kwargs: Keyword arguments of the event.
+        """
+        return literal_class(cls, name)(*args, **kwargs)
+
+
+class DerivedEvent(Event):
+    """Tells what became of another event, which is its first argument and its ``parent``."""
+
+    @classmethod
+    def create(cls, topic: str, event: BaseEvent, *args: Any, **kwargs: Any) -> Self:  # type: ignore[override]
+        """Make the event ``<name of event>_<topic>``.
+
+        Args:
+            topic: What happened, in the form of a class name: ``"Success"``.
+            event: The event it happened to.
+            *args: Further arguments.
+            **kwargs: Keyword arguments.
+        """
+        derived = derived_class(cls, topic, event)(event, *args, **kwargs)
+        derived.parent = event
+        return derived
+
+
+# -- what the kernel fires ------------------------------------------------------------------
+
+
+class Error(Event):
+    """A handler raised an exception.
+
+    Fired once per exception by the root, on the root's channel. ``fevent`` is the event whose
+    handler it was. Return values are ignored.
+
+    Args:
+        type: Class of the exception.
+        value: The exception.
+        traceback: The formatted traceback, a list of strings.
+        handler: The bound handler that raised, if known.
+    """
+
+    fevent: ClassVar[BaseEvent | None] = None
+
+    def __init__(
+        self,
+        type: type[BaseException],  # noqa: A002 - documented names
+        value: BaseException,
+        traceback: list[str],
+        handler: Callable[..., Any] | None = None,
+    ) -> None:
+        super().__init__(type, value, traceback, handler)
+
+
+class Done(DerivedEvent):
+    """All handlers of an event are done; ``(event, value)``. Asked for by ``alert_done``."""
+
+
+class Success(DerivedEvent):
+    """All handlers of an event are done and none failed.
+
+    Fired by the root as ``<name>_success`` with ``(event, value)`` on the event's
+    ``success_channels``, else on its channels, if the event's ``success`` is set.
+    """
+
+
+class Complete(DerivedEvent):
+    """An event and everything that it caused, directly or not, is over.
+
+    Fired by the root as ``<name>_complete`` with ``(event, value)`` on the event's
+    ``complete_channels``, else on its channels, if the event's ``complete`` is set.
+    """
+
+
+class Failure(DerivedEvent):
+    """A handler of an event failed.
+
+    Fired by the root as ``<name>_failure`` with ``(event, (type, exception, traceback))`` on the
+    event's ``failure_channels``, else on its channels, if the event's ``failure`` is set.
+    """
+
+
+class Started(Event):
+    """The application runs.
+
+    Fired by the manager whose ``run`` was entered, on its own channel, once per run.
+
+    Args:
+        component: That manager.
+    """
+
+    def __init__(self, component: Manager) -> None:
+        super().__init__(component)
+
+
+class Stopped(Event):
+    """The application is about to end; what is queued is still dispatched.
+
+    Fired by the manager that was stopped, on its own channel, once per run.
+
+    Args:
+        component: That manager.
+    """
+
+    def __init__(self, component: Manager) -> None:
+        super().__init__(component)
+
+
+class Signal(Event):
+    """The process received a signal.
+
+    Fired on the root's channel from within the signal handler that ``run`` installs.
+
+    Args:
+        signal: Number of the signal.
+        stack: The interrupted frame.
+    """
+
+    def __init__(self, signal: int, stack: FrameType | None) -> None:
+        super().__init__(signal, stack)
+
+
+class Registered(Event):
+    """A component joined a tree.
+
+    Fired by the component on its own channel, when it is in the tree already.
+
+    Args:
+        component: The component.
+        manager: Its new parent.
+    """
+
+    def __init__(self, component: Manager, manager: Manager) -> None:
+        super().__init__(component, manager)
+
+
+class Unregister(Event):
+    """Ask a component to leave its tree.
+
+    Fired by anyone: on the component's channel with the component as argument, or without
+    argument and with the component itself as channel.
+
+    Args:
+        component: Who shall go.
+    """
+
+    def __init__(self, component: Manager | None = None) -> None:
+        super().__init__(component)
+
+
+class Unregistered(Event):
+    """A component has left its tree.
+
+    Fired by the component on its own channel; both the tree it left and the component itself
+    see it.
+
+    Args:
+        component: The component.
+        manager: Its former parent.
+    """
+
+    def __init__(self, component: Manager, manager: Manager) -> None:
+        super().__init__(component, manager)
+
+
+class GenerateEvents(Event):
+    """The loop has nothing to do and asks for events.
+
+    Dispatched on ``"*"`` once per turn of the loop, if somebody listens. A handler that made
+    events or wants to be asked again soon calls :meth:`reduce_time_left`. A handler that
+    *waits* must be a filter, wait no longer than ``time_left``, and its component must have a
+    method ``resume`` that ends the wait.
+
+    Args:
+        lock: Re-entrant lock that protects ``time_left``.
+        max_wait: Seconds that may be spent waiting; negative means without limit.
+    """
+
+    def __init__(self, lock: Any, max_wait: float) -> None:
+        super().__init__()
+        self._lock = lock
+        self._time_left = max_wait
+
+    @property
+    def lock(self) -> Any:
+        """The lock that protects ``time_left``."""
+        return self._lock
+
+    @property
+    def time_left(self) -> float:
+        """Seconds that may still be spent waiting; negative means without limit."""
+        return self._time_left
+
+    def reduce_time_left(self, time_left: float) -> None:
+        """Lower the time that may be spent waiting; a larger value changes nothing.
+
+        At 0, if a handler of this event is running, its component's ``resume`` is called.
+
+        Args:
+            time_left: Seconds, 0 or more.
+        """
+        with self._lock:
+            if time_left >= 0 and (self._time_left < 0 or self._time_left > time_left):
+                self._time_left = time_left
+                if time_left == 0 and self.handler is not None:
+                    resume = getattr(getattr(self.handler, "__self__", None), "resume", None)
+                    if resume is not None:
+                        resume()
