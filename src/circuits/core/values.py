@@ -1,0 +1,203 @@
+"""Values: what the handlers of one event returned, now or later (manual: circuits.core.values)."""
+
+from __future__ import annotations
+
+from .events import DerivedEvent, Event, derived_class
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from .events import BaseEvent
+    from .manager import Manager
+
+__all__ = ["Value", "ValueChanged"]
+
+
+class ValueChanged(DerivedEvent):
+    """A value that somebody wants to be notified about has changed.
+
+    Fired as ``<name>_value_changed`` with ``(value,)`` by the component that fired the event, on
+    the channel that is that very component.
+    """
+
+
+class Value:
+    """The results of one event: a future that any number of handlers may add to.
+
+    The first result is the value; with a second one it becomes the list of both, and further
+    ones are appended. A result that is itself a ``Value`` (a handler returned ``self.fire(...)``)
+    is nested: it keeps its place, and reading goes through it.
+
+    Attributes:
+        event: The event, or ``None``.
+        manager: The component that fired it, or ``None``.
+        result: Whether a result other than ``None`` has arrived.
+        errors: Whether a handler failed; its error tuple is then one of the results.
+        promise: Whether a handler of the event has been suspended.
+        notify: ``True`` or the name of an event that announces changes.
+        handled: Free for those who pass values on.
+    """
+
+    notify: bool | str = False
+    promise = False
+    result = False
+    errors = False
+    handled = False
+    _value: Any = None
+    _count = 0  # results so far, nested values included
+    _parent: Value | None = None
+    _exceptions: list[BaseException] | None = None
+
+    def __init__(self, event: BaseEvent | None = None, manager: Manager | None = None) -> None:
+        self.event = event
+        self.manager = manager
+
+    @property
+    def parent(self) -> Value:
+        """The value that this one is nested in, or this one itself."""
+        return self if self._parent is None else self._parent
+
+    @parent.setter
+    def parent(self, parent: Value) -> None:
+        self._parent = None if parent is self else parent
+
+    @property
+    def exceptions(self) -> list[BaseException]:
+        """What the failed handlers raised, in order, nested values included.
+
+        .. versionadded:: 2.1
+        """
+        found = list(self._exceptions or ())
+        for item in self._value if self._count > 1 else (self._value,):
+            if isinstance(item, Value):
+                found.extend(item.exceptions)
+        return found
+
+    # -- writing --
+
+    def setValue(self, value: Any) -> None:  # noqa: N802 - the name that programs use
+        """Add a result. ``None`` is no result."""
+        if value is None:
+            return
+        nested = isinstance(value, Value)
+        if nested:
+            if value._encloses(self):
+                return  # a handler returned the value of the event that it handles
+            value._parent = self
+        if self._count == 0:
+            self._value = value
+        elif self._count == 1:
+            self._value = [self._value, value]
+        else:
+            self._value.append(value)
+        self._count += 1
+        if nested:
+            if value.result:
+                self._follow(value)
+        else:
+            self.result = True
+            self._changed()
+
+    def fail(self, error: tuple[type[BaseException], BaseException, list[str]]) -> None:
+        """Add the error tuple of a handler that raised.
+
+        .. versionadded:: 2.1
+        """
+        self.errors = True
+        if self._exceptions is None:
+            self._exceptions = []
+        self._exceptions.append(error[1])
+        self.setValue(error)
+
+    def inform(self, force: bool = False) -> None:
+        """Fire the notification of a change, if somebody asked for it.
+
+        Args:
+            force: Also while handlers of the event are still suspended.
+        """
+        if self.promise and not force:
+            return
+        event = self.event
+        notify = (event is not None and event.notify) or self.notify
+        manager = self.manager
+        if not notify or manager is None:
+            return
+        if isinstance(notify, str):
+            changed = Event.create(notify, self)
+        elif event is not None:
+            changed = derived_class(ValueChanged, "ValueChanged", event)(self)
+            changed.parent = event
+        else:
+            changed = ValueChanged(self)
+        manager.fire(changed, manager)
+
+    def _changed(self) -> None:
+        if self.notify or (self.event is not None and self.event.notify):
+            self.inform()
+        if self._parent is not None:
+            self._parent._follow(self)
+
+    def _follow(self, nested: Value) -> None:
+        self.result = nested.result or self.result
+        self.errors = nested.errors or self.errors
+        self._changed()
+
+    def _encloses(self, other: Value) -> bool:
+        node: Value | None = other
+        while node is not None:
+            if node is self:
+                return True
+            node = node._parent
+        return False
+
+    # -- reading --
+
+    def getValue(self, recursive: bool = True) -> Any:  # noqa: N802 - the name that programs use
+        """The result so far, the list of several, or ``None``.
+
+        Args:
+            recursive: Go through a nested value down to plain data.
+        """
+        value = self._value
+        if recursive:
+            while isinstance(value, Value):
+                value = value._value
+        return value
+
+    @property
+    def value(self) -> Any:
+        """The result so far, the list of several, or ``None``; assigning adds a result."""
+        value = self._value
+        while isinstance(value, Value):
+            value = value._value
+        return value
+
+    @value.setter
+    def value(self, value: Any) -> None:
+        self.setValue(value)
+
+    def __contains__(self, item: Any) -> bool:
+        value = self.value
+        return bool(item in value if isinstance(value, list) else item == value)
+
+    def __getitem__(self, key: Any) -> Any:
+        return _unwrap(self.value[key])
+
+    def __iter__(self) -> Iterator[Any]:
+        return map(_unwrap, self.value)
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+    def __repr__(self) -> str:
+        shown = repr(self.value) if self.result else ""
+        return f"<Value ({shown}) result: {self.result} errors: {self.errors} for {self.event!r}>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "manager": None}
+
+
+def _unwrap(item: Any) -> Any:
+    return item.value if isinstance(item, Value) else item
