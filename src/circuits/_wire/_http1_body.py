@@ -1,0 +1,177 @@
+"""Bodies: three ways in which HTTP/1.1 marks their end (RFC 9112, 6 and 7).
+
+Each has ``read(buffer, eof)``, which gives the next bytes, ``b""`` at the end, or ``None`` when
+more must be received first.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from typing import Final
+
+from circuits._wire._http1_head import (
+    BAD_BYTES,
+    TOKEN,
+    Limits,
+    RemoteProtocolError,
+    parse_fields,
+    shorten,
+)
+from circuits._wire.buffer import ReceiveBuffer
+
+_TOKEN: Final = TOKEN.pattern
+_QUOTED: Final = r'"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*+"'
+_CHUNK_LINE: Final = re.compile(
+    r"([0-9A-Fa-f]{1,16})"
+    # Whitespace is legal around ";" and "=" only; after the size it has been used to smuggle.
+    rf"((?:[ \t]*+;[ \t]*+{_TOKEN}(?:[ \t]*+=[ \t]*+(?:{_TOKEN}|{_QUOTED}))?+)*+)"
+)
+
+
+def _too_large(blame: int | None, limit: int) -> RemoteProtocolError:
+    return RemoteProtocolError(413 if blame else None, f"body longer than {limit} bytes")
+
+
+class SizedBody:
+    """A body whose length was announced, and checked, in the head."""
+
+    __slots__ = ("_remaining",)
+
+    def __init__(self, length: int) -> None:
+        self._remaining = length
+
+    def read(self, buffer: ReceiveBuffer, eof: bool) -> bytes | None:
+        if not self._remaining:
+            return b""
+        data = buffer.take(self._remaining)
+        self._remaining -= len(data)
+        return data or None
+
+
+class CloseDelimitedBody:
+    """A body that ends with the connection; only responses may have one."""
+
+    __slots__ = ("_limit", "_received")
+
+    def __init__(self, limits: Limits) -> None:
+        self._limit = limits.body_bytes
+        self._received = 0
+
+    def read(self, buffer: ReceiveBuffer, eof: bool) -> bytes | None:
+        self._received += len(buffer)
+        if self._limit is not None and self._received > self._limit:
+            raise _too_large(None, self._limit)
+        data = buffer.take_all()
+        return data if data or eof else None
+
+
+class _At(Enum):
+    SIZE = "size line"
+    DATA = "data"
+    DATA_END = "line end after the data"
+    TRAILER = "trailers"
+    END = "end"
+
+
+class ChunkedBody:
+    """A body in chunks. Extensions are checked and ignored, trailers checked and dropped.
+
+    Args:
+        limits: What is accepted at most.
+        blame: 400 where the peer is a client, ``None`` where it is a server.
+    """
+
+    __slots__ = ("_at", "_blame", "_extension_bytes", "_limits", "_received", "_remaining")
+
+    def __init__(self, limits: Limits, blame: int | None) -> None:
+        self._limits = limits
+        self._blame = blame
+        self._at = _At.SIZE
+        self._remaining = 0  # of the current chunk
+        self._received = 0  # announced by all chunks so far
+        self._extension_bytes = 0
+
+    def read(self, buffer: ReceiveBuffer, eof: bool) -> bytes | None:
+        # All chunks that are here become one piece: small ones would cost a message each.
+        parts: list[bytes] = []
+        while self._at is not _At.END:
+            if self._at is _At.DATA:
+                part = buffer.take(self._remaining)
+                if not part:
+                    break
+                parts.append(part)
+                self._remaining -= len(part)
+                if not self._remaining:
+                    self._at = _At.DATA_END
+            elif self._at is _At.DATA_END:
+                line_end = buffer.peek(2)
+                if line_end != b"\r\n":
+                    if not b"\r\n".startswith(line_end):
+                        raise RemoteProtocolError(self._blame, "chunk longer than its size")
+                    break
+                buffer.skip(2)
+                self._at = _At.SIZE
+            elif self._at is _At.SIZE:
+                if not self._read_size(buffer):
+                    break
+            elif not self._read_trailers(buffer):
+                break
+        if parts:
+            return parts[0] if len(parts) == 1 else b"".join(parts)
+        return b"" if self._at is _At.END else None
+
+    def _refuse(self, what: str) -> RemoteProtocolError:
+        return RemoteProtocolError(self._blame, what)
+
+    def _read_size(self, buffer: ReceiveBuffer) -> bool:
+        limits = self._limits
+        searched = buffer.searched
+        length = buffer.find(b"\r\n")
+        # Without a line end, the last byte may be its CR.
+        if (length if length >= 0 else len(buffer) - 1) > limits.chunk_line_bytes:
+            raise self._refuse(f"chunk line longer than {limits.chunk_line_bytes} bytes")
+        if length < 0:
+            if BAD_BYTES.search(buffer.data, max(searched - 1, buffer.start)):
+                raise self._refuse("lone CR, lone LF or NUL in a chunk line")
+            return False
+        line = buffer.take(length).decode("latin-1")
+        buffer.skip(2)
+        match = _CHUNK_LINE.fullmatch(line)
+        if match is None:
+            raise self._refuse(f"malformed chunk size {shorten(line)}")
+        self._extension_bytes += len(match[2])
+        if self._extension_bytes > limits.chunk_extension_bytes:
+            raise self._refuse(f"chunk extensions over {limits.chunk_extension_bytes} bytes")
+        size = int(match[1], 16)
+        self._received += size
+        if limits.body_bytes is not None and self._received > limits.body_bytes:
+            raise _too_large(self._blame, limits.body_bytes)
+        self._remaining = size
+        self._at = _At.DATA if size else _At.TRAILER
+        return True
+
+    def _read_trailers(self, buffer: ReceiveBuffer) -> bool:
+        limits = self._limits
+        start = buffer.peek(2)
+        if start == b"\r\n":
+            buffer.skip(2)
+            self._at = _At.END
+            return True
+        searched = buffer.searched
+        length = buffer.find(b"\r\n\r\n")
+        # Line ends count, that of the last line is part of the delimiter.
+        known = length + 2 if length >= 0 else len(buffer) - 1
+        if known > limits.header_block_bytes:
+            raise RemoteProtocolError(
+                431 if self._blame else None, f"trailers over {limits.header_block_bytes} bytes"
+            )
+        if length < 0:
+            if BAD_BYTES.search(buffer.data, max(searched - 1, buffer.start)):
+                raise self._refuse("lone CR, lone LF or NUL in the trailers")
+            return False
+        block = buffer.take(length + 2).decode("latin-1")
+        buffer.skip(2)
+        parse_fields(block, limits, self._blame)
+        self._at = _At.END
+        return True
