@@ -1,0 +1,122 @@
+"""Monotonic time, replaceable: tests put a virtual clock in its place."""
+
+from __future__ import annotations
+
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_source: Callable[[], float] = time.monotonic
+
+
+def now() -> float:
+    """Seconds on the clock that is installed; only differences mean anything."""
+    return _source()
+
+
+def install(source: Callable[[], float] | None) -> Callable[[], float]:
+    """Replace the source of time for the whole process.
+
+    Args:
+        source: A function that returns seconds; ``None`` goes back to the system's clock.
+
+    Returns:
+        The source that was installed before.
+    """
+    global _source  # noqa: PLW0603 - one clock for the process is the purpose
+    previous = _source
+    _source = time.monotonic if source is None else source
+    return previous
+
+
+class Schedule:
+    """One heap of what is due when. Only the loop's thread may use it."""
+
+    __slots__ = ("_cancelled", "_heap", "_sequence")
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, Appointment]] = []
+        self._sequence = 0
+        self._cancelled = 0
+
+    def __len__(self) -> int:
+        return len(self._heap) - self._cancelled
+
+    def call_at(self, deadline: float, callback: Callable[[], object]) -> Appointment:
+        """Have a callback called when the clock has reached ``deadline``."""
+        from heapq import heappush  # noqa: PLC0415 - costs nothing until there is a timer
+
+        appointment = Appointment(self, deadline, callback)
+        self._sequence += 1
+        heappush(self._heap, (deadline, self._sequence, appointment))
+        return appointment
+
+    def next_deadline(self) -> float | None:
+        """When the next appointment is due, or ``None``."""
+        heap = self._heap
+        while heap and heap[0][2].callback is None:
+            from heapq import heappop  # noqa: PLC0415
+
+            heappop(heap)
+            self._cancelled -= 1
+        return heap[0][0] if heap else None
+
+    def run_due(self, time: float) -> bool:
+        """Call what is due at ``time``, in order of deadline, then of making."""
+        from heapq import heappop  # noqa: PLC0415
+
+        heap = self._heap
+        due = []
+        while heap and heap[0][0] <= time:
+            due.append(heappop(heap)[2])
+        for appointment in due:
+            callback = appointment.callback
+            if callback is None:
+                self._cancelled -= 1
+            else:
+                appointment.callback = None
+                callback()
+        return bool(due)
+
+    def merge(self, other: Schedule) -> None:
+        """Take over the appointments of another schedule."""
+        for deadline, _, appointment in sorted(other._heap, key=lambda entry: entry[:2]):
+            if appointment.callback is not None:
+                moved = self.call_at(deadline, appointment.callback)
+                appointment.moved_to = moved
+        other._heap.clear()
+        other._cancelled = 0
+
+    def _forget(self) -> None:
+        # Cancelled entries stay in the heap until they are due; rebuild it when they are many.
+        self._cancelled += 1
+        if self._cancelled > 64 and self._cancelled * 2 > len(self._heap):
+            from heapq import heapify  # noqa: PLC0415
+
+            self._heap = [entry for entry in self._heap if entry[2].callback is not None]
+            heapify(self._heap)
+            self._cancelled = 0
+
+
+class Appointment:
+    """One entry of a schedule; ``cancel`` takes it out."""
+
+    __slots__ = ("callback", "deadline", "moved_to", "schedule")
+
+    def __init__(
+        self, schedule: Schedule, deadline: float, callback: Callable[[], object]
+    ) -> None:
+        self.schedule = schedule
+        self.deadline = deadline
+        self.callback: Callable[[], object] | None = callback
+        self.moved_to: Appointment | None = None
+
+    def cancel(self) -> None:
+        """Take the entry out; without effect when it has been called."""
+        if self.moved_to is not None:
+            self.moved_to.cancel()
+        elif self.callback is not None:
+            self.callback = None
+            self.schedule._forget()

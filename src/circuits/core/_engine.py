@@ -1,0 +1,633 @@
+"""The engine of one tree: queue, routes, dispatch, tasks and time.
+
+The root of a tree owns it; the components below only point at it. Only the thread that runs
+the loop dispatches, but any thread may append to the queue: it appends first and looks at one
+flag afterwards, and the loop sets that flag before it looks at the queue for the last time
+and blocks. So nothing is lost, without a lock.
+"""
+
+from __future__ import annotations
+
+import _thread
+from collections import deque
+from types import CoroutineType, GeneratorType
+
+from . import _clock
+from ._effects import Scope
+from ._routing import TREE_LOCK, Routes
+from ._tasks import CoroutineTask, Task
+from .events import Complete, Done, Error, Event, Failure, GenerateEvents, Success, derived_class
+from .utils import flatten
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Any
+
+    from ._routing import Route
+    from ._tasks import Wait
+    from .events import BaseEvent
+    from .manager import Manager
+    from .pollers import BasePoller
+
+#: While tasks wait by a bare ``yield``, an idle loop looks at them this often, in seconds.
+TASK_INTERVAL = 0.1
+
+#: How many turns a busy loop makes before it asks the poller: a system call costs more than an
+#: event, and at this number a ready descriptor still waits for microseconds only.
+TURNS_PER_POLL = 8
+
+_NO_ROUTES: dict[tuple[Any, ...], tuple[Route, ...]] = {}
+
+
+class Engine:
+    """Queue, routes, tasks and time of the tree below one root."""
+
+    def __init__(self, root: Manager) -> None:
+        self.root = root
+        self.routes = Routes()
+        self.queue: deque[BaseEvent] = deque()
+        #: (priority, event) of what was fired with a priority other than 0.
+        self.ranked: list[tuple[float, BaseEvent]] = []
+        self._left = 0  # events of the current batch that are still in the queue
+        self._late: list[BaseEvent] = []  # events of the current batch with a positive priority
+        #: Whether ``fire`` must call ``alerted``: the loop sleeps, or effects are counted.
+        self.alert = False
+        self.sleeping = False
+        self.cause: Scope | None = None
+        self.successor: Engine | None = None  # once this tree is part of another one
+        self.thread: int | None = None  # who runs the loop
+        self.runner: Manager | None = None  # the manager whose run() it is
+        self.ready: deque[Any] = deque()
+        self.polled: list[Task] = []
+        self.tasks: dict[Any, None] = {}
+        self.stepping = False
+        self.awaited: dict[str, list[Wait]] = {}
+        self.schedule = _clock.Schedule()
+        self.holds: dict[int, Any] = {}
+        self.host: Any = None  # the asyncio loop that runs coroutine handlers
+        self.wants_host = False
+        self.latch: Any = None
+        self._generating: GenerateEvents | None = None
+        self._waiter: Any = None  # the poller or latch that the loop sleeps in
+        self._turns = 0
+        self._lock: Any = None
+        with TREE_LOCK:
+            for node in flatten(root):
+                node._engine = self
+                self.routes.add(node)
+
+    # -- growing and shrinking; the caller holds TREE_LOCK --
+
+    def adopt(self, component: Manager, own: Engine | None) -> None:
+        """Take over a subtree, with the queue, the tasks and the timers of its engine."""
+        for node in flatten(component):
+            node._engine = self
+            self.routes.add(node)
+        if own is not None and own is not self:
+            own._retire(self)
+
+    def _retire(self, successor: Engine) -> None:
+        # From here on whoever still appends to our queue finds the flag set and comes to
+        # ``wake``, which passes the events on.
+        self.successor = successor
+        self.alert = self.sleeping = True
+        for task in self.tasks:
+            task.engine = successor
+        successor.tasks.update(self.tasks)
+        successor.ready.extend(self.ready)
+        successor.polled.extend(self.polled)
+        successor.schedule.merge(self.schedule)
+        successor.ranked.extend(self.ranked)
+        successor.holds.update(self.holds)
+        for name, waits in self.awaited.items():
+            successor.awaited.setdefault(name, []).extend(waits)
+        for store in (self.tasks, self.ready, self.polled, self.ranked, self.awaited, self.holds):
+            store.clear()  # type: ignore[attr-defined]
+        if self.thread is not None:
+            successor.thread, successor.runner = self.thread, self.runner
+        self._left = 0
+        self._pass_on()
+        if self._waiter is not None:
+            self._waiter.resume()
+
+    def _pass_on(self) -> None:
+        with TREE_LOCK:
+            successor = self.successor
+            while successor is not None and successor.successor is not None:
+                successor = successor.successor
+            while successor is not None:
+                try:
+                    event = self.queue.popleft()
+                except IndexError:
+                    break
+                successor.queue.append(event)
+                if successor.alert:
+                    successor.alerted(None)
+
+    def cancel_tasks_of(self, nodes: Iterable[Manager]) -> None:
+        """Cancel the suspended handlers of components that leave."""
+        ids = {id(node) for node in nodes}
+        for task in [t for t in self.tasks if id(t.owner) in ids]:
+            self.cancel_task(task)
+
+    # -- firing --
+
+    def rank(self, event: BaseEvent, priority: float) -> None:
+        """Queue an event that goes before or after its batch."""
+        self.ranked.append((priority, event))
+        if self.alert:
+            self.alerted(event)
+
+    def alerted(self, event: BaseEvent | None) -> None:
+        """Do what ``fire`` leaves to us: count an effect, wake the loop."""
+        if self.cause is not None and event is not None and self.thread_is_ours():
+            self.cause.enter(event)
+        if self.sleeping:
+            self.wake()
+
+    def thread_is_ours(self) -> bool:
+        """Whether the calling thread is the one that dispatches."""
+        return self.thread is None or self.thread == _thread.get_ident()
+
+    def wake(self) -> None:
+        """End the wait of the loop. From any thread, and from signal handlers."""
+        if self.successor is not None:
+            self._pass_on()
+            return
+        self.sleeping = False
+        generating = self._generating
+        if generating is not None:
+            generating.reduce_time_left(0)
+        waiter = self._waiter
+        if waiter is not None:
+            waiter.resume()
+
+    def __len__(self) -> int:
+        return len(self.queue) + len(self.ranked) + len(self._late)
+
+    # -- dispatching --
+
+    def flush(self) -> bool:
+        """Dispatch what was queued when it began; called by a handler, what is left of that.
+
+        Returns:
+            Whether there was anything.
+        """
+        queue = self.queue
+        if self.ranked and not self._left and not self._late:
+            self._begin_ranked_batch()
+        elif not self._left:
+            self._left = len(queue)
+        worked = False
+        while self._left:
+            self._left -= 1
+            try:
+                event = queue.popleft()
+            except IndexError:  # this tree became part of another one
+                self._left = 0
+                break
+            worked = True
+            self.dispatch(event)
+        while self._late:
+            worked = True
+            self.dispatch(self._late.pop(0))
+        return worked
+
+    def _begin_ranked_batch(self) -> None:
+        ranked = sorted(self.ranked, key=lambda entry: entry[0])
+        self.ranked.clear()
+        self._left = len(self.queue)
+        early = [event for priority, event in ranked if priority < 0]
+        self._late = [event for priority, event in ranked if priority > 0]
+        for event in early:
+            self.dispatch(event)
+
+    def dispatch(self, event: BaseEvent) -> None:
+        """Run the handlers of one event."""
+        if event._special or self.awaited:
+            self._dispatch_special(event)
+            return
+        try:
+            routes = self.routes.cache[event.name][event.channels]
+        except KeyError:
+            routes = self.routes.resolve(event.name, event.channels)
+        if not routes:
+            if event.name == "error":
+                self._no_error_handler(event)
+            return
+        self._run(event, routes)
+        if event._special and not event.waitingHandlers:
+            self._finish(event)
+
+    def _run(self, event: BaseEvent, routes: tuple[Route, ...]) -> None:
+        args, kwargs = event.args, event.kwargs
+        for method, wants_event, is_filter in routes:
+            event.handler = method
+            try:
+                if wants_event:
+                    result = method(event, *args, **kwargs)
+                elif kwargs:
+                    result = method(*args, **kwargs)
+                else:
+                    result = method(*args)
+            except BaseException as problem:
+                self._failed(event, method, problem)
+                if is_filter and not isinstance(problem, KeyboardInterrupt | SystemExit):
+                    break
+                continue
+            if result is not None:
+                kind = result.__class__
+                if kind is GeneratorType:
+                    self._suspend(event, Task(self, event, result, method))
+                elif kind is CoroutineType:
+                    self._suspend(event, CoroutineTask(self, event, result, method))
+                    self._want_host()
+                else:
+                    event.value.setValue(result)
+                if is_filter:
+                    break
+            if event._special and event.stopped:
+                break
+        event.handler = None
+
+    def _dispatch_special(self, event: BaseEvent) -> None:
+        if event.cancelled:
+            event.success = event.alert_done = False
+            self._finish(event)
+            return
+        if self.awaited and event.name in self.awaited:
+            self._match_waits(event)
+        event._failed = event.stopped = False
+        if event.complete:
+            event._effect = Scope(event, event._effect)
+        routes = self.routes.cache.get(event.name, _NO_ROUTES).get(event.channels)
+        if routes is None:
+            routes = self.routes.resolve(event.name, event.channels)
+        departed = getattr(event, "_departed", None)
+        if departed is not None:
+            routes = routes + departed
+        if not routes and event.name == "error":
+            self._no_error_handler(event)
+        outer, self.cause = self.cause, event._effect
+        self.alert = self.sleeping or self.cause is not None
+        self._run(event, routes)
+        self.cause = None
+        self.alert = self.sleeping
+        if not event.waitingHandlers:
+            self._finish(event)
+        if outer is not None:
+            self.cause = outer
+            self.alert = True
+
+    def call_direct(self, method: Callable[..., Any], event_class: type[Event], *args: Any) -> None:
+        """Call the only handler of an event that nobody else can see, without the event."""
+        try:
+            method(*args)
+        except BaseException as problem:
+            self._failed(self._made(event_class, args), method, problem)
+
+    def _made(self, event_class: type[Event], args: Sequence[Any]) -> BaseEvent:
+        event = event_class(*args)
+        self.root.fire(event)  # gives it a value; taken back, since it has been handled
+        self.queue.remove(event)
+        return event
+
+    # -- ending --
+
+    def _finish(self, event: BaseEvent) -> None:
+        """All handlers of an event are done: tell whoever asked."""
+        if event.alert_done:
+            self._feedback(Done, "Done", event, event.channels, event.value.value)
+        if event.success and not event._failed:
+            channels = getattr(event, "success_channels", None) or event.channels
+            self._feedback(Success, "Success", event, channels, event.value.value)
+        scope = event._effect
+        if scope is not None:
+            event._effect = None
+            for finished in scope.leave():
+                if not finished.cancelled:
+                    channels = getattr(finished, "complete_channels", None) or finished.channels
+                    self._feedback(Complete, "Complete", finished, channels, finished.value.value)
+        waits = event._waiters
+        if waits is not None:
+            event._waiters = None
+            for wait in waits:
+                wait.resolve(event)
+
+    def _feedback(
+        self,
+        kind: type[Any],
+        topic: str,
+        event: BaseEvent,
+        channels: Iterable[Any],
+        argument: Any,
+    ) -> None:
+        made = derived_class(kind, topic, event)
+        where = tuple(channels)
+        if self.thread is not None and not self.queue and not self.ready and not self.awaited:
+            # Next in turn, and nobody there to see it: no need to build it.
+            if not self.route(made.name, where):
+                return
+        derived = made(event, argument)
+        derived.parent = event
+        self.root.fire(derived, *where)
+
+    def route(self, name: str, channels: tuple[Any, ...]) -> tuple[Route, ...]:
+        """The routes of a name on some channels."""
+        routes = self.routes.cache.get(name, _NO_ROUTES).get(channels)
+        return self.routes.resolve(name, channels) if routes is None else routes
+
+    def _failed(self, event: BaseEvent, method: Any, problem: BaseException) -> None:
+        if isinstance(problem, KeyboardInterrupt | SystemExit):
+            self.stop(problem.code if isinstance(problem, SystemExit) else None)
+            return
+        error = (type(problem), problem, _format_traceback(problem))
+        event._failed = True
+        event.value.fail(error)
+        if event.failure:
+            channels = getattr(event, "failure_channels", None) or event.channels
+            self._feedback(Failure, "Failure", event, channels, error)
+        self.report(problem, method, event, error[2])
+
+    def report(
+        self,
+        problem: BaseException,
+        method: Any,
+        event: BaseEvent | None,
+        lines: list[str] | None = None,
+    ) -> None:
+        """Fire the ``error`` event of an exception, or log it where that would go round."""
+        if lines is None:
+            lines = _format_traceback(problem)
+        if isinstance(event, Error):
+            _log(problem, lines, method, event)
+            return
+        error = Error(type(problem), problem, lines, method)
+        error.fevent = event  # type: ignore[misc]
+        if event is not None and event._waiters:
+            error.received = any(wait.is_awaited for wait in event._waiters)  # type: ignore[attr-defined]
+        self.root.fire(error, *self.root._channels)
+
+    def _no_error_handler(self, event: BaseEvent) -> None:
+        if isinstance(event, Error):
+            problem, lines, method = event.args[1:4]
+            _log(problem, lines, method, None, debug=getattr(event, "received", False))
+
+    def stop(self, code: Any = None) -> None:
+        """Stop whoever runs this tree."""
+        (self.runner or self.root).stop(code)
+
+    # -- tasks --
+
+    def _want_host(self) -> None:
+        self.wants_host = True
+
+    def _suspend(self, event: BaseEvent, task: Any) -> None:
+        event.waitingHandlers += 1
+        event.value.promise = True
+        event._special = True  # its end is told later
+        self.tasks[task] = None
+        self.ready.append(task)
+
+    def step_tasks(self) -> bool:
+        """Advance every task that has something to do, in order, once.
+
+        Returns:
+            Whether there was anything.
+        """
+        ready = self.ready
+        if self.polled:
+            ready.extend(self.polled)
+            self.polled.clear()
+        count = len(ready)
+        for _ in range(count):
+            try:
+                task = ready.popleft()
+            except IndexError:
+                break
+            if task in self.tasks:
+                self.step(task)
+        return count > 0
+
+    def step(self, task: Any) -> None:
+        """Advance one task."""
+        outer, self.cause = self.cause, task.event._effect
+        self.alert = self.sleeping or self.cause is not None
+        self.stepping = True
+        if self.thread is None:
+            self.thread = _thread.get_ident()
+            try:
+                task.step()
+            finally:
+                self.thread = None
+        else:
+            task.step()
+        self.stepping = False
+        self.cause = outer
+        self.alert = self.sleeping or outer is not None
+
+    def end_task(self, task: Any, result: Any, problem: BaseException | None) -> None:
+        """A suspended handler returned or raised."""
+        self.tasks.pop(task, None)
+        event = task.event
+        if problem is not None:
+            self._failed(event, task.method, problem)
+        elif result is not None:
+            event.value.setValue(result)
+        self._leave(event)
+
+    def cancel_task(self, task: Any) -> None:
+        """Cancel a suspended handler; its event goes on as if it had returned."""
+        if self.tasks.pop(task, task) is None:
+            task.close()
+            self._leave(task.event)
+
+    def _leave(self, event: BaseEvent) -> None:
+        event.waitingHandlers -= 1
+        if event.waitingHandlers <= 0:
+            event.waitingHandlers = 0
+            event.value.inform(True)
+            cause, self.cause = self.cause, None
+            self.alert = self.sleeping
+            self._finish(event)
+            self.cause = cause
+            self.alert = self.sleeping or cause is not None
+
+    def await_name(self, name: str, wait: Wait) -> None:
+        """Enter a wait for the next event of a name."""
+        self.awaited.setdefault(name, []).append(wait)
+
+    def forget_name(self, name: str, wait: Wait) -> None:
+        """Take a wait out again."""
+        waits = self.awaited.get(name, [])
+        if wait in waits:
+            waits.remove(wait)
+            if not waits:
+                self.awaited.pop(name, None)
+
+    def _match_waits(self, event: BaseEvent) -> None:
+        for wait in list(self.awaited[event.name]):
+            if wait.matches(event):
+                self.forget_name(event.name, wait)
+                if event._waiters is None:
+                    event._waiters = []
+                event._waiters.append(wait)
+                event._special = True
+
+    # -- time and idleness --
+
+    @property
+    def lock(self) -> Any:
+        """The lock that ``generate_events`` handlers are given."""
+        if self._lock is None:
+            self._lock = _thread.RLock()
+        return self._lock
+
+    def tick(self, timeout: float) -> None:
+        """One turn: tasks, what is due, the queue; then, when running, wait for more.
+
+        Args:
+            timeout: The longest to wait, in seconds; negative means until something happens.
+        """
+        if self.ready or self.polled:
+            self.step_tasks()
+        schedule = self.schedule
+        if schedule._heap:
+            schedule.run_due(_clock.now())
+        if self.queue or self.ranked or self._late:
+            self.flush()
+        if self.runner is not None:
+            self._turns += 1
+            if not self.queue or self._turns >= TURNS_PER_POLL:
+                self._turns = 0
+                self.idle(timeout)
+
+    def time_to_wait(self, timeout: float) -> float:
+        """How long the loop may sleep, in seconds; negative means without limit."""
+        if self.queue or self.ranked or self.ready or self._late:
+            return 0.0
+        if self.schedule._heap:
+            deadline = self.schedule.next_deadline()
+            if deadline is not None:
+                left = max(0.0, deadline - _clock.now())
+                timeout = left if timeout < 0 else min(timeout, left)
+        if self.polled:
+            timeout = TASK_INTERVAL if timeout < 0 else min(timeout, TASK_INTERVAL)
+        return timeout
+
+    def idle(self, timeout: float) -> None:
+        """Ask for events, and wait for them if there is nothing else to do."""
+        routes = self.routes.cache.get("generate_events", _NO_ROUTES).get(("*",))
+        if routes is None:
+            routes = self.routes.resolve("generate_events", ("*",))
+        if len(routes) == 1 and (poller := getattr(routes[0][0], "__self__", None)) is not None:
+            if getattr(poller, "_polls", False):
+                self.wait_in(poller, self.time_to_wait(timeout))
+                return
+        if not routes:
+            wait = self.time_to_wait(timeout)
+            if wait != 0:
+                self.wait_in(self._own_latch(), wait)
+            return
+        self._generate(timeout)
+
+    def _own_latch(self) -> Any:
+        if self.latch is None:
+            from .helpers import Latch  # noqa: PLC0415 - helpers builds on components
+
+            self.latch = Latch()
+        return self.latch
+
+    def wait_in(self, waiter: Any, timeout: float) -> None:
+        """Wait in a poller or a latch; what is fired meanwhile ends the wait."""
+        if timeout == 0:
+            waiter.wait(0.0)
+            return
+        self._waiter = waiter
+        self.alert = self.sleeping = True
+        # Looked at again after the flag was set: what was appended before counts, and who
+        # appends from now on sees the flag.
+        if self.queue or self.ranked or self.ready:
+            timeout = 0.0
+        try:
+            waiter.wait(timeout)
+        finally:
+            self._waiter = None
+            if self.successor is None:
+                self.sleeping = False
+                self.alert = self.cause is not None
+
+    def _generate(self, timeout: float) -> None:
+        event = GenerateEvents(self.lock, self.time_to_wait(timeout))
+        event.channels = ("*",)
+        self.root._give_value(event)
+        self._generating = event
+        self.alert = self.sleeping = True
+        if self.queue or self.ranked:
+            event.reduce_time_left(0)
+        try:
+            routes = self.route("generate_events", ("*",))
+            self._run(event, routes)
+            waited = any(is_filter for _, _, is_filter in routes)
+            if not waited and event.time_left != 0 and not self.queue:
+                latch = self._own_latch()
+                self._waiter = latch
+                latch.wait(event.time_left)
+        finally:
+            self._waiter = None
+            self._generating = None
+            self.sleeping = False
+            self.alert = self.cause is not None
+
+    # -- orderly end --
+
+    def hold(self, holder: object) -> None:
+        """Keep a stopping application alive, at most its ``stop_timeout``, until released."""
+        self.holds[id(holder)] = holder
+
+    def release(self, holder: object) -> None:
+        """End a hold; without effect where there is none."""
+        self.holds.pop(id(holder), None)
+
+    def cancel_all_tasks(self) -> None:
+        """Cancel every suspended handler."""
+        while self.tasks:
+            self.cancel_task(next(reversed(self.tasks)))
+        self.ready.clear()
+        self.polled.clear()
+
+    def deliver_to(self, component: Manager, event: BaseEvent) -> None:
+        """Let an event of the old tree reach a component that has just left it, too."""
+        routes = tuple(
+            (spec.bound_to(component), spec.wants_event, spec.filter)
+            for spec in component._specs
+            if event.name in spec.names and component.__dict__.get("_engine") is not self
+        )
+        if routes:
+            event._departed = routes  # type: ignore[attr-defined]
+            event._special = True
+
+
+def _format_traceback(problem: BaseException) -> list[str]:
+    import traceback  # noqa: PLC0415 - expensive, and needed for errors only
+
+    frames = problem.__traceback__
+    if frames is not None and frames.tb_next is not None:
+        frames = frames.tb_next  # without the frame of our own that called the handler
+    return traceback.format_tb(frames)
+
+
+def _log(
+    problem: BaseException,
+    lines: list[str],
+    method: Any,
+    event: BaseEvent | None,
+    debug: bool = False,
+) -> None:
+    import logging  # noqa: PLC0415 - expensive, and needed for errors only
+
+    from .helpers import format_error  # noqa: PLC0415 - helpers builds on components
+
+    text = format_error(type(problem), problem, lines, method, event)
+    logging.getLogger("circuits").log(logging.DEBUG if debug else logging.ERROR, text)

@@ -1,0 +1,217 @@
+"""Running a tree: the loop, its end, and the signals (contract: run, tick, stop)."""
+
+from __future__ import annotations
+
+import _thread
+import sys
+import threading
+
+from . import _clock
+from .events import Signal, Started, Stopped
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType, TracebackType
+    from typing import Any
+
+    from .manager import Manager
+
+#: Turns that are still made when the loop has ended, for what the last events fired.
+_LAST_TURNS = 3
+
+
+class Running(int):
+    """The value of ``manager.running``: a truth value, and callable for ``with``.
+
+    ``with app.running():`` makes ``app`` a running application whose loop is written by the
+    caller with ``app.tick(timeout)``. No signal handler is installed.
+    """
+
+    __slots__ = ()
+    _manager: Manager
+
+    def __call__(self) -> Session:
+        return Session(self._manager)  # type: ignore[attr-defined]
+
+    def __repr__(self) -> str:
+        return repr(bool(self))
+
+    __str__ = __repr__
+
+
+class _Running(Running):
+    def __new__(cls, value: int, manager: Manager) -> _Running:
+        self = super().__new__(cls, value)
+        self._manager = manager
+        return self
+
+
+def RUNNING(manager: Manager) -> Running:  # noqa: N802 - reads like the constant it stands for
+    """True, for this manager."""
+    return _Running(1, manager)
+
+
+def STOPPED(manager: Manager) -> Running:  # noqa: N802
+    """False, for this manager."""
+    return _Running(0, manager)
+
+
+class Session:
+    """One run of a manager: what it installs, and takes away again."""
+
+    def __init__(self, manager: Manager, signals: bool = False) -> None:
+        self._manager = manager
+        self._signals = signals
+        self._previous: dict[int, Any] = {}
+        self._hurry = False
+
+    def __enter__(self) -> Manager:
+        manager = self._manager
+        engine = manager._engine
+        if engine.runner is not None:
+            raise RuntimeError(f"{engine.runner!r} is running already")
+        import atexit  # noqa: PLC0415
+
+        atexit.register(manager.stop)
+        if self._signals and threading.current_thread() is threading.main_thread():
+            self._install_signals()
+        manager._running = True
+        manager._Manager__exit_code = None
+        engine.runner = manager
+        engine.thread = _thread.get_ident()
+        manager.fire(Started(manager))
+        return manager
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        problem: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        manager = self._manager
+        try:
+            manager.stop()
+            self._wind_down()
+        finally:
+            engine = manager._engine
+            engine.runner = None
+            engine.thread = None
+            manager._running = False
+            self._restore_signals()
+            import atexit  # noqa: PLC0415
+
+            atexit.unregister(manager.stop)
+        code = manager._Manager__exit_code
+        if problem is None and code is not None and code != 0:
+            raise SystemExit(code)
+
+    def loop(self) -> None:
+        """Turn until the manager is stopped."""
+        manager = self._manager
+        while manager._running:
+            engine = manager._engine
+            if engine.wants_host and engine.host is None:
+                from ._hosting import run_hosted  # noqa: PLC0415 - brings asyncio
+
+                run_hosted(manager)
+            else:
+                engine.tick(-1)
+
+    def _wind_down(self) -> None:
+        """Deliver what is queued, wait for what holds the end up, cancel what is suspended."""
+        manager = self._manager
+        deadline = _clock.now() + manager.stop_timeout
+        engine = manager._engine
+        while not self._hurry:
+            engine = manager._engine
+            if engine.holds and _clock.now() < deadline:
+                engine.tick(min(0.1, max(0.0, deadline - _clock.now())))
+            elif len(engine):
+                engine.tick(0)
+            else:
+                break
+        engine = manager._engine
+        engine.cancel_all_tasks()
+        engine.holds.clear()
+        for _ in range(_LAST_TURNS):
+            engine.tick(0)
+        turns = 0
+        while len(engine) and turns < 1000 and not self._hurry:  # a fire without end must end
+            engine.tick(0)
+            turns += 1
+
+    # -- signals --
+
+    def _install_signals(self) -> None:
+        import signal  # noqa: PLC0415 - expensive, and needed here only
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            try:
+                self._previous[number] = signal.signal(number, self._on_signal)
+            except (ValueError, OSError):  # not the main thread of the main interpreter
+                continue
+
+    def _restore_signals(self) -> None:
+        if not self._previous:
+            return
+        import signal  # noqa: PLC0415
+
+        for number, previous in self._previous.items():
+            signal.signal(number, previous)
+        self._previous = {}
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        manager = self._manager
+        if not manager._running:
+            self._hurry = True
+            raise KeyboardInterrupt
+        engine = manager._engine
+        cause, engine.cause = engine.cause, None  # a signal is no effect of what it interrupts
+        root = manager.root
+        root.fire(Signal(number, frame), *root._channels)
+        manager.stop()
+        engine.cause = cause
+
+
+def run(manager: Manager, socket: Any) -> None:
+    """Run a manager; see :meth:`circuits.core.manager.Manager.run`."""
+    if socket is not None:
+        from .bridge import Bridge  # type: ignore[import-not-found]  # noqa: PLC0415
+
+        Bridge(socket, channel=socket.channel).register(manager)
+    session = Session(manager, signals=True)
+    with session:
+        try:
+            session.loop()
+        except KeyboardInterrupt:
+            pass
+        except Exception:
+            import traceback  # noqa: PLC0415 - a fault of ours, never of a handler
+
+            traceback.print_exc(file=sys.stderr)
+
+
+def tick(manager: Manager, timeout: float) -> None:
+    """One turn; see :meth:`circuits.core.manager.Manager.tick`."""
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float):
+        raise TypeError(f"timeout must be a number of seconds, not {timeout!r}")
+    engine = manager._engine
+    if engine.wants_host and engine.host is None and engine.runner is not None:
+        from ._hosting import turn_hosted  # noqa: PLC0415 - brings asyncio
+
+        turn_hosted(manager, timeout)
+    else:
+        engine.tick(timeout)
+
+
+def stop(manager: Manager, code: Any) -> None:
+    """Stop a manager; see :meth:`circuits.core.manager.Manager.stop`."""
+    if not manager._running:
+        return
+    manager._running = False
+    manager._Manager__exit_code = code
+    manager.fire(Stopped(manager))
+    engine = manager._engine
+    if engine.thread is None:
+        for _ in range(_LAST_TURNS):
+            engine.tick(0)

@@ -1,0 +1,242 @@
+"""Which handlers an event reaches.
+
+The root keeps an index of the components that handle a name on a channel. What a name reaches
+on a tuple of channels is worked out once and cached as a tuple of routes, until a component
+that handles the name comes, goes or changes: the rest of the cache stays.
+
+The tree and the index are written under ``TREE_LOCK``, from any thread; readers take whole
+copies of what they need, so they never wait for long.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from .handlers import SELF
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any
+
+    from .handlers import HandlerSpec
+    from .manager import Manager
+
+#: Protects every tree and every index of the process. One lock, because joining two trees
+#: would need both of theirs, and because changes are rare and short.
+TREE_LOCK = threading.RLock()
+
+#: How many different tuples of channels are remembered for one name. More than the 10 000
+#: channels that we promise to be flat up to; a bound for channels made per connection.
+CHANNELS_LIMIT = 16384
+
+#: Events that still reach a component that is about to leave.
+_FAREWELL = frozenset({"prepare_unregister", "prepare_unregister_complete", "unregistered"})
+
+#: What dispatch needs of one handler: method, whether it wants the event, whether it is a filter.
+if TYPE_CHECKING:
+    Route = tuple[Callable[..., Any], bool, bool]
+
+
+class Routes:
+    """Index and cache of the handlers of one tree."""
+
+    __slots__ = ("_by_name", "cache")
+
+    def __init__(self) -> None:
+        # name -> channel -> id of the component -> component; ids, since a component may
+        # define an equality of its own.
+        self._by_name: dict[str, dict[Any, dict[int, Manager]]] = {}
+        #: name -> channels -> routes; read without lock.
+        self.cache: dict[str, dict[tuple[Any, ...], tuple[Route, ...]]] = {}
+
+    # -- changing; the caller holds TREE_LOCK --
+
+    def add(self, component: Manager) -> None:
+        """Enter all handlers of a component."""
+        self.add_specs(component, component._specs)
+
+    def add_specs(self, component: Manager, specs: Iterable[HandlerSpec]) -> None:
+        """Enter some handlers of a component."""
+        for spec in specs:
+            channel = _effective(spec, component)
+            for name in spec.keys:
+                if spec.channel is not SELF:  # found through the component itself
+                    channels = self._by_name.setdefault(name, {})
+                    channels.setdefault(channel, {})[id(component)] = component
+                self.forget(name)
+
+    def remove(self, component: Manager) -> None:
+        """Take out all handlers of a component."""
+        self.remove_specs(component, component._specs)
+        for name in component._targeted or ():
+            self.cache.pop(name, None)
+        component._targeted = None
+
+    def remove_specs(
+        self, component: Manager, specs: Iterable[HandlerSpec], kept: Iterable[HandlerSpec] = ()
+    ) -> None:
+        """Take out some handlers of a component, of which others may stay."""
+        stay = {(n, _Key(_effective(s, component))) for s in kept for n in s.keys}
+        for spec in specs:
+            channel = _effective(spec, component)
+            for name in spec.keys:
+                self.forget(name)
+                if (name, _Key(channel)) in stay:
+                    continue
+                channels = self._by_name.get(name)
+                if channels is None or channel not in channels:
+                    continue
+                channels[channel].pop(id(component), None)
+                if not channels[channel]:
+                    del channels[channel]
+                    if not channels:
+                        del self._by_name[name]
+
+    def forget(self, name: str) -> None:
+        """Drop what is cached for a name; for ``"*"``, everything."""
+        if name == "*":
+            self.cache.clear()
+        else:
+            self.cache.pop(name, None)
+
+    # -- asking --
+
+    def resolve(self, name: str, channels: tuple[Any, ...]) -> tuple[Route, ...]:
+        """Work out the routes of an event and remember them."""
+        with TREE_LOCK:
+            found = []
+            seen = set()
+            for rank, channel in enumerate(channels):
+                for component, spec, position in self._matches(name, channel):
+                    if (id(component), id(spec)) not in seen:
+                        seen.add((id(component), id(spec)))
+                        key = (-spec.priority, not spec.filter, rank, position)
+                        found.append((key, component, spec))
+            found.sort(key=lambda entry: entry[0])
+            routes = tuple(
+                (spec.bound_to(component), spec.wants_event, spec.filter)
+                for _, component, spec in found
+            )
+            known = self.cache.setdefault(name, {})
+            if len(known) >= CHANNELS_LIMIT:
+                known.clear()
+            for channel in channels:
+                if _is_component(channel):
+                    # The key would keep the component alive: it knows where to be taken out.
+                    if channel._targeted is None:
+                        channel._targeted = set()
+                    channel._targeted.add(name)
+            if not any(_is_component(c) and not _in_tree_of(c, self) for c in channels):
+                known[channels] = routes
+            return routes
+
+    def _matches(
+        self, name: str, channel: Any
+    ) -> Iterator[tuple[Manager, HandlerSpec, tuple[Any, ...]]]:
+        target = channel if _is_component(channel) else None
+        for component in self._candidates(name, channel):
+            place = _place(component)
+            if place is None:
+                continue
+            path, pending, sealed = place
+            for number, spec in enumerate(component._specs):
+                names = spec.names
+                if names and name not in names and "*" not in names:
+                    continue
+                if not _listens(spec, component, channel):
+                    continue
+                if not (spec.is_global or component is target):
+                    if sealed or (pending and name not in _FAREWELL):
+                        continue
+                yield component, spec, (path, number)
+
+    def _candidates(self, name: str, channel: Any) -> Iterable[Manager]:
+        found: dict[int, Manager] = {}
+        if _is_component(channel) and _in_tree_of(channel, self):
+            found[id(channel)] = channel
+        for key in (name,) if name == "*" else (name, "*"):
+            channels = self._by_name.get(key)
+            if channels is None:
+                continue
+            if _is_star(channel):
+                for components in channels.values():
+                    found.update(components)
+            else:
+                found.update(channels.get(channel, ()))
+                found.update(channels.get("*", ()))
+        return found.values()
+
+
+class _Key:
+    """A channel as part of a set: compared like a key of a dictionary, whatever it is."""
+
+    __slots__ = ("channel",)
+
+    def __init__(self, channel: Any) -> None:
+        self.channel = channel
+
+    def __hash__(self) -> int:
+        return hash(self.channel)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Key) and same_channel(self.channel, other.channel)
+
+
+def same_channel(one: Any, other: Any) -> bool:
+    """Whether two channels are the same; one whose comparison raises equals only itself."""
+    if one is other:
+        return True
+    try:
+        return bool(one == other)
+    except Exception:
+        return False
+
+
+def listens(spec: HandlerSpec, component: Manager, channel: Any) -> bool:
+    """Whether a handler hears what is fired on one channel."""
+    return _listens(spec, component, channel)
+
+
+def _listens(spec: HandlerSpec, component: Manager, channel: Any) -> bool:
+    if _is_star(channel) or channel is component:
+        return True
+    effective = _effective(spec, component)
+    return _is_star(effective) or same_channel(effective, channel)
+
+
+def _effective(spec: HandlerSpec, component: Manager) -> Any:
+    if spec.channel is SELF:
+        return component
+    return component._channels[0] if spec.channel is None else spec.channel
+
+
+def _is_star(channel: Any) -> bool:
+    return isinstance(channel, str) and channel == "*"
+
+
+def _is_component(channel: Any) -> bool:
+    return hasattr(type(channel), "_specs")
+
+
+def _in_tree_of(component: Manager, routes: Routes) -> bool:
+    engine = component.__dict__.get("_engine")
+    return engine is not None and engine.routes is routes
+
+
+def _place(component: Manager) -> tuple[tuple[int, ...], bool, bool] | None:
+    """Where a component stands: its path from the root, whether it or one above it is about
+    to leave, and whether one above it does not let events pass."""
+    path = []
+    pending = sealed = False
+    node = component
+    while True:
+        pending = pending or node._leaving
+        parent = node.parent
+        if parent is node:
+            break
+        path.append(node._birth)
+        sealed = sealed or not parent.traverse_children_handlers
+        node = parent
+    path.reverse()
+    return tuple(path), pending, sealed

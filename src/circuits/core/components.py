@@ -1,0 +1,306 @@
+"""Components: joining and leaving the tree (manual: circuits.core.components)."""
+
+from __future__ import annotations
+
+from ._routing import TREE_LOCK
+from .errors import SingletonError, UnregistrableError
+from .events import Event, Registered, Unregistered
+from .handlers import SELF, HandlerMetaClass, HandlerSpec, collect_specs, handler
+from .manager import Manager
+from .utils import flatten
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, ClassVar
+
+    from typing_extensions import Self
+
+__all__ = ["BaseComponent", "Component", "PrepareUnregister", "SingletonError", "check_singleton"]
+
+
+class PrepareUnregister(Event):
+    """A component is about to leave, with all below it.
+
+    Fired by the component on its own channel. When this event and all that it causes is over,
+    the component leaves: handle it to give up what refers to the component.
+
+    Args:
+        component: The component that will leave.
+    """
+
+    complete: ClassVar[bool] = True  # type: ignore[misc]
+
+    def __init__(self, component: Manager) -> None:
+        super().__init__(component)
+        self.complete_channels = (component,)
+
+    def in_subtree(self, component: Manager) -> bool:
+        """Whether a component is the one that leaves, or below it."""
+        leaving = self.args[0]
+        node = component
+        while node is not leaving:
+            if node.parent is node:
+                return False
+            node = node.parent
+        return True
+
+
+class _Channel:
+    """The channel of a component: a default on the class, and an attribute whose change counts.
+
+    A class body says ``channel = "bob"``; that default moves aside when the class is made, so
+    that setting the attribute of an instance always comes past here.
+    """
+
+    def __get__(self, component: BaseComponent | None, owner: type[BaseComponent]) -> Any:
+        return owner._default_channel if component is None else component._channels[0]
+
+    def __set__(self, component: BaseComponent, channel: Any) -> None:
+        channel = "*" if _is_false(channel) else channel
+        hash(channel)  # raises the TypeError that names the type
+        with TREE_LOCK:
+            engine = component.__dict__.get("_engine")
+            if engine is not None:
+                engine.routes.remove(component)
+            component._channels = (channel,)
+            if engine is not None:
+                engine.routes.add(component)
+
+
+def _is_false(channel: Any) -> bool:
+    # A component is a channel too, and false while its queue is empty.
+    return not isinstance(channel, Manager) and not channel
+
+
+class BaseComponent(Manager):
+    """A part of an application: handlers on a channel, and a place in the tree.
+
+    Methods marked with :func:`~circuits.core.handlers.handler` are called for the events that
+    match. Attributes that are components, and set before this constructor runs, are registered.
+    If there is a method ``init``, it is called with the arguments of the constructor.
+
+    Args:
+        *args: For ``init``.
+        channel: Where to listen and to fire, instead of the class's ``channel``. Any hashable
+            object; a false one stands for ``"*"``, every channel.
+        **kwargs: For ``init``.
+
+    Attributes:
+        singleton: ``True``: no other instance of this very class may be in the tree. A class:
+            no other instance of that class or of one derived from it.
+    """
+
+    singleton: ClassVar[bool | type] = False
+    _default_channel: ClassVar[Any] = "*"
+    _own_specs: ClassVar[tuple[HandlerSpec, ...]]
+
+    if TYPE_CHECKING:
+        channel: Any
+    else:
+        channel = _Channel()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "channel" in cls.__dict__ and not hasattr(cls.__dict__["channel"], "__get__"):
+            cls._default_channel = cls.__dict__["channel"]
+            delattr(cls, "channel")
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        component = super().__new__(cls)
+        if "_specs" not in cls.__dict__:
+            _prepare_class(cls)
+        for attribute, function in cls._inherited:
+            vars(component)[attribute] = function.__get__(component)
+        component._channels = (cls._default_channel or "*",)
+        return component
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        cls = type(self)
+        self.channel = kwargs.get("channel") or self._channels[0]
+        for child in [*_class_components(cls), *vars(self).values()]:
+            if isinstance(child, BaseComponent) and child is not self and child is not self.parent:
+                child.register(self)
+        init = getattr(self, "init", None)
+        if callable(init):
+            init(*args, **kwargs)
+
+    if TYPE_CHECKING:
+        _inherited: ClassVar[tuple[tuple[str, Any], ...]]
+
+    # -- joining and leaving --
+
+    def register(self, parent: Manager) -> Self:
+        """Join the tree of ``parent``, as its last child, with all components below.
+
+        When this returns, the component is in the tree and has fired ``Registered``. A
+        component that has another parent leaves it first. May be called from any thread.
+
+        Raises:
+            TypeError: ``parent`` is no manager.
+            SingletonError: The tree has a component that excludes this one.
+            UnregistrableError: Both trees are running, or ``parent`` is below this component.
+        """
+        if not isinstance(parent, Manager):
+            raise TypeError(f"a component is registered to a manager, not to {parent!r}")
+        with TREE_LOCK:
+            if parent is self:
+                if self.parent is not self:
+                    self._detach()
+                return self
+            if parent is self.parent and self in parent.components:
+                raise UnregistrableError(f"{self!r} is registered to {parent!r} already")
+            if _is_below(parent, self):
+                raise UnregistrableError(
+                    f"{self!r} cannot be registered to {parent!r}, which is below it"
+                )
+            if check_singleton(self, parent):
+                raise SingletonError(self)
+            if self.parent is not self:
+                self._detach()
+            engine = parent._engine
+            own = self.__dict__.get("_engine")
+            if own is not None:
+                if own.thread is not None and engine.thread is not None:
+                    raise UnregistrableError(
+                        f"{self!r} is running and cannot join {engine.root!r}, which runs too"
+                    )
+            self._birth = parent._next_birth()
+            self.parent = parent
+            parent.components.add(self)
+            engine.adopt(self, own)
+            self._leaving = False
+        self._joined()
+        self.fire(Registered(self, parent))
+        return self
+
+    def unregister(self) -> Self:
+        """Leave the tree, in two steps.
+
+        First ``PrepareUnregister`` is fired, and only the farewell events still reach the
+        component. When it and everything that it caused is over, the component is taken out,
+        and ``Unregistered`` is fired. Nothing happens if the component is a root or leaving.
+        """
+        with TREE_LOCK:
+            if self._leaving or self.parent is self:
+                return self
+            self._leaving = True
+            engine = self._engine
+            for node in flatten(self):
+                for spec in node._specs:
+                    for name in spec.keys:
+                        engine.routes.forget(name)
+        self.fire(PrepareUnregister(self))
+        return self
+
+    @property
+    def unregister_pending(self) -> bool:
+        """Whether the component is about to leave."""
+        return self._leaving
+
+    @handler("unregister")
+    def _on_unregister(self, event: Event, component: Manager | None = None) -> None:
+        if component is self or (component is None and any(c is self for c in event.channels)):
+            self.unregister()
+
+    @handler("prepare_unregister_complete", channel=SELF)
+    def _on_prepare_unregister_complete(self, source: PrepareUnregister, value: Any) -> None:
+        if source.args[0] is not self or not self._leaving:
+            return
+        with TREE_LOCK:
+            parent = self.parent
+            engine = self._engine
+            farewell = Unregistered(self, parent)
+            self.fire(farewell)
+            self._detach()
+        # The old tree dispatches it; the component has left and is told here, since what it
+        # must clean up hangs on it.
+        engine.deliver_to(self, farewell)
+
+    def _detach(self) -> None:
+        """Leave the parent at once. The caller holds TREE_LOCK."""
+        parent, engine = self.parent, self._engine
+        parent.components.discard(self)
+        nodes = list(flatten(self))
+        for node in nodes:
+            engine.routes.remove(node)
+        self.parent = self
+        self._leaving = False
+        for node in nodes:
+            node.__dict__.pop("_engine", None)
+        engine.cancel_tasks_of(nodes)
+        for node in nodes:
+            node._left(engine)
+
+    def _joined(self) -> None:
+        """For components of ours that need the engine: the tree was joined."""
+
+    # -- introspection --
+
+    @classmethod
+    def handlers(cls) -> list[str]:
+        """The names of the events that instances handle, private ones left out."""
+        if "_specs" not in cls.__dict__:
+            _prepare_class(cls)
+        names = (name for spec in cls._specs for name in spec.keys if spec.channel is not SELF)
+        return list(dict.fromkeys(name for name in names if not name.startswith("_")))
+
+    events = handlers
+
+    @classmethod
+    def handles(cls, *names: str) -> bool:
+        """Whether instances handle events of all these names."""
+        known = set(cls.handlers())
+        return all(name in known for name in names)
+
+
+class Component(BaseComponent, metaclass=HandlerMetaClass):
+    """A component whose public methods are handlers of the events of their names."""
+
+
+def _prepare_class(cls: type[BaseComponent]) -> None:
+    """Freeze the handlers of a class, when its first instance is made."""
+    specs = collect_specs(cls)
+    # The farewell comes last, as the last thing a component hears.
+    last = [spec for spec in specs if spec.channel is SELF]
+    cls._specs = (*(spec for spec in specs if spec.channel is not SELF), *last)
+    cls._inherited = tuple(
+        (spec.attribute, spec.function) for spec in cls._specs if not hasattr(cls, spec.attribute)
+    )
+
+
+def _class_components(cls: type) -> list[BaseComponent]:
+    return [
+        value
+        for base in cls.__mro__
+        if base not in _PLAIN_BASES
+        for value in vars(base).values()
+        if isinstance(value, BaseComponent)
+    ]
+
+
+_PLAIN_BASES = frozenset({Component, BaseComponent, Manager, object})
+
+
+def _is_below(node: Manager, top: Manager) -> bool:
+    while node is not top:
+        if node.parent is node:
+            return False
+        node = node.parent
+    return True
+
+
+def check_singleton(x: Manager, y: Manager) -> bool:
+    """Whether a component below ``x`` may not be in the tree of ``y`` because of another one."""
+    singles = [node for node in flatten(x) if getattr(node, "singleton", False) is not False]
+    if not singles:
+        return False
+    others = [node for node in flatten(y.root)]
+    for node in singles:
+        rule = node.singleton  # type: ignore[attr-defined]
+        for other in others:
+            if other is node:
+                continue
+            if type(other) is type(node) if rule is True else isinstance(other, rule):
+                return True
+    return False

@@ -1,0 +1,144 @@
+"""Debugger: shows every event and every error (manual: circuits.core.debugger)."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from .components import BaseComponent
+from .events import Error
+from .handlers import handler
+from .helpers import format_error, safe_repr
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any, ClassVar, Protocol
+
+    from .events import BaseEvent
+
+    class _Writable(Protocol):
+        def write(self, text: str, /) -> object: ...
+
+    class _Logger(Protocol):
+        def debug(self, message: str, /) -> object: ...
+        def error(self, message: str, /) -> object: ...
+
+
+__all__ = ["Debugger"]
+
+
+class Debugger(BaseComponent):
+    """Writes a line for each event, and the text of each error.
+
+    It never raises: what cannot be shown is named instead, what cannot be written is dropped.
+
+    Args:
+        errors: Whether to show errors.
+        events: Whether to show events.
+        file: Path to append to, or an object with ``write``; ``None`` is standard error.
+        logger: An object with ``debug`` and ``error``, instead of the file.
+        prefix: Goes before each event, with a colon; may be a function that is called for each.
+        trim: How many characters of an event to show.
+        IgnoreEvents: Names of events not to show, beside those of the class.
+        IgnoreChannels: Channels, or pairs of channel and event name, not to show. An event is
+            left out if all its channels are among them.
+
+    Attributes:
+        enabled: ``False`` silences everything.
+        errors, events, file, logger, prefix, trim, IgnoreEvents, IgnoreChannels: As given; the
+            lists belong to the instance.
+    """
+
+    IgnoreEvents: ClassVar[list[Any]] = ["generate_events"]  # type: ignore[misc]
+    IgnoreChannels: ClassVar[list[Any]] = []  # type: ignore[misc]
+
+    def __init__(
+        self,
+        errors: bool = True,
+        events: bool = True,
+        file: str | os.PathLike[str] | _Writable | None = None,
+        logger: _Logger | None = None,
+        prefix: str | Callable[[], str] | None = None,
+        trim: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.enabled = True
+        self.errors = errors
+        self.events = events
+        self.logger = logger
+        self.prefix = prefix
+        self.trim = trim
+        more_events: Iterable[Any] = kwargs.get("IgnoreEvents") or ()
+        more_channels: Iterable[Any] = kwargs.get("IgnoreChannels") or ()
+        self.IgnoreEvents = [*type(self).IgnoreEvents, *more_events]  # type: ignore[misc]
+        self.IgnoreChannels = [*type(self).IgnoreChannels, *more_channels]  # type: ignore[misc]
+        self.file: Any
+        if file is None:
+            self.file = None
+        elif isinstance(file, str | os.PathLike):
+            path = os.path.abspath(os.path.expanduser(file))
+            self.file = open(path, "a", encoding="utf-8")  # noqa: SIM115 - lives as long as we
+        elif hasattr(file, "write"):
+            self.file = file
+        else:
+            raise TypeError(f"file must be a path or have a method write, not {file!r}")
+
+    @handler("error", channel="*", priority=100)
+    def _on_error(self, event: BaseEvent, *args: Any, **kwargs: Any) -> None:
+        if not (self.enabled and self.errors) or not isinstance(event, Error):
+            return
+        try:
+            text = format_error(*args[:4])
+        except Exception as problem:
+            text = f"ERROR that cannot be shown: {safe_repr(problem)}\n"
+        self._write(text, "error")
+
+    @handler(channel="*", priority=101)
+    def _on_event(self, event: BaseEvent, *args: Any, **kwargs: Any) -> None:
+        if not (self.enabled and self.events):
+            return
+        try:
+            if self._is_ignored(event):
+                return
+            text = self._describe(event)
+        except Exception as problem:
+            text = f"<{type(event).__name__} that cannot be shown: {safe_repr(problem)}>"
+        self._write(text, "debug")
+
+    def _is_ignored(self, event: BaseEvent) -> bool:
+        if event.name in self.IgnoreEvents:
+            return True
+        ignored = self.IgnoreChannels
+        return bool(ignored) and all(
+            channel in ignored or (channel, event.name) in ignored for channel in event.channels
+        )
+
+    def _describe(self, event: BaseEvent) -> str:
+        try:
+            text = repr(event)
+        except Exception:
+            arguments = ", ".join(map(safe_repr, event.args))
+            text = f"<{type(event).__name__}[{event.name}] ({arguments})>"
+        prefix = self.prefix() if callable(self.prefix) else self.prefix
+        if prefix:
+            text = f"{prefix}: {text}"
+        if self.trim is not None:
+            text = f"{text[: self.trim]} ...>"
+        return text
+
+    def _write(self, text: str, level: str) -> None:
+        try:
+            if self.logger is not None:
+                getattr(self.logger, level)(text)
+                return
+            file = sys.stderr if self.file is None else self.file
+            file.write(text if level == "error" else text + "\n")
+            flush = getattr(file, "flush", None)
+            if flush is not None:
+                flush()
+        except Exception:
+            return  # a full disk or a closed file must not stop what is being debugged
+
+

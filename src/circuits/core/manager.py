@@ -1,0 +1,536 @@
+"""Manager: events and handlers of one node, and the run of a tree (circuits.core.manager)."""
+
+from __future__ import annotations
+
+import os
+import threading
+from types import MethodType
+
+from . import _loop
+from ._engine import TASK_INTERVAL, Engine
+from ._routing import TREE_LOCK, listens
+from ._tasks import CallValue, Task, Wait
+from .errors import UnregistrableError
+from .events import BaseEvent
+from .handlers import HandlerSpec, wants_event
+from .values import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from typing import Any, ClassVar, TypeVar, overload
+
+    from typing_extensions import Self
+
+    from .events import Event
+
+    R = TypeVar("R")
+
+__all__ = ["TIMEOUT", "CallValue", "Manager", "UnregistrableError"]
+
+#: Seconds between two looks at handlers that wait by a bare ``yield``, while nothing happens.
+TIMEOUT = TASK_INTERVAL
+
+
+class ComponentSet(dict["Manager", None]):
+    """Components in the order of their registration; reads like a set."""
+
+    __slots__ = ()
+
+    def add(self, component: Manager) -> None:
+        """Append a component."""
+        self[component] = None
+
+    def discard(self, component: Manager) -> None:
+        """Take a component out, if it is there."""
+        self.pop(component, None)
+
+    def copy(self) -> ComponentSet:  # type: ignore[override]
+        """Another set of the same components."""
+        return ComponentSet(self)
+
+    def __eq__(self, other: object) -> bool:
+        return set(self) == (set(other) if isinstance(other, dict) else other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return "{" + ", ".join(map(repr, self)) + "}"
+
+
+class _EngineOnDemand:
+    """Finds or makes the engine of a tree when somebody needs it.
+
+    Most components never do while they are alone: an engine would cost more than they.
+    """
+
+    def __get__(self, node: Manager | None, owner: type[Manager]) -> Any:
+        if node is None:
+            return self
+        with TREE_LOCK:
+            root = node.root
+            engine = root.__dict__.get("_engine") or Engine(root)
+            node.__dict__["_engine"] = engine
+        return engine
+
+
+class Manager:
+    """A node of the tree: fires events, has handlers, and can run the tree it is the root of.
+
+    Arguments are accepted and ignored.
+
+    Attributes:
+        parent: The node above; itself for a root.
+        components: The nodes right below, in the order of their registration.
+        stop_timeout: Seconds that a stopping application waits for requests in flight and for
+            data that is still to be written.
+        traverse_children_handlers: ``False`` keeps events on ordinary channels from the
+            components below; targeting a component directly and global handlers still work.
+    """
+
+    stop_timeout: float = 10.0
+    _channels: tuple[Any, ...] = ("*",)
+    _specs: tuple[HandlerSpec, ...] = ()
+    _birth = 0  # number among the children of the parent, rising
+    _births = 0
+    _leaving = False
+    _running = False
+    _children: ComponentSet | None = None
+    _targeted: set[str] | None = None
+    _traverse = True
+    _child_pid: int | None = None
+    __thread: threading.Thread | None = None
+    __exit_code: Any = None
+
+    parent: Manager
+    if TYPE_CHECKING:
+        _engine: Engine
+        _inherited: ClassVar[tuple[tuple[str, Any], ...]]
+    else:
+        _engine = _EngineOnDemand()
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        node = super().__new__(cls)
+        node.parent = node
+        return node
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__()
+
+    # -- what it is --
+
+    @property
+    def name(self) -> str:
+        """Name of the class."""
+        return type(self).__name__
+
+    @property
+    def root(self) -> Manager:
+        """Top of the tree; itself when alone."""
+        node = self
+        while node.parent is not node:
+            node = node.parent
+        return node
+
+    @property
+    def components(self) -> ComponentSet:
+        """The nodes right below."""
+        children = self._children
+        if children is None:
+            children = self._children = ComponentSet()
+        return children
+
+    @property
+    def running(self) -> _loop.Running:
+        """Whether ``run`` was entered on this very node, and ``stop`` not called since.
+
+        Called, ``with app.running():`` is a run around a loop of one's own: it fires
+        ``Started``, lets ``tick`` wait for descriptors and timers, and shuts down at its end.
+        """
+        return _loop.RUNNING(self) if self._running else _loop.STOPPED(self)
+
+    @property
+    def pid(self) -> int:
+        """Id of the process, or of the child that ``start(process=True)`` made."""
+        return os.getpid() if self._child_pid is None else self._child_pid
+
+    @property
+    def traverse_children_handlers(self) -> bool:
+        """Whether events on ordinary channels reach the components below."""
+        return self._traverse
+
+    @traverse_children_handlers.setter
+    def traverse_children_handlers(self, traverse: bool) -> None:
+        self._traverse = bool(traverse)
+        with TREE_LOCK:
+            self._engine.routes.forget("*")
+
+    def _next_birth(self) -> int:
+        self._births += 1
+        return self._births
+
+    def _left(self, engine: Engine) -> None:
+        """For components of ours that use the engine: the tree was left."""
+
+    # -- firing --
+
+    if TYPE_CHECKING:
+
+        @overload
+        def call(
+            self, event: Event[R], *channels: Any, timeout: float | None = None
+        ) -> CallOf[R]: ...
+        @overload
+        def call(self, event: BaseEvent, *channels: Any, timeout: float | None = None) -> Wait: ...
+
+    def fire(self, event: BaseEvent, *channels: Any, priority: float = 0) -> Value:
+        """Queue an event. No handler runs before this returns. From any thread.
+
+        Args:
+            event: What to fire. The same object may be fired again.
+            *channels: Where to: names, components, any hashable objects; ``"*"`` is everywhere.
+                Without any, the event's ``channels``, else the channel of this component.
+            priority: Of the events that are dispatched in one go, those with a smaller number
+                come first; equal ones in the order of firing.
+
+        Returns:
+            The value that will hold the results.
+
+        Raises:
+            TypeError: ``event`` is no event, or a channel is not hashable.
+        """
+        try:
+            event.args  # noqa: B018 - an attribute that only instances have, and only of events
+        except AttributeError:
+            raise TypeError(_no_event(event)) from None
+        if channels:
+            hash(channels)
+        else:
+            channels = event.channels or self._channels
+            if channels.__class__ is not tuple:
+                channels = (channels,) if isinstance(channels, str) else tuple(channels)
+        event.channels = channels
+        value = event.value = Value(event, self)
+        engine = self._engine
+        if priority:
+            engine.rank(event, priority)
+        else:
+            engine.queue.append(event)
+            if engine.alert:
+                engine.alerted(event)
+        return value
+
+    fireEvent = fire  # noqa: N815 - documented name
+
+    def _give_value(self, event: BaseEvent) -> None:
+        event.value = Value(event, self)
+
+    # -- suspending --
+
+    def call(  # type: ignore[no-redef]
+        self, event: BaseEvent, *channels: Any, timeout: float | None = None
+    ) -> Any:
+        """Fire an event and suspend the handler until it has been handled completely.
+
+        Use it as ``value = yield self.call(event)`` in a generator handler, or as ``result =
+        await self.call(event)`` in a coroutine handler; the latter raises what a handler raised.
+
+        Args:
+            event: What to fire, when the call is first advanced.
+            *channels: As in :meth:`fire`.
+            timeout: Seconds after which :class:`~circuits.core.errors.TimeoutError` is raised in
+                the waiting handler. 0 gives up at the next turn of the loop, ``None`` or a
+                negative number never.
+        """
+        if not isinstance(event, BaseEvent):
+            raise TypeError(_no_event(event))
+        return Wait(self, event, event.name, channels, timeout, fire=True)
+
+    callEvent = call  # noqa: N815 - documented name
+
+    def wait(
+        self, event: str | type[BaseEvent] | BaseEvent, *channels: Any, timeout: float | None = None
+    ) -> Wait:
+        """Suspend the handler until an event has been handled completely.
+
+        Args:
+            event: A name or class: the next event of that name whose dispatch begins after the
+                wait. An event: that very object.
+            *channels: Where the event must have been fired; by default on the channel of this
+                component.
+            timeout: As in :meth:`call`.
+        """
+        if isinstance(event, BaseEvent):
+            return Wait(self, event, event.name, channels, timeout, fire=False)
+        if isinstance(event, type) and issubclass(event, BaseEvent):
+            event = event.name
+        if not isinstance(event, str):
+            raise TypeError(f"wait() takes an event, its class or its name, not {event!r}")
+        return Wait(self, None, event, channels or self._channels, timeout, fire=False)
+
+    waitEvent = wait  # noqa: N815 - documented name
+
+    def registerTask(self, task: Any) -> None:  # noqa: N802 - the name that programs use
+        """Have a generator advanced: a tuple of event, generator and perhaps its parent."""
+        event, generator, *parent = task
+        engine = self._engine
+        engine._suspend(event, Task(engine, event, generator, event.handler, *parent))
+
+    def unregisterTask(self, task: Any) -> None:  # noqa: N802 - the name that programs use
+        """Give up a generator; an unknown one is ignored."""
+        engine = self._engine
+        for known in list(engine.tasks):
+            if task[1] in getattr(known, "stack", ()):
+                engine.cancel_task(known)
+
+    def processTask(self, event: BaseEvent, task: Any, parent: Any = None) -> None:  # noqa: N802
+        """Advance a generator once."""
+        engine = self._engine
+        for known in engine.tasks:
+            if task in getattr(known, "stack", ()):
+                engine.step(known)
+                return
+
+    # -- handlers --
+
+    def addHandler(self, function: Callable[..., Any]) -> Callable[..., Any]:  # noqa: N802
+        """Add a handler at run time. From any thread.
+
+        Args:
+            function: Marked with :func:`~circuits.core.handlers.handler`. A plain function gets
+                the component as its first argument.
+
+        Returns:
+            The bound method, which is also an attribute now, and what ``removeHandler`` takes.
+
+        Raises:
+            TypeError: The function is not marked.
+        """
+        if not getattr(function, "handler", False):
+            raise TypeError(f"{function!r} is no handler: mark it with @handler(...)")
+        method = function if isinstance(function, MethodType) else MethodType(function, self)
+        attribute: str = getattr(function, "__name__", "handler")
+        spec = HandlerSpec(method, attribute)
+        spec.wants_event = wants_event(method.__func__) if function is not method else spec.wants_event
+        with TREE_LOCK:
+            self._specs = (*self._specs, spec)
+            vars(self)[attribute] = method
+            engine = self.__dict__.get("_engine")
+            if engine is not None:
+                engine.routes.add_specs(self, (spec,))
+        return method
+
+    def removeHandler(self, method: Callable[..., Any], event: str | None = None) -> None:  # noqa: N802
+        """Remove a handler at run time. From any thread.
+
+        Args:
+            method: The bound method, as ``addHandler`` returned it.
+            event: Only this name of its names.
+
+        Raises:
+            KeyError: There is no such handler.
+        """
+        with TREE_LOCK:
+            kept, removed, remainder = [], [], []
+            for spec in self._specs:
+                if spec.bound_to(self) != method or (event is not None and event not in spec.keys):
+                    kept.append(spec)
+                    continue
+                removed.append(spec)
+                names = tuple(n for n in spec.names if n != event)
+                if event is not None and names:
+                    rest = HandlerSpec(spec.function, spec.attribute, names)
+                    rest.wants_event = spec.wants_event
+                    kept.append(rest)
+                    remainder.append(rest)
+            if not removed:
+                raise KeyError(method if event is None else event)
+            engine = self.__dict__.get("_engine")
+            if engine is not None:
+                engine.routes.remove_specs(self, removed, kept)
+            self._specs = tuple(kept)
+            if engine is not None and remainder:
+                engine.routes.add_specs(self, remainder)
+            if not remainder:
+                vars(self).pop(removed[0].attribute, None)
+
+    def getHandlers(  # noqa: N802
+        self, event: BaseEvent, channel: Any, exclude_globals: bool = False
+    ) -> set[Callable[..., Any]]:
+        """The handlers of this node and all below that match an event on one channel."""
+        from .utils import flatten  # noqa: PLC0415
+
+        found = set()
+        for node in flatten(self):
+            for spec in node._specs:
+                if spec.names and event.name not in spec.names and "*" not in spec.names:
+                    continue
+                if spec.is_global:
+                    if not exclude_globals:
+                        found.add(spec.bound_to(node))
+                elif listens(spec, node, channel):
+                    found.add(spec.bound_to(node))
+        return found
+
+    @property
+    def _handlers(self) -> dict[str, set[Callable[..., Any]]]:
+        table: dict[str, set[Callable[..., Any]]] = {}
+        for spec in self._specs:
+            if not spec.is_global:
+                for name in spec.keys:
+                    table.setdefault(name, set()).add(spec.bound_to(self))
+        return table
+
+    @property
+    def _globals(self) -> set[Callable[..., Any]]:
+        return {spec.bound_to(self) for spec in self._specs if spec.is_global}
+
+    @property
+    def _tasks(self) -> set[Any]:
+        return set(self._engine.tasks)
+
+    @property
+    def _queue(self) -> list[BaseEvent]:
+        return list(self._engine.queue) if self.parent is self else []
+
+    @property
+    def _lock(self) -> Any:
+        return TREE_LOCK
+
+    # -- running --
+
+    def flush(self) -> None:
+        """Dispatch the events that are queued in the tree; what they fire stays for later."""
+        self._engine.flush()
+
+    flushEvents = flush  # noqa: N815 - documented name
+
+    def tick(self, timeout: float = -1) -> None:
+        """One turn of the loop: tasks, timers, queue; then, if running, wait for events.
+
+        Args:
+            timeout: The longest to wait, in seconds; negative means until something happens. A
+                tree that is not running never waits.
+        """
+        _loop.tick(self, timeout)
+
+    def run(self, socket: Any = None) -> None:
+        """Run the tree until :meth:`stop`: fire ``Started``, then turn.
+
+        In the main thread, SIGINT and SIGTERM fire ``Signal`` and stop; a second one ends at once.
+
+        Args:
+            socket: A socket component whose other end is in another process, to bridge to it.
+
+        Raises:
+            SystemExit: A handler raised it, or ``stop`` was given a code, other than 0 or None.
+        """
+        _loop.run(self, socket)
+
+    async def run_async(self) -> None:
+        """Run the tree inside a running asyncio loop, until :meth:`stop`.
+
+        .. versionadded:: 2.1
+        """
+        from ._hosting import run_in_running_loop  # noqa: PLC0415 - brings asyncio
+
+        await run_in_running_loop(self)
+
+    def start(self, process: bool = False, link: Manager | None = None) -> tuple[Any, Any]:
+        """Run the tree in a thread.
+
+        Returns:
+            The thread, and ``None`` for the bridge that only processes have.
+        """
+        if link is not None and not isinstance(link, Manager):
+            raise TypeError(f"link must be a manager, not {link!r}")
+        if process or link is not None:
+            raise NotImplementedError("start(process=True) is not available yet")
+        if self.__thread is not None and self.__thread.is_alive():
+            raise UnregistrableError(f"{self!r} is running already")
+        thread = threading.Thread(target=self.__run_in_thread, name=self.name, daemon=True)
+        self.__thread = thread
+        # From here on it counts as running: whoever waits for that need not poll.
+        thread.start()
+        return thread, None
+
+    def __run_in_thread(self) -> None:
+        try:
+            self.run()
+        finally:
+            self.__thread = None
+
+    def stop(self, code: Any = None) -> None:
+        """End ``run`` in an orderly way. From any thread; without effect if not running.
+
+        Args:
+            code: Exit status; other than 0 or ``None`` makes ``run`` raise ``SystemExit``.
+        """
+        _loop.stop(self, code)
+
+    def join(self) -> None:
+        """Wait for the thread that :meth:`start` made; returns at once if there is none."""
+        thread = self.__thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+
+    # -- operators --
+
+    def __add__(self, component: Manager) -> Self:
+        component.register(self)  # type: ignore[attr-defined]
+        return self
+
+    __iadd__ = __add__
+
+    def __sub__(self, component: Manager) -> Self:
+        if component.parent is not component:
+            component.unregister()  # type: ignore[attr-defined]
+        return self
+
+    __isub__ = __sub__
+
+    def __len__(self) -> int:
+        if self.parent is not self:
+            return 0
+        engine = self.__dict__.get("_engine")
+        return 0 if engine is None else len(engine)
+
+    def __contains__(self, component: object) -> bool:
+        children = self._children or ()
+        if isinstance(component, type):
+            return any(type(child) is component for child in children)
+        return component in children
+
+    def __iter__(self) -> Iterator[Any]:
+        raise TypeError(f"{self.name} is not iterable; use its components")
+
+    def __repr__(self) -> str:
+        channel = self._channels[0] if hasattr(self, "channel") else ""
+        state = "R" if self._running else "S"
+        thread = threading.current_thread().name
+        return (
+            f"<{self.name}/{channel} {os.getpid()}:{thread} (queued={len(self)}) [{state}]>"
+        )
+
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from typing import Protocol
+
+    R_co = TypeVar("R_co", covariant=True)
+
+    class CallOf(Protocol[R_co]):
+        """A call whose result has a known type."""
+
+        def __await__(self) -> Generator[Any, Any, R_co]: ...
+        def __iter__(self) -> Wait: ...
+
+
+def _no_event(thing: object) -> str:
+    if isinstance(thing, type) and issubclass(thing, BaseEvent):
+        return f"an event is needed, not its class: write {thing.__name__}(...)"
+    if isinstance(thing, BaseEvent):
+        return f"{type(thing).__name__}.__init__ does not call super().__init__(...)"
+    return f"an event is needed, not {thing!r}"
+

@@ -1,0 +1,102 @@
+"""Timers: an event later, once or again and again (manual: circuits.core.timers)."""
+
+from __future__ import annotations
+
+from . import _clock
+from .components import BaseComponent
+from .events import BaseEvent
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from datetime import datetime
+    from typing import Any
+
+    from ._clock import Appointment
+    from ._engine import Engine
+
+__all__ = ["Timer"]
+
+
+class Timer(BaseComponent):
+    """Fires an event after a time, then leaves; or again and again.
+
+    A timer is a component: it runs while it is registered. It never fires early. A persistent
+    one counts anew from the moment it fired, so that a busy loop never makes it fire in bursts.
+
+    Args:
+        interval: Seconds, or the moment as ``datetime`` (a naive one is local time), which is
+            turned into a span from now at once.
+        event: What to fire; the same object each time.
+        *channels: Where to, as in ``fire``.
+        persist: Whether to go on after the first time.
+
+    Raises:
+        TypeError: ``interval`` is neither, or ``event`` is no event.
+        ValueError: ``interval`` is negative, or not a number.
+    """
+
+    def __init__(
+        self,
+        interval: float | datetime,
+        event: BaseEvent,
+        *channels: Any,
+        persist: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        if not isinstance(event, BaseEvent):
+            raise TypeError(f"a timer fires an event, not {event!r}")
+        super().__init__(channel=kwargs.get("channel"))
+        self.interval = _seconds(interval)
+        self.event = event
+        self.channels = channels
+        self.persist = persist
+        self.expiry = _clock.now() + self.interval
+        self._appointment: Appointment | None = None
+
+    def reset(self, interval: float | datetime | None = None) -> None:
+        """Count anew from now.
+
+        Args:
+            interval: Another span from here on.
+        """
+        if interval is not None:
+            self.interval = _seconds(interval)
+        self.expiry = _clock.now() + self.interval
+        if self._appointment is not None:
+            self._appointment.cancel()
+            self._appointment = None
+            self._arm()
+
+    def _joined(self) -> None:
+        self._arm()
+
+    def _left(self, engine: Engine) -> None:
+        if self._appointment is not None:
+            self._appointment.cancel()
+            self._appointment = None
+
+    def _arm(self) -> None:
+        engine = self._engine
+        self._appointment = engine.schedule.call_at(self.expiry, self._expire)
+
+    def _expire(self) -> None:
+        if self.unregister_pending:
+            return
+        self.fire(self.event, *self.channels)
+        if self.persist:
+            self.expiry = _clock.now() + self.interval
+            self._arm()
+        else:
+            self.unregister()
+
+
+def _seconds(interval: float | datetime) -> float:
+    if hasattr(interval, "timestamp"):
+        import time  # noqa: PLC0415
+
+        return max(0.0, interval.timestamp() - time.time())
+    if isinstance(interval, bool) or not isinstance(interval, int | float):
+        raise TypeError(f"interval must be seconds or a datetime, not {interval!r}")
+    if not interval >= 0:
+        raise ValueError(f"interval must be 0 or more seconds, not {interval!r}")
+    return float(interval)
