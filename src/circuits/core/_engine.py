@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from ._tasks import Wait
     from .events import BaseEvent
     from .manager import Manager
-    from .pollers import BasePoller
 
 #: While tasks wait by a bare ``yield``, an idle loop looks at them this often, in seconds.
 TASK_INTERVAL = 0.1
@@ -542,7 +541,9 @@ class Engine:
     def wait_in(self, waiter: Any, timeout: float) -> None:
         """Wait in a poller or a latch; what is fired meanwhile ends the wait."""
         if timeout == 0:
-            waiter.wait(0.0)
+            ready = waiter.wait(0.0)
+            if ready:
+                waiter.report(ready)
             return
         self._waiter = waiter
         self.alert = self.sleeping = True
@@ -551,12 +552,14 @@ class Engine:
         if self.queue or self.ranked or self.ready:
             timeout = 0.0
         try:
-            waiter.wait(timeout)
+            ready = waiter.wait(timeout)
         finally:
             self._waiter = None
             if self.successor is None:
                 self.sleeping = False
                 self.alert = self.cause is not None
+        if ready:
+            waiter.report(ready)
 
     def _generate(self, timeout: float) -> None:
         event = GenerateEvents(self.lock, self.time_to_wait(timeout))

@@ -1,0 +1,521 @@
+"""Pollers: which descriptors are ready (manual: circuits.core.pollers).
+
+A poller is a component that waits in the kernel for all descriptors of a tree. It fires
+``_read``, ``_write``, ``_disconnect`` and ``_error`` on the channel of the component that owns
+the descriptor. Where that component is the only one that handles such an event, and nothing
+else is queued before it, its handler is called directly: nobody can tell, and it saves the
+event.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+
+from .components import BaseComponent
+from .events import Event, GenerateEvents
+from .handlers import handler
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+    from ._engine import Engine
+    from ._routing import Route
+
+__all__ = [
+    "TIMEOUT",
+    "BasePoller",
+    "Disconnect",
+    "EPoll",
+    "Error",
+    "KQueue",
+    "Poll",
+    "Poller",
+    "Read",
+    "Select",
+    "Write",
+]
+
+#: Default of the ``timeout`` that pollers accept and store, in seconds; it rules nothing.
+TIMEOUT = 0.01
+
+#: How many descriptors one wait reports at most; the rest comes with the next.
+_EVENTS_PER_WAIT = 1024
+
+_READABLE, _WRITABLE, _GONE = 1, 2, 4
+
+
+class Read(Event):
+    """A descriptor is readable, or at its end: ``_read(fd)`` on its owner's channel."""
+
+    name = "_read"
+
+    def __init__(self, fd: Any) -> None:
+        super().__init__(fd)
+
+
+class Write(Event):
+    """A descriptor is writable: ``_write(fd)`` on its owner's channel."""
+
+    name = "_write"
+
+    def __init__(self, fd: Any) -> None:
+        super().__init__(fd)
+
+
+class Error(Event):
+    """Handling a descriptor failed: ``_error(fd, exception)``; ``_disconnect`` follows."""
+
+    name = "_error"
+
+    def __init__(self, fd: Any, error: BaseException) -> None:
+        super().__init__(fd, error)
+
+
+class Disconnect(Event):
+    """A descriptor is hung up and nothing is left to read: ``_disconnect(fd)``.
+
+    The poller has forgotten it already.
+    """
+
+    name = "_disconnect"
+
+    def __init__(self, fd: Any) -> None:
+        super().__init__(fd)
+
+
+class _Watch:
+    """What a poller knows of one descriptor."""
+
+    __slots__ = ("calls", "fd", "interest", "number", "owner", "seen", "target")
+
+    def __init__(self, number: int, fd: Any) -> None:
+        self.number = number
+        self.fd = fd  # the very object that was given, and that events carry
+        self.interest = 0
+        self.target: Any = "*"
+        self.owner: Any = None
+        #: Event name -> the routes that ``calls`` was worked out from, and the direct call.
+        self.seen: dict[str, tuple[Route, ...]] = {}
+        self.calls: dict[str, Callable[[Any], object] | None] = {}
+
+
+class BasePoller(BaseComponent):
+    """What all pollers share: the table of descriptors, and waking up.
+
+    Args:
+        timeout: Accepted and stored; how long to wait is up to the loop.
+        channel: Channel of the component.
+    """
+
+    _polls = True
+
+    def __init__(self, timeout: float = TIMEOUT, channel: Any = None) -> None:
+        super().__init__(channel=channel)
+        self.timeout = timeout
+        self._watches: dict[int, _Watch] = {}
+        self._numbers: dict[Any, int] = {}
+        self._wake_read = self._wake_write = -1
+        self._open()
+
+    # -- what a subclass provides --
+
+    def _open_kernel(self) -> None:
+        """Make the kernel object."""
+
+    def _close_kernel(self) -> None:
+        """Close the kernel object."""
+
+    def _set_interest(self, number: int, before: int, after: int) -> None:
+        """Tell the kernel that the interest in a descriptor has changed."""
+
+    def _poll_kernel(self, timeout: float) -> Iterable[tuple[int, int]]:
+        """Wait; yield pairs of descriptor and readiness."""
+        raise NotImplementedError
+
+    # -- life --
+
+    def _open(self) -> None:
+        self._open_kernel()
+        if hasattr(os, "eventfd"):
+            self._wake_read = self._wake_write = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        else:  # pragma: no cover - not on Linux
+            self._open_pipe()
+        self._set_interest(self._wake_read, 0, _READABLE)
+        for watch in self._watches.values():
+            self._set_interest(watch.number, 0, watch.interest)
+
+    def _open_pipe(self) -> None:
+        if os.name == "nt":  # pragma: no cover - select takes only sockets there
+            import socket  # noqa: PLC0415
+
+            reader, writer = socket.socketpair()
+            reader.setblocking(False)
+            writer.setblocking(False)
+            self._wake_read, self._wake_write = reader.detach(), writer.detach()
+            return
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_read, False)
+        os.set_blocking(self._wake_write, False)
+
+    def _close(self) -> None:
+        if self._wake_read < 0:
+            return
+        self._close_kernel()
+        for number in {self._wake_read, self._wake_write}:
+            os.close(number)
+        self._wake_read = self._wake_write = -1
+
+    def _joined(self) -> None:
+        if self._wake_read < 0:
+            self._open()
+
+    def _left(self, engine: Engine) -> None:
+        self._close()
+
+    def __del__(self) -> None:
+        if "_wake_read" in vars(self):
+            self._close()
+
+    def resume(self) -> None:
+        """End the wait. From any thread, and from signal handlers."""
+        if self._wake_write < 0:
+            return
+        try:
+            os.write(self._wake_write, b"\1\0\0\0\0\0\0\0")
+        except BlockingIOError:
+            return  # full: it is about to wake up anyway
+
+    def _drain(self) -> None:
+        try:
+            os.read(self._wake_read, 4096)
+        except BlockingIOError:
+            return
+
+    # -- descriptors --
+
+    def addReader(self, source: Any, fd: Any) -> None:  # noqa: N802 - documented names
+        """Watch a descriptor for input.
+
+        Args:
+            source: The component that owns it; events go to its channel.
+            fd: A number, or an object with ``fileno()``; this very object comes in the events.
+
+        Raises:
+            OSError: The kernel cannot watch this descriptor.
+        """
+        self._change(fd, source, _READABLE, 0)
+
+    def addWriter(self, source: Any, fd: Any) -> None:  # noqa: N802
+        """Watch a descriptor for being writable; as :meth:`addReader`."""
+        self._change(fd, source, _WRITABLE, 0)
+
+    def removeReader(self, fd: Any) -> None:  # noqa: N802
+        """Stop watching a descriptor for input; an unknown one is ignored."""
+        self._change(fd, None, 0, _READABLE)
+
+    def removeWriter(self, fd: Any) -> None:  # noqa: N802
+        """Stop watching a descriptor for being writable; an unknown one is ignored."""
+        self._change(fd, None, 0, _WRITABLE)
+
+    def isReading(self, fd: Any) -> bool:  # noqa: N802
+        """Whether a descriptor is watched for input."""
+        watch = self._find(fd)
+        return watch is not None and bool(watch.interest & _READABLE)
+
+    def isWriting(self, fd: Any) -> bool:  # noqa: N802
+        """Whether a descriptor is watched for being writable."""
+        watch = self._find(fd)
+        return watch is not None and bool(watch.interest & _WRITABLE)
+
+    def discard(self, fd: Any) -> None:
+        """Forget a descriptor, be it known or not, open or closed."""
+        watch = self._find(fd)
+        if watch is not None:
+            self._forget(watch)
+
+    def getTarget(self, fd: Any) -> Any:  # noqa: N802
+        """The channel that the events of a descriptor go to; unknown: the poller's parent."""
+        watch = self._find(fd)
+        return self.parent if watch is None else watch.target
+
+    def _find(self, fd: Any) -> _Watch | None:
+        number = self._numbers.get(fd)
+        if number is None and isinstance(fd, int):
+            number = fd
+        return None if number is None else self._watches.get(number)
+
+    def _change(self, fd: Any, source: Any, add: int, remove: int) -> None:
+        watch = self._find(fd)
+        if watch is None:
+            if source is None:
+                return
+            number = fd if isinstance(fd, int) else fd.fileno()
+            if number < 0:
+                raise OSError(errno.EBADF, "descriptor is closed")
+            stale = self._watches.get(number)
+            if stale is not None:  # closed behind our back, and its number used again
+                self._forget(stale)
+            watch = _Watch(number, fd)
+        before = watch.interest
+        after = (before | add) & ~remove
+        if after != before:
+            try:
+                self._set_interest(watch.number, before, after)
+            except OSError:
+                if source is None:
+                    after = before & ~remove  # closed meanwhile: there is nothing to stop
+                else:
+                    raise
+        watch.interest = after
+        if source is not None:
+            watch.owner = source
+            watch.target = getattr(source, "channel", "*")
+            self._watches[watch.number] = watch
+            self._numbers[fd] = watch.number
+        elif not after:
+            self._watches.pop(watch.number, None)
+            self._numbers.pop(watch.fd, None)
+
+    def _forget(self, watch: _Watch) -> None:
+        self._watches.pop(watch.number, None)
+        self._numbers.pop(watch.fd, None)
+        if watch.interest:
+            try:
+                self._set_interest(watch.number, watch.interest, 0)
+            except (OSError, ValueError):
+                return  # closed: the kernel has forgotten it too
+
+    # -- waiting --
+
+    @handler("generate_events", channel="*", priority=-9, filter=True)
+    def _on_generate_events(self, event: GenerateEvents) -> bool:
+        self._engine.wait_in(self, event.time_left)
+        return True
+
+    def wait(self, timeout: float) -> list[tuple[int, int]]:
+        """Wait for descriptors; :meth:`report` tells their owners.
+
+        Args:
+            timeout: Seconds; negative means without limit.
+        """
+        return list(self._poll_kernel(timeout))
+
+    def report(self, ready: Iterable[tuple[int, int]]) -> None:
+        """Fire the events of what :meth:`wait` returned."""
+        # Calling a handler directly must not overtake what is queued.
+        direct = not self._engine.queue
+        for number, readiness in ready:
+            if number == self._wake_read:
+                self._drain()
+                continue
+            watch = self._watches.get(number)
+            if watch is None:
+                continue
+            if readiness & _READABLE and watch.interest & _READABLE:
+                self._tell(watch, Read, direct)
+            if readiness & _WRITABLE and watch.interest & _WRITABLE:
+                self._tell(watch, Write, direct)
+            if readiness & _GONE and not (readiness & _READABLE and watch.interest & _READABLE):
+                if self._watches.get(number) is watch:
+                    self._forget(watch)
+                    self.fire(Disconnect(watch.fd), watch.target)
+
+    def _tell(self, watch: _Watch, event: type[Event], direct: bool) -> None:
+        if direct:
+            name = event.name
+            engine = self._engine
+            routes = engine.route(name, (watch.target,))
+            if watch.seen.get(name) is not routes:
+                watch.seen[name] = routes
+                watch.calls[name] = _only_call(routes, watch.owner)
+            call = watch.calls[name]
+            if call is not None:
+                engine.call_direct(call, event, watch.fd)
+                return
+        self.fire(event(watch.fd), watch.target)
+
+
+def _only_call(routes: tuple[Route, ...], owner: Any) -> Callable[[Any], object] | None:
+    if len(routes) == 1:
+        method, wants_event, _ = routes[0]
+        if not wants_event and getattr(method, "__self__", None) is owner:
+            return method
+    return None
+
+
+class Select(BasePoller):
+    """Waits with ``select``: everywhere, but slow, and blind to large descriptor numbers.
+
+    In one wait, all that is writable comes before all that is readable.
+    """
+
+    def __init__(self, timeout: float = TIMEOUT, channel: Any = "select") -> None:
+        self._reading: set[int] = set()
+        self._writing: set[int] = set()
+        super().__init__(timeout, channel)
+
+    def _set_interest(self, number: int, before: int, after: int) -> None:
+        if after and number >= 1024 and os.name != "nt":
+            raise OSError(errno.EINVAL, f"Select cannot watch descriptor {number}: use EPoll")
+        for numbers, bit in ((self._reading, _READABLE), (self._writing, _WRITABLE)):
+            if after & bit:
+                numbers.add(number)
+            else:
+                numbers.discard(number)
+
+    def _close_kernel(self) -> None:
+        self._reading.clear()
+        self._writing.clear()
+
+    def _poll_kernel(self, timeout: float) -> Iterable[tuple[int, int]]:
+        wait = None if timeout < 0 else timeout
+        try:
+            readable, writable, _ = select.select(self._reading, self._writing, (), wait)
+        except (OSError, ValueError):
+            self._preen()
+            return ()
+        return [*((n, _WRITABLE) for n in writable), *((n, _READABLE) for n in readable)]
+
+    def _preen(self) -> None:
+        """Forget the descriptors that have been closed, and only those."""
+        for number in self._reading | self._writing:
+            try:
+                select.select((number,), (), (), 0)
+            except (OSError, ValueError):
+                watch = self._watches.get(number)
+                self._set_interest(number, 0, 0)
+                if watch is not None:
+                    self._forget(watch)
+
+
+class Poll(BasePoller):
+    """Waits with ``poll``: for Unix systems that have nothing better."""
+
+    def __init__(self, timeout: float = TIMEOUT, channel: Any = "poll") -> None:
+        super().__init__(timeout, channel)
+
+    def _open_kernel(self) -> None:
+        self._kernel = select.poll()
+
+    def _set_interest(self, number: int, before: int, after: int) -> None:
+        if after:
+            mask = select.POLLIN | select.POLLPRI if after & _READABLE else 0
+            self._kernel.register(number, mask | (select.POLLOUT if after & _WRITABLE else 0))
+        else:
+            try:
+                self._kernel.unregister(number)
+            except KeyError:
+                return
+
+    def _poll_kernel(self, timeout: float) -> Iterable[tuple[int, int]]:
+        wait = None if timeout < 0 else -int(-timeout * 1000 // 1)
+        for number, mask in self._kernel.poll(wait):
+            readiness = 0
+            if mask & (select.POLLIN | select.POLLPRI):
+                readiness |= _READABLE
+            if mask & select.POLLOUT:
+                readiness |= _WRITABLE
+            if mask & (select.POLLHUP | select.POLLERR | select.POLLNVAL):
+                readiness |= _GONE
+            yield number, readiness
+
+
+class EPoll(BasePoller):
+    """Waits with ``epoll``: the best on Linux."""
+
+    _kernel: Any = None
+
+    def __init__(self, timeout: float = TIMEOUT, channel: Any = "epoll") -> None:
+        super().__init__(timeout, channel)
+
+    def _open_kernel(self) -> None:
+        self._kernel = select.epoll()  # AttributeError where the system has none
+
+    def _close_kernel(self) -> None:
+        self._kernel.close()
+
+    def fileno(self) -> int:
+        """Descriptor that is readable while the poller has something to report."""
+        return int(self._kernel.fileno())
+
+    def _set_interest(self, number: int, before: int, after: int) -> None:
+        if not after:
+            self._kernel.unregister(number)
+            return
+        mask = select.EPOLLIN if after & _READABLE else 0
+        mask |= select.EPOLLOUT if after & _WRITABLE else 0
+        if not before:
+            try:
+                self._kernel.register(number, mask)
+                return
+            except FileExistsError:
+                pass  # closed and opened again under the same number while a copy lives
+        try:
+            self._kernel.modify(number, mask)
+        except FileNotFoundError:
+            self._kernel.register(number, mask)
+
+    def _poll_kernel(self, timeout: float) -> Iterable[tuple[int, int]]:
+        for number, mask in self._kernel.poll(timeout, _EVENTS_PER_WAIT):
+            readiness = mask & select.EPOLLIN  # which is our _READABLE, 1
+            if mask & select.EPOLLOUT:
+                readiness |= _WRITABLE
+            if mask & (select.EPOLLHUP | select.EPOLLERR):
+                readiness |= _GONE
+            yield number, readiness
+
+
+class KQueue(BasePoller):
+    """Waits with ``kqueue``: the best on FreeBSD and macOS."""
+
+    _kernel: Any = None
+
+    def __init__(self, timeout: float = 0.00001, channel: Any = "kqueue") -> None:
+        super().__init__(timeout, channel)
+
+    def _open_kernel(self) -> None:
+        self._kernel = select.kqueue()  # type: ignore[attr-defined]  # AttributeError on Linux
+
+    def _close_kernel(self) -> None:
+        self._kernel.close()
+
+    def fileno(self) -> int:
+        """Descriptor that is readable while the poller has something to report."""
+        return int(self._kernel.fileno())
+
+    def _set_interest(self, number: int, before: int, after: int) -> None:
+        changes = []
+        module: Any = select
+        filters = ((_READABLE, module.KQ_FILTER_READ), (_WRITABLE, module.KQ_FILTER_WRITE))
+        for bit, kind in filters:
+            if (before ^ after) & bit:
+                flag = module.KQ_EV_ADD if after & bit else module.KQ_EV_DELETE
+                changes.append(module.kevent(number, kind, flag))
+        self._kernel.control(changes, 0)
+
+    def _poll_kernel(self, timeout: float) -> Iterable[tuple[int, int]]:
+        module: Any = select
+        wait = None if timeout < 0 else timeout
+        for event in self._kernel.control(None, _EVENTS_PER_WAIT, wait):
+            if event.filter == module.KQ_FILTER_READ:
+                # At the end too: whoever reads gets what is left, then the end.
+                yield event.ident, _READABLE
+            elif event.flags & module.KQ_EV_EOF:
+                yield event.ident, _GONE
+            else:
+                yield event.ident, _WRITABLE
+
+
+def _best() -> type[BasePoller]:
+    for primitive, poller in (("epoll", EPoll), ("kqueue", KQueue), ("poll", Poll)):
+        if hasattr(select, primitive):
+            return poller
+    return Select  # pragma: no cover - Windows
+
+
+#: The best that this platform has.
+Poller = _best()
