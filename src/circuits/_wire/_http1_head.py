@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from circuits._wire import ProtocolError
 
@@ -173,8 +173,11 @@ _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 TOKEN: Final = re.compile(_TOKEN + "++")
 
 # One expression finds all fields. A line that it does not match is missing from the result, so
-# there are then fewer matches than line ends, see `parse_fields`.
-_FIELD: Final = re.compile(rf"^({_TOKEN}++):[ \t]*+([\t -~\x80-\xff]*+)\r\n", re.MULTILINE)
+# there are then fewer matches than line ends, see `parse_fields`. Values that end in whitespace
+# are rare, and stripping all of them would take longer than to begin again with the second one.
+_FIELD_TEXT: Final = rf"^({_TOKEN}++):[ \t]*+([\t -~\x80-\xff]*+)"
+_FIELD: Final = re.compile(_FIELD_TEXT + r"(?<![ \t])\r\n", re.MULTILINE)
+_LOOSE_FIELD: Final = re.compile(_FIELD_TEXT + r"\r\n", re.MULTILINE)
 _FOLD: Final = re.compile(r"\r\n[ \t]++")
 
 # Everything but control characters, space, DEL, `#` and what is not ASCII. Characters that RFC
@@ -207,6 +210,8 @@ def shorten(text: str) -> str:
 
 def parse_version(text: str, answer: int | None = 505) -> tuple[int, int]:
     """Read ``HTTP/1.n``; `answer` is the status for another major version."""
+    if text == "HTTP/1.1":
+        return (1, 1)
     match = _VERSION.fullmatch(text)
     if match is None:
         bad = 400 if answer is not None else None
@@ -268,6 +273,21 @@ def check_authority(text: str) -> bool:
     return match is not None and int(match[1] or 0) <= 65535
 
 
+# Hosts that were found to be well-formed; a server is known by few names.
+_GOOD_HOSTS_COUNT: Final = 64
+_good_hosts: set[str] = set()
+
+
+def _is_good_host(host: str) -> bool:
+    if not check_authority(host):
+        return False
+    if len(host) <= 255:
+        if len(_good_hosts) >= _GOOD_HOSTS_COUNT:
+            _good_hosts.clear()
+        _good_hosts.add(host)
+    return True
+
+
 def parse_fields(block: str, limits: Limits, blame: int | None) -> list[tuple[str, str]]:
     """Split field lines, each ending in CRLF, into names and values.
 
@@ -281,18 +301,18 @@ def parse_fields(block: str, limits: Limits, blame: int | None) -> list[tuple[st
         status = None if blame is None else 431
         raise RemoteProtocolError(status, f"{lines} header lines, limit {limits.header_count}")
     fields: list[tuple[str, str]] = _FIELD.findall(block)
-    # Each match begins at a line's start and has one LF. As many matches as LFs, and no text
+    # Each match begins at a line's start and has one LF. So as many matches as LFs, and no text
     # after the last one, mean that every line has matched.
-    if len(fields) != lines or (block and block[-1] != "\n"):
+    if len(fields) != lines:
+        fields = [(name, value.rstrip(" \t")) for name, value in _LOOSE_FIELD.findall(block)]
+    if len(fields) != lines or block[-1:] not in ("", "\n"):
         raise RemoteProtocolError(blame, _explain_bad_field(block))
-    if " \r\n" in block or "\t\r\n" in block:
-        return [(name, value.rstrip(" \t")) for name, value in fields]
     return fields
 
 
 def _explain_bad_field(block: str) -> str:
     for number, line in enumerate(block.split("\r\n"), 1):
-        if line and _FIELD.fullmatch(line + "\r\n"):
+        if line and _LOOSE_FIELD.fullmatch(line + "\r\n"):
             continue
         name, colon, _ = line.partition(":")
         if line[:1] in (" ", "\t"):
@@ -349,6 +369,8 @@ def _keep_alive(found: dict[str, list[str]], version: tuple[int, int]) -> bool:
     values = found.get("connection")
     if values is None:
         return version != (1, 0)
+    if len(values) == 1 and values[0].lower() == "keep-alive":
+        return True  # the usual value
     tokens = _tokens(values)
     if "close" in tokens:
         return False
@@ -375,18 +397,10 @@ def _check_chunked(values: list[str], version: tuple[int, int], blame: int | Non
     raise RemoteProtocolError(blame, f"malformed Transfer-Encoding {shorten(str(values))}")
 
 
-class RequestFacts(NamedTuple):
-    """What follows from the version and the fields of a request, whatever its target."""
-
-    version: tuple[int, int]
-    headers: Headers
-    host: str | None
-    keep_alive: bool
-    content_length: int | None
-    chunked: bool
-    expect_continue: bool
-    upgrade: bool
-    private: bool  # has credentials
+# What follows from the version and the fields of a request, whatever its target: version, headers,
+# host, keep_alive, content_length, chunked, expect_continue, upgrade, and whether there are
+# credentials. A plain tuple, because a named one takes longer to make and to take apart.
+RequestFacts = tuple[tuple[int, int], Headers, str | None, bool, int | None, bool, bool, bool, bool]
 
 
 def request_facts(version: tuple[int, int], block: str, limits: Limits) -> RequestFacts:
@@ -399,7 +413,7 @@ def request_facts(version: tuple[int, int], block: str, limits: Limits) -> Reque
     if len(hosts) > 1 or (host is None and version != (1, 0)):
         raise RemoteProtocolError(400, f"{len(hosts)} Host fields, needed is one")
     # An empty one is what a client sends that has no authority (RFC 9110, 7.2).
-    if host and not check_authority(host):
+    if host and host not in _good_hosts and not _is_good_host(host):
         raise RemoteProtocolError(400, f"malformed Host {shorten(host)}")
 
     length: int | None = None
@@ -428,7 +442,7 @@ def request_facts(version: tuple[int, int], block: str, limits: Limits) -> Reque
                 expect_continue = chunked or bool(length)
         upgrade = "upgrade" in found and "upgrade" in _tokens(found.get("connection", _NONE))
 
-    return RequestFacts(
+    return (
         version,
         tuple(fields),
         host,
@@ -501,7 +515,7 @@ _MEMO_FIELDS: Final = 64
 class Memo:
     """Facts of header blocks that were seen at least twice.
 
-    A block must come a second time to be remembered, so a client that varies its headers (on
+    A key is all of a head from its version on. A block must come a second time to be remembered, so a client that varies its headers (on
     purpose or not) cannot push out the useful ones. Blocks with credentials are never kept here;
     the decoder of the connection may keep its last one.
 
@@ -516,8 +530,8 @@ class Memo:
         self._seen: set[int] = set()
 
     def offer(self, key: bytes, facts: RequestFacts) -> None:
-        """Remember `facts` if they came before, contain no credentials, and are small."""
-        if facts.private or len(key) > MEMO_BYTES or len(facts.headers) > _MEMO_FIELDS:
+        """Remember `facts`, which are without credentials, if they came before and are small."""
+        if len(key) > MEMO_BYTES or len(facts[1]) > _MEMO_FIELDS:
             return
         digest = hash(key)
         if digest not in self._seen:

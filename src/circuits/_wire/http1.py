@@ -53,6 +53,7 @@ from circuits._wire._http1_head import (
     parse_request_line,
     parse_status_line,
     parse_target,
+    parse_version,
     request_facts,
     response_head,
 )
@@ -280,20 +281,31 @@ class RequestDecoder(_Decoder):
         buffer = self._buffer
         data = buffer.data
         start = buffer.start
-        end = data.find(b"\r\n\r\n", buffer.searched)
+        line_end = end = 0
+        key = b""
+        facts = None
         try:
-            if end < 0:
-                return self._incomplete_head()
-            # The memo's key begins at the version, which decides as much as the fields do.
-            line_end = data.find(b" HTTP/", start, end)
-            key = bytes(data[line_end:end])
-            facts = self._remembered.get(key)
+            # A key of the memo begins at the version, which decides as much as the fields do.
+            # Most reads contain one head and nothing else. Keys have an empty line only at their
+            # end, so if the memo knows all that came, no search for the end is needed.
+            if buffer.searched == start:
+                line_end = data.find(b" HTTP/", start)
+                key = bytes(data[line_end : line_end + MEMO_BYTES + 1])
+                facts = self._remembered.get(key)
+                end = len(data)
+            if facts is None:
+                end = data.find(b"\r\n\r\n", buffer.searched) + 4
+                if end < 4:
+                    return self._incomplete_head()
+                line_end = data.find(b" HTTP/", start, end)
+                if len(key) != end - line_end or end != len(data):
+                    key = bytes(data[line_end:end])
+                    facts = self._remembered.get(key)
             method, _, target = data[start:line_end].decode("latin-1").partition(" ")
             origin_form = target
             authority = None
             if (
-                facts is None
-                or method not in METHODS
+                method not in METHODS
                 or target[:1] != "/"
                 or " " in target
                 or "#" in target
@@ -303,7 +315,10 @@ class RequestDecoder(_Decoder):
             ):
                 if self._skip_empty_lines():
                     return self.next_message()
-                method, target, origin_form, authority, facts = self._parse_head(end, key)
+                # Unusual or malformed. Once it has passed, `line_end` is known to be right.
+                method, target, origin_form, authority = self._parse_line(data, start)
+            if facts is None:
+                facts = self._parse_block(key)
             version, headers, host, keep_alive, length, chunked, expect, upgrade, _ = facts
             head = RequestHead(
                 method,
@@ -326,7 +341,6 @@ class RequestDecoder(_Decoder):
             self._close()
             raise
         # The same as buffer.skip(), which would be a call.
-        end += 4
         if end == len(data):
             buffer.data = b""
             buffer.start = buffer.searched = 0
@@ -336,30 +350,26 @@ class RequestDecoder(_Decoder):
         self._empty_lines = 0
         return head
 
-    def _parse_head(self, end: int, key: bytes) -> tuple[str, str, str, str | None, RequestFacts]:
-        """Parse a complete head that is new or unusual: anything may be wrong with it.
-
-        Returns:
-            Method, target, origin form, authority of the target, and the rest.
-        """
-        data, start = self._buffer.data, self._buffer.start
+    def _parse_line(self, data: bytes | bytearray, start: int) -> tuple[str, str, str, str | None]:
+        """Parse any request line: method, target, its origin form and its authority."""
         line_end = data.find(b"\r\n", start)
         self._check_line_length(line_end - start)
-        method, target, version = parse_request_line(data[start:line_end].decode("latin-1"))
-        origin_form, authority = parse_target(method, target)
-        self._check_block_length(end - line_end)
-        facts = self._remembered.get(key)
-        if facts is None and key == self._last_key:
-            facts = self._last_facts
-        if facts is None:
-            block = data[line_end + 2 : end + 2].decode("latin-1")
-            facts = request_facts(version, block, self.limits)
-            if facts.private:
-                if len(key) <= MEMO_BYTES:
-                    self._last_key, self._last_facts = key, facts
-            else:
-                self._memo.offer(key, facts)
-        return method, target, origin_form, authority, facts
+        method, target, _ = parse_request_line(data[start:line_end].decode("latin-1"))
+        return method, target, *parse_target(method, target)
+
+    def _parse_block(self, key: bytes) -> RequestFacts:
+        """Parse a head from its version on, which begins with a space."""
+        if key == self._last_key and self._last_facts is not None:
+            return self._last_facts
+        version_end = key.find(b"\r\n")
+        version = parse_version(key[1:version_end].decode("latin-1"))
+        self._check_block_length(len(key) - version_end - 4)
+        facts = request_facts(version, key[version_end + 2 : -2].decode("latin-1"), self.limits)
+        if not facts[-1]:
+            self._memo.offer(key, facts)
+        elif len(key) <= MEMO_BYTES:
+            self._last_key, self._last_facts = key, facts
+        return facts
 
     def _begin_body(self, head: RequestHead) -> None:
         limit = self.limits.body_bytes
