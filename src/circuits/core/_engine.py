@@ -489,6 +489,8 @@ class Engine:
         Args:
             timeout: The longest to wait, in seconds; negative means until something happens.
         """
+        if self.host is not None and self.host.turn(timeout):
+            return
         if self.ready or self.polled:
             self.step_tasks()
         schedule = self.schedule

@@ -94,6 +94,9 @@ class Session:
             self._wind_down()
         finally:
             engine = manager._engine
+            host, engine.host = engine.host, None
+            if hasattr(host, "close"):
+                host.close()
             engine.runner = None
             engine.thread = None
             manager._running = False
@@ -110,10 +113,10 @@ class Session:
         manager = self._manager
         while manager._running:
             engine = manager._engine
-            if engine.wants_host and engine.host is None:
-                from ._hosting import run_hosted  # noqa: PLC0415 - brings asyncio
+            if engine.wants_host:
+                from ._hosting import ensure_host  # noqa: PLC0415 - brings asyncio
 
-                run_hosted(manager)
+                ensure_host(manager).run()
             else:
                 engine.tick(-1)
 
@@ -197,11 +200,10 @@ def tick(manager: Manager, timeout: float) -> None:
         raise TypeError(f"timeout must be a number of seconds, not {timeout!r}")
     engine = manager._engine
     if engine.wants_host and engine.host is None and engine.runner is not None:
-        from ._hosting import turn_hosted  # noqa: PLC0415 - brings asyncio
+        from ._hosting import ensure_host  # noqa: PLC0415 - brings asyncio
 
-        turn_hosted(manager, timeout)
-    else:
-        engine.tick(timeout)
+        ensure_host(manager)
+    engine.tick(timeout)
 
 
 def stop(manager: Manager, code: Any) -> None:

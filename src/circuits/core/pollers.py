@@ -118,6 +118,7 @@ class BasePoller(BaseComponent):
         self.timeout = timeout
         self._watches: dict[int, _Watch] = {}
         self._numbers: dict[Any, int] = {}
+        self._callbacks: dict[int, Callable[[], object]] = {}
         self._wake_read = self._wake_write = -1
         self._open()
 
@@ -147,6 +148,8 @@ class BasePoller(BaseComponent):
         self._set_interest(self._wake_read, 0, _READABLE)
         for watch in self._watches.values():
             self._set_interest(watch.number, 0, watch.interest)
+        for number in self._callbacks:
+            self._set_interest(number, 0, _READABLE)
 
     def _open_pipe(self) -> None:
         if os.name == "nt":  # pragma: no cover - select takes only sockets there
@@ -289,6 +292,16 @@ class BasePoller(BaseComponent):
             except (OSError, ValueError):
                 return  # closed: the kernel has forgotten it too
 
+    def add_callback(self, number: int, callback: Callable[[], object]) -> None:
+        """Have a function called when a descriptor is readable; for loops within the loop."""
+        self._callbacks[number] = callback
+        self._set_interest(number, 0, _READABLE)
+
+    def remove_callback(self, number: int) -> None:
+        """End that."""
+        if self._callbacks.pop(number, None) is not None and self._wake_read >= 0:
+            self._set_interest(number, _READABLE, 0)
+
     # -- waiting --
 
     @handler("generate_events", channel="*", priority=-9, filter=True)
@@ -314,6 +327,8 @@ class BasePoller(BaseComponent):
                 continue
             watch = self._watches.get(number)
             if watch is None:
+                if number in self._callbacks:
+                    self._callbacks[number]()
                 continue
             if readiness & _READABLE and watch.interest & _READABLE:
                 self._tell(watch, Read, direct)

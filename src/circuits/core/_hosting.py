@@ -1,0 +1,364 @@
+"""Coroutine handlers: the engine and an asyncio loop in one thread.
+
+Two ways. ``run`` makes a standard asyncio loop over a selector whose ``select`` first turns the
+engine and then waits in the framework's own poller, where asyncio's descriptors are one entry
+among the others. ``run_async`` is a guest in a loop that is running already, which calls the
+engine when the poller's descriptor is readable, a timer is due, or somebody fires.
+
+Only this module imports asyncio, and only a tree with coroutine handlers imports it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import selectors
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
+
+from . import _clock
+from ._loop import Session
+from .errors import NotRunningError
+from .pollers import BasePoller, Poller
+from .utils import findtype
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ._engine import Engine
+    from .events import BaseEvent
+    from .manager import Manager
+
+#: Seconds that cancelled coroutine handlers get for their ``finally`` blocks.
+_FAREWELL_SECONDS = 1.0
+
+
+class _Driven(Coroutine[Any, Any, Any]):
+    """A coroutine whose steps count as effects of the event that it handles."""
+
+    def __init__(self, coroutine: Any, engine: Engine, scope: Any) -> None:
+        self._coroutine = coroutine
+        self._engine = engine
+        self._scope = scope
+
+    def _drive(self, advance: Callable[..., Any], *args: Any) -> Any:
+        engine = self._engine
+        outer, engine.cause = engine.cause, self._scope
+        engine.alert = True
+        try:
+            return advance(*args)
+        finally:
+            engine.cause = outer
+            engine.alert = engine.sleeping or outer is not None
+
+    def send(self, value: Any) -> Any:
+        return self._drive(self._coroutine.send, value)
+
+    def throw(self, *args: Any) -> Any:
+        return self._drive(self._coroutine.throw, *args)
+
+    def close(self) -> None:
+        self._coroutine.close()
+
+    def __await__(self) -> Any:
+        return self._coroutine.__await__()
+
+
+def _create_task(
+    loop: asyncio.AbstractEventLoop, coroutine: Any, event: BaseEvent, engine: Engine
+) -> asyncio.Task[Any]:
+    if event._effect is not None:
+        coroutine = _Driven(coroutine, engine, event._effect)
+    return loop.create_task(coroutine)
+
+
+# -- our own loop ---------------------------------------------------------------------------
+
+
+class _TurnSelector(selectors.BaseSelector):
+    """Turns the engine each time that asyncio asks what is ready."""
+
+    def __init__(self, manager: Manager) -> None:
+        self._manager = manager
+        self._inner = selectors.DefaultSelector()
+        self._poller: BasePoller | None = None
+        self._ready: list[Any] = []
+        self._inner_is_ready = False
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.single = False  # end the loop after this turn
+        self.max_wait = -1.0
+
+    # Descriptors of asyncio itself.
+
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        return self._inner.register(fileobj, events, data)
+
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        return self._inner.unregister(fileobj)
+
+    def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        return self._inner.modify(fileobj, events, data)
+
+    def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
+        return self._inner.get_map()
+
+    def close(self) -> None:
+        if self._poller is not None:
+            self._poller.remove_callback(self._inner_number())
+            self._poller = None
+        self._inner.close()
+
+    def _inner_number(self) -> int:
+        return int(self._inner.fileno())  # type: ignore[attr-defined]  # epoll and kqueue have one
+
+    def _follow_poller(self, engine: Engine) -> None:
+        routes = engine.route("generate_events", ("*",))
+        poller = next(
+            (p for method, _, _ in routes if isinstance(p := getattr(method, "__self__", None), BasePoller)),
+            None,
+        )
+        if poller is self._poller:
+            return
+        if self._poller is not None:
+            self._poller.remove_callback(self._inner_number())
+        self._poller = poller
+        if poller is not None:
+            poller.add_callback(self._inner_number(), self._on_inner)
+
+    def _on_inner(self) -> None:
+        self._inner_is_ready = True
+
+    # As what the engine waits in while the tree has no poller.
+
+    def wait(self, timeout: float) -> None:
+        """Wait for asyncio's descriptors."""
+        self._ready.extend(self._inner.select(None if timeout < 0 else timeout))
+
+    def resume(self) -> None:
+        """End the wait."""
+        if self.loop is not None and not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(_nothing)
+
+    def select(self, timeout: float | None = None) -> list[Any]:
+        manager = self._manager
+        engine = manager._engine
+        engine.latch = self
+        self._follow_poller(engine)
+        worked = False
+        if engine.schedule._heap:
+            worked = engine.schedule.run_due(_clock.now())
+        if len(engine):
+            worked = engine.flush() or worked
+        wait = -1.0 if timeout is None else max(0.0, timeout)
+        if self.max_wait >= 0:
+            wait = self.max_wait if wait < 0 else min(wait, self.max_wait)
+        # What handlers have scheduled in asyncio meanwhile is to run at once.
+        if worked or (not manager._running and not self.single):
+            wait = 0.0
+        self._inner_is_ready = False
+        engine.idle(wait)
+        if self._poller is None:
+            if not self._ready:
+                self.wait(0.0)
+        elif self._inner_is_ready:
+            self.wait(0.0)
+        self._hand_over_tasks(engine)
+        if self.loop is not None and (self.single or not manager._running):
+            self.loop.stop()
+        ready, self._ready = self._ready, []
+        return ready
+
+    def _hand_over_tasks(self, engine: Engine) -> None:
+        # Through asyncio's own queue, so that generators and coroutines keep their order.
+        assert self.loop is not None
+        tasks = [*engine.ready, *engine.polled]
+        engine.ready.clear()
+        engine.polled.clear()
+        for task in tasks:
+            if task in engine.tasks:
+                if hasattr(task, "coroutine"):
+                    task.step()
+                else:
+                    self.loop.call_soon(_step, engine, task)
+
+
+def _step(engine: Engine, task: Any) -> None:
+    if task in engine.tasks:
+        engine.step(task)
+
+
+def _nothing() -> None:
+    """Wakes the loop."""
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    def time(self) -> float:
+        return _clock.now()
+
+
+class Host:
+    """An asyncio loop of our own that runs the coroutine handlers of a tree."""
+
+    def __init__(self, manager: Manager) -> None:
+        self._manager = manager
+        self._selector = _TurnSelector(manager)
+        self.loop = _Loop(self._selector)
+        self._selector.loop = self.loop
+        self._inside = False
+
+    def create_task(self, coroutine: Any, event: BaseEvent, engine: Engine) -> asyncio.Task[Any]:
+        """Have the loop run a coroutine."""
+        return _create_task(self.loop, coroutine, event, engine)
+
+    def run(self) -> None:
+        """Turn until the manager is stopped."""
+        while self._manager._running:
+            self._run_forever()
+
+    def turn(self, timeout: float) -> bool:
+        """One turn; ``False`` when called from within a turn, which is left to the engine."""
+        if self._inside:
+            return False
+        self._selector.single, self._selector.max_wait = True, timeout
+        try:
+            self._run_forever()
+        finally:
+            self._selector.single, self._selector.max_wait = False, -1.0
+        return True
+
+    def _run_forever(self) -> None:
+        self._inside = True
+        try:
+            self.loop.run_forever()
+        except (SystemExit, KeyboardInterrupt):
+            pass  # of a coroutine handler: its task ends with it, and stops the application
+        finally:
+            self._inside = False
+
+    def close(self) -> None:
+        """Let cancelled coroutines end, and close the loop."""
+        tasks = asyncio.all_tasks(self.loop)
+        for task in tasks:
+            task.cancel()
+        deadline = _clock.time.monotonic() + _FAREWELL_SECONDS
+        while any(not task.done() for task in tasks) and _clock.time.monotonic() < deadline:
+            self.turn(0)
+        self._inside = True
+        with contextlib.suppress(RuntimeError):
+            self._selector.max_wait = 0.0
+            self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+            self.loop.run_until_complete(self.loop.shutdown_default_executor())
+        self.loop.close()
+
+
+def ensure_host(manager: Manager) -> Host:
+    """The loop of ours that a running tree is hosted by, made when there is none."""
+    engine = manager._engine
+    if engine.host is None:
+        engine.host = Host(manager)
+    host: Host = engine.host
+    return host
+
+
+# -- a guest in somebody else's loop ---------------------------------------------------------
+
+
+class Guest:
+    """Turns the engine from within a running asyncio loop."""
+
+    def __init__(self, manager: Manager, loop: asyncio.AbstractEventLoop) -> None:
+        self._manager = manager
+        self.loop = loop
+        self._poller: Any = None
+        self._number = -1
+        self._timer: asyncio.TimerHandle | None = None
+        self._scheduled = False
+        self.stopped = loop.create_future()
+
+    def create_task(self, coroutine: Any, event: BaseEvent, engine: Engine) -> asyncio.Task[Any]:
+        """Have the loop run a coroutine."""
+        return _create_task(self.loop, coroutine, event, engine)
+
+    def turn(self, timeout: float) -> bool:
+        """The loop is not ours to turn: the engine turns alone."""
+        return False
+
+    def resume(self) -> None:
+        """Somebody has fired: take a turn soon. From any thread."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            self.loop.call_soon_threadsafe(self.take_turn)
+
+    def take_turn(self) -> None:
+        """One turn of the engine, without waiting; then see to it that the next one comes."""
+        engine = self._manager._engine
+        engine._waiter = None
+        engine.sleeping = False
+        engine.alert = engine.cause is not None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._follow_poller(engine)
+        engine.tick(0)
+        if not self._manager._running and not self.stopped.done():
+            self.stopped.set_result(None)
+        engine._waiter = self
+        engine.sleeping = engine.alert = True
+        wait = engine.time_to_wait(-1)
+        if wait == 0:
+            engine.sleeping, engine.alert = False, engine.cause is not None
+            self.loop.call_soon(self.take_turn)
+        elif wait > 0:
+            self._timer = self.loop.call_later(wait, self.take_turn)
+
+    def _follow_poller(self, engine: Engine) -> None:
+        poller: Any = findtype(engine.root, BasePoller)
+        if poller is self._poller:
+            return
+        if self._number >= 0:
+            self.loop.remove_reader(self._number)
+            self._number = -1
+        self._poller = poller
+        if poller is not None:
+            if not hasattr(poller, "fileno"):
+                raise NotRunningError(
+                    f"run_async() needs a poller with a descriptor, such as {Poller.__name__}; "
+                    f"the tree has {type(poller).__name__}"
+                )
+            self._number = poller.fileno()
+            self.loop.add_reader(self._number, self.take_turn)
+
+    def leave(self) -> None:
+        """Take back what was entered in the loop."""
+        if self._number >= 0:
+            self.loop.remove_reader(self._number)
+            self._number = -1
+        if self._timer is not None:
+            self._timer.cancel()
+        engine = self._manager._engine
+        engine._waiter = None
+        engine.sleeping = False
+        engine.alert = engine.cause is not None
+        engine.host = None
+
+
+async def run_in_running_loop(manager: Manager) -> None:
+    """Run a tree in the asyncio loop of the caller, until it is stopped or cancelled."""
+    loop = asyncio.get_running_loop()
+    session = Session(manager)
+    guest = Guest(manager, loop)
+    with session:
+        manager._engine.host = guest
+        try:
+            guest.take_turn()
+            await guest.stopped
+        finally:
+            manager.stop()
+            deadline = loop.time() + manager.stop_timeout
+            while (manager._engine.holds or len(manager._engine)) and loop.time() < deadline:
+                guest.take_turn()
+                await asyncio.sleep(0.001)
+            tasks = [t.future for t in manager._engine.tasks if getattr(t, "future", None)]
+            manager._engine.cancel_all_tasks()
+            if tasks:
+                await asyncio.wait(tasks, timeout=_FAREWELL_SECONDS)
+            guest.leave()
