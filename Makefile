@@ -1,0 +1,86 @@
+# Every target sets up what it needs from a plain python3 with its venv and pip.
+# Set PYTHON to choose the interpreter, PYTEST_ARGS to pass options to pytest.
+
+PYTHON ?= python3
+VENV ?= .venv
+OTHERS ?= 3.12 3.13
+PYTEST_ARGS ?=
+
+PY = $(VENV)/bin/python
+PIP = $(PY) -m pip --quiet --disable-pip-version-check
+PYTEST = $(PY) -m pytest -q $(PYTEST_ARGS)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-this test-others fast documented check lint types format bench nightly pins clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
+
+demo: $(VENV)/.runtime ## Start the demonstration and print its address
+	$(PY) examples/demo/site.py
+
+test: test-this test-others ## Whole suite here; fast and documented tests on the other Pythons
+
+test-this: $(VENV)/.dev
+	$(PYTEST)
+
+test-others: $(addprefix test-on-,$(OTHERS))
+
+test-on-%:
+	@scripts/test-on $* $(PYTEST_ARGS)
+
+fast: $(VENV)/.dev ## Only the tests that need no network, no time and no process
+	$(PYTEST) -m "not integration"
+
+documented: $(VENV)/.dev ## What the manual documents
+	$(PYTEST) -m documented
+
+check: lint types fast test ## All that must be well before a change is submitted
+
+lint: $(VENV)/.dev ## Rules and format
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+format: $(VENV)/.dev ## Mend what can be mended by itself
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+types: $(VENV)/.dev ## mypy --strict
+	$(VENV)/bin/mypy
+
+bench: $(VENV)/.runtime .venv-bench/old/.ready .venv-bench/peers/.ready ## Compare with others (BENCH="kernel http ..." BENCH_ARGS=...)
+	$(PY) -m benchmarks $(BENCH_ARGS) $(BENCH)
+
+nightly: $(VENV)/.dev ## The suite many times, with more examples, and every comparison
+	for round in $$(seq 1 $${ROUNDS:-20}); do HYPOTHESIS_PROFILE=nightly $(PYTEST) || exit 1; done
+	$(MAKE) bench
+
+pins: ## Choose the newest versions of the development tools
+	scripts/pins
+
+clean: ## Remove environments, caches and builds
+	rm -rf .venv .venv-* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# -- environments: a stamp each, made anew when the pins or the metadata change --
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "circuits needs Python 3.11 or later; $(PYTHON) is %d.%d: set PYTHON" % sys.version_info[:2])'
+	$(PYTHON) -m venv $(VENV)
+
+# The build backend comes from our pins too, hence no build isolation.
+$(VENV)/.runtime: requirements/build.txt pyproject.toml | $(VENV)/bin/python
+	$(PIP) install --require-hashes -r requirements/build.txt
+	$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime
+	$(PIP) install --require-hashes -r requirements/dev.txt
+	@touch $@
+
+.venv-bench/old/.ready: requirements/bench-old.txt
+.venv-bench/peers/.ready: requirements/bench.txt
+.venv-bench/%/.ready:
+	$(PYTHON) -m venv .venv-bench/$*
+	.venv-bench/$*/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes -r $<
+	@touch $@

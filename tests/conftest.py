@@ -1,0 +1,41 @@
+"""What all tests share: marks by folder, outside programs, public vectors."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.support import vectors_folder
+
+_HERE = Path(__file__).parent
+_MARK_BY_FOLDER = {"integration": pytest.mark.integration, "documented": pytest.mark.documented}
+
+# No deadline: a shared machine is slow at times, and a slow example is no defect.
+settings.register_profile("default", deadline=None)
+settings.register_profile(
+    "nightly", deadline=None, max_examples=2000, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(_HERE):
+            mark = _MARK_BY_FOLDER.get(item.path.relative_to(_HERE).parts[0])
+            if mark is not None:
+                item.add_marker(mark)
+
+
+@pytest.fixture(scope="session")
+def vectors() -> Path:
+    """The folder of public test vectors; the test is skipped where there is none."""
+    folder = vectors_folder()
+    if folder is None:
+        pytest.skip("needs public test vectors: set CIRCUITS_VECTORS to their folder")
+    # A folder that was named but is not there is a mistake, not a reason to skip.
+    if not folder.is_dir():
+        pytest.fail(f"CIRCUITS_VECTORS={folder} is not a folder")
+    return folder
