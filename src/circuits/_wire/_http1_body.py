@@ -24,9 +24,11 @@ _TOKEN: Final = TOKEN.pattern
 _QUOTED: Final = r'"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*+"'
 _CHUNK_LINE: Final = re.compile(
     r"([0-9A-Fa-f]{1,16})"
-    # Whitespace is legal around ";" and "=" only; after the size it has been used to smuggle.
-    rf"((?:[ \t]*+;[ \t]*+{_TOKEN}(?:[ \t]*+=[ \t]*+(?:{_TOKEN}|{_QUOTED}))?+)*+)"
+    # Whitespace around ";" and "=" would be legal, though nobody is to send it (RFC 9112, 7.1.1).
+    # Next to the size it has been used for smuggling, and others refuse it, too.
+    rf"((?:;{_TOKEN}(?:=(?:{_TOKEN}|{_QUOTED}))?+)*+)"
 )
+_NOT_IN_TRAILERS: Final = frozenset(["content-length", "transfer-encoding", "host"])
 
 
 def _too_large(blame: int | None, limit: int) -> RemoteProtocolError:
@@ -172,6 +174,9 @@ class ChunkedBody:
             return False
         block = buffer.take(length + 2).decode("latin-1")
         buffer.skip(2)
-        parse_fields(block, limits, self._blame)
+        for name, _ in parse_fields(block, limits, self._blame):
+            # Somebody who merged them into the head would frame the message anew.
+            if name.lower() in _NOT_IN_TRAILERS:
+                raise self._refuse(f"{name} among the trailers")
         self._at = _At.END
         return True
