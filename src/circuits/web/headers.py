@@ -1,0 +1,445 @@
+"""HTTP header fields: an ordered, case-insensitive collection, and the elements of values."""
+
+from __future__ import annotations
+
+import re
+from functools import total_ordering
+from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Self
+
+__all__ = [
+    "AcceptElement",
+    "HeaderElement",
+    "Headers",
+    "header_elements",
+    "parse_headers",
+    "split_quoted",
+]
+
+_forbidden_in_value = re.compile("[\r\n\0]").search
+_forbidden_in_name = re.compile(r"[^!#$%&'*+\-.^_`|~0-9A-Za-z]").search
+
+
+def check_value(value: Any, what: str = "header value") -> str:
+    """Turn a header value into text and refuse what could end its line.
+
+    Raises:
+        ValueError: If it holds CR, LF or NUL.
+    """
+    text = value if type(value) is str else _text(value)
+    if _forbidden_in_value(text) is not None:
+        raise ValueError(f"{what} must not contain CR, LF or NUL: {text!r}")
+    return text
+
+
+def _text(value: Any) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+
+
+#: Names that were checked, with their lower-case forms. Bounded, as names may come from anywhere.
+_checked: dict[str, str] = {}
+_CHECKED_LIMIT = 512
+
+
+def _key(name: Any) -> str:
+    """Check a header name and return it in lower case.
+
+    Raises:
+        ValueError: If it is no token of RFC 9110.
+    """
+    key = _checked.get(name)
+    if key is None:
+        if not isinstance(name, str) or not name or _forbidden_in_name(name) is not None:
+            raise ValueError(f"not a header name: {name!r}")
+        if len(_checked) >= _CHECKED_LIMIT:
+            _checked.clear()
+        key = _checked[name] = name.lower()
+    return key
+
+
+class Headers(dict[str, Any]):
+    """Header fields in order, with duplicates.
+
+    Names compare without regard to case and keep their spelling. What is set is checked: CR, LF
+    or NUL in a value, or anything but a token as name, is a ``ValueError``. Values that are no
+    text become text.
+
+    The fields are in a list of pairs. The underlying dictionary is an index, from the lower-case
+    name to the first value, that is filled at the first look-up: most requests look at no header.
+
+    Args:
+        headers: List of ``(name, value)`` pairs; it is copied.
+
+    Raises:
+        TypeError: If ``headers`` is no list.
+    """
+
+    _pairs: list[tuple[str, str]]
+    _indexed = False
+
+    def __init__(self, headers: list[tuple[str, Any]] | None = None) -> None:
+        if headers is None:
+            self._pairs = []
+        elif isinstance(headers, list):
+            self._pairs = [(name, check_value(value)) for name, value in headers if _key(name)]
+        else:
+            raise TypeError(
+                f"headers must be a list of (name, value) pairs, not {type(headers).__name__}"
+            )
+
+    @classmethod
+    def from_pairs(cls, pairs: Iterable[tuple[str, str]]) -> Self:
+        """Make headers of pairs that a codec has checked already.
+
+        .. versionadded:: 2.1
+        """
+        self = cls.__new__(cls)
+        self._pairs = [*pairs]
+        return self
+
+    def _index_keys(self) -> Any:
+        """A live view of the lower-case names."""
+        if not self._indexed:
+            self._index()
+        return dict.keys(self)
+
+    def _index(self) -> dict[str, str]:
+        dict.update(self, {name.lower(): value for name, value in reversed(self._pairs)})
+        self._indexed = True
+        return self
+
+    # -- looking -----------------------------------------------------------------------
+
+    def __getitem__(self, name: str) -> Any:
+        if not self._indexed:
+            self._index()
+        return dict.get(self, name.lower())
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The first value of a field, or ``default``."""
+        if not self._indexed:
+            self._index()
+        return dict.get(self, name.lower(), default)
+
+    def __contains__(self, name: object) -> bool:
+        if not self._indexed:
+            self._index()
+        return isinstance(name, str) and dict.__contains__(self, name.lower())
+
+    has_key = __contains__
+
+    def get_all(self, name: str) -> list[str]:
+        """All values of a field in order; empty if there is none."""
+        key = name.lower()
+        return [value for field, value in self._pairs if field.lower() == key]
+
+    def elements(self, key: str) -> list[HeaderElement]:
+        """The elements of all fields of that name, the most preferred first."""
+        return header_elements(key, ",".join(self.get_all(key)))
+
+    def keys(self) -> list[str]:  # type: ignore[override]  # documented: lists, with duplicates
+        """The names in order, with duplicates."""
+        return [name for name, _ in self._pairs]
+
+    def values(self) -> list[str]:  # type: ignore[override]  # documented: lists, with duplicates
+        """The values in order, with duplicates."""
+        return [value for _, value in self._pairs]
+
+    def items(self) -> list[tuple[str, str]]:  # type: ignore[override]  # documented: a list
+        """The fields as pairs in order, with duplicates."""
+        return [*self._pairs]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
+    def __reversed__(self) -> Iterator[str]:
+        return reversed(self.keys())
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def __bool__(self) -> bool:
+        return bool(self._pairs)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Headers):
+            return [(name.lower(), value) for name, value in self._pairs] == [
+                (name.lower(), value) for name, value in other._pairs
+            ]
+        if isinstance(other, dict):
+            return dict(self._pairs) == other
+        return NotImplemented
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = None
+
+    def __str__(self) -> str:
+        return "".join([f"{name}: {value}\r\n" for name, value in self._pairs]) + "\r\n"
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._pairs!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (type(self), ([*self._pairs],))
+
+    def copy(self) -> Self:
+        """An independent collection of the same fields."""
+        return self.from_pairs(self._pairs)
+
+    __copy__ = copy
+
+    # -- changing ----------------------------------------------------------------------
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self._put(name, _key(name), check_value(value))
+
+    def _put(self, name: str, key: str, value: str) -> None:
+        """Set a field whose name and value are known to be good; ``key`` is in lower case."""
+        if not self._indexed:
+            self._index()
+        if dict.__contains__(self, key):
+            self._pairs = [pair for pair in self._pairs if pair[0].lower() != key]
+        self._pairs.append((name, value))
+        dict.__setitem__(self, key, value)
+
+    def _drop(self, key: str) -> None:
+        if dict.pop(self, key, None) is not None:
+            self._pairs = [pair for pair in self._pairs if pair[0].lower() != key]
+
+    def __delitem__(self, name: str) -> None:
+        if not self._indexed:
+            self._index()
+        self._drop(name.lower())
+
+    def append(self, name: str, value: Any) -> None:
+        """Add a field and keep those of the same name.
+
+        .. versionadded:: 2.1
+           From the 3.x line.
+        """
+        key = _key(name)
+        value = check_value(value)
+        self._pairs.append((name, value))
+        if self._indexed:
+            dict.setdefault(self, key, value)
+
+    def add_header(self, _name: str, _value: Any, **_params: Any) -> None:
+        """Add a field with parameters.
+
+        Args:
+            _name: Name of the field.
+            _value: Its value; ``None`` leaves just the parameters.
+            **_params: Parameters; underscores become dashes, ``None`` gives a bare key.
+        """
+        parts = [] if _value is None else [check_value(_value)]
+        for key, value in _params.items():
+            key = key.replace("_", "-")
+            parts.append(key if value is None else f"{key}={quote_string(str(value))}")
+        self.append(_name, "; ".join(parts))
+
+    def setdefault(self, name: str, value: Any = None) -> Any:
+        """The first value of a field, which is added if there is none."""
+        found = self.get(name)
+        if found is None:
+            self[name] = value
+            found = self[name]
+        return found
+
+    def pop(self, name: str, default: Any = None) -> Any:
+        """Remove all fields of a name and return the first value."""
+        value = self.get(name, default)
+        del self[name]
+        return value
+
+    def popitem(self) -> tuple[str, str]:
+        """Remove and return the last field."""
+        if not self._pairs:
+            raise KeyError("there are no headers")
+        pair = self._pairs.pop()
+        dict.clear(self)
+        self._indexed = False
+        return pair
+
+    def clear(self) -> None:
+        """Remove all fields."""
+        self._pairs = []
+        dict.clear(self)
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        """Set fields from a mapping, from pairs, or from keywords."""
+        for source in args:
+            fields = source.items() if hasattr(source, "items") else source
+            for name, value in list(fields):
+                self[name] = value
+        for name, value in kwargs.items():
+            self[name] = value
+
+    def __or__(self, other: Any) -> Self:  # type: ignore[override]  # stays a collection
+        merged = self.copy()
+        merged.update(other)
+        return merged
+
+    def __ior__(self, other: Any) -> Self:  # type: ignore[override]  # as above
+        self.update(other)
+        return self
+
+
+# -- values ---------------------------------------------------------------------------------
+
+
+def quote_string(text: str) -> str:
+    """Write a quoted string of RFC 9110."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+_QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
+
+
+def unquote_string(text: str) -> str:
+    """Read a token or a quoted string of RFC 9110."""
+    if len(text) > 1 and text[0] == text[-1] == '"':
+        return _QUOTED_PAIR.sub(r"\1", text[1:-1])
+    return text
+
+
+def split_quoted(text: str, separator: str) -> list[str]:
+    """Split at a one-character separator, but not within quoted strings.
+
+    Elements are stripped; empty ones are left out.
+    """
+    if '"' not in text:
+        return [part for part in map(str.strip, text.split(separator)) if part]
+    parts = []
+    start = position = 0
+    quoted = False
+    while position < len(text):
+        character = text[position]
+        if character == "\\" and quoted:
+            position += 1
+        elif character == '"':
+            quoted = not quoted
+        elif character == separator and not quoted:
+            parts.append(text[start:position])
+            start = position + 1
+        position += 1
+    parts.append(text[start:])
+    return [part for part in map(str.strip, parts) if part]
+
+
+class HeaderElement:
+    """One element of a header's value, such as ``text/html;level=1``.
+
+    Args:
+        value: What comes before the parameters.
+        params: The parameters; a bare key has the value ``""``.
+    """
+
+    def __init__(self, value: str, params: dict[str, Any] | None = None) -> None:
+        self.value = value
+        self.params: dict[str, Any] = {} if params is None else params
+
+    @staticmethod
+    def parse(elementstr: str) -> tuple[str, dict[str, Any]]:
+        """Split ``token;key=val`` into ``("token", {"key": "val"})``."""
+        value, *parameters = split_quoted(elementstr, ";") or [""]
+        params = {}
+        for parameter in parameters:
+            key, _, text = parameter.partition("=")
+            params[key.strip()] = unquote_string(text.strip())
+        return value, params
+
+    @classmethod
+    def from_str(cls, elementstr: str) -> Self:
+        """Make an element of its text."""
+        return cls(*cls.parse(elementstr))
+
+    def __str__(self) -> str:
+        return self.value + "".join([_parameter(k, v) for k, v in self.params.items()])
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self}>"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, HeaderElement):
+            return NotImplemented
+        return type(self) is type(other) and str(self) == str(other)
+
+    def __lt__(self, other: HeaderElement) -> bool:
+        return self.value < other.value
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+
+def _parameter(key: str, value: Any) -> str:
+    text = str(value)
+    if _forbidden_in_name(text) is not None:
+        text = quote_string(text)
+    return f";{key}={text}" if text else f";{key}"
+
+
+_QVALUE = re.compile(r"(?:0(?:\.[0-9]*)?|1(?:\.0*)?|\.[0-9]+)", re.ASCII)
+
+
+@total_ordering
+class AcceptElement(HeaderElement):
+    """An element of an ``Accept`` header.
+
+    The more preferred element is *less* than the other, so that sorting puts it first; equal
+    preference is ordered by text.
+    """
+
+    @property
+    def qvalue(self) -> float:
+        """The preference from 0 to 1: 1 if not given, 0 if it cannot be read."""
+        text = self.params.get("q", self.params.get("Q", "1"))
+        text = str(getattr(text, "value", text)).strip()
+        return float(text) if _QVALUE.fullmatch(text) else 0.0
+
+    # ``total_ordering`` adds the rest; equality is that of the text, as the ordering's ties are.
+    def __lt__(self, other: HeaderElement) -> bool:
+        mine = self.qvalue
+        theirs = other.qvalue if isinstance(other, AcceptElement) else 1.0
+        return str(self) < str(other) if mine == theirs else mine > theirs
+
+
+def header_elements(fieldname: str, fieldvalue: str | None) -> list[HeaderElement]:
+    """The elements of a header's value, sorted.
+
+    Args:
+        fieldname: Name of the header; that of an ``Accept`` header, or ``TE``, makes
+            :class:`AcceptElement` objects.
+        fieldvalue: The value, with commas between the elements.
+    """
+    if not fieldvalue:
+        return []
+    name = fieldname.lower()
+    accept = name.startswith("accept") or name == "te"
+    kind: type[HeaderElement] = AcceptElement if accept else HeaderElement
+    return sorted(kind.from_str(element) for element in split_quoted(fieldvalue, ","))
+
+
+def parse_headers(data: str | bytes) -> Headers:
+    """Make headers of CRLF-separated lines; duplicates are kept.
+
+    Reading ends at an empty line.
+
+    Raises:
+        ValueError: If a line is no header field, is folded, or holds CR, LF or NUL.
+    """
+    text = data.decode("latin-1") if isinstance(data, bytes) else data
+    headers = Headers()
+    for line in text.split("\r\n"):
+        if not line:
+            break
+        name, colon, value = line.partition(":")
+        if not colon:
+            raise ValueError(f"not a header field: {line!r}")
+        headers.append(name, value.strip(" \t"))
+    return headers
