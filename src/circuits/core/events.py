@@ -17,14 +17,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import FrameType
-    from typing import Any, ClassVar, Generic, TypeVar, dataclass_transform
-
-    from typing_extensions import Self
+    from typing import Any, ClassVar, Generic, Self, TypeVar, dataclass_transform
 
     from .manager import Manager
     from .values import Value
 
-    R = TypeVar("R", covariant=True)
+    # With a default, so that a plain ``Event`` means ``Event[Any]`` under ``mypy --strict`` too.
+    R = TypeVar("R", covariant=True, default=Any)
 else:
     # ``Event[int]`` is for type checkers; here it is the class itself.
     class _Subscriptable:
@@ -276,7 +275,9 @@ def literal_class(cls: type[BaseEvent], name: str) -> type[Any]:
             bases = (LiteralEvent,)
         else:
             bases = (cls, LiteralEvent)
-        return type(cls)(name, bases, {"name": name, "_literal": True, "_recipe": (cls, name, True)})
+        return type(cls)(
+            name, bases, {"name": name, "_literal": True, "_recipe": (cls, name, True)}
+        )
 
     return _class_for(cls, (name, True), make)
 
@@ -306,7 +307,9 @@ def _class_for(cls: type[BaseEvent], key: Any, make: Callable[[], type[Any]]) ->
 
 
 #: State of one firing in one process; it neither travels nor is copied.
-_RUNTIME_ATTRIBUTES = frozenset({"handler", "value", "_waiters", "_effect", "_failed", "waitingHandlers"})
+_RUNTIME_ATTRIBUTES = frozenset(
+    {"handler", "value", "_waiters", "_effect", "_failed", "waitingHandlers"}
+)
 
 
 def _blank(cls: type[BaseEvent]) -> BaseEvent:
