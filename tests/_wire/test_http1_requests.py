@@ -170,6 +170,28 @@ def test_what_one_decoder_let_in_is_not_let_in_by_a_stricter_one() -> None:
     assert refusal(GET, Limits(request_line_bytes=10)).status == 414
 
 
+def test_what_is_remembered_is_bounded() -> None:
+    """However many blocks and hosts come twice; and all of them are still understood."""
+    decoder = RequestDecoder(Limits(header_count=63))  # has a memo of its own
+    for number in range(5000):
+        host = f"h{number}"
+        for _ in range(2):
+            (head,) = feed(decoder, [GET.replace(b"example.org", host.encode())])
+            assert isinstance(head, RequestHead)
+            assert head.host == host
+    memo = decoder._memo
+    assert 0 < len(memo.facts) <= 512
+    assert 0 < len(memo._seen) <= 4096
+
+
+def test_large_blocks_are_not_remembered() -> None:
+    decoder = RequestDecoder(Limits(header_count=63))
+    for data in (with_fields(b"X: " + b"y" * 2048), with_fields(*[b"X: y"] * 60)):
+        for _ in range(3):
+            feed(decoder, [data])
+    assert [len(facts[1]) for facts in decoder._memo.facts.values()] == [61]
+
+
 @pytest.mark.parametrize(
     ("line", "origin_form", "host"),
     [

@@ -41,6 +41,20 @@ def test_values_are_latin_1_and_only_where_that_fails_utf_8() -> None:
     )
 
 
+def test_surrogates() -> None:
+    """Those that stand for undecodable bytes become these bytes again, others mean nothing."""
+    assert b"\nA: \xff\r\n" in encode_response_head(200, "OK", [("A", "\udcff")])
+    for text in ("\ud800", "\udc0a"):
+        with pytest.raises(LocalProtocolError):
+            encode_response_head(200, "OK", [("A", text)])
+
+
+def test_any_number_of_names_is_checked() -> None:
+    """More than are remembered as good."""
+    for number in range(1500):
+        assert b"\nX-%d: y\r" % number in encode_response_head(200, "OK", [(f"X-{number}", "y")])
+
+
 BAD_TEXT = ["\r", "\n", "\0", "x\r\nSet-Cookie: y=z", "\x0b", "\x7f", "a\r\n\r\nb", "€\n"]
 
 

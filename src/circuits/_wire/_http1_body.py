@@ -10,14 +10,8 @@ import re
 from enum import Enum
 from typing import Final
 
-from circuits._wire._http1_head import (
-    BAD_BYTES,
-    TOKEN,
-    Limits,
-    RemoteProtocolError,
-    parse_fields,
-    shorten,
-)
+from circuits._wire._http1_head import BAD_BYTES, TOKEN, parse_fields, shorten
+from circuits._wire._http1_messages import Limits, RemoteProtocolError
 from circuits._wire.buffer import ReceiveBuffer
 
 _TOKEN: Final = TOKEN.pattern

@@ -46,7 +46,12 @@ def _encode_line(line: str) -> bytes:
     try:
         return line.encode("latin-1")
     except UnicodeEncodeError:
+        pass
+    try:
+        # The handler gives back bytes of file names that could not be decoded.
         return line.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        raise LocalProtocolError(f"lone surrogate in {shorten(line)}") from error
 
 
 def _check_name(name: str) -> None:

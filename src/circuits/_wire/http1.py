@@ -38,17 +38,9 @@ from circuits._wire import LocalProtocolError, ProtocolError
 from circuits._wire._http1_body import ChunkedBody, CloseDelimitedBody, SizedBody
 from circuits._wire._http1_head import (
     BAD_BYTES,
-    END_OF_MESSAGE,
     MEMO_BYTES,
     METHODS,
-    Data,
-    EndOfMessage,
-    Headers,
-    Limits,
-    RemoteProtocolError,
     RequestFacts,
-    RequestHead,
-    ResponseHead,
     memo_for,
     parse_request_line,
     parse_status_line,
@@ -56,6 +48,16 @@ from circuits._wire._http1_head import (
     parse_version,
     request_facts,
     response_head,
+)
+from circuits._wire._http1_messages import (
+    END_OF_MESSAGE,
+    Data,
+    EndOfMessage,
+    Headers,
+    Limits,
+    RemoteProtocolError,
+    RequestHead,
+    ResponseHead,
 )
 from circuits._wire._http1_send import (
     LAST_CHUNK,
