@@ -1,0 +1,176 @@
+"""Static: files and folders as resources (manual: circuits.web.dispatchers.static)."""
+
+from __future__ import annotations
+
+import os
+from html import escape
+from typing import Any
+from urllib.parse import quote
+
+from circuits.core.components import BaseComponent
+from circuits.core.handlers import handler
+from circuits.web import _paths, errors, tools
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from circuits.web.wrappers import Request, Response
+
+__all__ = ["Static"]
+
+_PAGE = """\
+<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="{encoding}">
+<meta name="viewport" content="width=device-width">
+<title>Index of {folder}</title>
+<style>
+body {{ font-family: sans-serif; max-width: 50em; margin: 2em auto; padding: 0 1em; }}
+li {{ line-height: 1.6; }}
+</style>
+</head>
+<body>
+<h1>Index of {folder}</h1>
+<ul>
+{entries}
+</ul>
+</body>
+</html>
+"""
+
+#: Characters that may stand in a path as they are; "%" because the path is encoded already.
+_SAFE = "%:@!$&'()*+,;=~"
+
+
+class Static(BaseComponent):
+    """Serves the files below a folder.
+
+    A request for something that is not there is left to others, so a controller may answer under
+    the same prefix. What lies outside the folder, also by way of symbolic links, is not there.
+
+    Handles ``request`` as a filter with priority 0.9, which is before any dispatcher.
+
+    Args:
+        path: Prefix of the URLs, such as ``"/static"``; whole segments have to match. ``None``
+            is every URL.
+        docroot: The folder; ``None`` is the working directory at this moment.
+        defaults: Names of files to look for where a folder is requested.
+        dirlisting: Whether to answer with a list of the files where a folder has no default.
+        dotfiles: Whether names that begin with a dot are served and listed.
+        **kwargs: For the component, such as ``channel``.
+
+    .. versionchanged:: 2.1
+       ``dotfiles`` is new; hidden files used to be served always.
+    """
+
+    channel = "web"
+
+    def __init__(
+        self,
+        path: str | None = None,
+        docroot: str | os.PathLike[str] | None = None,
+        defaults: Sequence[str] = ("index.html", "index.shtml"),
+        dirlisting: bool = False,
+        *,
+        dotfiles: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.path = path
+        self.docroot = os.path.abspath(os.getcwd() if docroot is None else docroot)
+        self.defaults = (defaults,) if isinstance(defaults, str) else tuple(defaults)
+        self.dirlisting = dirlisting
+        self.dotfiles = dotfiles
+
+    @handler("request", filter=True, priority=0.9)
+    def _on_request(self, request: Request, response: Response, peer_cert: Any = None) -> Any:
+        segments = self._own_segments(request.path)
+        if segments is None:
+            return None
+        target = self._resolve(segments)
+        if target is None:
+            return None
+        has_slash = request.path.endswith("/")
+        file: str | None = target
+        if os.path.isdir(target):
+            file = self._find_default(segments)
+            if file is None and not self.dirlisting:
+                return None
+        elif has_slash or not os.path.isfile(target):
+            # A device, or nothing; or "/page.html/", where relative links would be wrong.
+            return None
+        if request.method not in ("GET", "HEAD"):
+            response.headers["Allow"] = "GET, HEAD"
+            return errors.HTTPError(request, response, 405)
+        if file != target and not has_slash:
+            return errors.Redirect(request, response, [_with_slash(request)], 301)
+        if file is None:
+            return self._list(request, response, target, segments)
+        if request._cookie is not None:  # caches shall keep files, whatever Sessions did
+            response.cookie.clear()
+        return tools.serve_file(request, response, file)
+
+    # -- from paths to files -----------------------------------------------------------------
+
+    def _own_segments(self, path: str) -> list[str] | None:
+        """The segments below our prefix; ``None`` if the path is not ours."""
+        if path[:1] != "/":  # "*"
+            return None
+        segments = _paths.split_segments(path)
+        if self.path:
+            prefix = [segment for segment in self.path.split("/") if segment]
+            if segments[: len(prefix)] != prefix:
+                return None
+            del segments[: len(prefix)]
+        return segments
+
+    def _resolve(self, segments: Iterable[str]) -> str | None:
+        return _paths.resolve(self.docroot, [*segments], dotfiles=self.dotfiles)
+
+    def _find_default(self, segments: Iterable[str]) -> str | None:
+        for name in self.defaults:
+            file = self._resolve([*segments, name])
+            if file is not None and os.path.isfile(file):
+                return file
+        return None
+
+    # -- listings ----------------------------------------------------------------------------
+
+    def _list(
+        self, request: Request, response: Response, folder: str, segments: list[str]
+    ) -> str | errors.HTTPError:
+        """Make the page that lists a folder. Links are relative, so it works at any prefix."""
+        try:
+            names = sorted(os.listdir(folder))
+        except OSError:
+            return errors.Forbidden(request, response)
+        entries = ['<li><a href="../">..</a></li>'] if segments else []
+        for name in names:
+            target = self._resolve([*segments, name])
+            if target is None or not os.path.exists(target):
+                continue
+            try:
+                link = quote(name, safe="")
+            except UnicodeEncodeError:  # not UTF-8 on disk: no request can name it
+                continue
+            slash = "/" if os.path.isdir(target) else ""
+            entries.append(f'<li><a href="{link}{slash}">{escape(name)}{slash}</a></li>')
+        page = _PAGE.format(
+            encoding=escape(response.encoding),
+            folder=escape(request.path),
+            entries="\n".join(entries),
+        )
+        # A name may need characters that the encoding of the server lacks.
+        return page.encode(response.encoding, "xmlcharrefreplace").decode(response.encoding)
+
+
+def _with_slash(request: Request) -> str:
+    """The path as the client knows it, with a slash at its end.
+
+    Empty segments are left out: a Location that begins with two slashes is another host.
+    """
+    segments = [quote(segment, safe=_SAFE) for segment in request.raw_path.split("/") if segment]
+    path = f"{request.script_name}/{'/'.join(segments)}/"
+    return f"{path}?{request.qs}" if request.qs else path
