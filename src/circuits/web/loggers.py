@@ -1,0 +1,235 @@
+"""Logger: an access log (manual: circuits.web.loggers).
+
+Everything a client sent is escaped, so that a line of the log is one response, whatever the
+client made of its names and headers.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import sys
+import time
+from typing import Any
+
+from circuits.core.components import BaseComponent
+from circuits.core.handlers import handler
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Protocol
+
+    from circuits.core.manager import Manager
+
+    from .wrappers import Response
+
+    class _Writable(Protocol):
+        def write(self, text: str, /) -> object: ...
+
+    class _Informable(Protocol):
+        def info(self, message: str, /) -> object: ...
+
+
+__all__ = ["Logger", "formattime"]
+
+# Not from the locale: programs that read such logs expect these.
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+_UNSAFE = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]")
+_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def formattime() -> str:
+    """The local time of now, as access logs have it: ``[23/Nov/2026:11:05:09]``."""
+    t = time.localtime()
+    return (
+        f"[{t.tm_mday:02}/{_MONTHS[t.tm_mon - 1]}/{t.tm_year:04}"
+        f":{t.tm_hour:02}:{t.tm_min:02}:{t.tm_sec:02}]"
+    )
+
+
+def _escape_character(match: re.Match[str]) -> str:
+    character = match[0]
+    return _ESCAPES.get(character) or "".join(
+        f"\\x{byte:02x}" for byte in character.encode("utf-8", "surrogatepass")
+    )
+
+
+def _escape(text: str) -> str:
+    """Text for between two quotes: one line, printable ASCII."""
+    return _UNSAFE.sub(_escape_character, text)
+
+
+def _escape_word(text: str) -> str:
+    """Text for a field without quotes, which a blank would end."""
+    return _escape(text).replace(" ", "\\x20")
+
+
+class Logger(BaseComponent):
+    """Writes one line for each response, in the combined format of NCSA.
+
+    Handles ``response``, ``stream`` and ``disconnect`` after everybody else: a line is written
+    when the response is complete, or when the client has gone before.
+
+    Args:
+        file: Path to append to (``~`` is your home), or an object with ``write``; ``None`` is
+            standard output.
+        logger: An object with ``info``, instead of the file.
+        trusted_gateways: Addresses and networks of proxies whose ``X-Forwarded-For`` is
+            believed.
+        **kwargs: For the component, such as ``channel``.
+
+    Attributes:
+        format: The line. ``h`` host, ``l`` and ``u`` user, ``t`` time, ``r`` request line,
+            ``s`` status, ``b`` bytes of the body, ``f`` referrer, ``a`` user agent.
+
+    .. versionchanged:: 2.1
+       ``trusted_gateways`` is new; the header used to be believed always.
+    """
+
+    channel = "web"
+    format: str = '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"'
+
+    def __init__(
+        self,
+        file: str | os.PathLike[str] | _Writable | None = None,
+        logger: _Informable | None = None,
+        *,
+        trusted_gateways: Iterable[str] = (),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.logger = logger
+        self._trusted = [ipaddress.ip_network(gateway) for gateway in trusted_gateways]
+        self._path: str | None = None
+        self._streams: dict[Any, Response] = {}  # by socket, those that are not complete
+        if isinstance(file, (str, os.PathLike)):
+            self._path = os.path.expanduser(file)
+            self.file: Any = None
+            if logger is None:
+                self._open()  # a path that cannot be written shall fail here
+        else:
+            self.file = file
+
+    # -- when --------------------------------------------------------------------------------
+
+    @handler("response", priority=-1)
+    def _on_response(self, response: Response) -> None:
+        sock = response.request.sock
+        if response.done or sock is None:
+            self._streams.pop(sock, None)
+            self.log(response)
+        elif response.stream or not isinstance(response.body, list):
+            response.__dict__["_bytes_logged"] = 0
+            self._streams[sock] = response
+        # Otherwise it failed, and another one follows; or nobody is there to get it.
+
+    @handler("stream", priority=-1)
+    def _on_stream(self, response: Response, data: Any) -> None:
+        sock = response.request.sock
+        if self._streams.get(sock) is not response:
+            return
+        if data is None:
+            del self._streams[sock]
+            self.log(response)
+        else:
+            response.__dict__["_bytes_logged"] += len(response.encode_part(data))
+
+    @handler("disconnect", priority=-1)
+    def _on_disconnect(self, sock: Any = None) -> None:
+        response = self._streams.pop(sock, None)
+        if response is not None:
+            self.log(response)
+
+    # -- what --------------------------------------------------------------------------------
+
+    def log(self, response: Response) -> None:
+        """Write the line of a response."""
+        request = response.request
+        headers = request.headers
+        target = request.raw_path + (f"?{request.qs}" if request.qs else "")
+        major, minor = request.protocol
+        line = self.format % {
+            "h": _escape_word(self._client(response)),
+            "l": "-",
+            "u": _escape_word(request.login) if isinstance(request.login, str) else "-",
+            "t": self.formattime(),
+            "r": _escape(f"{request.method} {target} HTTP/{major}.{minor}"),
+            "s": response.code,
+            "b": _bytes_of(response) or "-",
+            "f": _escape(headers.get("Referer") or ""),
+            "a": _escape(headers.get("User-Agent") or ""),
+        }
+        if self.logger is not None:
+            self.logger.info(line)
+            return
+        if self._path is not None and self.file is None:
+            self._open()
+        file = sys.stdout if self.file is None else self.file
+        file.write(line + "\n")
+        flush = getattr(file, "flush", None)
+        if flush is not None:
+            flush()
+
+    def formattime(self) -> str:
+        """The time as a line has it, brackets included."""
+        return formattime()
+
+    def _client(self, response: Response) -> str:
+        """Address of the client; behind trusted proxies, what the outermost of them saw."""
+        request = response.request
+        address = request.remote.ip or "-"
+        if self._trusted:
+            hops = ",".join(request.headers.get_all("X-Forwarded-For")).split(",")
+            while hops and self._is_trusted(address):
+                hop = hops.pop().strip()
+                try:
+                    address = str(ipaddress.ip_address(hop))
+                except ValueError:  # anybody may have written what stands before it
+                    break
+        return address
+
+    def _is_trusted(self, address: str) -> bool:
+        try:
+            ip = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        return any(ip in network for network in self._trusted)
+
+    # -- the file ----------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        assert self._path is not None
+        self.file = open(self._path, "a", encoding="ascii", errors="backslashreplace")  # noqa: SIM115
+
+    def _close(self) -> None:
+        if self._path is not None and self.file is not None:
+            self.file.close()
+            self.file = None
+
+    @handler("stopped", channel="*", priority=-100)
+    def _on_stopped(self, component: Manager) -> None:
+        # What is still logged while requests in flight are answered opens it again.
+        self._close()
+
+    @handler("unregistered", channel="*")
+    def _on_unregistered(self, component: Manager, parent: Manager) -> None:
+        if component is self:
+            self._close()
+
+    def __del__(self) -> None:
+        if getattr(self, "_path", None) is not None:
+            self._close()
+
+
+def _bytes_of(response: Response) -> int:
+    """Bytes of the body that went out, without what the transfer coding adds."""
+    counted = response.__dict__.get("_bytes_logged")
+    if counted is not None:
+        return int(counted)
+    if response.request.method == "HEAD" or response.code in (204, 304):
+        return 0
+    length = response.headers.get("Content-Length")
+    return int(length) if length is not None and length.isdigit() else 0

@@ -1,0 +1,317 @@
+"""Logger: one line per response, that no client can forge."""
+
+from __future__ import annotations
+
+import locale
+import re
+import time
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from circuits.core.components import BaseComponent
+from circuits.core.events import Event
+from circuits.core.handlers import handler
+from circuits.core.manager import Manager
+from circuits.web import events, loggers, wrappers
+from circuits.web.loggers import Logger
+
+_NOW = time.struct_time((2026, 11, 3, 4, 5, 6, 1, 307, 0))
+
+
+@pytest.fixture(autouse=True)
+def _stopped_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "localtime", lambda *seconds: _NOW)
+
+
+def make(
+    path: str = "/",
+    *,
+    method: str = "GET",
+    qs: str = "",
+    ip: str | None = "192.0.2.1",
+    headers: list[tuple[str, str]] | None = None,
+    body: Any = "hello",
+    code: int = 200,
+    login: Any = None,
+    raw_path: str | None = None,
+    sock: Any = None,
+) -> wrappers.Response:
+    request = wrappers.Request(
+        sock, method, "http", path, (1, 1), qs, headers or [], None, raw_path
+    )
+    request.remote = wrappers.Host(ip, 1234)
+    request.login = login
+    response = wrappers.Response(request, code=code)
+    response.body = body
+    response.prepare()
+    response.done = True
+    return response
+
+
+def line_of(response: wrappers.Response, **options: Any) -> str:
+    file = StringIO()
+    Logger(file, **options).log(response)
+    return file.getvalue()
+
+
+# -- the line ------------------------------------------------------------------------------------
+
+
+def test_a_line_in_the_combined_format() -> None:
+    response = make(
+        "/a b",
+        raw_path="/a%20b",
+        qs="x=1",
+        login="bob",
+        headers=[("Referer", "http://e/"), ("User-Agent", "Test/1 (x)")],
+    )
+    assert line_of(response) == (
+        '192.0.2.1 - bob [03/Nov/2026:04:05:06] "GET /a%20b?x=1 HTTP/1.1" 200 5 '
+        '"http://e/" "Test/1 (x)"\n'
+    )
+
+
+def test_what_is_not_known_is_a_dash_or_empty() -> None:
+    assert line_of(make(ip=None, body="")) == (
+        '- - - [03/Nov/2026:04:05:06] "GET / HTTP/1.1" 200 - "" ""\n'
+    )
+
+
+@pytest.mark.parametrize("login", [None, False])
+def test_a_failed_login_is_no_user(login: Any) -> None:
+    assert " - - [" in line_of(make(login=login))
+
+
+@pytest.mark.parametrize(("method", "code"), [("HEAD", 200), ("GET", 304), ("GET", 204)])
+def test_no_bytes_where_no_body_is_sent(method: str, code: int) -> None:
+    assert f'HTTP/1.1" {code} - "' in line_of(make(method=method, code=code))
+
+
+def test_months_do_not_follow_the_locale() -> None:
+    before = locale.setlocale(locale.LC_TIME)
+    try:
+        for name in ("de_DE.UTF-8", "fr_FR.UTF-8", "C.UTF-8"):
+            try:
+                locale.setlocale(locale.LC_TIME, name)
+            except locale.Error:
+                continue
+            assert loggers.formattime() == "[03/Nov/2026:04:05:06]"
+    finally:
+        locale.setlocale(locale.LC_TIME, before)
+
+
+def test_the_format_can_be_overridden() -> None:
+    class Short(Logger):
+        format = "%(s)s %(h)s"
+
+    file = StringIO()
+    Short(file).log(make())
+    assert file.getvalue() == "200 192.0.2.1\n"
+
+
+# -- forgery -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "written"),
+    [
+        ('a" 200 1 "b', 'a\\" 200 1 \\"b'),
+        ("a\\", "a\\\\"),
+        ("a\r\nb", "a\\r\\nb"),
+        ("a\tb\x00\x1b[2J\x7f", "a\\tb\\x00\\x1b[2J\\x7f"),
+        ("caf\xe9\x85", "caf\\xc3\\xa9\\xc2\\x85"),
+        ("\u2028\udce9", "\\xe2\\x80\\xa8\\xed\\xb3\\xa9"),
+    ],
+)
+@pytest.mark.parametrize("name", ["User-Agent", "Referer"])
+def test_headers_cannot_break_out_of_their_quotes(name: str, given: str, written: str) -> None:
+    # Requests from a codec take its fields without a second check.
+    assert f'"{written}"' in line_of(make(headers=[(name, given)]))
+
+
+def test_the_request_line_is_escaped() -> None:
+    line = line_of(make('/"\n', method='G"T', qs='"\x1b'))
+    assert line.count("\n") == 1
+    assert '"G\\"T /\\"\\n?\\"\\x1b HTTP/1.1"' in line
+
+
+def test_a_user_name_cannot_make_fields() -> None:
+    line = line_of(make(login='a [x] "y"\n'))
+    assert ' - a\\x20[x]\\x20\\"y\\"\\n [03/' in line
+
+
+# -- proxies -------------------------------------------------------------------------------------
+
+
+def test_forwarded_addresses_are_ignored_by_default() -> None:
+    line = line_of(make(headers=[("X-Forwarded-For", "10.0.0.1")]))
+    assert line.startswith("192.0.2.1 ")
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "host"),
+    [
+        ("203.0.113.9", "203.0.113.9"),
+        ("6.6.6.6, 203.0.113.9", "203.0.113.9"),
+        ("6.6.6.6, 203.0.113.9, 192.0.2.77", "203.0.113.9"),
+        ("2001:db8::1", "2001:db8::1"),
+        ('evil" host', "192.0.2.1"),
+        ("", "192.0.2.1"),
+        ("192.0.2.5", "192.0.2.5"),
+    ],
+)
+def test_a_trusted_proxy_tells_the_client(forwarded: str, host: str) -> None:
+    response = make(headers=[("X-Forwarded-For", forwarded)])
+    line = line_of(response, trusted_gateways=["192.0.2.0/24"])
+    assert line.startswith(f"{host} - ")
+
+
+def test_a_stranger_is_not_believed() -> None:
+    response = make(ip="198.51.100.1", headers=[("X-Forwarded-For", "10.0.0.1")])
+    assert line_of(response, trusted_gateways=["192.0.2.1"]).startswith("198.51.100.1 ")
+
+
+# -- where to ------------------------------------------------------------------------------------
+
+
+def test_standard_output_is_the_default(capsys: pytest.CaptureFixture[str]) -> None:
+    Logger().log(make())
+    assert capsys.readouterr().out.startswith("192.0.2.1 ")
+
+
+def test_a_file_is_appended_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "log").write_text("before\n")
+    logger = Logger("~/log")
+    logger.log(make())
+    lines = (tmp_path / "log").read_text().splitlines()  # at once: it may be watched
+    logger._close()
+    assert lines[0] == "before"
+    assert len(lines) == 2
+
+
+def test_a_file_that_cannot_be_written_fails_at_once(tmp_path: Path) -> None:
+    with pytest.raises(OSError):
+        Logger(tmp_path / "missing" / "log")
+
+
+def test_the_file_is_closed_when_the_component_leaves(tmp_path: Path) -> None:
+    app = Manager()
+    logger = Logger(tmp_path / "log").register(app)
+    file = logger.file
+    logger.unregister()
+    for _ in range(4):
+        app.tick(0)
+    assert file.closed
+
+
+def test_the_file_is_closed_at_a_stop_and_opened_again(tmp_path: Path) -> None:
+    app = Manager()
+    logger = Logger(tmp_path / "log").register(app)
+    file = logger.file
+    with app.running():
+        app.tick(0)
+    assert file.closed
+    logger.log(make())
+    logger._close()
+    assert (tmp_path / "log").read_text().count("\n") == 1
+
+
+def test_a_logger_wins_over_a_file(tmp_path: Path) -> None:
+    class Collector(list[str]):
+        def info(self, message: str) -> None:
+            self.append(message)
+
+    collector = Collector()
+    Logger(tmp_path / "log", collector).log(make())
+    assert len(collector) == 1
+    assert not collector[0].endswith("\n")
+    assert not (tmp_path / "log").exists()
+
+
+# -- when ----------------------------------------------------------------------------------------
+
+
+class Http(BaseComponent):
+    """Stands for the HTTP component: a response without a stream is done at once."""
+
+    channel = "web"
+
+    @handler("response")
+    def _on_response(self, response: wrappers.Response) -> None:
+        response.done = not response.stream
+
+
+def play(*fired: Any) -> list[str]:
+    app, file = Manager(), StringIO()
+    Http().register(app)
+    Logger(file).register(app)
+    for event in fired:
+        app.fire(event, "web")
+    for _ in range(4):
+        app.tick(0)
+    return [re.sub(r".*HTTP/1.1. ", "", line) for line in file.getvalue().splitlines()]
+
+
+def test_one_line_per_response() -> None:
+    first, second = make(sock=object()), make(sock=object(), code=404)
+    first.done = second.done = False
+    assert play(events.Response(first), events.Response(second)) == [
+        '200 5 "" ""',
+        '404 5 "" ""',
+    ]
+
+
+def test_a_streamed_response_is_logged_at_its_end_with_what_was_sent() -> None:
+    response = make(sock=object(), body=iter(()))
+    response.stream, response.done = True, False
+    fired = [
+        events.Response(response),
+        events.Stream(response, b"12345"),
+        events.Stream(response, "ä"),
+    ]
+    assert play(*fired) == []
+    assert play(*fired, events.Stream(response, None)) == ['200 7 "" ""']
+
+
+def test_a_client_that_went_away_is_logged_with_what_was_sent() -> None:
+    sock = object()
+    response = make(sock=sock, body=iter(()))
+    response.stream, response.done = True, False
+    assert play(
+        events.Response(response),
+        events.Stream(response, b"123"),
+        Event.create("Disconnect", sock),
+        Event.create("Disconnect", sock),
+        events.Stream(response, None),
+    ) == ['200 3 "" ""']
+
+
+def test_an_empty_stream_has_no_bytes() -> None:
+    response = make(sock=object(), body=iter(()))
+    response.stream, response.done = True, False
+    assert play(events.Response(response), events.Stream(response, None)) == ['200 - "" ""']
+
+
+def test_a_response_that_was_not_sent_is_not_logged() -> None:
+    response = make(sock=object())
+    response.done = False
+    app, file = Manager(), StringIO()
+    Logger(file).register(app)
+    app.fire(events.Response(response), "web")
+    for _ in range(4):
+        app.tick(0)
+    assert file.getvalue() == ""
+
+
+def test_another_channel() -> None:
+    app, file = Manager(), StringIO()
+    Logger(file, channel="other").register(app)
+    app.fire(events.Response(make()), "web")
+    app.fire(events.Response(make()), "other")
+    for _ in range(4):
+        app.tick(0)
+    assert file.getvalue().count("\n") == 1
