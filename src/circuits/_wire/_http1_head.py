@@ -150,11 +150,11 @@ def parse_fields(block: str, limits: Limits, blame: int | None) -> list[tuple[st
         status = None if blame is None else 431
         raise RemoteProtocolError(status, f"{lines} header lines, limit {limits.header_count}")
     fields: list[tuple[str, str]] = _FIELD.findall(block)
-    # Each match begins at a line's start and has one LF. So as many matches as LFs, and no text
-    # after the last one, mean that every line has matched.
+    # Each match begins at a line's start and has one LF, so as many matches as LFs mean that
+    # every line has matched.
     if len(fields) != lines:
         fields = [(name, value.rstrip(" \t")) for name, value in _LOOSE_FIELD.findall(block)]
-    if len(fields) != lines or block[-1:] not in ("", "\n"):
+    if len(fields) != lines:
         raise RemoteProtocolError(blame, _explain_bad_field(block))
     return fields
 
