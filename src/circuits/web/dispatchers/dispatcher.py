@@ -1,0 +1,417 @@
+"""Dispatcher: from the path of a request to a method of a controller.
+
+The longest mounted path that a request's path begins with gives the controller; the rest gives
+the method and its arguments. What a path leads to is remembered, in a table of limited size,
+until a controller comes or goes.
+
+The method is reached by an event on the controller's channel. Where that event could be seen by
+nobody else, and nothing is waiting in the queue before it, the method is called at once.
+"""
+
+from __future__ import annotations
+
+from types import CoroutineType, GeneratorType
+from typing import Any
+
+from circuits.core._tasks import CoroutineTask, Task
+from circuits.core.components import BaseComponent
+from circuits.core.handlers import handler
+from circuits.core.utils import flatten
+from circuits.core.values import Value
+from circuits.web import errors, events, exceptions, wrappers
+from circuits.web._paths import unescape_segment
+from circuits.web.controllers import BaseController
+from circuits.web.utils import parse_body, parse_qs
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from circuits.core.events import BaseEvent
+    from circuits.core.manager import Manager
+    from circuits.web.controllers import Binding
+
+__all__ = ["Dispatcher"]
+
+#: How many paths are remembered, and up to what length: enough for the pages that most requests
+#: ask for, and a bound for what strangers make up (below 1 MiB in all).
+_CHOICES_LIMIT = 1024
+_CHOICE_LENGTH_LIMIT = 256
+
+#: Handlers with these names answer to the method of a request, and not to a path segment: a link
+#: to ``/DELETE/1`` must not delete anything.
+_VERBS = frozenset(
+    "GET HEAD POST PUT DELETE PATCH OPTIONS TRACE CONNECT PROPFIND PROPPATCH MKCOL COPY MOVE "
+    "LOCK UNLOCK REPORT SEARCH PURGE LINK UNLINK".split()
+)
+
+
+class _Choice:
+    """What a method and a path lead to.
+
+    Attributes:
+        name: Name of the event; ``None`` if the verb is not among ``allowed``.
+        segments: The path segments that are arguments.
+        index: For ``request.index``.
+        channels: Where the event goes.
+        bindings: What the functions take.
+        fits: Whether they can do without any parameter.
+        allowed: The verbs of the controller, if they matter.
+        routes: Those of the event, when ``call`` was decided.
+        call: The only handler of the event, if nothing but it could see the event.
+    """
+
+    __slots__ = (
+        "allowed",
+        "bindings",
+        "call",
+        "channels",
+        "feedback",
+        "fits",
+        "index",
+        "name",
+        "routes",
+        "segments",
+        "stream",
+        "takes_peer_cert",
+    )
+
+    def __init__(
+        self,
+        name: str | None,
+        segments: tuple[str, ...],
+        index: bool | None,
+        channels: tuple[Any, ...],
+        bindings: tuple[Binding, ...],
+        allowed: tuple[str, ...] = (),
+    ) -> None:
+        self.name = name
+        self.segments = segments
+        self.index = index
+        self.channels = channels
+        self.bindings = bindings
+        self.allowed = allowed
+        self.fits = all(binding.fits(len(segments)) for binding in bindings)
+        self.takes_peer_cert = any(binding.takes_peer_cert for binding in bindings)
+        self.stream = any(binding.stream for binding in bindings)
+        self.feedback = (f"{name}_success", f"{name}_failure", f"{name}_complete")
+        self.routes: Any = None
+        self.call: Any = None
+
+
+class Dispatcher(BaseComponent):
+    """Has the methods of controllers answer requests.
+
+    Handles ``request`` (a filter of priority 0.1) and ``request_value_changed`` on its channel,
+    and ``registered`` and ``unregistered`` everywhere. Fires the events of exposed methods on the
+    channels of their controllers, ``httperror`` and ``response``.
+
+    Attributes:
+        paths: The controllers by path. Of several on one path it is the one that came first.
+    """
+
+    channel = "web"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        #: path -> its controllers, in the order of their registration.
+        self._mounts: dict[str, list[BaseController]] = {}
+        self.paths: dict[Any, BaseController] = {}
+        self._tables: dict[int, dict[str, tuple[Binding, ...]]] = {}
+        self._choices: dict[tuple[str, str], _Choice] = {}
+        super().__init__(*args, **kwargs)
+
+    # -- which controllers there are ------------------------------------------------------------
+
+    @handler("registered", channel="*")
+    def _on_registered(self, component: Manager, manager: Manager) -> None:
+        # When this dispatcher comes into a tree, alone or within something bigger, there may be
+        # controllers whose arrival was announced before.
+        top = self.root if _is_within(self, component) else component
+        for node in flatten(top):
+            if isinstance(node, BaseController):
+                self._mount(node)
+
+    @handler("unregistered", channel="*")
+    def _on_unregistered(self, component: Manager, manager: Manager) -> None:
+        gone = {id(node) for node in flatten(component)}
+        if id(self) in gone:
+            here = {id(node) for node in flatten(self.root)}
+            gone = {id(n) for mounted in self._mounts.values() for n in mounted} - here
+        for path, mounted in list(self._mounts.items()):
+            left = [node for node in mounted if id(node) not in gone]
+            if len(left) == len(mounted):
+                continue
+            for node in mounted:
+                if id(node) in gone:
+                    for channel in [c for c, known in self.paths.items() if known is node]:
+                        del self.paths[channel]
+            if left:
+                self._mounts[path] = left
+                self.paths.setdefault(left[0].channel, left[0])
+            else:
+                del self._mounts[path]
+        self._forget_choices()
+
+    def _mount(self, controller: BaseController) -> None:
+        channel = controller.channel
+        if not isinstance(channel, str) or not channel.startswith("/"):
+            return
+        mounted = self._mounts.setdefault(_joined(_segments(channel)), [])
+        if not any(node is controller for node in mounted):
+            mounted.append(controller)
+            self.paths.setdefault(channel, controller)
+            self._forget_choices()
+
+    def _forget_choices(self) -> None:
+        # New objects, as another thread may be the one that has changed something.
+        self._tables = {}
+        self._choices = {}
+
+    # -- what a request leads to ------------------------------------------------------------------
+
+    def wants_stream(self, request: wrappers.Request) -> bool:
+        """Whether the method for a request is to be called before its body is there.
+
+        .. versionadded:: 2.1
+        """
+        choice = self._choices.get((request.method, request.path))
+        if choice is None:
+            choice = self._choose(request.method, request.path)
+        return choice is not None and choice.stream
+
+    def _choose(self, method: str, path: str) -> _Choice | None:
+        choices = self._choices
+        segments = _segments(path)
+        for length in range(len(segments), -1, -1):
+            mounted = self._mounts.get(_joined(segments[:length]))
+            if mounted:
+                choice = self._choose_in(mounted, method, segments[length:])
+                if choice is not None:
+                    if len(path) <= _CHOICE_LENGTH_LIMIT:
+                        if len(choices) >= _CHOICES_LIMIT:
+                            choices.clear()
+                        choices[method, path] = choice
+                    return choice
+        return None
+
+    def _choose_in(
+        self, mounted: list[BaseController], method: str, rest: list[str]
+    ) -> _Choice | None:
+        controller = mounted[0]
+        table = self._tables.get(id(controller))
+        if table is None:
+            table = self._tables[id(controller)] = controller._bindings()
+        # Several on one path would all hear the event there: address the first one only.
+        channels = (controller,) if len(mounted) > 1 else (controller.channel,)
+        arguments = tuple([unescape_segment(segment) for segment in rest])
+        for verb in (method, "GET") if method == "HEAD" else (method,):
+            if verb in table and verb.isupper():
+                return _Choice(verb, arguments, None, channels, table[verb])
+        if rest and arguments[0] in table and arguments[0] not in _VERBS:
+            bindings = table[arguments[0]]
+            if _accept(bindings, len(rest) - 1):
+                return _Choice(arguments[0], arguments[1:], False, channels, bindings)
+        if "index" in table and _accept(table["index"], len(rest)):
+            return _Choice("index", arguments, True, channels, table["index"])
+        allowed = [v for v in table if v in _VERBS and _accept(table[v], len(rest))]
+        if not allowed:
+            return None
+        if "GET" in allowed and "HEAD" not in allowed:
+            allowed.append("HEAD")
+        if "OPTIONS" not in allowed:
+            allowed.append("OPTIONS")
+        return _Choice(None, arguments, None, channels, (), tuple(allowed))
+
+    # -- answering ----------------------------------------------------------------------------------
+
+    @handler("request", filter=True, priority=0.1)
+    def _on_request(
+        self,
+        request: wrappers.Request,
+        response: wrappers.Response,
+        peer_cert: dict[str, Any] | None = None,
+    ) -> Any:
+        choice = self._choices.get((request.method, request.path))
+        if choice is None:
+            choice = self._choose(request.method, request.path)
+            if choice is None:
+                return self._answer_asterisk(request, response)
+        if peer_cert is not None:
+            request.peer_cert = peer_cert
+        if choice.name is None:
+            return self._refuse_verb(choice, request, response)
+
+        kwargs: dict[str, Any] = {}
+        if request.qs or request._body or choice.takes_peer_cert or not choice.fits:
+            try:
+                kwargs = self._parameters(choice, request, response)
+            except exceptions.HTTPException as problem:
+                error = (type(problem), problem, [])
+                self.fire(errors.HTTPError(request, response, problem.code, error=error))
+                return True
+            count = len(choice.segments)
+            for binding in choice.bindings:
+                misfit = binding.misfit(count, kwargs)
+                if misfit is not None:
+                    code, description = misfit
+                    if code == 404:
+                        return None
+                    self.fire(errors.HTTPError(request, response, code, description=description))
+                    return True
+        request.index = choice.index
+
+        # Whether anybody could tell a call from an event.
+        engine = self._engine
+        if not engine.queue and not engine.ranked and not engine.awaited:
+            call = choice.call
+            channels = choice.channels
+            cache = engine.routes.cache
+            try:
+                if cache[choice.name][channels] is not choice.routes:
+                    call = self._decide(choice)
+                success, failure, complete = choice.feedback
+                if (
+                    cache[success][channels]
+                    or cache[failure][channels]
+                    or cache[complete][channels]
+                ):
+                    call = None
+            except KeyError:
+                call = self._decide(choice)
+            if call is not None:
+                try:
+                    result = call(request, response, *choice.segments, **kwargs)
+                except BaseException as problem:  # as the engine catches it, with what stops it
+                    event = self._event(choice, request, response, kwargs)
+                    engine._failed(event, call, problem)
+                    return event.value
+                kind = result.__class__
+                if kind is GeneratorType or kind is CoroutineType:
+                    return self._suspended(choice, request, response, kwargs, result)
+                return result
+        event = self._event(choice, request, response, kwargs)
+        return self.fire(event, *choice.channels)
+
+    def _decide(self, choice: _Choice) -> Any:
+        """Look up who would see the event of a method, and find out whether to call it."""
+        engine, channels = self._engine, choice.channels
+        assert choice.name is not None
+        routes = choice.routes = engine.route(choice.name, channels)
+        choice.call = None
+        if len(routes) == 1:
+            method, wants_event, _ = routes[0]
+            controller = getattr(method, "__self__", None)
+            if not wants_event and isinstance(controller, BaseController):
+                choice.call = method
+        if any([engine.route(name, channels) for name in choice.feedback]):
+            return None
+        return choice.call
+
+    def _event(
+        self,
+        choice: _Choice,
+        request: wrappers.Request,
+        response: wrappers.Response,
+        kwargs: dict[str, Any],
+    ) -> BaseEvent:
+        assert choice.name is not None
+        event = events.Request.create(choice.name, request, response, *choice.segments)
+        event.kwargs = kwargs
+        event.channels = choice.channels
+        event.value = Value(event, self)
+        return event
+
+    def _suspended(
+        self,
+        choice: _Choice,
+        request: wrappers.Request,
+        response: wrappers.Response,
+        kwargs: dict[str, Any],
+        result: Any,
+    ) -> Value:
+        """Go on as if the method had been called by its event: that is what suspends."""
+        engine = self._engine
+        event = self._event(choice, request, response, kwargs)
+        if engine.cause is not None:
+            engine.cause.enter(event)
+        if result.__class__ is GeneratorType:
+            engine._suspend(event, Task(engine, event, result, choice.call))
+        else:
+            engine._suspend(event, CoroutineTask(engine, event, result, choice.call))
+            engine._want_host()
+        return event.value
+
+    def _parameters(
+        self, choice: _Choice, request: wrappers.Request, response: wrappers.Response
+    ) -> dict[str, Any]:
+        kwargs = parse_qs(request.qs) if request.qs else {}
+        if request._body and not choice.stream:
+            parse_body(request, response, kwargs)
+        if choice.takes_peer_cert:
+            kwargs["peer_cert"] = request.peer_cert  # never what the client claims
+        return kwargs
+
+    def _refuse_verb(
+        self, choice: _Choice, request: wrappers.Request, response: wrappers.Response
+    ) -> Any:
+        response.headers["Allow"] = ", ".join(choice.allowed)
+        if request.method == "OPTIONS":
+            response.code = 204
+            return response
+        self.fire(errors.HTTPError(request, response, 405))
+        return True
+
+    def _answer_asterisk(self, request: wrappers.Request, response: wrappers.Response) -> Any:
+        if request.path == "*" and request.method == "OPTIONS":
+            response.code = 204
+            return response
+        return None
+
+    @handler("request_value_changed")
+    def _on_request_value_changed(self, value: Value) -> None:
+        """Answer a request whose value has come late, for those who asked to be notified."""
+        event = value.event
+        if value.handled or (event is not None and event.waitingHandlers):
+            return
+        source: Value | None = value
+        while source is not None and not isinstance(source.event, events.Request):
+            source = source._parent
+        if source is None:
+            return
+        value.handled = True
+        request, response = source.event.args[:2]  # type: ignore[union-attr]
+        result = value.value
+        if value.errors:
+            self._answer_failure(request, response, value.exceptions[0])
+        elif isinstance(result, wrappers.Response):
+            self.fire(events.Response(result))
+        elif result is not None and not isinstance(result, bool):
+            response.body = result
+            self.fire(events.Response(response))
+
+    def _answer_failure(
+        self, request: wrappers.Request, response: wrappers.Response, problem: BaseException
+    ) -> None:
+        if isinstance(problem, exceptions.Redirect):
+            self.fire(errors.Redirect(request, response, problem.urls, problem.status))
+            return
+        error = (type(problem), problem, problem.__traceback__)
+        self.fire(errors.HTTPError(request, response, error=error))
+
+
+def _accept(bindings: tuple[Binding, ...], count: int) -> bool:
+    return all([binding.accepts(count) for binding in bindings])
+
+
+def _segments(path: str) -> list[str]:
+    return [segment for segment in path.split("/") if segment]
+
+
+def _joined(segments: list[str]) -> str:
+    return "/" + "/".join(segments)
+
+
+def _is_within(node: Manager, top: Manager) -> bool:
+    while node is not top:
+        if node.parent is node:
+            return False
+        node = node.parent
+    return True
