@@ -498,7 +498,10 @@ class Engine:
             schedule.run_due(_clock.now())
         if self.queue or self.ranked or self._late:
             self.flush()
-        if self.runner is not None:
+        runner = self.runner
+        if runner is not None:
+            if timeout < 0 and not runner._running:
+                timeout = 0.0  # it was stopped in this very turn
             self._turns += 1
             if not self.queue or self._turns >= TURNS_PER_POLL:
                 self._turns = 0
