@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import tempfile
+from contextlib import closing
 from dataclasses import dataclass
 from email.parser import BytesParser
 from email.policy import HTTP
@@ -27,7 +28,7 @@ except ImportError:  # the extra "web" is not installed
     _multipart = None  # type: ignore[assignment, unused-ignore]  # a module, if there is one
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterable
 
 __all__ = ["DEFAULT_LIMITS", "FormLimits", "Upload", "parse_form", "parse_urlencoded"]
 
@@ -165,7 +166,8 @@ def parse_form(
             events = _cut(body.read(), boundary, limits)
         else:
             events = _stream(body, boundary, limits)
-        return _collect(events, limits)
+        with closing(events):  # at once, should a part be refused
+            return _collect(events, limits)
     finally:
         body.seek(0)
 
@@ -196,7 +198,9 @@ def parse_urlencoded(
 # Both readers give, for each part: its headers, its content in pieces, and None.
 
 
-def _stream(body: IO[bytes], boundary: str, limits: FormLimits) -> Iterator[Headers | bytes | None]:
+def _stream(
+    body: IO[bytes], boundary: str, limits: FormLimits
+) -> Generator[Headers | bytes | None]:
     parser = _form_parser()(
         boundary,
         max_header_size=limits.part_header_bytes,
@@ -225,7 +229,7 @@ def _form_parser() -> Any:
     return FormParser
 
 
-def _cut(data: bytes, boundary: str, limits: FormLimits) -> Iterator[Headers | bytes | None]:
+def _cut(data: bytes, boundary: str, limits: FormLimits) -> Generator[Headers | bytes | None]:
     dash = b"--" + boundary.encode("ascii")
     if data.startswith(dash):
         position = len(dash)
@@ -271,7 +275,7 @@ def _cut(data: bytes, boundary: str, limits: FormLimits) -> Iterator[Headers | b
 
 
 def _collect(
-    events: Iterator[Headers | bytes | None], limits: FormLimits
+    events: Iterable[Headers | bytes | None], limits: FormLimits
 ) -> list[tuple[str, str | Upload]]:
     fields: list[tuple[str, str | Upload]] = []
     uploads: list[IO[bytes]] = []

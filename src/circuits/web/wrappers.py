@@ -12,7 +12,7 @@ from io import BytesIO
 from typing import Any
 
 from . import utils
-from ._status import Status, has_no_body
+from ._status import Status, has_no_body, reason
 from .constants import SERVER_PROTOCOL, SERVER_VERSION
 from .headers import Headers, check_value
 
@@ -782,9 +782,10 @@ class Response:
         return head
 
     def _head(self) -> bytes:
-        reason = self._message
-        status = Status(self.code) if reason is None else f"{self.code} {reason}"
-        text = f"{self.protocol} {status}\r\n{self._headers}"
+        phrase = self._message
+        if phrase is None:
+            phrase = reason(self.code)
+        text = f"{self.protocol} {self.code} {phrase}\r\n{self._headers}"
         try:
             return text.encode("latin-1")
         except UnicodeEncodeError:

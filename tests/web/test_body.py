@@ -1,0 +1,255 @@
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from circuits.web import _body, exceptions
+from circuits.web._body import FormLimits, Upload, parse_form, parse_urlencoded
+
+MULTIPART = "multipart/form-data; boundary=xx"
+
+
+@pytest.fixture(params=["library", "standard library"], autouse=True)
+def implementation(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Everything here holds with and without the ``multipart`` library."""
+    name: str = request.param
+    if name == "library":
+        pytest.importorskip("multipart")
+    else:
+        monkeypatch.setattr(_body, "_multipart", None)
+    return name
+
+
+@pytest.fixture(autouse=True)
+def files(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[IO[bytes]]]:
+    """The files that were made; a server closes them with the request, here we do."""
+    made: list[IO[bytes]] = []
+    make = _body._temporary
+
+    def temporary(spool_bytes: int) -> IO[bytes]:
+        made.append(make(spool_bytes))
+        return made[-1]
+
+    monkeypatch.setattr(_body, "_temporary", temporary)
+    yield made
+    for file in made:
+        file.close()
+
+
+def part(disposition: str, content: bytes, *headers: str, kind: str = "form-data") -> bytes:
+    lines = [f"Content-Disposition: {kind}; {disposition}", *headers]
+    return b"--xx\r\n" + "\r\n".join(lines).encode() + b"\r\n\r\n" + content + b"\r\n"
+
+
+def parse(
+    body: bytes, content_type: str = MULTIPART, limits: FormLimits = _body.DEFAULT_LIMITS
+) -> list[tuple[str, str | Upload]]:
+    fields = parse_form(content_type, io.BytesIO(body), limits)
+    assert fields is not None
+    return fields
+
+
+def one_upload(body: bytes) -> Upload:
+    [(_, upload)] = parse(body + b"--xx--\r\n")
+    assert isinstance(upload, Upload)
+    return upload
+
+
+# -- URL-encoded ----------------------------------------------------------------------------------
+
+
+def test_urlencoded_fields_keep_order_repetitions_and_blanks() -> None:
+    fields = parse(b"a=1&b=&a=%C3%A9+x", "application/x-www-form-urlencoded; charset=utf-8")
+    assert fields == [("a", "1"), ("b", ""), ("a", "é x")]
+    assert parse_urlencoded("a=1&b=", keep_blank_values=False) == [("a", "1")]
+
+
+@pytest.mark.parametrize("data", [b"a=%ff", b"a=\xff"])
+def test_urlencoded_that_is_not_utf_8(data: bytes) -> None:
+    with pytest.raises(exceptions.UnicodeError):
+        parse(data, "application/x-www-form-urlencoded")
+
+
+def test_urlencoded_limits() -> None:
+    limits = FormLimits(parts=3, text_bytes=10)
+    assert len(parse(b"a&b&c", "application/x-www-form-urlencoded", limits)) == 3
+    for data in (b"a&b&c&d", b"a=" + b"x" * 9):
+        with pytest.raises(exceptions.RequestEntityTooLarge):
+            parse(data, "application/x-www-form-urlencoded", limits)
+
+
+def test_other_types_are_left_alone() -> None:
+    body = io.BytesIO(b"{}")
+    assert parse_form("application/json", body) is None
+    assert body.tell() == 0
+
+
+# -- multipart --------------------------------------------------------------------------------------
+
+
+def test_fields_and_files() -> None:
+    body = io.BytesIO(
+        part('name="a"', "é".encode())
+        + part(
+            'name="f"; filename="n.txt"', b"\x00\r\n--x\r\n\xff", "Content-Type: text/plain; x=y"
+        )
+        + part('name="a"', b"")
+        + b"--xx--\r\n"
+    )
+    fields = parse_form(MULTIPART, body)
+    assert fields is not None
+    assert [name for name, _ in fields] == ["a", "f", "a"]
+    assert (fields[0][1], fields[2][1]) == ("é", "")
+    upload = fields[1][1]
+    assert isinstance(upload, Upload)
+    assert (upload.name, upload.filename) == ("f", "n.txt")
+    assert upload.type == upload.content_type == "text/plain"
+    assert upload.headers["content-disposition"] == 'form-data; name="f"; filename="n.txt"'
+    assert upload.value == b"\x00\r\n--x\r\n\xff"
+    assert upload.size == len(upload.value)
+    assert upload.file.read() == upload.value
+    assert body.tell() == 0
+    assert repr(upload) == "<Upload 'f' filename='n.txt' type='text/plain'>"
+    upload.close()
+
+
+def test_an_upload_can_be_saved(tmp_path: Path) -> None:
+    upload = one_upload(part('name="f"; filename="n"', b"content"))
+    upload.file.seek(3)
+    assert upload.save_as(tmp_path / "saved") == 7
+    assert (tmp_path / "saved").read_bytes() == b"content"
+    assert upload.file.tell() == 3
+    assert upload.type == "application/octet-stream"
+
+
+def test_a_mail_as_upload_is_not_taken_apart() -> None:
+    mail = b'Content-Type: multipart/mixed; boundary="yy"\r\n\r\n--yy\r\n\r\nhi\r\n--yy--\r\n'
+    upload = one_upload(part('name="f"; filename="m"', mail, "Content-Type: message/rfc822"))
+    assert upload.value == mail
+
+
+@pytest.mark.parametrize(
+    ("disposition", "filename"),
+    [
+        ('name="f"; filename="C:\\dir\\a.txt"', "a.txt"),
+        ('name="f"; filename="../../etc/passwd"', "passwd"),
+        ('name="f"; filename=".."', ""),
+        ('name="f"; filename="a%22b\\c"', "c"),
+        ('name="f"; filename="a%22b"', 'a"b'),
+        ('name="f"; filename="a\\"b"', 'a"b'),
+        ('name="f"; filename="a%0D%0Ab"', "ab"),
+        ('name="f"; filename=plain.txt', "plain.txt"),
+        ('name="f"; filename="é.txt"', "é.txt"),
+        ('name="f"; filename="x.txt"; filename*=UTF-8\'\'%e2%82%ac.txt', "€.txt"),
+        ("name=\"f\"; filename*=iso-8859-1'en'%A3; filename=x", "£"),
+        ('name="f"; filename="x"; filename*=UTF-8\'\'%ff', "x"),
+        ('name="f"; filename="x"; filename*=nonsense', "x"),
+        ('name="f"; filename="a;b=c"', "a;b=c"),
+    ],
+)
+def test_filenames(disposition: str, filename: str) -> None:
+    assert one_upload(part(disposition, b"c")).filename == filename
+
+
+def test_a_file_field_left_empty_is_an_empty_text() -> None:
+    body = part('name="f"; filename=""', b"", "Content-Type: application/octet-stream")
+    assert parse(body + b"--xx--") == [("f", "")]
+
+
+def test_the_disposition_of_older_clients() -> None:
+    upload = one_upload(part('name="f"; filename="n"', b"c", kind="file"))
+    assert upload.value == b"c"
+
+
+def test_a_part_may_state_its_charset() -> None:
+    body = part('name="a"', b"\xe9", "Content-Type: text/plain; charset=ISO-8859-1")
+    assert parse(body + b"--xx--") == [("a", "é")]
+    body = part('name="a"', "é".encode(), "Content-Type: text/plain; charset=rot13")
+    assert parse(body + b"--xx--") == [("a", "é")]
+
+
+def test_text_that_is_not_utf_8() -> None:
+    with pytest.raises(exceptions.UnicodeError):
+        parse(part('name="a"', b"\xff") + b"--xx--")
+
+
+def test_a_quoted_boundary() -> None:
+    body = part('name="a"', b"1").replace(b"--xx", b"--x=x") + b"--x=x--"
+    assert parse(body, 'multipart/form-data; boundary="x=x"') == [("a", "1")]
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["multipart/form-data", 'multipart/form-data; boundary=""', "multipart/form-data; boundary=é"],
+)
+def test_bad_boundaries(content_type: str) -> None:
+    with pytest.raises(exceptions.BadRequest):
+        parse(b"", content_type)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"nothing",
+        b"--xx",
+        b"--xx\r\n",
+        part('name="a"', b"1"),
+        part('name="a"', b"1")[:-4],
+        b"--xx\r\nContent-Disposition: form-data; name=a",
+        b"--xx\r\nno header\r\n\r\n\r\n--xx--",
+        b"--xx\r\nContent-Type: text/plain\r\n\r\n\r\n--xx--",
+        part("x=y", b"") + b"--xx--",
+        part('name="a"', b"", kind="attachment") + b"--xx--",
+        part('name="a"', b"", "Content-Type: multipart/mixed; boundary=yy") + b"--xx--",
+        b"--xx\r\nContent-Disposition: form-data; name=\xff\r\n\r\n\r\n--xx--",
+    ],
+)
+def test_malformed_forms(body: bytes) -> None:
+    with pytest.raises(exceptions.HTTPException) as caught:
+        parse(body)
+    assert caught.value.code == 400
+
+
+def test_multipart_limits() -> None:
+    fits = part('name="a"', b"12345") * 2 + b"--xx--"
+    assert len(parse(fits, limits=FormLimits(parts=2, text_bytes=10))) == 2
+    for limits in (FormLimits(parts=1), FormLimits(text_bytes=9), FormLimits(part_headers=0)):
+        with pytest.raises(exceptions.RequestEntityTooLarge):
+            parse(fits, limits=limits)
+    with pytest.raises(exceptions.RequestEntityTooLarge):
+        parse(fits, limits=FormLimits(part_header_bytes=20))
+
+
+def test_files_do_not_count_as_text_and_go_to_the_disk() -> None:
+    body = part('name="f"; filename="n"', b"x" * 1000) + b"--xx--"
+    [(_, upload)] = parse(body, limits=FormLimits(text_bytes=10, spool_bytes=100))
+    assert isinstance(upload, Upload)
+    assert upload.file._rolled  # type: ignore[attr-defined]  # the one sign of a file on disk
+    assert upload.size == 1000
+
+
+def test_files_of_a_form_that_fails_are_closed(files: list[IO[bytes]]) -> None:
+    body = part('name="f"; filename="n"', b"x") + part('no="name"', b"") + b"--xx--"
+    with pytest.raises(exceptions.BadRequest):
+        parse(body)
+    assert [file.closed for file in files] == [True]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.sampled_from(["a", "b"]), st.binary(max_size=40)), min_size=1))
+def test_files_come_out_as_they_went_in(sent: list[tuple[str, bytes]]) -> None:
+    assume(not any(b"\r\n--xx" in b"\r\n" + content for _, content in sent))
+    body = b"".join(part(f'name="{n}"; filename="f"', c) for n, c in sent) + b"--xx--\r\n"
+    received = []
+    for name, upload in parse(body):
+        assert isinstance(upload, Upload)
+        received.append((name, upload.value))
+        upload.close()
+    assert received == sent

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import pytest
+
+from circuits.web._cookies import CookieJar
+
+
+def test_what_the_client_sent_is_there_and_not_sent_back() -> None:
+    jar = CookieJar('a=1; b="x\\073y"; c=')
+    assert {name: morsel.value for name, morsel in jar.items()} == {"a": "1", "b": "x;y", "c": ""}
+    assert jar.changed() == []
+
+
+@pytest.mark.parametrize(
+    "header", ["", ";;", "=x", "novalue", "a b=c", "path=/", "$Version=1", "é=1"]
+)
+def test_what_cannot_be_parsed_is_passed_over(header: str) -> None:
+    jar = CookieJar(f"{header}; ok=1")
+    assert set(jar) == {"ok"}
+
+
+def test_what_was_set_goes_out_even_if_it_is_the_same() -> None:
+    jar = CookieJar("a=1; b=2; c=3")
+    jar["a"] = "1"
+    jar["new"] = "x"
+    jar["c"]["path"] = "/"
+    assert sorted(jar.changed()) == ["a=1", "c=3; Path=/", "new=x"]
+
+
+def test_what_was_deleted_does_not_go_out() -> None:
+    jar = CookieJar("a=1")
+    jar["a"] = "2"
+    del jar["a"]
+    assert jar.changed() == []
+    jar["b"] = "1"
+    jar.clear()
+    assert jar.changed() == []
+
+
+def test_loading_counts_as_setting() -> None:
+    jar = CookieJar("a=1")
+    jar.load("b=2")
+    jar.load({"c": "3"})
+    assert sorted(jar.changed()) == ["b=2", "c=3"]
+
+
+def test_receiving_again_takes_a_setting_back() -> None:
+    jar = CookieJar()
+    jar["a"] = "1"
+    jar.receive("a=2")
+    assert jar.changed() == []

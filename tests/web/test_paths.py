@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from circuits.web import exceptions
+from circuits.web._paths import (
+    join_segments,
+    normalise,
+    parse_target,
+    resolve,
+    split_segments,
+)
+
+
+@pytest.mark.parametrize(
+    ("target", "path", "qs", "segments"),
+    [
+        ("/", "/", "", []),
+        ("/a/b?c=d?e", "/a/b", "c=d?e", ["a", "b"]),
+        ("//a///b/", "//a///b/", "", ["a", "b"]),
+        ("/a%20b", "/a b", "", ["a b"]),
+        ("/%C3%A9", "/é", "", ["é"]),
+        ("/\xc3\xa9?\xc3\xa9", "/é", "é", ["é"]),
+        ("/a%2Fb", "/a%2Fb", "", ["a/b"]),
+        ("/a%2fb", "/a%2Fb", "", ["a/b"]),
+        ("/a%252Fb", "/a%252Fb", "", ["a%2Fb"]),
+        ("/a%25252Fb", "/a%25252Fb", "", ["a%252Fb"]),
+        ("/a%2541", "/a%41", "", ["a%41"]),
+        ("/.hidden/a..b", "/.hidden/a..b", "", [".hidden", "a..b"]),
+    ],
+)
+def test_targets_are_decoded_once(target: str, path: str, qs: str, segments: list[str]) -> None:
+    parsed = parse_target(target)
+    assert (parsed.path, parsed.qs, parsed.authority, parsed.redirect) == (path, qs, None, None)
+    assert split_segments(parsed.path) == segments
+
+
+def test_the_raw_path_is_kept() -> None:
+    assert parse_target("/a%20b?c").raw_path == "/a%20b"
+
+
+@pytest.mark.parametrize(
+    ("target", "redirect"),
+    [
+        ("/a/../b", "/b"),
+        ("/a/./b/.", "/a/b/"),
+        ("/..", "/"),
+        ("/../../etc/passwd", "/etc/passwd"),
+        ("/a/%2e%2E/b%20c", "/b%20c"),
+        ("/a/b/..", "/a/"),
+        ("/.", "/"),
+        # No host may come out of it.
+        ("/.//evil.example", "/evil.example"),
+        ("/x/..//evil.example", "/evil.example"),
+        ("/./%5Cevil.example", "/%5Cevil.example"),
+        ("/./%2Fevil.example", "/%2Fevil.example"),
+    ],
+)
+def test_dot_segments_lead_to_the_normalised_path(target: str, redirect: str) -> None:
+    assert parse_target(target).redirect == redirect
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "",
+        "a",
+        "/a#b",
+        "/a b",
+        "/a\x00",
+        "/a\x7f",
+        "/%",
+        "/%zz",
+        "/%ff",
+        "/\xff",
+        "/?\xff",
+        "*",
+        "ftp://h/",
+        "http:///x",
+        "http://u@h/",
+        "host:80",
+    ],
+)
+def test_malformed_targets(target: str) -> None:
+    with pytest.raises(exceptions.BadRequest):
+        parse_target(target)
+
+
+def test_other_forms() -> None:
+    assert parse_target("*", "OPTIONS").path == "*"
+    absolute = parse_target("http://h:80/a?b")
+    assert (absolute.path, absolute.qs, absolute.authority) == ("/a", "b", "h:80")
+    assert parse_target("HTTPS://h").path == "/"
+    assert parse_target("http://h", "OPTIONS").path == "*"
+    assert parse_target("http://h?x").qs == "x"
+    with pytest.raises(exceptions.NotImplemented):
+        parse_target("host:443", "CONNECT")
+    with pytest.raises(exceptions.NotImplemented):
+        parse_target("/", "CONNECT")
+
+
+@given(st.lists(st.text(alphabet="a/%2Ff5.", min_size=1)))
+def test_joining_and_splitting_are_inverse(segments: list[str]) -> None:
+    assert split_segments("/" + join_segments(segments)) == segments
+
+
+@given(st.lists(st.sampled_from(["", ".", "..", "a"]), max_size=8))
+def test_normalised_paths_neither_climb_nor_name_a_host(segments: list[str]) -> None:
+    path = "/".join(normalise(["", *segments]))
+    assert path.startswith("/")
+    assert not path.startswith("//")
+    assert not {".", ".."} & set(path.split("/"))
+
+
+# -- files --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def docroot(tmp_path: Path) -> Path:
+    root = tmp_path / "root"
+    (root / "sub").mkdir(parents=True)
+    (root / "sub" / "a.txt").write_text("a")
+    (root / ".secret").write_text("s")
+    (tmp_path / "rootfile").write_text("outside")
+    return root
+
+
+def test_what_is_inside_is_found(docroot: Path) -> None:
+    root = os.path.realpath(docroot)
+    assert resolve(str(docroot), ["sub", "a.txt"]) == os.path.join(root, "sub", "a.txt")
+    assert resolve(str(docroot), ["sub", ""]) == os.path.join(root, "sub")
+    assert resolve(str(docroot), []) == root
+    assert resolve(str(docroot), ["missing"]) == os.path.join(root, "missing")
+
+
+@pytest.mark.parametrize(
+    "segments",
+    [
+        ["..", "rootfile"],
+        ["sub", "..", "..", "rootfile"],
+        ["../rootfile"],
+        ["sub/a.txt"],
+        ["/etc/passwd"],
+        ["a\0b"],
+        ["."],
+        [".secret"],
+        ["x" * 5000, "\udc80\ud800"],
+    ],
+)
+def test_what_is_outside_is_not(docroot: Path, segments: list[str]) -> None:
+    assert resolve(str(docroot), segments) is None
+
+
+def test_links_may_not_lead_outside(docroot: Path) -> None:
+    (docroot / "inside").symlink_to(docroot / "sub")
+    (docroot / "outside").symlink_to(docroot.parent / "rootfile")
+    (docroot / "hidden").symlink_to(docroot / ".secret")
+    assert resolve(str(docroot), ["inside", "a.txt"]) is not None
+    assert resolve(str(docroot), ["outside"]) is None
+    assert resolve(str(docroot), ["hidden"]) is None
+    assert resolve(str(docroot), ["hidden"], dotfiles=True) is not None
+
+
+def test_a_folder_that_merely_begins_alike_is_outside(docroot: Path) -> None:
+    (docroot.parent / "root2").mkdir()
+    (docroot / "twin").symlink_to(docroot.parent / "root2")
+    assert resolve(str(docroot), ["twin"]) is None
+
+
+def test_dotfiles_may_be_allowed(docroot: Path) -> None:
+    assert resolve(str(docroot), [".secret"], dotfiles=True) is not None
+    assert resolve(str(docroot), ["..", "rootfile"], dotfiles=True) is None
+
+
+def test_the_docroot_itself_may_be_hidden_or_a_link(tmp_path: Path) -> None:
+    hidden = tmp_path / ".www"
+    hidden.mkdir()
+    (tmp_path / "link").symlink_to(hidden)
+    assert resolve(str(hidden), ["a"]) is not None
+    assert resolve(str(tmp_path / "link"), ["a"]) == os.path.join(os.path.realpath(hidden), "a")
