@@ -164,6 +164,8 @@ class BaseEvent(metaclass=EventMetaClass):
     _fields: ClassVar[tuple[tuple[str, Any], ...]] = ()
     #: How an instance of a class made at run time is made again, for pickling.
     _recipe: ClassVar[tuple[Any, ...] | None] = None
+    #: Classes made at run time from this one; each class has its own.
+    _created: ClassVar[dict[Any, type[BaseEvent]]] = {}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.args = [*args]
@@ -181,9 +183,6 @@ class BaseEvent(metaclass=EventMetaClass):
                 setattr(cls, flag, value)
         cls._created = {}
         declare_fields(cls)
-
-    if TYPE_CHECKING:
-        _created: ClassVar[dict[Any, type[BaseEvent]]]
 
     @classmethod
     def create(cls, name: str, *args: Any, **kwargs: Any) -> Self:
