@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ._tasks import sleep
 from .components import BaseComponent, Component
 from .debugger import Debugger
 from .errors import CircuitsError, TimeoutError  # noqa: A004
@@ -11,7 +12,6 @@ from .loader import Loader
 from .manager import Manager
 from .timers import Timer
 from .values import Value
-from ._tasks import sleep
 
 __all__ = [
     "BaseComponent",

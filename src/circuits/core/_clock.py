@@ -105,9 +105,7 @@ class Appointment:
 
     __slots__ = ("callback", "deadline", "moved_to", "schedule")
 
-    def __init__(
-        self, schedule: Schedule, deadline: float, callback: Callable[[], object]
-    ) -> None:
+    def __init__(self, schedule: Schedule, deadline: float, callback: Callable[[], object]) -> None:
         self.schedule = schedule
         self.deadline = deadline
         self.callback: Callable[[], object] | None = callback

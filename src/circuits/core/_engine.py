@@ -73,7 +73,7 @@ class Engine:
         self._lock: Any = None
         with TREE_LOCK:
             for node in flatten(root):
-                node._engine = self
+                node._live = self
                 self.routes.add(node)
 
     # -- growing and shrinking; the caller holds TREE_LOCK --
@@ -81,7 +81,7 @@ class Engine:
     def adopt(self, component: Manager, own: Engine | None) -> None:
         """Take over a subtree, with the queue, the tasks and the timers of its engine."""
         for node in flatten(component):
-            node._engine = self
+            node._live = self
             self.routes.add(node)
         if own is not None and own is not self:
             own._retire(self)
@@ -211,11 +211,29 @@ class Engine:
             routes = self.routes.cache[event.name][event.channels]
         except KeyError:
             routes = self.routes.resolve(event.name, event.channels)
-        if not routes:
-            if event.name == "error":
+        if len(routes) != 1:
+            if routes:
+                self._run(event, routes)
+            elif event.name == "error":
                 self._no_error_handler(event)
-            return
-        self._run(event, routes)
+        else:
+            # The same as _run, for the one handler that most events have.
+            method, wants_event, _ = routes[0]
+            event.handler = method
+            kwargs = event.kwargs
+            try:
+                if wants_event:
+                    result = method(event, *event.args, **kwargs)
+                elif kwargs:
+                    result = method(*event.args, **kwargs)
+                else:
+                    result = method(*event.args)
+            except BaseException as problem:
+                self._failed(event, method, problem)
+            else:
+                if result is not None:
+                    self._take(event, method, result)
+            event.handler = None
         if event._special and not event.waitingHandlers:
             self._finish(event)
 
@@ -236,19 +254,23 @@ class Engine:
                     break
                 continue
             if result is not None:
-                kind = result.__class__
-                if kind is GeneratorType:
-                    self._suspend(event, Task(self, event, result, method))
-                elif kind is CoroutineType:
-                    self._suspend(event, CoroutineTask(self, event, result, method))
-                    self._want_host()
-                else:
-                    event.value.setValue(result)
+                self._take(event, method, result)
                 if is_filter:
                     break
             if event._special and event.stopped:
                 break
         event.handler = None
+
+    def _take(self, event: BaseEvent, method: Any, result: Any) -> None:
+        """Store what a handler returned, or go on with it later."""
+        kind = result.__class__
+        if kind is GeneratorType:
+            self._suspend(event, Task(self, event, result, method))
+        elif kind is CoroutineType:
+            self._suspend(event, CoroutineTask(self, event, result, method))
+            self._want_host()
+        else:
+            event.value.setValue(result)
 
     def _dispatch_special(self, event: BaseEvent) -> None:
         if event.cancelled:
@@ -610,7 +632,7 @@ class Engine:
         routes = tuple(
             (spec.bound_to(component), spec.wants_event, spec.filter)
             for spec in component._specs
-            if event.name in spec.names and component.__dict__.get("_engine") is not self
+            if event.name in spec.names and component.__dict__.get("_live") is not self
         )
         if routes:
             event._departed = routes  # type: ignore[attr-defined]

@@ -114,7 +114,11 @@ class _TurnSelector(selectors.BaseSelector):
     def _follow_poller(self, engine: Engine) -> None:
         routes = engine.route("generate_events", ("*",))
         poller = next(
-            (p for method, _, _ in routes if isinstance(p := getattr(method, "__self__", None), BasePoller)),
+            (
+                p
+                for method, _, _ in routes
+                if isinstance(p := getattr(method, "__self__", None), BasePoller)
+            ),
             None,
         )
         if poller is self._poller:

@@ -220,13 +220,14 @@ def _is_component(channel: Any) -> bool:
 
 
 def _in_tree_of(component: Manager, routes: Routes) -> bool:
-    engine = component.__dict__.get("_engine")
+    engine = component.__dict__.get("_live")
     return engine is not None and engine.routes is routes
 
 
 def _place(component: Manager) -> tuple[tuple[int, ...], bool, bool] | None:
     """Where a component stands: its path from the root, whether it or one above it is about
-    to leave, and whether one above it does not let events pass."""
+    to leave, and whether one above it does not let events pass.
+    """
     path = []
     pending = sealed = False
     node = component

@@ -193,7 +193,7 @@ def check_seconds(seconds: object, what: str) -> float:
     """Refuse what is no number of seconds."""
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         raise TypeError(f"{what} must be a number of seconds, not {seconds!r}")
-    if seconds != seconds:  # noqa: PLR0124 - not a number
+    if seconds != seconds:
         raise ValueError(f"{what} must be a number of seconds, not {seconds!r}")
     return float(seconds)
 

@@ -11,9 +11,7 @@ from .utils import flatten
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, ClassVar
-
-    from typing_extensions import Self
+    from typing import Any, ClassVar, Self
 
 __all__ = ["BaseComponent", "Component", "PrepareUnregister", "SingletonError", "check_singleton"]
 
@@ -59,7 +57,7 @@ class _Channel:
         channel = "*" if _is_false(channel) else channel
         hash(channel)  # raises the TypeError that names the type
         with TREE_LOCK:
-            engine = component.__dict__.get("_engine")
+            engine = component.__dict__.get("_live")
             if engine is not None:
                 engine.routes.remove(component)
             component._channels = (channel,)
@@ -159,7 +157,7 @@ class BaseComponent(Manager):
             if self.parent is not self:
                 self._detach()
             engine = parent._engine
-            own = self.__dict__.get("_engine")
+            own = self.__dict__.get("_live")
             if own is not None:
                 if own.thread is not None and engine.thread is not None:
                     raise UnregistrableError(
@@ -227,7 +225,7 @@ class BaseComponent(Manager):
         self.parent = self
         self._leaving = False
         for node in nodes:
-            node.__dict__.pop("_engine", None)
+            node.__dict__.pop("_live", None)
         engine.cancel_tasks_of(nodes)
         for node in nodes:
             node._left(engine)

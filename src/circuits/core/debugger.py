@@ -140,5 +140,3 @@ class Debugger(BaseComponent):
                 flush()
         except Exception:
             return  # a full disk or a closed file must not stop what is being debugged
-
-

@@ -151,7 +151,9 @@ class HandlerMetaClass(type):
 def _warn_of_shadow(cls: type, attribute: str) -> None:
     for base in cls.__mro__[1:]:
         if attribute in base.__dict__:
-            if base.__module__ in _KERNEL_MODULES and not hasattr(base.__dict__[attribute], "handler"):
+            if base.__module__ in _KERNEL_MODULES and not hasattr(
+                base.__dict__[attribute], "handler"
+            ):
                 import warnings  # noqa: PLC0415
 
                 warnings.warn(

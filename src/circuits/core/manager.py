@@ -18,10 +18,7 @@ from .values import Value
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
-    from typing import Any, ClassVar, TypeVar, overload
-
-    from typing_extensions import Self
+    from typing import Any, ClassVar, Self, TypeVar, overload
 
     from .events import Event
 
@@ -31,6 +28,10 @@ __all__ = ["TIMEOUT", "CallValue", "Manager", "UnregistrableError"]
 
 #: Seconds between two looks at handlers that wait by a bare ``yield``, while nothing happens.
 TIMEOUT = TASK_INTERVAL
+
+
+_new_value = Value.__new__
+_EVERYWHERE = ("*",)
 
 
 class ComponentSet(dict["Manager", None]):
@@ -62,16 +63,23 @@ class ComponentSet(dict["Manager", None]):
 class _EngineOnDemand:
     """Finds or makes the engine of a tree when somebody needs it.
 
-    Most components never do while they are alone: an engine would cost more than they.
+    Most components never do while they are alone: an engine would cost more than they. The
+    engine is in the attribute ``_live``, which no class has, so that reading it is fast.
     """
 
     def __get__(self, node: Manager | None, owner: type[Manager]) -> Any:
         if node is None:
             return self
+        try:
+            return node._live
+        except AttributeError:
+            pass
         with TREE_LOCK:
             root = node.root
-            engine = root.__dict__.get("_engine") or Engine(root)
-            node.__dict__["_engine"] = engine
+            engine = root.__dict__.get("_live")
+            if engine is None:
+                engine = Engine(root)
+            node._live = engine
         return engine
 
 
@@ -90,7 +98,7 @@ class Manager:
     """
 
     stop_timeout: float = 10.0
-    _channels: tuple[Any, ...] = ("*",)
+    _channels: tuple[Any, ...]
     _specs: tuple[HandlerSpec, ...] = ()
     _birth = 0  # number among the children of the parent, rising
     _births = 0
@@ -106,6 +114,7 @@ class Manager:
     parent: Manager
     if TYPE_CHECKING:
         _engine: Engine
+        _live: Engine
         _inherited: ClassVar[tuple[tuple[str, Any], ...]]
     else:
         _engine = _EngineOnDemand()
@@ -113,6 +122,7 @@ class Manager:
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         node = super().__new__(cls)
         node.parent = node
+        node._channels = _EVERYWHERE
         return node
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -211,8 +221,14 @@ class Manager:
             if channels.__class__ is not tuple:
                 channels = (channels,) if isinstance(channels, str) else tuple(channels)
         event.channels = channels
-        value = event.value = Value(event, self)
-        engine = self._engine
+        # What Value(event, self) does, without the call.
+        event.value = value = _new_value(Value)
+        value.event = event
+        value.manager = self
+        try:
+            engine = self._live
+        except AttributeError:
+            engine = self._engine
         if priority:
             engine.rank(event, priority)
         else:
@@ -312,11 +328,13 @@ class Manager:
         method = function if isinstance(function, MethodType) else MethodType(function, self)
         attribute: str = getattr(function, "__name__", "handler")
         spec = HandlerSpec(method, attribute)
-        spec.wants_event = wants_event(method.__func__) if function is not method else spec.wants_event
+        spec.wants_event = (
+            wants_event(method.__func__) if function is not method else spec.wants_event
+        )
         with TREE_LOCK:
             self._specs = (*self._specs, spec)
             vars(self)[attribute] = method
-            engine = self.__dict__.get("_engine")
+            engine = self.__dict__.get("_live")
             if engine is not None:
                 engine.routes.add_specs(self, (spec,))
         return method
@@ -346,7 +364,7 @@ class Manager:
                     remainder.append(rest)
             if not removed:
                 raise KeyError(method if event is None else event)
-            engine = self.__dict__.get("_engine")
+            engine = self.__dict__.get("_live")
             if engine is not None:
                 engine.routes.remove_specs(self, removed, kept)
             self._specs = tuple(kept)
@@ -493,7 +511,7 @@ class Manager:
     def __len__(self) -> int:
         if self.parent is not self:
             return 0
-        engine = self.__dict__.get("_engine")
+        engine = self.__dict__.get("_live")
         return 0 if engine is None else len(engine)
 
     def __contains__(self, component: object) -> bool:
@@ -509,9 +527,7 @@ class Manager:
         channel = self._channels[0] if hasattr(self, "channel") else ""
         state = "R" if self._running else "S"
         thread = threading.current_thread().name
-        return (
-            f"<{self.name}/{channel} {os.getpid()}:{thread} (queued={len(self)}) [{state}]>"
-        )
+        return f"<{self.name}/{channel} {os.getpid()}:{thread} (queued={len(self)}) [{state}]>"
 
 
 if TYPE_CHECKING:
@@ -533,4 +549,3 @@ def _no_event(thing: object) -> str:
     if isinstance(thing, BaseEvent):
         return f"{type(thing).__name__}.__init__ does not call super().__init__(...)"
     return f"an event is needed, not {thing!r}"
-

@@ -81,7 +81,7 @@ class Value:
         """Add a result. ``None`` is no result."""
         if value is None:
             return
-        nested = isinstance(value, Value)
+        nested = value.__class__ is Value or isinstance(value, Value)
         if nested:
             if value._encloses(self):
                 return  # a handler returned the value of the event that it handles
@@ -92,7 +92,7 @@ class Value:
             self._value = [self._value, value]
         else:
             self._value.append(value)
-        self._count += 1
+        self._count = self._count + 1
         if nested:
             if value.result:
                 self._follow(value)
