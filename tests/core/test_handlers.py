@@ -342,8 +342,10 @@ class A(Component):
         ("_on_unregister", "<listener[*.unregister] (A._on_unregister)>"),
         (
             "_on_prepare_unregister_complete",
-            "<listener[<instance of A>.prepare_unregister_complete] "
-            "(A._on_prepare_unregister_complete)>",
+            (
+                "<listener[<instance of A>.prepare_unregister_complete] "
+                "(A._on_prepare_unregister_complete)>"
+            ),
         ),
     ],
 )

@@ -80,6 +80,9 @@ class Session:
         engine.runner = manager
         engine.thread = _thread.get_ident()
         manager.fire(Started(manager))
+        entered, manager._Manager__entered = manager._Manager__entered, None
+        if entered is not None:
+            entered.set()
         return manager
 
     def __exit__(

@@ -224,6 +224,12 @@ def _in_tree_of(component: Manager, routes: Routes) -> bool:
     return engine is not None and engine.routes is routes
 
 
+def is_leaving(component: Manager) -> bool:
+    """Whether a component, or one above it, is about to leave."""
+    place = _place(component)
+    return place is not None and place[1]
+
+
 def _place(component: Manager) -> tuple[tuple[int, ...], bool, bool] | None:
     """Where a component stands: its path from the root, whether it or one above it is about
     to leave, and whether one above it does not let events pass.

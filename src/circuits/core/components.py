@@ -109,16 +109,18 @@ class BaseComponent(Manager):
             _prepare_class(cls)
         for attribute, function in cls._inherited:
             vars(component)[attribute] = function.__get__(component)
-        component._channels = (cls._default_channel or "*",)
+        default = cls._default_channel
+        component._channels = ("*" if _is_false(default) else default,)
         return component
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         cls = type(self)
-        self.channel = kwargs.get("channel") or self._channels[0]
+        self.channel = kwargs["channel"] if "channel" in kwargs else self._channels[0]
         for child in [*_class_components(cls), *vars(self).values()]:
             if isinstance(child, BaseComponent) and child is not self and child is not self.parent:
-                child.register(self)
+                if child.parent is not self:  # under two names, or registered by hand
+                    child.register(self)
         init = getattr(self, "init", None)
         if callable(init):
             init(*args, **kwargs)
@@ -168,7 +170,11 @@ class BaseComponent(Manager):
             parent.components.add(self)
             engine.adopt(self, own)
             self._leaving = False
-        self._joined()
+        if self._children:
+            for node in flatten(self):
+                node._joined()
+        else:
+            self._joined()
         self.fire(Registered(self, parent))
         return self
 
@@ -229,9 +235,6 @@ class BaseComponent(Manager):
         engine.cancel_tasks_of(nodes)
         for node in nodes:
             node._left(engine)
-
-    def _joined(self) -> None:
-        """For components of ours that need the engine: the tree was joined."""
 
     # -- introspection --
 

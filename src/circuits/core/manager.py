@@ -109,6 +109,7 @@ class Manager:
     _traverse = True
     _child_pid: int | None = None
     __thread: threading.Thread | None = None
+    __entered: threading.Event | None = None
     __exit_code: Any = None
 
     parent: Manager
@@ -179,6 +180,9 @@ class Manager:
     def _next_birth(self) -> int:
         self._births += 1
         return self._births
+
+    def _joined(self) -> None:
+        """For components of ours that need the engine: a tree was joined, perhaps again."""
 
     def _left(self, engine: Engine) -> None:
         """For components of ours that use the engine: the tree was left."""
@@ -467,17 +471,24 @@ class Manager:
             raise NotImplementedError("start(process=True) is not available yet")
         if self.__thread is not None and self.__thread.is_alive():
             raise UnregistrableError(f"{self!r} is running already")
-        thread = threading.Thread(target=self.__run_in_thread, name=self.name, daemon=True)
+        entered = threading.Event()
+        thread = threading.Thread(
+            target=self.__run_in_thread, args=(entered,), name=self.name, daemon=True
+        )
         self.__thread = thread
-        # From here on it counts as running: whoever waits for that need not poll.
+        self.__entered = entered
         thread.start()
+        if type(self).run is Manager.run:
+            # A ``stop`` that comes before the thread has got that far must not be lost.
+            entered.wait()
         return thread, None
 
-    def __run_in_thread(self) -> None:
+    def __run_in_thread(self, entered: threading.Event) -> None:
         try:
             self.run()
         finally:
             self.__thread = None
+            entered.set()
 
     def stop(self, code: Any = None) -> None:
         """End ``run`` in an orderly way. From any thread; without effect if not running.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import _clock
+from ._routing import is_leaving
 from .components import BaseComponent
 from .events import BaseEvent
 
@@ -68,19 +69,22 @@ class Timer(BaseComponent):
             self._arm()
 
     def _joined(self) -> None:
-        self._arm()
+        if self._appointment is None:
+            self._arm()
 
     def _left(self, engine: Engine) -> None:
         if self._appointment is not None:
             self._appointment.cancel()
             self._appointment = None
+            if self.parent is not self:  # it left together with one above, and stays below that
+                self._arm()
 
     def _arm(self) -> None:
         engine = self._engine
         self._appointment = engine.schedule.call_at(self.expiry, self._expire)
 
     def _expire(self) -> None:
-        if self.unregister_pending:
+        if is_leaving(self):
             return
         self.fire(self.event, *self.channels)
         if self.persist:
