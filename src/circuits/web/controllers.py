@@ -149,7 +149,7 @@ class Binding:
             allowed = self._names.get(name, self._any_name)
             if not allowed or (name in given and self._names.get(name)):
                 return 400, f"Unexpected parameter: {name:.80}"
-        missing = self._needed.difference(given).difference(names)
+        missing = self._needed.difference(given, [n for n in names if self._names.get(n)])
         if missing:
             return 400, f"Missing parameter: {', '.join(sorted(missing))}"
         return None
@@ -235,7 +235,7 @@ def _expose(
 
     elif call is _call:
 
-        def exposed(  # type: ignore[misc]
+        def exposed(
             self: Any,
             request: Any = _MISSING,
             response: Any = _MISSING,
@@ -261,7 +261,7 @@ def _expose(
 
     else:
 
-        def exposed(  # type: ignore[misc]
+        def exposed(
             self: Any,
             request: Any = _MISSING,
             response: Any = _MISSING,

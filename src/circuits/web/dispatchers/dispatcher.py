@@ -38,10 +38,13 @@ _CHOICE_LENGTH_LIMIT = 256
 
 #: Handlers with these names answer to the method of a request, and not to a path segment: a link
 #: to ``/DELETE/1`` must not delete anything.
-_VERBS = frozenset(
-    "GET HEAD POST PUT DELETE PATCH OPTIONS TRACE CONNECT PROPFIND PROPPATCH MKCOL COPY MOVE "
-    "LOCK UNLOCK REPORT SEARCH PURGE LINK UNLINK".split()
-)
+# fmt: off
+_VERBS = frozenset((
+    "GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "PROPFIND",
+    "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK", "REPORT", "SEARCH", "PURGE", "LINK",
+    "UNLINK",
+))
+# fmt: on
 
 
 class _Choice:
@@ -151,7 +154,7 @@ class Dispatcher(BaseComponent):
         self._forget_choices()
 
     def _mount(self, controller: BaseController) -> None:
-        channel = controller.channel
+        channel: object = controller.channel
         if not isinstance(channel, str) or not channel.startswith("/"):
             return
         mounted = self._mounts.setdefault(_joined(_segments(channel)), [])
@@ -229,13 +232,13 @@ class Dispatcher(BaseComponent):
         response: wrappers.Response,
         peer_cert: dict[str, Any] | None = None,
     ) -> Any:
+        if peer_cert is not None:
+            request.peer_cert = peer_cert
         choice = self._choices.get((request.method, request.path))
         if choice is None:
             choice = self._choose(request.method, request.path)
             if choice is None:
                 return self._answer_asterisk(request, response)
-        if peer_cert is not None:
-            request.peer_cert = peer_cert
         if choice.name is None:
             return self._refuse_verb(choice, request, response)
 
@@ -244,7 +247,7 @@ class Dispatcher(BaseComponent):
             try:
                 kwargs = self._parameters(choice, request, response)
             except exceptions.HTTPException as problem:
-                error = (type(problem), problem, [])
+                error: Any = (type(problem), problem, [])
                 self.fire(errors.HTTPError(request, response, problem.code, error=error))
                 return True
             count = len(choice.segments)
@@ -301,9 +304,9 @@ class Dispatcher(BaseComponent):
             controller = getattr(method, "__self__", None)
             if not wants_event and isinstance(controller, BaseController):
                 choice.call = method
-        if any([engine.route(name, channels) for name in choice.feedback]):
-            return None
-        return choice.call
+        # All of them, so that the next request finds them in the cache.
+        watched = [engine.route(name, channels) for name in choice.feedback]
+        return None if any(watched) else choice.call
 
     def _event(
         self,
@@ -398,7 +401,7 @@ class Dispatcher(BaseComponent):
 
 
 def _accept(bindings: tuple[Binding, ...], count: int) -> bool:
-    return all([binding.accepts(count) for binding in bindings])
+    return all(binding.accepts(count) for binding in bindings)
 
 
 def _segments(path: str) -> list[str]:
