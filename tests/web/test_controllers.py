@@ -57,7 +57,7 @@ def test_a_controller_exposes_its_public_functions_only() -> None:
             """Neither."""
 
         @handler("something", channel="x")
-        def handles(self) -> None:
+        def hears(self) -> None:
             """A handler already."""
 
         @handler(False)

@@ -103,16 +103,14 @@ class Binding:
             if p.default is p.empty and (p in positional or p.kind is p.KEYWORD_ONLY)
         )
         self._any_name = any(p.kind is p.VAR_KEYWORD for p in parameters)
-        # Names that come in by position cannot also come in by name.
-        taken = {p.name for p in own[:skip]}
-        self._names: dict[str, bool] = dict.fromkeys(taken, False)
+        # Whether a name may be given; those that are not here are up to ``_any_name``, and a
+        # name that counts by position only is free for use as a key there.
+        self._names: dict[str, bool] = {}
         for p in parameters:
-            if p in positional or p.kind is p.KEYWORD_ONLY:
-                self._names[p.name] = p.kind is not p.POSITIONAL_ONLY
-        if self._any_name:
-            for p in positional:
-                if p.kind is p.POSITIONAL_ONLY:
-                    del self._names[p.name]  # free for use as a key
+            if p in own or p.kind is p.KEYWORD_ONLY:
+                by_name = p.kind is not p.POSITIONAL_ONLY
+                if by_name or not self._any_name:
+                    self._names[p.name] = by_name and p not in own[:skip]
         self.required = sum(p.default is p.empty for p in positional)
         self.limit: int | None = len(positional)
         if any(p.kind is p.VAR_POSITIONAL for p in parameters):
