@@ -1,0 +1,1 @@
+"""Networking: sockets, and protocols over them."""
