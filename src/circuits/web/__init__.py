@@ -1,0 +1,33 @@
+"""The web framework: servers, controllers, dispatchers, events."""
+
+from __future__ import annotations
+
+from .controllers import BaseController, Controller, JSONController, expose, exposeJSON
+from .dispatchers import Dispatcher, Static
+from .errors import Forbidden, HTTPError, NotFound, Redirect, Unauthorized
+from .events import Request, Response, Stream
+from .loggers import Logger
+from .servers import BaseServer, Server
+from .utils import url
+
+__all__ = [
+    "BaseController",
+    "BaseServer",
+    "Controller",
+    "Dispatcher",
+    "Forbidden",
+    "HTTPError",
+    "JSONController",
+    "Logger",
+    "NotFound",
+    "Redirect",
+    "Request",
+    "Response",
+    "Server",
+    "Static",
+    "Stream",
+    "Unauthorized",
+    "expose",
+    "exposeJSON",
+    "url",
+]
