@@ -671,10 +671,6 @@ class Response:
             del headers["Set-Cookie"]
             for value in cookies:
                 headers.append("Set-Cookie", value)
-        if request._cookie is not None:
-            self._sent_cookies = request._cookie.changed()
-            for value in self._sent_cookies:
-                headers.append("Set-Cookie", check_value(value, "cookie"))
         # From here on by lower-case keys, past the checks of what our own names are.
         has = headers._index_keys().__contains__
         if has_no_body(code):
@@ -689,7 +685,7 @@ class Response:
             if length is not None and not self.chunked and not has("transfer-encoding"):
                 # The answer to HEAD tells the length of what GET would have got.
                 if length or request.method != "HEAD" or not has("content-length"):
-                    headers._put("Content-Length", "content-length", str(length))
+                    self._state_length(headers, length)
             else:
                 self._delimit(headers, length)
         if code == 413:
@@ -700,24 +696,38 @@ class Response:
                     headers._put("Connection", "connection", "Keep-Alive")
             elif self.close:
                 headers._put("Connection", "connection", "close")
+        if request._cookie is not None:
+            self._sent_cookies = request._cookie.changed()
+            for value in self._sent_cookies:
+                headers.append("Set-Cookie", check_value(value, "cookie"))
 
     def _delimit(self, headers: Headers, length: int | None) -> None:
         """Decide how the end of the body is told, where its length is not all there is to it."""
         request = self.request
         may_chunk = self.protocol != "HTTP/1.0" and request.server is not None
-        wish = headers.pop("Transfer-Encoding")
+        wish = headers["Transfer-Encoding"]
         if may_chunk and (self.chunked or (wish or "").strip().lower() == "chunked"):
             self.chunked = True
         else:
             self.chunked = False
             if length is not None:
-                headers["Content-Length"] = str(length)
+                self._state_length(headers, length)
             elif "Content-Length" not in headers and request.method != "HEAD":
                 self.chunked = may_chunk
                 self.close = self.close or not may_chunk
-        if self.chunked:
+        if not self.chunked:
+            del headers["Transfer-Encoding"]
+        else:
             del headers["Content-Length"]
-            headers["Transfer-Encoding"] = "chunked"
+            if wish != "chunked":
+                headers["Transfer-Encoding"] = "chunked"
+
+    @staticmethod
+    def _state_length(headers: Headers, length: int) -> None:
+        text = str(length)
+        # A field that is right stays in its place, so that preparing twice changes nothing.
+        if dict.get(headers, "content-length") != text:
+            headers._put("Content-Length", "content-length", text)
 
     # -- writing --------------------------------------------------------------------------------
 
