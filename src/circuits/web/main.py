@@ -1,0 +1,374 @@
+"""The ``circuits.web`` program: serve a folder, or an application (manual: circuits.web.main)."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import re
+import sys
+from typing import Any
+
+from circuits.core import pollers
+from circuits.core.components import BaseComponent
+from circuits.core.debugger import Debugger
+from circuits.core.handlers import handler
+from circuits.core.manager import Manager
+from circuits.core.utils import flatten
+
+from . import tools
+from .constants import SERVER_VERSION
+from .controllers import Controller
+from .dispatchers.static import Static
+from .loggers import Logger
+from .servers import BaseServer, Server
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .wrappers import Request, Response
+
+__all__ = ["Authentication", "HelloWorld", "Root", "main"]
+
+_DEFAULT_HOST = "0.0.0.0"
+_DEFAULT_PORT = 8000
+_APPLICATION = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
+_POLLERS = {"select": "Select", "poll": "Poll", "epoll": "EPoll", "kqueue": "KQueue"}
+
+
+class HelloWorld(BaseComponent):
+    """What ``--server base`` serves."""
+
+    channel = "web"
+
+    @handler("request")
+    def _on_request(self, request: Request, response: Response) -> str:
+        return "Hello World!"
+
+
+class Root(Controller):
+    """What is served beside the folder: ``/hello``."""
+
+    def hello(self) -> str:
+        """Greet."""
+        return "Hello World!"
+
+
+class Authentication(BaseComponent):
+    """Lets only known users pass, before any file or controller is looked for.
+
+    Args:
+        users: Passwords by name.
+        realm: What the browser shows when it asks for a password.
+    """
+
+    channel = "web"
+
+    def __init__(self, users: Mapping[str, str], realm: str = "circuits.web") -> None:
+        super().__init__()
+        self.users = dict(users)
+        self.realm = realm
+
+    @handler("request", filter=True, priority=5)
+    def _on_request(self, request: Request, response: Response, peer_cert: Any = None) -> Any:
+        return tools.digest_auth(request, response, self.realm, self.users)
+
+
+# -- the command line ----------------------------------------------------------------------------
+
+
+def parse_bind(text: str) -> tuple[str, int] | str:
+    """Read ``ADDR[:PORT]``, ``PORT``, ``[IPV6]:PORT``, or a path (of a UNIX socket).
+
+    Raises:
+        ValueError: It is none of them.
+    """
+    if "/" in text:
+        return text
+    if text.isascii() and text.isdigit():
+        host, port = "", text
+    elif text.startswith("["):
+        host, bracket, port = text[1:].partition("]")
+        if not bracket or port[:1] not in ("", ":"):
+            raise ValueError(f"not an address: {text!r}")
+        port = port[1:]
+    elif text.count(":") > 1:  # an IPv6 address by itself
+        host, port = text, ""
+    else:
+        host, _, port = text.partition(":")
+    if port and not (port.isascii() and port.isdigit() and int(port) < 65536):
+        raise ValueError(f"not a port: {port!r}")
+    return host or _DEFAULT_HOST, int(port) if port else _DEFAULT_PORT
+
+
+def _bind_argument(text: str) -> tuple[str, int] | str:
+    try:
+        return parse_bind(text)
+    except ValueError as problem:
+        raise argparse.ArgumentTypeError(str(problem)) from None
+
+
+def _count_argument(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise argparse.ArgumentTypeError(f"not a number of processes: {text!r}")
+    return int(text)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="circuits.web",
+        description="Serve a folder, or an application, over HTTP.",
+        epilog="Stop it with Ctrl-C: requests in flight are answered first.",
+    )
+    add = parser.add_argument
+    add(
+        "docroot",
+        nargs="?",
+        default=None,
+        metavar="DOCROOT|MODULE:CLASS",
+        help="the folder to serve (default: the current one), or the component to serve",
+    )
+    add(
+        "-b",
+        "--bind",
+        type=_bind_argument,
+        default=(_DEFAULT_HOST, _DEFAULT_PORT),
+        metavar="ADDR[:PORT]",
+        help=f"where to listen (default: {_DEFAULT_HOST}:{_DEFAULT_PORT}, which is every "
+        "interface); port 0 takes a free one; a path is a UNIX socket",
+    )
+    add(
+        "-t",
+        "--type",
+        "--poller",
+        dest="poller",
+        choices=sorted(_POLLERS),
+        help="how to wait for sockets (default: the best one that there is)",
+    )
+    add(
+        "-s",
+        "--server",
+        choices=["server", "base"],
+        default="server",
+        help="base: no dispatcher, and without an application every request gets a greeting",
+    )
+    add(
+        "-m",
+        "-j",
+        "--multiprocessing",
+        "--jobs",
+        "--workers",
+        dest="workers",
+        type=_count_argument,
+        default=1,
+        metavar="N",
+        help="number of worker processes (default: 1)",
+    )
+    add("-p", "--profile", action="store_true", help="print a profile at the end")
+    add("-d", "--debug", action="store_true", help="print the components and every event")
+    add(
+        "-v",
+        "--validate",
+        action="store_true",
+        help="serve the greeting by wsgiref, with its validator in between",
+    )
+    add("-l", "--logging", action="store_true", help="write an access log to standard output")
+    add(
+        "--passwd",
+        metavar="FILE",
+        help="ask for a user and password (digest); the file has a line NAME:PASSWORD for each",
+    )
+    add("--version", action="version", version=SERVER_VERSION)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program.
+
+    Args:
+        argv: The arguments; ``None`` takes those of the process.
+
+    Returns:
+        The exit status.
+    """
+    parser = _parser()
+    options = parser.parse_args(argv)
+    if options.workers > 1:
+        parser.error(
+            f"--workers {options.workers}: this version serves from one process; "
+            "start several behind a proxy instead"
+        )
+    if options.validate:
+        return _validate(parser, options)
+
+    if options.passwd and not hasattr(tools, "digest_auth"):
+        parser.error("--passwd needs tools.digest_auth, which this version lacks")
+    app = _Program()
+    if options.poller:
+        _choose_poller(options.poller).register(app)
+    content, what = _content(parser, options)
+    for component in content:
+        component.register(app)
+    server = next((node for node in flatten(app) if isinstance(node, BaseServer)), None)
+    if server is None:
+        kind = BaseServer if options.server == "base" else Server
+        try:
+            server = kind(options.bind)
+        except OSError as problem:
+            print(
+                f"circuits.web: cannot listen on {_show(options.bind)}: {problem}", file=sys.stderr
+            )
+            return 1
+        server.register(app)
+    channel = server.channel
+    if options.passwd:
+        Authentication(_read_users(parser, options.passwd)).register(app)
+    if options.logging:
+        Logger(channel=channel).register(app)
+    if options.debug:
+        Debugger().register(app)
+        print(_draw(app), file=sys.stderr)
+    where = f"{server.base}/" if server.port else _show(options.bind)
+    app.greeting = f"Serving {what} on {where} (Ctrl-C stops)"
+    return _run(app, options.profile)
+
+
+class _Program(BaseComponent):
+    """What everything hangs on. It greets when it can be stopped by a signal, not before."""
+
+    channel = "main"
+    greeting = ""
+
+    @handler("started", channel="*")
+    def _on_started(self, component: Manager) -> None:
+        if component is self:
+            print(self.greeting, flush=True)
+
+
+def _content(
+    parser: argparse.ArgumentParser, options: argparse.Namespace
+) -> tuple[list[BaseComponent], str]:
+    """The components to serve, and what to call them."""
+    given = options.docroot
+    if given is not None and not os.path.exists(given) and _APPLICATION.fullmatch(given):
+        return [_load(parser, given)], given
+    if options.server == "base":
+        if given is not None:
+            parser.error("--server base serves no folder")
+        return [HelloWorld()], "a greeting"
+    docroot = os.path.abspath(given or os.curdir)
+    if not os.path.isdir(docroot):
+        parser.error(f"there is no folder {given!r}")
+    return [Static(docroot=docroot, dirlisting=True), Root()], docroot
+
+
+def _load(parser: argparse.ArgumentParser, name: str) -> BaseComponent:
+    """Import an application and make its component."""
+    module_name, _, attribute = name.partition(":")
+    # An installed program begins without the working directory, unlike `python -m`.
+    if os.getcwd() not in sys.path and "" not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        found: Any = importlib.import_module(module_name)
+    except ModuleNotFoundError as problem:
+        # What the application fails to import is a fault of its own, shown with a traceback.
+        missing = problem.name or ""
+        if missing != module_name and not module_name.startswith(missing + "."):
+            raise
+        parser.error(f"there is neither a folder nor a module {module_name!r}")
+    for part in attribute.split("."):
+        try:
+            found = getattr(found, part)
+        except AttributeError:
+            parser.error(f"module {module_name!r} has no {attribute!r}")
+    if isinstance(found, type) and issubclass(found, BaseComponent):
+        found = found()
+    if not isinstance(found, BaseComponent):
+        parser.error(f"{name} is neither a component nor a class of components: {found!r}")
+    return found
+
+
+def _choose_poller(name: str) -> BaseComponent:
+    try:
+        poller: BaseComponent = getattr(pollers, _POLLERS[name])()
+    except (AttributeError, OSError, NotImplementedError, RuntimeError) as problem:
+        print(f"circuits.web: no {name} here ({problem}), taking select", file=sys.stderr)
+        return pollers.Select()
+    return poller
+
+
+def _read_users(parser: argparse.ArgumentParser, path: str) -> dict[str, str]:
+    users = {}
+    try:
+        with open(path, encoding="utf-8") as file:
+            for number, line in enumerate(file, 1):
+                line = line.rstrip("\r\n")
+                if not line.strip() or line.startswith("#"):
+                    continue
+                name, colon, password = line.partition(":")
+                if not name or not colon:
+                    parser.error(f"{path}, line {number}: not NAME:PASSWORD")
+                users[name] = password
+    except (OSError, UnicodeDecodeError) as problem:
+        parser.error(f"cannot read {path}: {problem}")
+    return users
+
+
+def _run(app: BaseComponent, profile: bool) -> int:
+    if not profile:
+        app.run()
+        return 0
+    import cProfile
+    import pstats
+
+    profiler = cProfile.Profile()
+    try:
+        profiler.runcall(app.run)
+    finally:
+        pstats.Stats(profiler, stream=sys.stderr).sort_stats("cumulative").print_stats(40)
+    return 0
+
+
+def _validate(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    """Serve the greeting by somebody else's WSGI server, which looks at all that we say."""
+    import signal
+    from wsgiref.simple_server import make_server
+    from wsgiref.validate import validator
+
+    if isinstance(options.bind, str):
+        parser.error("--validate needs an address and a port")
+    application: Any = importlib.import_module("circuits.web.wsgi").Application()
+    Root().register(application)
+
+    def stop(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    host, port = options.bind
+    with make_server(host, port, validator(application)) as server:
+        before = signal.signal(signal.SIGTERM, stop)
+        try:
+            print(
+                f"Serving /hello by wsgiref on http://{host}:{server.server_port}/ (Ctrl-C stops)",
+                flush=True,
+            )
+            server.serve_forever()
+        except KeyboardInterrupt:
+            pass
+        finally:
+            signal.signal(signal.SIGTERM, before)
+    return 0
+
+
+def _show(bind: tuple[str, int] | str) -> str:
+    if isinstance(bind, str):
+        return bind
+    host, port = bind
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _draw(node: Manager, depth: int = 0) -> str:
+    """The tree of components, a line for each."""
+    lines = ["  " * depth + f"{node.name}/{node._channels[0]}"]
+    lines += [_draw(child, depth + 1) for child in node.components]
+    return "\n".join(lines)

@@ -1,0 +1,147 @@
+"""The ``circuits.web`` program as it is started from a shell."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from tests.integration.web_support import SECONDS, running
+
+
+def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "circuits.web", *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        cwd=cwd,
+        check=False,
+    )
+
+
+def test_it_tells_its_version() -> None:
+    done = run("--version")
+    assert done.returncode == 0
+    assert done.stdout.startswith("circuits/")
+
+
+def test_a_port_that_is_taken_is_an_error_in_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run("-b", f"127.0.0.1:{port}", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"circuits.web: cannot listen on 127.0.0.1:{port}: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_application_that_cannot_be_imported_shows_why(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("import no_such_module_anywhere\n")
+    done = run("-b", "127.0.0.1:0", "app:App", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "no_such_module_anywhere" in done.stderr
+    assert "app.py" in done.stderr
+
+
+@pytest.mark.parametrize("poller", ["select", "poll", "epoll"])
+def test_every_poller_serves(tmp_path: Path, poller: str) -> None:
+    with running("-m", "circuits.web", "-t", poller, "-b", "127.0.0.1:0", tmp_path) as program:
+        assert program.get("/hello").body == b"Hello World!"
+
+
+@pytest.mark.skipif(hasattr(__import__("select"), "kqueue"), reason="kqueue is there")
+def test_a_poller_that_is_not_there_is_replaced(tmp_path: Path) -> None:
+    with running("-m", "circuits.web", "-t", "kqueue", "-b", "127.0.0.1:0", tmp_path) as program:
+        assert program.get("/hello").body == b"Hello World!"
+    assert "no kqueue here" in program.output
+
+
+def test_the_base_server_greets_whatever_is_asked(tmp_path: Path) -> None:
+    with running("-m", "circuits.web", "-s", "base", "-b", "127.0.0.1:0", cwd=tmp_path) as program:
+        assert program.get("/any/thing").body == b"Hello World!"
+
+
+def test_debugging_shows_components_and_events(tmp_path: Path) -> None:
+    with running("-m", "circuits.web", "-d", "-b", "127.0.0.1:0", tmp_path) as program:
+        assert program.get("/hello").code == 200
+    assert "\n  Server/web\n" in program.output
+    assert "<hello[/.hello]" in program.output
+
+
+def test_profiling_prints_a_profile_at_the_end(tmp_path: Path) -> None:
+    with running("-m", "circuits.web", "-p", "-b", "127.0.0.1:0", tmp_path) as program:
+        assert program.get("/hello").code == 200
+    assert "cumulative" in program.output
+
+
+def test_the_current_folder_is_the_default(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("here")
+    with running("-m", "circuits.web", "-b", "127.0.0.1:0", cwd=tmp_path) as program:
+        assert program.get("/a.txt").body == b"here"
+
+
+def test_an_application_may_bring_its_own_server(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(
+        "from circuits.web import Controller, Server\n"
+        "class Root(Controller):\n"
+        "    def index(self):\n"
+        "        return 'own'\n"
+        "app = Server(('127.0.0.1', 0)) + Root()\n"
+    )
+    with running("-m", "circuits.web", "app:app", cwd=tmp_path) as program:
+        assert program.get("/").body == b"own"
+
+
+def test_a_unix_socket(tmp_path: Path) -> None:
+    path = tmp_path / "web.sock"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "circuits.web", "-b", os.fspath(path), os.fspath(tmp_path)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert process.stdout is not None
+        assert (
+            process.stdout.readline().decode() == f"Serving {tmp_path} on {path} (Ctrl-C stops)\n"
+        )
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(SECONDS)
+            sock.connect(os.fspath(path))
+            sock.sendall(b"GET /hello HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")
+            received = b""
+            while data := sock.recv(65536):
+                received += data
+        assert received.endswith(b"Hello World!")
+        process.terminate()
+        assert process.wait(SECONDS) == 0
+    finally:
+        process.kill()
+        process.communicate(timeout=SECONDS)
+
+
+@pytest.mark.skipif(find_spec("circuits.web.wsgi") is None, reason="circuits.web.wsgi is not there")
+def test_validation_by_wsgiref(tmp_path: Path) -> None:
+    with running("-m", "circuits.web", "-v", "-b", "127.0.0.1:0", cwd=tmp_path) as program:
+        answer = program.get("/hello")
+        assert (answer.code, answer.body) == (200, b"Hello World!")
+        assert program.get("/missing").code == 404
+    assert "AssertionError" not in program.output
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
+def test_an_interrupt_ends_it_well(tmp_path: Path) -> None:
+    import signal
+
+    with running("-m", "circuits.web", "-b", "127.0.0.1:0", tmp_path) as program:
+        began = time.monotonic()
+        program.process.send_signal(signal.SIGINT)
+        assert program.process.wait(SECONDS) == 0
+        assert time.monotonic() - began < SECONDS / 4
+    assert "Traceback" not in program.output
