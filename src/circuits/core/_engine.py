@@ -49,7 +49,6 @@ class Engine:
         #: (priority, event) of what was fired with a priority other than 0.
         self.ranked: list[tuple[float, BaseEvent]] = []
         self._left = 0  # events of the current batch that are still in the queue
-        self._late: list[BaseEvent] = []  # events of the current batch with a positive priority
         #: Whether ``fire`` must call ``alerted``: the loop sleeps, or effects are counted.
         self.alert = False
         self.sleeping = False
@@ -163,7 +162,7 @@ class Engine:
             waiter.resume()
 
     def __len__(self) -> int:
-        return len(self.queue) + len(self.ranked) + len(self._late)
+        return len(self.queue) + len(self.ranked)
 
     # -- dispatching --
 
@@ -174,9 +173,9 @@ class Engine:
             Whether there was anything.
         """
         queue = self.queue
-        if self.ranked and not self._left and not self._late:
-            self._begin_ranked_batch()
-        elif not self._left:
+        if not self._left:
+            if self.ranked:
+                self._rank_batch()
             self._left = len(queue)
         worked = False
         while self._left:
@@ -188,19 +187,24 @@ class Engine:
                 break
             worked = True
             self.dispatch(event)
-        while self._late:
-            worked = True
-            self.dispatch(self._late.pop(0))
         return worked
 
-    def _begin_ranked_batch(self) -> None:
-        ranked = sorted(self.ranked, key=lambda entry: entry[0])
-        self.ranked.clear()
-        self._left = len(self.queue)
-        early = [event for priority, event in ranked if priority < 0]
-        self._late = [event for priority, event in ranked if priority > 0]
-        for event in early:
-            self.dispatch(event)
+    def flush_within(self) -> None:
+        """Flush in a handler whose effects are counted: what others fire is none of them."""
+        cause, self.cause = self.cause, None
+        self.alert = self.sleeping
+        self.flush()
+        self.cause = cause
+        self.alert = True
+
+    def _rank_batch(self) -> None:
+        """Put the events with a priority where they belong in the queue."""
+        queue, ranked = self.queue, self.ranked
+        count = len(ranked)  # other threads may append meanwhile, to both
+        batch = sorted(ranked[:count], key=lambda entry: entry[0])
+        del ranked[:count]
+        queue.extend(event for priority, event in batch if priority > 0)
+        queue.extendleft(event for priority, event in reversed(batch) if priority < 0)
 
     def dispatch(self, event: BaseEvent) -> None:
         """Run the handlers of one event."""
@@ -304,9 +308,12 @@ class Engine:
     def call_direct(self, method: Callable[..., Any], event_class: type[Event], *args: Any) -> None:
         """Call the only handler of an event that nobody else can see, without the event."""
         try:
-            method(*args)
+            result = method(*args)
         except BaseException as problem:
             self._failed(self._made(event_class, args), method, problem)
+        else:
+            if result is not None:
+                self._take(self._made(event_class, args), method, result)
 
     def _made(self, event_class: type[Event], args: Sequence[Any]) -> BaseEvent:
         event = event_class(*args)
@@ -346,8 +353,17 @@ class Engine:
     ) -> None:
         made = derived_class(kind, topic, event)
         where = tuple(channels)
-        if self.thread is not None and not self.queue and not self.ready and not self.awaited:
-            # Next in turn, and nobody there to see it: no need to build it.
+        if (
+            self.thread is not None
+            and not self.queue
+            and not self.ready
+            and not self.awaited
+            and not self.polled
+            and not event._waiters
+            and self.host is None
+        ):
+            # Next in turn, and nobody there to see it, nor a suspended handler that could begin
+            # to wait for it before its turn comes: no need to build it.
             if not self.route(made.name, where):
                 return
         derived = made(event, argument)
@@ -419,7 +435,8 @@ class Engine:
         """
         ready = self.ready
         if self.polled:
-            ready.extend(self.polled)
+            # They were here before what has become ready since.
+            ready.extendleft(reversed(self.polled))
             self.polled.clear()
         count = len(ready)
         for _ in range(count):
@@ -518,7 +535,7 @@ class Engine:
         schedule = self.schedule
         if schedule._heap:
             schedule.run_due(_clock.now())
-        if self.queue or self.ranked or self._late:
+        if self.queue or self.ranked:
             self.flush()
         runner = self.runner
         if runner is not None:
@@ -531,7 +548,7 @@ class Engine:
 
     def time_to_wait(self, timeout: float) -> float:
         """How long the loop may sleep, in seconds; negative means without limit."""
-        if self.queue or self.ranked or self.ready or self._late:
+        if self.queue or self.ranked or self.ready:
             return 0.0
         if self.schedule._heap:
             deadline = self.schedule.next_deadline()

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 class Routes:
     """Index and cache of the handlers of one tree."""
 
-    __slots__ = ("_by_name", "cache")
+    __slots__ = ("_by_name", "cache", "version")
 
     def __init__(self) -> None:
         # name -> channel -> id of the component -> component; ids, since a component may
@@ -49,6 +49,8 @@ class Routes:
         self._by_name: dict[str, dict[Any, dict[int, Manager]]] = {}
         #: name -> channels -> routes; read without lock.
         self.cache: dict[str, dict[tuple[Any, ...], tuple[Route, ...]]] = {}
+        #: Rises with every change; whoever derives something from routes compares it.
+        self.version = 0
 
     # -- changing; the caller holds TREE_LOCK --
 
@@ -95,6 +97,7 @@ class Routes:
 
     def forget(self, name: str) -> None:
         """Drop what is cached for a name; for ``"*"``, everything."""
+        self.version += 1
         if name == "*":
             self.cache.clear()
         else:

@@ -424,7 +424,11 @@ class Manager:
 
     def flush(self) -> None:
         """Dispatch the events that are queued in the tree; what they fire stays for later."""
-        self._engine.flush()
+        engine = self._engine
+        if engine.cause is None:
+            engine.flush()
+        else:
+            engine.flush_within()
 
     flushEvents = flush  # noqa: N815 - documented name
 

@@ -90,7 +90,7 @@ class Disconnect(Event):
 class _Watch:
     """What a poller knows of one descriptor."""
 
-    __slots__ = ("calls", "fd", "interest", "number", "owner", "seen", "target")
+    __slots__ = ("calls", "fd", "interest", "number", "owner", "target", "version")
 
     def __init__(self, number: int, fd: Any) -> None:
         self.number = number
@@ -98,8 +98,8 @@ class _Watch:
         self.interest = 0
         self.target: Any = "*"
         self.owner: Any = None
-        #: Event name -> the routes that ``calls`` was worked out from, and the direct call.
-        self.seen: dict[str, tuple[Route, ...]] = {}
+        #: Event name -> direct call, worked out from this version of the routes.
+        self.version = -1
         self.calls: dict[str, Callable[[Any], object] | None] = {}
 
 
@@ -342,12 +342,16 @@ class BasePoller(BaseComponent):
     def _tell(self, watch: _Watch, event: type[Event], direct: bool) -> None:
         if direct:
             name = event.name
-            engine = self._engine
-            routes = engine.route(name, (watch.target,))
-            if watch.seen.get(name) is not routes:
-                watch.seen[name] = routes
-                watch.calls[name] = _only_call(routes, watch.owner)
-            call = watch.calls[name]
+            engine = self._live
+            version = engine.routes.version
+            if watch.version != version:
+                watch.version = version
+                watch.calls.clear()
+            try:
+                call = watch.calls[name]
+            except KeyError:
+                routes = engine.route(name, (watch.target,))
+                call = watch.calls[name] = _only_call(routes, watch.owner)
             if call is not None:
                 engine.call_direct(call, event, watch.fd)
                 return
