@@ -12,16 +12,22 @@ from hashlib import sha256
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from . import _auth, utils
 from . import _conditional as rules
-from . import utils
-from .errors import Forbidden, HTTPError, NotFound, Redirect
+from .errors import Forbidden, HTTPError, NotFound, Redirect, Unauthorized
 from .headers import HeaderElement, quote_string
 from .wrappers import FileRange
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ._auth import Encrypt, Users
     from .wrappers import Request, Response
 
 __all__ = [
+    "basic_auth",
+    "check_auth",
+    "digest_auth",
     "expires",
     "gzip",
     "serve_download",
@@ -354,6 +360,126 @@ def validate_etags(
     if known and not rules.if_none_match(",".join(known), current):
         return _refuse_cached(request, response)
     return None
+
+
+# -- authentication ------------------------------------------------------------------------------
+
+#: Nonces of the Digest scheme are good in all of this process.
+_nonces = _auth.Nonces()
+
+
+def check_auth(
+    request: Request,
+    response: Response,
+    realm: str,
+    users: Users,
+    encrypt: Encrypt | None = None,
+) -> bool:
+    """Check the credentials of a request.
+
+    ``request.login`` becomes the name of the user, or ``False``.
+
+    Args:
+        request: The request.
+        response: Its response, which is not used.
+        realm: The realm that credentials of the Digest scheme must name.
+        users: A mapping from names to passwords, or a callable that gives one, or a callable that
+            takes a name and gives the password. For the Digest scheme the passwords are plain.
+        encrypt: For the Basic scheme: makes what ``users`` has of a password, or of password and
+            name. ``None`` is MD5, for compatibility; better give a function around
+            ``hashlib.scrypt`` or another slow and salted one. ``str`` is for plain passwords.
+
+    Returns:
+        Whether the credentials are there and right. What is malformed is not.
+    """
+    return _check(("basic", "digest"), request, realm, users, encrypt)
+
+
+def _check(
+    schemes: tuple[str, ...],
+    request: Request,
+    realm: str,
+    users: Users,
+    encrypt: Encrypt | None = None,
+) -> bool:
+    request.login = False
+    given = request.headers.get_all("Authorization")
+    if len(given) != 1 or len(given[0]) > _auth.HEADER_LIMIT_BYTES:
+        return False
+    scheme, _, credentials = given[0].partition(" ")
+    scheme = scheme.lower()
+    name = None
+    if scheme not in schemes:
+        return False
+    if scheme == "basic":
+        name = _auth.check_basic(credentials, users, encrypt)
+    else:
+        query = f"?{request.qs}" if request.qs else ""
+        target = request.script_name + request.raw_path + query
+        name = _auth.check_digest(credentials, request.method, target, realm, users, _nonces)
+    if name is None:
+        return False
+    request.login = name
+    return True
+
+
+def basic_auth(
+    request: Request,
+    response: Response,
+    realm: str,
+    users: Users,
+    encrypt: Encrypt | None = None,
+) -> HTTPError | None:
+    """Ask for credentials of the Basic scheme; see :func:`check_auth`.
+
+    Returns:
+        ``None`` if the request is authorised, else an error to return.
+
+    Raises:
+        ValueError: If the realm holds a quotation mark.
+    """
+    challenge = _auth.basic_challenge(realm)
+    # Not Digest as well: for that, the stored hash of a password would be as good as the password.
+    if _check(("basic",), request, realm, users, encrypt):
+        return None
+    response.headers["WWW-Authenticate"] = challenge
+    return Unauthorized(request, response)
+
+
+def digest_auth(
+    request: Request,
+    response: Response,
+    realm: str,
+    users: Users,
+    *,
+    algorithms: Iterable[str] = ("MD5",),
+) -> HTTPError | None:
+    """Ask for credentials of the Digest scheme; see :func:`check_auth`.
+
+    Args:
+        request: The request.
+        response: Its response.
+        realm: The realm.
+        users: As for :func:`check_auth`, with plain passwords.
+        algorithms: What to offer, the preferred one first. Some clients, Python's own among
+            them, read the first challenge only and know nothing but MD5.
+
+    Returns:
+        ``None`` if the request is authorised, else an error to return.
+
+    Raises:
+        ValueError: If the realm holds a quotation mark, or an algorithm is not known.
+    """
+    challenges = _auth.digest_challenges(realm, _nonces.make(), algorithms)
+    if _check(("digest",), request, realm, users):
+        return None
+    scheme, _, credentials = (request.headers.get("Authorization") or "").partition(" ")
+    if scheme.lower() == "digest" and _auth.is_stale(credentials, _nonces):
+        challenges = [challenge + ", stale=true" for challenge in challenges]
+    del response.headers["WWW-Authenticate"]
+    for challenge in challenges:
+        response.headers.append("WWW-Authenticate", challenge)
+    return Unauthorized(request, response)
 
 
 # -- compression -------------------------------------------------------------------------------------
