@@ -15,6 +15,8 @@ import tempfile
 from io import BytesIO
 from typing import Any
 
+from circuits.net.sockets import Close, Write
+
 from circuits._wire import LocalProtocolError
 from circuits._wire.http1 import (
     LAST_CHUNK,
@@ -30,13 +32,13 @@ from circuits.core import _clock
 from circuits.core.components import BaseComponent
 from circuits.core.handlers import handler
 from circuits.core.values import Value
-from circuits.net.sockets import Close, Write
 
 from . import errors, events, exceptions, wrappers
 from ._paths import parse_target
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from circuits.core._engine import Engine
     from circuits.core.events import BaseEvent
     from circuits.core.manager import Manager
 
@@ -154,9 +156,11 @@ class HTTP(BaseComponent):
         )
         self._sweeper: Any = None
         self._stopping = False
-        self._channels_of_server = (channel,)
-        self._shortcuts: tuple[Any, ...] = ()
+        self._routes_version = -1
         self._may_shortcut = False
+        self._may_respond = False
+        self._write_now: Any = None
+        self._close_now: Any = None
 
     # -- what the server is known as --
 
@@ -308,7 +312,7 @@ class HTTP(BaseComponent):
             self.fire(errors.HTTPError(request, response, 501))
             return
         event = events.Request(request, response)
-        engine = self._engine
+        engine = self._live
         if engine.queue or engine.awaited or not self._nobody_watches():
             self.fire(event)
             return
@@ -322,24 +326,35 @@ class HTTP(BaseComponent):
 
     def _nobody_watches(self) -> bool:
         """Whether only we would see the feedback events of a request."""
-        engine, channels = self._engine, self._channels
-        routes = (
-            engine.route("request_success", channels),
-            engine.route("request_done", channels),
-            engine.route("request_complete", channels),
-        )
-        known = self._shortcuts
-        if not (known and all(a is b for a, b in zip(routes, known, strict=True))):
-            self._shortcuts = routes
-            success, done, complete = routes
-            self._may_shortcut = (
-                engine.thread is not None
-                and len(success) == 1
-                and success[0][0].__self__ is self  # type: ignore[attr-defined]
-                and not done
-                and not complete
-            )
+        engine = self._live
+        if self._routes_version != engine.routes.version:
+            self._find_shortcuts(engine)
         return self._may_shortcut
+
+    def _find_shortcuts(self, engine: Engine) -> None:
+        """Work out which events only we or the transport would see."""
+        channels = self._channels
+        transport = self._transport()
+
+        def only(name: str, owner: Any) -> bool:
+            routes = engine.route(name, channels)
+            return len(routes) == 1 and getattr(routes[0][0], "__self__", None) is owner
+
+        def unheard(*names: str) -> bool:
+            return not any(engine.route(name, channels) for name in names)
+
+        runs = engine.thread is not None
+        self._may_shortcut = (
+            runs and only("request_success", self) and unheard("request_done", "request_complete")
+        )
+        self._may_respond = (
+            runs
+            and only("response", self)
+            and unheard("response_success", "response_done", "response_complete")
+        )
+        self._write_now = transport.write if only("write", transport) else None
+        self._close_now = transport.close if only("close", transport) else None
+        self._routes_version = engine.routes.version
 
     @handler("request_success")
     def _on_request_success(self, e: BaseEvent, value: Any) -> None:
@@ -445,16 +460,10 @@ class HTTP(BaseComponent):
 
     def _respond(self, response: wrappers.Response) -> None:
         """Fire ``response``, or take it at once if nobody else would see it."""
-        engine, channels = self._engine, self._channels
-        routes = engine.route("response", channels)
-        if (
-            len(routes) == 1
-            and not engine.queue
-            and not engine.awaited
-            and engine.thread is not None
-            and not engine.route("response_success", channels)
-            and not engine.route("response_complete", channels)
-        ):
+        engine = self._live
+        if self._routes_version != engine.routes.version:
+            self._find_shortcuts(engine)
+        if self._may_respond and not engine.queue and not engine.awaited:
             event = events.Response
             try:
                 self._on_response(response)
@@ -629,30 +638,28 @@ class HTTP(BaseComponent):
         return getattr(self.web_server, "server", None)
 
     def _write(self, sock: Any, data: Any) -> None:
-        transport = self._transport()
-        engine = self._engine
-        if transport is not None and not engine.queue:
-            routes = engine.route("write", self._channels)
-            if len(routes) == 1 and routes[0][0].__self__ is transport:  # type: ignore[attr-defined]
-                transport.write(sock, data)
-                return
-        self.fire(Write(sock, data))
+        engine = self._live
+        if self._routes_version != engine.routes.version:
+            self._find_shortcuts(engine)
+        if self._write_now is not None and not engine.queue:
+            self._write_now(sock, data)
+        else:
+            self.fire(Write(sock, data))
 
     def _close(self, connection: _Connection, abort: bool = False) -> None:
         if connection.is_closing:
             return
         connection.is_closing = True
         sock = connection.sock
-        transport = self._transport()
-        engine = self._engine
+        engine = self._live
         if abort:
             self._drop(connection)
-        if transport is not None and not engine.queue:
-            routes = engine.route("close", self._channels)
-            if len(routes) == 1 and routes[0][0].__self__ is transport:  # type: ignore[attr-defined]
-                transport.close(sock)
-                return
-        self.fire(Close(sock))
+        if self._routes_version != engine.routes.version:
+            self._find_shortcuts(engine)
+        if self._close_now is not None and not engine.queue:
+            self._close_now(sock)
+        else:
+            self.fire(Close(sock))
 
     def _pause_reading(self, connection: _Connection) -> None:
         pause = getattr(self._transport(), "pause_reading", None)
@@ -730,7 +737,7 @@ class HTTP(BaseComponent):
         if component is not self.root:
             return
         self._stopping = True
-        engine = self._engine
+        engine = self._live
         for connection in list(self._connections.values()):
             if connection.request is not None:
                 engine.hold(connection)
@@ -761,5 +768,3 @@ def _error_tuple(value: Value) -> tuple[Any, Any, Any]:
     if isinstance(found, tuple) and len(found) == 3 and found[1] is problem:
         return found
     return (type(problem), problem, [])
-
-
