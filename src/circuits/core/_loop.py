@@ -130,6 +130,11 @@ class Session:
         engine = manager._engine
         while not self._hurry:
             engine = manager._engine
+            if engine.wants_host and engine.host is None:
+                # The first coroutine came in the same turn as the stop; it is in flight, too.
+                from ._hosting import ensure_host  # noqa: PLC0415 - brings asyncio
+
+                ensure_host(manager)
             if engine.holds and _clock.now() < deadline:
                 engine.tick(min(0.1, max(0.0, deadline - _clock.now())))
             elif len(engine):
