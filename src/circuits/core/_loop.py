@@ -76,11 +76,11 @@ class Session:
         if self._signals and threading.current_thread() is threading.main_thread():
             self._install_signals()
         manager._running = True
-        manager._Manager__exit_code = None
+        manager._exit_code = None
         engine.runner = manager
         engine.thread = _thread.get_ident()
         manager.fire(Started(manager))
-        entered, manager._Manager__entered = manager._Manager__entered, None
+        entered, manager._entered = manager._entered, None
         if entered is not None:
             entered.set()
         return manager
@@ -107,7 +107,7 @@ class Session:
             import atexit  # noqa: PLC0415
 
             atexit.unregister(manager.stop)
-        code = manager._Manager__exit_code
+        code = manager._exit_code
         if problem is None and code is not None and code != 0:
             raise SystemExit(code)
 
@@ -136,20 +136,28 @@ class Session:
 
                 ensure_host(manager)
             if engine.holds and _clock.now() < deadline:
-                engine.tick(min(0.1, max(0.0, deadline - _clock.now())))
+                self._turn(min(0.1, max(0.0, deadline - _clock.now())))
             elif len(engine):
-                engine.tick(0)
+                self._turn(0)
             else:
                 break
         engine = manager._engine
         engine.cancel_all_tasks()
         engine.holds.clear()
         for _ in range(_LAST_TURNS):
-            engine.tick(0)
+            self._turn(0)
         turns = 0
         while len(engine) and turns < 1000 and not self._hurry:  # a fire without end must end
-            engine.tick(0)
+            self._turn(0)
             turns += 1
+
+    def _turn(self, timeout: float) -> None:
+        try:
+            self._manager._engine.tick(timeout)
+        except Exception:
+            # What ended the run may still be broken; the end must come all the same.
+            self._hurry = True
+            _print_fault()
 
     # -- signals --
 
@@ -197,9 +205,13 @@ def run(manager: Manager, socket: Any) -> None:
         except KeyboardInterrupt:
             pass
         except Exception:
-            import traceback  # noqa: PLC0415 - a fault of ours, never of a handler
+            _print_fault()
 
-            traceback.print_exc(file=sys.stderr)
+
+def _print_fault() -> None:
+    import traceback  # noqa: PLC0415 - a fault of ours or of the system, never of a handler
+
+    traceback.print_exc(file=sys.stderr)
 
 
 def tick(manager: Manager, timeout: float) -> None:
@@ -219,7 +231,7 @@ def stop(manager: Manager, code: Any) -> None:
     if not manager._running:
         return
     manager._running = False
-    manager._Manager__exit_code = code
+    manager._exit_code = code
     manager.fire(Stopped(manager))
     engine = manager._engine
     if engine.thread is None:
