@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from circuits.core._clock import Schedule
+
+
+def test_what_is_due_is_called_in_order_of_deadline_then_of_making() -> None:
+    schedule, log = Schedule(), []
+    for name, deadline in (("c", 3), ("a", 1), ("b", 2), ("a2", 1)):
+        schedule.call_at(deadline, lambda name=name: log.append(name))  # type: ignore[misc]
+    assert schedule.next_deadline() == 1
+    assert not schedule.run_due(0.5)
+    assert schedule.run_due(2)
+    assert log == ["a", "a2", "b"]
+    assert len(schedule) == 1
+
+
+def test_what_is_cancelled_is_not_called() -> None:
+    schedule, log = Schedule(), []
+    first = schedule.call_at(1, lambda: log.append("first"))
+    schedule.call_at(2, lambda: log.append("second"))
+    first.cancel()
+    first.cancel()
+    assert len(schedule) == 1
+    assert schedule.next_deadline() == 2
+    schedule.run_due(5)
+    assert log == ["second"]
+    assert len(schedule) == 0
+    assert schedule.next_deadline() is None
+
+
+def test_a_callback_may_cancel_what_is_due_with_it() -> None:
+    schedule, log = Schedule(), []
+    schedule.call_at(1, lambda: later.cancel())
+    later = schedule.call_at(1, lambda: log.append("never"))
+    schedule.run_due(1)
+    assert log == []
+    assert len(schedule) == 0
+
+
+def test_what_a_callback_enters_waits_for_the_next_time() -> None:
+    schedule, log = Schedule(), []
+
+    def again() -> None:
+        log.append(1)
+        schedule.call_at(0, again)
+
+    schedule.call_at(0, again)
+    schedule.run_due(1)
+    assert log == [1]
+
+
+def test_many_cancelled_entries_do_not_stay() -> None:
+    schedule = Schedule()
+    keep = [schedule.call_at(n, print) for n in range(10)]
+    for appointment in [schedule.call_at(100 + n, print) for n in range(10_000)]:
+        appointment.cancel()
+    assert len(schedule) == 10
+    assert len(schedule._heap) < 200
+    assert keep[0].callback is print
+
+
+def test_merged_entries_can_still_be_cancelled() -> None:
+    one, other, log = Schedule(), Schedule(), []
+    moved = other.call_at(1, lambda: log.append("moved"))
+    kept = other.call_at(2, lambda: log.append("kept"))
+    one.merge(other)
+    moved.cancel()
+    assert len(other) == 0
+    one.run_due(5)
+    assert log == ["kept"]
+    kept.cancel()

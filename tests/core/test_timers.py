@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+
+from circuits import Component, Event, Timer
+from circuits.testing import Recorder, VirtualClock, settle
+
+
+class foo(Event):
+    pass
+
+
+def test_it_fires_once_and_leaves(virtual_clock: VirtualClock) -> None:
+    app = Component()
+    recorder = Recorder("foo").register(app)
+    timer = Timer(5, foo(1)).register(app)
+    with app.running():
+        settle(app, until=virtual_clock.now + 4.999)
+        assert recorder.names == []
+        settle(app, until=virtual_clock.now + 0.001)
+        assert recorder.expect("foo", 1).channels == ("*",)
+        settle(app, until=virtual_clock.now + 100)
+    assert recorder.names == ["foo"]
+    assert timer not in app
+    assert timer.parent is timer
+
+
+def test_a_persistent_one_goes_on_from_the_moment_it_fired(virtual_clock: VirtualClock) -> None:
+    app = Component()
+    recorder = Recorder("foo").register(app)
+    event = foo()
+    timer = Timer(5, event, persist=True).register(app)
+    with app.running():
+        virtual_clock.advance(17)  # a busy loop: no burst of the three that were due
+        settle(app)
+        assert recorder.names == ["foo"]
+        settle(app, until=virtual_clock.now + 4.9)
+        assert recorder.names == ["foo"]
+        settle(app, until=virtual_clock.now + 5.1)
+        assert [r.event for r in recorder] == [event] * 3
+        timer.unregister()
+        settle(app, until=virtual_clock.now + 50)
+    assert len(recorder.names) == 3
+
+
+@pytest.mark.parametrize(
+    ("channels", "own", "expected"),
+    [
+        ((), (), ("*",)),
+        (("a", "b"), (), ("a", "b")),
+        ((), ("c",), ("c",)),
+        (("a",), ("c",), ("a",)),
+    ],
+)
+def test_where_it_fires(
+    virtual_clock: VirtualClock, channels: Any, own: Any, expected: Any
+) -> None:
+    app = Component()
+    recorder = Recorder("foo").register(app)
+    event = foo()
+    if own:
+        event.channels = own
+    Timer(1, event, *channels).register(app)
+    with app.running():
+        settle(app, until=virtual_clock.now + 1)
+    assert recorder.expect("foo").channels == expected
+
+
+def test_attributes(virtual_clock: VirtualClock) -> None:
+    event = foo()
+    timer = Timer(2.5, event, "a", persist=True)
+    assert timer.interval == 2.5
+    assert timer.event is event
+    assert timer.channels == ("a",)
+    assert timer.persist is True
+    assert timer.expiry == virtual_clock.now + 2.5
+    assert timer.channel == "*"
+    assert Timer(1, event).persist is False
+
+
+@pytest.mark.parametrize(("interval", "moment"), [(None, 8), (2, 5)])
+def test_reset_counts_anew(
+    virtual_clock: VirtualClock, interval: float | None, moment: float
+) -> None:
+    app = Component()
+    recorder = Recorder("foo").register(app)
+    timer = Timer(5, foo()).register(app)
+    start = virtual_clock.now
+    with app.running():
+        settle(app, until=start + 3)
+        timer.reset() if interval is None else timer.reset(interval)
+        assert timer.expiry == start + moment
+        settle(app, until=start + moment - 0.001)
+        assert recorder.names == []
+        settle(app, until=start + moment)
+        assert recorder.names == ["foo"]
+
+
+def test_unregistered_in_time_it_does_not_fire(virtual_clock: VirtualClock) -> None:
+    app = Component()
+    recorder = Recorder("foo").register(app)
+    timer = Timer(5, foo()).register(app)
+    with app.running():
+        settle(app)
+        timer.unregister()
+        virtual_clock.advance(10)
+        settle(app)
+    assert recorder.names == []
+    assert len(app._engine.schedule) == 0
+
+
+def test_registered_before_its_parent_has_a_tree(virtual_clock: VirtualClock) -> None:
+    part, app = Component(), Component()
+    Timer(5, foo()).register(part)
+    part.register(app)
+    recorder = Recorder("foo").register(app)
+    with app.running():
+        settle(app, until=virtual_clock.now + 5)
+    assert recorder.names == ["foo"]
+
+
+@pytest.mark.parametrize("zone", [None, dt.UTC, dt.timezone(dt.timedelta(hours=5, minutes=30))])
+def test_a_moment_becomes_a_span_with_fractions(zone: dt.tzinfo | None) -> None:
+    when = dt.datetime.now(zone) + dt.timedelta(seconds=10, microseconds=500_000)
+    interval = Timer(when, foo()).interval
+    assert interval == pytest.approx(10.5, abs=0.4)
+    later = Timer(when + dt.timedelta(microseconds=250_000), foo()).interval
+    assert later - interval == pytest.approx(0.25, abs=0.2)
+
+
+def test_a_moment_that_has_passed_is_now() -> None:
+    assert Timer(dt.datetime(2000, 1, 1), foo()).interval == 0
+
+
+@pytest.mark.parametrize(
+    ("interval", "event", "problem"),
+    [
+        ("5", foo(), TypeError),
+        (True, foo(), TypeError),
+        (None, foo(), TypeError),
+        (-1, foo(), ValueError),
+        (float("nan"), foo(), ValueError),
+        (5, foo, TypeError),
+        (5, "foo", TypeError),
+    ],
+)
+def test_mistakes_are_refused(interval: Any, event: Any, problem: type[Exception]) -> None:
+    with pytest.raises(problem, match=r"interval|timer"):
+        Timer(interval, event)
+
+
+def test_it_bounds_the_idle_wait(virtual_clock: VirtualClock) -> None:
+    app = Component()
+    Timer(30, foo()).register(app)
+    Timer(20, foo()).register(app)
+    settle(app)
+    assert app._engine.time_to_wait(-1) == 20
+    assert app._engine.time_to_wait(5) == 5
+    virtual_clock.advance(50)
+    assert app._engine.time_to_wait(-1) == 0
+
+
+def test_one_registered_from_another_thread_wakes_the_loop(app_thread: Any) -> None:
+    app = Component()
+    recorder = Recorder("foo").register(app)
+    app_thread(app)
+    Timer(0, foo()).register(app)
+    recorder.wait_for("foo")
+
+
+def test_ten_thousand_timers(virtual_clock: VirtualClock) -> None:
+    class Counts(Component):
+        count = 0
+
+        def foo(self) -> None:
+            self.count += 1
+
+    app = Counts()
+    for number in range(10_000):
+        Timer(number % 100, foo()).register(app)
+    with app.running():
+        settle(app, until=virtual_clock.now + 100, turns=1_000_000)
+    assert app.count == 10_000
+    assert len(app.components) == 0
