@@ -290,6 +290,18 @@ def test_a_client_that_went_away_is_logged_with_what_was_sent() -> None:
     ) == ['200 3 "" ""']
 
 
+def test_a_stream_that_ended_is_not_logged_again() -> None:
+    sock = object()
+    response = make(sock=sock, body=iter(()))
+    response.stream, response.done = True, False
+    assert play(
+        events.Response(response),
+        events.Stream(response, b"123"),
+        events.Stream(response, None),
+        Event.create("Disconnect", sock),
+    ) == ['200 3 "" ""']
+
+
 def test_an_empty_stream_has_no_bytes() -> None:
     response = make(sock=object(), body=iter(()))
     response.stream, response.done = True, False

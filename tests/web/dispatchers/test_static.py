@@ -161,6 +161,26 @@ def test_what_is_missing_is_left_to_others(root: Path) -> None:
     assert Ask(other, "/static/a.txt").content == b"letter a"
 
 
+def test_a_file_is_served_before_dispatchers_are_asked(root: Path) -> None:
+    asked: list[str] = []
+
+    class Others(BaseComponent):
+        channel = "web"
+
+        @handler("request", priority=0.91)
+        def _on_request_before(self, *args: Any) -> None:
+            asked.append("before")
+
+        @handler("request", priority=0.89)
+        def _on_request_after(self, *args: Any) -> None:
+            asked.append("after")
+
+    others = Others()
+    Static(docroot=str(root)).register(others)
+    assert Ask(others, "/a.txt").content == b"letter a"
+    assert asked == ["before"]
+
+
 def test_a_file_with_a_slash_behind_it_is_not_there(root: Path) -> None:
     assert Ask(Static(docroot=str(root)), "/a.txt/").code is None
 
