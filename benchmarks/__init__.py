@@ -1,0 +1,1 @@
+"""Comparisons of circuits with others; run them with ``make bench``."""

@@ -1,0 +1,27 @@
+"""What every server shares: it tells its port on a line of standard output, then serves."""
+
+from __future__ import annotations
+
+import resource
+import socket
+
+
+def many_descriptors() -> None:
+    """Allow as many connections as the system lets us have."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def listening_socket() -> socket.socket:
+    """A listening socket on a free port, announced."""
+    many_descriptors()
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind(("127.0.0.1", 0))
+    sock.listen(4096)
+    announce(sock.getsockname()[1])
+    return sock
+
+
+def announce(port: int) -> None:
+    print(port, flush=True)

@@ -1,0 +1,168 @@
+"""Keep a server busy from many connections and count what it answers per CPU second of its own.
+
+One request is in flight on each connection; connections stay open. The client is a bare epoll loop on raw sockets, so it
+takes less CPU than what it measures; since the server's CPU time counts and not the wall clock, a server that waits
+for the client now and then is not worse off.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import resource
+import select
+import socket
+import sys
+from pathlib import Path
+from time import perf_counter
+
+_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+
+
+def server_cpu(pid: int) -> float:
+    """CPU seconds that all threads of a process have used, its waited-for children included."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / _TICKS_PER_SECOND
+
+
+def plain_request(host: str) -> bytes:
+    return (
+        f"GET / HTTP/1.1\r\nHost: {host}\r\nUser-Agent: load/1.0\r\nAccept: */*\r\n"
+        "Accept-Encoding: gzip, deflate\r\n\r\n"
+    ).encode()
+
+
+def varied_requests(host: str, number: int = 20_000) -> list[bytes]:
+    """Heads as a crowd of browsers sends them; no two are equal, so no memo of whole heads helps."""
+    chosen = random.Random(1)
+    requests = []
+    for n in range(number):
+        version = chosen.randrange(90, 140)
+        headers = [
+            f"Host: {host}",
+            f"User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:{version}.0) Firefox/{version}.0",
+            "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+            f"Accept-Language: {chosen.choice(['en', 'de', 'fr', 'pt', 'ja'])};q=0.{chosen.randrange(1, 10)}",
+            "Accept-Encoding: gzip, deflate, br",
+            f"Cookie: id={n:x}; seen={chosen.getrandbits(64):x}",
+        ]
+        if chosen.random() < 0.5:
+            headers.append(f"Referer: http://{host}/page/{chosen.randrange(10_000)}")
+        if chosen.random() < 0.3:
+            headers.append(f"X-Request-Id: {chosen.getrandbits(128):032x}")
+        head, tail = headers[:1], headers[1:]
+        chosen.shuffle(tail)
+        requests.append("\r\n".join(["GET / HTTP/1.1", *head, *tail, "", ""]).encode())
+    return requests
+
+
+def http_length(data: bytes) -> int:
+    """Length of the first response in ``data``, or -1 while its head is not complete."""
+    end = data.find(b"\r\n\r\n")
+    if end < 0:
+        return -1
+    if not data.startswith(b"HTTP/1.1 200 "):
+        sys.exit(f"load: not what was asked for: {data[:200]!r}")
+    for line in data[:end].split(b"\r\n")[1:]:
+        name, _, value = line.partition(b":")
+        if name.lower() == b"content-length":
+            return end + 4 + int(value)
+    sys.exit(f"load: a response without a length: {data[:end]!r}")
+
+
+class Load:
+    """Connections that send a request each and the next one when the answer is complete."""
+
+    def __init__(self, port: int, connections: int, requests: list[bytes], echo: bool) -> None:
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        self.requests = requests
+        self.next = 0
+        self.answered = 0
+        # Every answer to a benchmark is as long as the first one; -1 until that is known.
+        self.expected = len(requests[0]) if echo else -1
+        self.echo = echo
+        self.partial: dict[int, bytes] = {}
+        self.lengths: dict[int, int] = {}
+        self.poll = select.epoll()
+        self.sockets: dict[int, socket.socket] = {}
+        for _ in range(connections):
+            sock = socket.create_connection(("127.0.0.1", port), timeout=30)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.sockets[sock.fileno()] = sock
+            self.poll.register(sock, select.EPOLLIN)
+        for sock in self.sockets.values():
+            self.send(sock)
+        for sock in self.sockets.values():
+            sock.setblocking(False)
+
+    def send(self, sock: socket.socket) -> None:
+        request = self.requests[self.next]
+        self.next = (self.next + 1) % len(self.requests)
+        sent = sock.send(request)
+        if sent != len(request):
+            # Only echo of large messages gets here: the peer reads at its pace, so wait for it.
+            sock.setblocking(True)
+            sock.sendall(request[sent:])
+            sock.setblocking(False)
+
+    def run(self, seconds: float) -> None:
+        """Send and receive for a time."""
+        until = perf_counter() + seconds
+        poll, sockets, expected, send = self.poll.poll, self.sockets, self.expected, self.send
+        partial, size = self.partial, max(65536, self.expected)
+        while perf_counter() < until:
+            for descriptor, _ in poll(1):
+                sock = sockets[descriptor]
+                try:
+                    data = sock.recv(size)
+                except BlockingIOError:
+                    continue
+                if not data:
+                    sys.exit("load: the server closed a connection")
+                if len(data) != expected or descriptor in partial:
+                    data = partial.pop(descriptor, b"") + data
+                    length = expected if self.echo else http_length(data)
+                    if length < 0 or len(data) < length:
+                        partial[descriptor] = data
+                        continue
+                    if len(data) > length:
+                        sys.exit(f"load: more than one answer: {data[:200]!r}")
+                    expected = self.expected = length
+                self.answered += 1
+                send(sock)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--pid", type=int, required=True, help="process whose CPU time counts")
+    parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--vary", action="store_true", help="no two request heads are equal")
+    parser.add_argument("--echo", type=int, metavar="BYTES", help="send bytes, expect them back")
+    options = parser.parse_args()
+
+    host = f"127.0.0.1:{options.port}"
+    if options.echo:
+        requests = [random.Random(1).randbytes(options.echo)]
+    elif options.vary:
+        requests = varied_requests(host)
+    else:
+        requests = [plain_request(host)]
+    load = Load(options.port, options.connections, requests, echo=bool(options.echo))
+    load.run(options.seconds / 4)  # the server warms up
+    answered, cpu, begin = load.answered, server_cpu(options.pid), perf_counter()
+    load.run(options.seconds)
+    elapsed = perf_counter() - begin
+    cpu = server_cpu(options.pid) - cpu
+    answered = load.answered - answered
+    if not answered or not cpu:
+        sys.exit("load: the server answered nothing")
+    print(json.dumps({"figure": answered / cpu, "per_second": answered / elapsed}))
+
+
+if __name__ == "__main__":
+    main()

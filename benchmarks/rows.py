@@ -1,0 +1,293 @@
+"""What is compared with what, and the ratios that we hold ourselves to."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from benchmarks.harness import Bound, Contender, Row
+
+_OLD: Final = "circuits 3.2.5"
+_PER_SECOND: Final = "/CPU s"
+_REQUESTS: Final = "requests/CPU s of the server"
+
+
+def _here(program: str, name: str = "circuits") -> Contender:
+    return Contender(name, "here", "kernel_circuits.py", (program,))
+
+
+def _old(program: str) -> Contender:
+    return Contender(_OLD, "old", "kernel_circuits.py", (program,))
+
+
+def _asyncio(program: str) -> Contender:
+    # In our own environment: plain asyncio needs no other.
+    return Contender("asyncio", "here", "kernel_asyncio.py", (program,))
+
+
+def _pyee(program: str) -> Contender:
+    return Contender("pyee", "peers", "kernel_pyee.py", (program,))
+
+
+def _against_old(program: str, title: str, at_least: float, aim: float) -> Row:
+    return Row(
+        f"kernel.{program}",
+        title,
+        _PER_SECOND,
+        (_here(program), _old(program)),
+        (Bound(_OLD, at_least, aim),),
+    )
+
+
+_KERNEL: Final = (
+    Row(
+        "kernel.one_handler",
+        "event to one handler",
+        _PER_SECOND,
+        (_here("one_handler"), _old("one_handler"), _pyee("one_handler")),
+        (Bound(_OLD, 4.5, 5.5), Bound("pyee")),
+    ),
+    Row(
+        "kernel.ten_handlers",
+        "event to ten handlers",
+        _PER_SECOND,
+        (_here("ten_handlers"), _old("ten_handlers"), _pyee("ten_handlers")),
+        (Bound(_OLD, 3, 5), Bound("pyee")),
+    ),
+    _against_old("channels_100", "events to 100 channels in turn", 3.5, 5),
+    Row(
+        "kernel.channels_flat",
+        "the same with 1000 and 10 000 channels: no slower than with 100",
+        _PER_SECOND,
+        (
+            _here("channels_10000", "10 000 channels"),
+            _here("channels_1000", "1000 channels"),
+            _here("channels_100", "100 channels"),
+        ),
+        (Bound("100 channels", 0.7, 0.9), Bound("1000 channels")),
+    ),
+    Row(
+        "kernel.channels_1000",
+        "events to 1000 channels in turn",
+        _PER_SECOND,
+        (_here("channels_1000"), _old("channels_1000")),
+        (Bound(_OLD),),
+    ),
+    _against_old("value_read", "fire, flush, read the value", 4, 5),
+    _against_old("success_observed", "event whose success is observed", 7, 10),
+    _against_old("complete_nested", "complete of an event with a nested event", 5, 7),
+    Row(
+        "kernel.chain",
+        "handler fires the next event, under run()",
+        _PER_SECOND,
+        (_here("chain"), _old("chain"), _asyncio("chain")),
+        (Bound(_OLD, 5, 8), Bound("asyncio", 1.2, 1.8)),
+    ),
+    Row(
+        "kernel.call",
+        "round trip of call() from a generator handler; asyncio: a task created and awaited",
+        _PER_SECOND,
+        (_here("call"), _asyncio("call"), _old("call")),
+        (Bound("asyncio", 1, 2.5), Bound(_OLD)),
+    ),
+    Row(
+        "kernel.call_async",
+        "round trip of await call() from a coroutine handler; asyncio: a task created and awaited",
+        _PER_SECOND,
+        (_here("call_async"), _asyncio("call")),
+        (Bound("asyncio"),),
+    ),
+    _against_old("timers_1000", "timers that end within 0.3 s, 1000 of them", 50, 90),
+    Row(
+        "kernel.timers_10000",
+        "the same with 10 000 (3.2.5 does not end)",
+        _PER_SECOND,
+        (_here("timers_10000"), _asyncio("timers_10000")),
+        (Bound("asyncio", None, 1),),
+        floor=50_000,
+    ),
+    Row(
+        "kernel.thread_fire",
+        "fire from another thread",
+        _PER_SECOND,
+        (_here("thread_fire"), _old("thread_fire"), _asyncio("thread_fire")),
+        (Bound(_OLD, 3, 6), Bound("asyncio")),
+    ),
+    Row(
+        "kernel.thread_latency",
+        "fire from another thread into an idle loop, until its handler runs",
+        "us",
+        (_here("thread_latency"), _asyncio("thread_latency"), _old("thread_latency")),
+        (Bound("asyncio", 1.3, 1), Bound(_OLD)),
+        less_is_better=True,
+    ),
+    Row(
+        "kernel.idle_flat",
+        "event to one handler among 1, 100 and 10 000 components",
+        _PER_SECOND,
+        (
+            _here("idle_10000", "10 000 components"),
+            _here("idle_100", "100 components"),
+            _here("idle_1", "1 component"),
+        ),
+        (Bound("1 component", 0.9, 1), Bound("100 components")),
+    ),
+    Row(
+        "kernel.build_linear",
+        "components that join a tree of 10 000 and of 1000: as fast each",
+        _PER_SECOND,
+        (
+            _here("build_10000", "10 000 components"),
+            _here("build_1000", "1000 components"),
+            _old("build_1000"),
+        ),
+        (Bound("1000 components", 0.7, 0.9), Bound(_OLD)),
+    ),
+    Row(
+        "kernel.idle_cpu",
+        "CPU time of an idle application with 100 components",
+        "ms/s",
+        (_here("idle_cpu"), _old("idle_cpu")),
+        less_is_better=True,
+    ),
+)
+
+_MEMORY: Final = (
+    Row(
+        "memory.event",
+        "an event in the queue",
+        "bytes",
+        (_here("bytes_per_event"), _old("bytes_per_event")),
+        (Bound(_OLD),),
+        less_is_better=True,
+        floor=300,
+        goal=270,
+    ),
+    Row(
+        "memory.component",
+        "a component with one handler in the tree",
+        "bytes",
+        (_here("bytes_per_component"), _old("bytes_per_component")),
+        (Bound(_OLD),),
+        less_is_better=True,
+        floor=2000,
+        goal=1200,
+    ),
+)
+
+_IMPORT: Final = (
+    Row(
+        "import.circuits",
+        "import, CPU time above an empty interpreter",
+        "ms",
+        (
+            Contender("circuits", "here", "import_cost.py", ("circuits",)),
+            Contender("asyncio", "here", "import_cost.py", ("asyncio",)),
+            Contender(_OLD, "old", "import_cost.py", ("circuits",)),
+        ),
+        (Bound("asyncio", 0.6, 0.4), Bound(_OLD)),
+        less_is_better=True,
+    ),
+)
+
+_UVICORN: Final = "uvicorn (uvloop, httptools)"
+_STARLETTE: Final = "starlette on uvicorn"
+
+
+def _http(
+    name: str,
+    title: str,
+    script: str,
+    load: tuple[str, ...],
+    *,
+    uvicorn: tuple[float | None, float | None],
+    starlette: tuple[float, float] | None = None,
+    old: bool = False,
+) -> Row:
+    contenders = [
+        Contender("circuits", "here", script, load=load),
+        Contender(_UVICORN, "peers", "http_uvicorn.py", load=load),
+    ]
+    bounds = [Bound(_UVICORN, *uvicorn)]
+    if starlette:
+        contenders.append(Contender(_STARLETTE, "peers", "http_starlette.py", load=load))
+        bounds.append(Bound(_STARLETTE, *starlette))
+    if old:
+        contenders.append(Contender(_OLD, "old", "http_old_controller.py", load=load))
+        bounds.append(Bound(_OLD))
+    return Row(f"http.{name}", title, _REQUESTS, tuple(contenders), tuple(bounds))
+
+
+def _connections(number: int, *more: str) -> tuple[str, ...]:
+    return ("--connections", str(number), *more)
+
+
+_HTTP: Final = (
+    _http(
+        "controller",
+        "hello by a Controller, 64 connections",
+        "http_circuits_controller.py",
+        _connections(64),
+        uvicorn=(1.0, 1.25),
+        starlette=(1.3, 1.8),
+        old=True,
+    ),
+    _http(
+        "controller_varied",
+        "the same, no two request heads equal",
+        "http_circuits_controller.py",
+        _connections(64, "--vary"),
+        uvicorn=(0.9, 1.1),
+        starlette=(1.3, 1.8),
+    ),
+    _http(
+        "base_64",
+        "hello by a BaseServer, 64 connections",
+        "http_circuits_base.py",
+        _connections(64),
+        uvicorn=(1.3, 1.7),
+        starlette=(1.3, 1.8),
+    ),
+    _http(
+        "base_varied",
+        "the same, no two request heads equal",
+        "http_circuits_base.py",
+        _connections(64, "--vary"),
+        uvicorn=(None, None),
+    ),
+    _http(
+        "base_512",
+        "hello by a BaseServer, 512 connections",
+        "http_circuits_base.py",
+        _connections(512),
+        uvicorn=(1.1, 1.6),
+    ),
+    _http(
+        "base_5000",
+        "hello by a BaseServer, 5000 connections",
+        "http_circuits_base.py",
+        _connections(5000),
+        uvicorn=(1.2, 1.9),
+    ),
+)
+
+
+def _tcp(name: str, title: str, load: tuple[str, ...], at_least: float, aim: float) -> Row:
+    return Row(
+        f"tcp.{name}",
+        title,
+        "echoes/CPU s of the server",
+        (
+            Contender("circuits", "here", "tcp_circuits.py", load=load),
+            Contender("asyncio Protocol", "here", "tcp_asyncio.py", load=load),
+        ),
+        (Bound("asyncio Protocol", at_least, aim),),
+    )
+
+
+_TCP: Final = (
+    _tcp("echo_50", "64 bytes, 50 connections", _connections(50, "--echo", "64"), 0.9, 1.2),
+    _tcp("echo_1000", "64 bytes, 1000 connections", _connections(1000, "--echo", "64"), 0.9, 1.2),
+    _tcp("echo_64k", "64 KiB, 50 connections", _connections(50, "--echo", "65536"), 0.7, 1),
+)
+
+ROWS: Final = (*_KERNEL, *_MEMORY, *_IMPORT, *_HTTP, *_TCP)
