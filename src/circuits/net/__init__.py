@@ -1,1 +1,3 @@
-"""Networking: sockets, and protocols over them."""
+"""Sockets and the protocols that are spoken over them."""
+
+from __future__ import annotations

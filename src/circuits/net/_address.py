@@ -1,47 +1,110 @@
-"""What a ``bind`` parameter may be (manual: circuits.net.sockets)."""
+"""Where to bind: what the parameter ``bind`` of sockets may be (contract: bind parameter)."""
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Callable
 from typing import Any
 
-__all__ = ["check_port", "split_host_port"]
+__all__ = ["for_events", "is_numeric", "parse_ipv4", "parse_ipv6"]
 
 
-def check_port(port: object, given: object) -> int:
-    """Refuse what is no port number.
+def parse_ipv4(bind: Any, local_address: Callable[[], str]) -> Any:
+    """Turn a bind parameter into an IPv4 address.
+
+    Args:
+        bind: A port, ``"host:port"``, a pair of both, or ``None``. A socket is returned as is.
+        local_address: Finds the address to use when only a port is given; where it raises
+            ``gaierror``, every interface is used.
 
     Raises:
-        TypeError: It is no integer.
-        ValueError: It is not in 0 to 65535.
+        TypeError: It is none of these.
+        ValueError: The text or the port is malformed.
     """
-    if isinstance(port, bool) or not isinstance(port, int):
-        raise TypeError(f"a port is an integer, not {port!r} as in {given!r}")
+    if bind is None or isinstance(bind, socket.socket) or hasattr(bind, "fileno"):
+        return bind
+    if isinstance(bind, bool):
+        raise TypeError(f"bind must be a port or an address, not {bind!r}")
+    if isinstance(bind, int):
+        try:
+            host = local_address()
+        except socket.gaierror:
+            host = "0.0.0.0"
+        return (host, _port(bind, bind))
+    if isinstance(bind, str):
+        host, colon, port = bind.rpartition(":")
+        if not colon:
+            return bind
+        if ":" in host or "[" in host:
+            raise ValueError(f"bind must be host:port, and IPv6 needs a class of its own: {bind!r}")
+        return (host, _port(port, bind))
+    return _pair(bind)
+
+
+def parse_ipv6(bind: Any, local_address: Callable[[int], str]) -> Any:
+    """Turn a bind parameter into an IPv6 address; as :func:`parse_ipv4`.
+
+    Text is ``"[address]:port"``, or ``"name:port"``; a tuple may also have four items.
+    """
+    if bind is None or isinstance(bind, socket.socket) or hasattr(bind, "fileno"):
+        return bind
+    if isinstance(bind, bool):
+        raise TypeError(f"bind must be a port or an address, not {bind!r}")
+    if isinstance(bind, int):
+        try:
+            host = local_address(_port(bind, bind))
+        except OSError:
+            host = "::"
+        return (host, bind)
+    if isinstance(bind, str):
+        host, colon, port = bind.rpartition(":")
+        if not colon:
+            return bind
+        if host.startswith("[") and host.endswith("]"):
+            host = host[1:-1]
+        elif ":" in host or "[" in host or "]" in host:
+            raise ValueError(f"bind must be [address]:port, not {bind!r}")
+        return (host, _port(port, bind))
+    return _pair(bind)
+
+
+def _pair(bind: Any) -> Any:
+    if isinstance(bind, tuple | list) and len(bind) in (2, 4):
+        return tuple(bind)
+    raise TypeError(f"bind must be a port, text, or a pair of host and port, not {bind!r}")
+
+
+def _port(port: int | str, bind: object) -> int:
+    if isinstance(port, str):
+        if not (port.isascii() and port.isdigit()):
+            raise ValueError(f"bind must end in a port number: {bind!r}")
+        port = int(port)
     if not 0 <= port <= 65535:
-        raise ValueError(f"a port is in 0 to 65535, not {port!r} as in {given!r}")
+        raise ValueError(f"a port is a number from 0 to 65535: {bind!r}")
     return port
 
 
-def split_host_port(text: str) -> tuple[str, int]:
-    """Take ``host:port`` or ``[address]:port`` apart.
+def is_numeric(family: int, host: str) -> bool:
+    """Whether a host is an address of this family already, so that nothing needs looking up."""
+    try:
+        socket.inet_pton(family, host)
+    except (OSError, TypeError, ValueError):
+        return False
+    return True
 
-    Raises:
-        ValueError: The text is neither.
+
+def for_events(address: Any) -> tuple[Any, ...]:
+    """The host and the port that events carry for the address of a peer.
+
+    A zone of IPv6 is part of the host; a peer on a UNIX socket has neither.
     """
-    host, colon, port = text.rpartition(":")
-    if host.startswith("[") and host.endswith("]"):
-        host = host[1:-1]
-    elif ":" in host:
-        raise ValueError(f"write an IPv6 address in brackets, [address]:port, not {text!r}")
-    if not colon or not port.isascii() or not port.isdigit():
-        raise ValueError(f"an address is host:port or [address]:port, not {text!r}")
-    return host, check_port(int(port), text)
-
-
-def show_host(address: Any) -> tuple[Any, Any]:
-    """Host and port of an address as the kernel gives it; a scope goes into the host."""
     if not isinstance(address, tuple):
-        return address, None
-    host, port = address[:2]
-    if len(address) == 4 and address[3] and "%" not in host:
-        host = f"{host}%{address[3]}"
-    return host, port
+        return ()
+    host, port, *rest = address
+    if len(rest) == 2 and rest[1] and "%" not in host:
+        try:
+            zone = socket.if_indextoname(rest[1])
+        except OSError:
+            zone = str(rest[1])
+        host = f"{host}%{zone}"
+    return (host, port)

@@ -1,156 +1,328 @@
-"""One stream connection: its states, its outgoing bytes, its reads.
+"""What every stream connection does: reading, writing, draining, closing.
 
-What is written is sent at once if nothing waits before it. Only the rest waits, in order, until
-the descriptor is writable. Reads begin with a small buffer, which grows while it is filled.
+A connection does not know about events. It tells the component that owns it what happened:
+that it failed, that it is closed, that its peer does not keep up.
+
+Data is sent at once while nothing waits; only what the kernel did not take is kept, and only
+then the poller is asked to tell when more can be sent.
 """
 
 from __future__ import annotations
 
+import enum
 import errno
+import os
 import socket
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Protocol
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from circuits.core.events import BaseEvent
+    from circuits.core.pollers import BasePoller
 
-__all__ = ["CLOSED", "CONNECTING", "DRAINING", "OPEN", "Connection"]
+__all__ = ["Connection", "Limits", "Owner", "State", "as_bytes"]
 
-#: States of a connection. Draining: it closes when its last byte has been sent.
-CONNECTING, OPEN, DRAINING, CLOSED = "connecting", "open", "draining", "closed"
+#: The largest piece that is read at once, in bytes; more was slower.
+READ_BYTES = 65536
 
-#: Most bytes of one read. Larger buffers cost more to allocate than they save.
-_READ_BYTES = 65536
+#: How many pieces one ``sendmsg`` carries. The system allows IOV_MAX; with more than this, the
+#: time to build the list outweighs the system call that it saves.
+_PIECES = min(
+    256, os.sysconf("SC_IOV_MAX") if "SC_IOV_MAX" in getattr(os, "sysconf_names", ()) else 16
+)
 
-#: Most pieces that one ``sendmsg`` takes; the least that POSIX systems allow is 16, Linux 1024.
-_PIECES = 64
+#: Errors that mean: try again later.
+_LATER = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR, errno.ENOBUFS})
 
-_AGAIN = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR, errno.ENOBUFS})
+
+class State(enum.Enum):
+    """Where a connection is in its life; it only ever moves down this list."""
+
+    CONNECTING = "connecting"
+    OPEN = "open"
+    DRAINING = "draining"  # a close was asked for; what is pending is still written
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much is kept for peers that do not keep up, in bytes.
+
+    Attributes:
+        high_water: Beyond this, the application is asked to pause and nothing more is read
+            from that peer.
+        low_water: Below this, both go on.
+        max_pending: Beyond this, the connection fails.
+        bufsize: With how much reading starts; it grows while data fills it.
+    """
+
+    high_water: int = 1024 * 1024
+    low_water: int = 256 * 1024
+    max_pending: int = 64 * 1024 * 1024
+    bufsize: int = 4096
+
+    def __post_init__(self) -> None:
+        if self.bufsize <= 0 or not 0 <= self.low_water <= self.high_water <= self.max_pending:
+            raise ValueError(
+                f"0 < bufsize and 0 <= low_water <= high_water <= max_pending must hold: {self}"
+            )
+
+
+class Owner(Protocol):
+    """What a connection needs of the component that it belongs to."""
+
+    _poller: BasePoller | None
+
+    def _connection_failed(self, connection: Connection, problem: OSError) -> None: ...
+    def _connection_closed(self, connection: Connection) -> None: ...
+    def _connection_congested(self, connection: Connection, is_congested: bool) -> None: ...
+    def _reads_finished(self, connection: Connection) -> None: ...
 
 
 class Connection:
-    """The socket of one peer.
+    """One stream socket of a component.
 
     Attributes:
         sock: The socket, non-blocking.
-        state: One of the states of this module.
-        pending_bytes: What waits to be sent.
-        is_paused: Whether more than the high-water mark waits.
+        state: Where it is in its life.
+        pending_bytes: How much the kernel has not taken yet.
+        is_congested: More than the high-water mark is pending.
+        is_held: The application has asked not to read from this peer.
+        at_end: The peer has finished writing.
+        unfinished_reads: ``read`` events that are queued, or whose handlers are suspended.
     """
 
     __slots__ = (
-        "_pieces",
-        "_size",
-        "is_at_end",
-        "is_paused",
-        "is_reading_paused",
-        "is_writing",
+        "_limits",
+        "_owner",
+        "_pending",
+        "_read_bytes",
+        "at_end",
+        "is_congested",
+        "is_held",
         "pending_bytes",
         "sock",
         "state",
-        "written_at",
+        "unfinished_reads",
     )
 
-    def __init__(self, sock: Any, read_bytes: int) -> None:
+    #: So that the engine may tell us about the end of an event: nobody gets its exceptions.
+    is_awaited = False
+
+    def __init__(self, owner: Owner, sock: Any, limits: Limits, state: State = State.OPEN) -> None:
+        self._owner = owner
+        self._limits = limits
+        self._pending: deque[memoryview] = deque()
+        self._read_bytes = limits.bufsize
         self.sock = sock
-        self.state = OPEN
+        self.state = state
         self.pending_bytes = 0
-        self.is_paused = False
-        self.is_writing = False  # the poller watches for writability
-        self.is_reading_paused = False
-        self.is_at_end = False  # the peer has sent its last
-        self.written_at = 0.0
-        self._pieces: deque[memoryview] | None = None
-        self._size = max(1, read_bytes)
+        self.is_congested = False
+        self.is_held = False
+        self.at_end = False
+        self.unfinished_reads = 0
+
+    # -- the poller --
+
+    def watch(self) -> None:
+        """Have the poller watch for what matters now; also when the poller is another one."""
+        poller = self._owner._poller
+        if poller is None or self.state is State.CLOSED:
+            return
+        try:
+            if self.state is State.OPEN and not (self.at_end or self.is_held or self.is_congested):
+                poller.addReader(self._owner, self.sock)
+            elif poller.isReading(self.sock):
+                poller.removeReader(self.sock)
+            if self._pending or self.state is State.CONNECTING:
+                poller.addWriter(self._owner, self.sock)
+        except (OSError, ValueError) as problem:
+            self.fail(problem if isinstance(problem, OSError) else OSError(str(problem)))
+
+    # -- reading --
 
     def receive(self) -> bytes | None:
-        """Read once: ``None`` if nothing is there yet, ``b""`` at the end.
+        """Read once.
 
-        Raises:
-            OSError: The connection is broken.
+        Returns:
+            What there was; ``b""`` at the end; ``None`` if there is nothing, or it failed.
         """
+        size = self._read_bytes
         try:
-            data: bytes = self.sock.recv(self._size)
+            data: bytes = self.sock.recv(size)
+        except (BlockingIOError, InterruptedError):
+            return None
         except OSError as problem:
-            if problem.errno in _AGAIN:
-                return None
-            raise
-        if len(data) == self._size and self._size < _READ_BYTES:
-            self._size = min(_READ_BYTES, self._size * 4)
+            if problem.errno not in _LATER:
+                self.fail(problem)
+            return None
+        count = len(data)
+        if count == size:
+            if size < READ_BYTES:
+                self._read_bytes = min(size * 4, READ_BYTES)
+        elif count < size >> 2 and size > self._limits.bufsize:
+            self._read_bytes = max(size >> 2, self._limits.bufsize)
         return data
 
-    def send(self, data: bytes) -> bool:
-        """Send, or keep what the kernel does not take now.
+    def hold_reading(self, is_held: bool) -> None:
+        """Stop reading from the peer, or go on."""
+        if self.is_held is not is_held:
+            self.is_held = is_held
+            self.watch()
 
-        Returns:
-            Whether everything is with the kernel.
+    def end_of_input(self) -> None:
+        """The peer has finished: read no more."""
+        self.at_end = True
+        self.watch()
 
-        Raises:
-            OSError: The connection is broken.
-        """
-        if not self.pending_bytes:
-            try:
-                sent = self.sock.send(data)
-            except OSError as problem:
-                if problem.errno not in _AGAIN:
-                    raise
-                sent = 0
-            if sent == len(data):
-                return True
-            rest = memoryview(data)[sent:]
-        else:
-            rest = memoryview(data)
-        if self._pieces is None:
-            self._pieces = deque()
-        self._pieces.append(rest)
-        self.pending_bytes += len(rest)
-        return False
+    def expect(self, event: BaseEvent) -> None:
+        """Count a ``read`` event, until all its handlers are done."""
+        self.unfinished_reads += 1
+        if event._waiters is None:
+            event._waiters = []
+        event._waiters.append(self)
+        event._special = True
 
-    def flush(self) -> bool:
-        """Send what waits, as much as the kernel takes.
+    def resolve(self, event: BaseEvent) -> None:
+        """The engine tells that all handlers of a ``read`` event are done."""
+        self.unfinished_reads -= 1
+        if self.at_end and not self.unfinished_reads and self.state is State.OPEN:
+            self._owner._reads_finished(self)
 
-        Returns:
-            Whether everything is with the kernel.
+    # -- writing --
 
-        Raises:
-            OSError: The connection is broken.
-        """
-        pieces = self._pieces
-        while pieces:
-            batch = [pieces[i] for i in range(min(_PIECES, len(pieces)))]
-            size = sum(map(len, batch))
-            try:
-                sent = self.sock.sendmsg(batch) if len(batch) > 1 else self.sock.send(batch[0])
-            except OSError as problem:
-                if problem.errno not in _AGAIN:
-                    raise
-                return False
-            self.pending_bytes -= sent
-            left = sent
-            while left:
-                first = pieces[0]
-                if len(first) <= left:
-                    left -= len(first)
-                    pieces.popleft()
-                else:
-                    pieces[0] = first[left:]
-                    left = 0
-            if sent < size:
-                return False
-        self._pieces = None
-        return True
-
-    def shut(self, report: Callable[[OSError], object] | None = None) -> None:
-        """Close the socket; what waits is dropped."""
-        self.state = CLOSED
-        self._pieces = None
-        self.pending_bytes = 0
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Send, or keep what the kernel does not take. Does nothing unless open."""
+        if self.state is not State.OPEN:
+            return
+        if self._pending:
+            self._keep(data, 0)
+            return
+        if not data:
+            return
         try:
-            self.sock.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # the peer was faster
-        try:
-            self.sock.close()
+            sent = self.sock.send(data)
+        except (BlockingIOError, InterruptedError):
+            sent = 0
         except OSError as problem:
-            if report is not None:
-                report(problem)
+            if problem.errno not in _LATER:
+                self.fail(problem)
+                return
+            sent = 0
+        if sent < len(data):
+            self._keep(data, sent)
+            self.watch()
+
+    def _keep(self, data: bytes | bytearray | memoryview, sent: int) -> None:
+        if data.__class__ is not bytes:  # whoever owns it may change it
+            data = bytes(data[sent:])
+            sent = 0
+        rest = memoryview(data)[sent:]
+        if not rest:
+            return
+        self._pending.append(rest)
+        self.pending_bytes += len(rest)
+        if self.pending_bytes > self._limits.high_water:
+            if self.pending_bytes > self._limits.max_pending:
+                text = f"the peer does not read: {self.pending_bytes} bytes are pending"
+                self.fail(OSError(errno.ENOBUFS, text))
+            elif not self.is_congested:
+                self.is_congested = True
+                self.watch()
+                self._owner._connection_congested(self, True)
+
+    def flush(self) -> None:
+        """Send what is pending, as much as the kernel takes."""
+        pending = self._pending
+        if not pending:
+            self._flushed()
+            return
+        try:
+            if len(pending) == 1 or not hasattr(self.sock, "sendmsg"):
+                sent = self.sock.send(pending[0])
+            else:
+                sent = self.sock.sendmsg(list(islice(pending, _PIECES)))
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as problem:
+            if problem.errno not in _LATER:
+                self.fail(problem)
+            return
+        self.pending_bytes -= sent
+        while sent:
+            first = pending[0]
+            if len(first) > sent:
+                pending[0] = first[sent:]
+                break
+            sent -= len(first)
+            pending.popleft()
+        if not pending:
+            self._flushed()
+        if self.is_congested and self.pending_bytes < max(self._limits.low_water, 1):
+            self.is_congested = False
+            if self.state is State.OPEN:
+                self.watch()
+                self._owner._connection_congested(self, False)
+
+    def _flushed(self) -> None:
+        if self.state is State.DRAINING:
+            self.finish()
+        elif self._owner._poller is not None:
+            self._owner._poller.removeWriter(self.sock)
+
+    # -- ending --
+
+    def close(self) -> None:
+        """Close when all is written; nothing more is read."""
+        if self.state is State.OPEN and self._pending:
+            self.state = State.DRAINING
+            self.watch()
+        elif self.state is not State.DRAINING:
+            self.finish()
+
+    def fail(self, problem: OSError) -> None:
+        """Report an error and close at once."""
+        if self.state is not State.CLOSED:
+            self._owner._connection_failed(self, problem)
+            self.finish()
+
+    def finish(self) -> None:
+        """Close at once; what is pending is lost."""
+        if self.state is State.CLOSED:
+            return
+        self.state = State.CLOSED
+        self._pending.clear()
+        self.pending_bytes = 0
+        poller = self._owner._poller
+        if poller is not None:
+            poller.discard(self.sock)
+        shut(self.sock)
+        self._owner._connection_closed(self)
+
+
+def shut(sock: Any) -> None:
+    """Shut a connection down both ways and close it, whatever state it is in."""
+    try:
+        sock.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass  # never connected, or the peer was faster
+    sock.close()
+
+
+def as_bytes(data: Any) -> bytes | bytearray | memoryview:
+    """Check what is to be written.
+
+    Raises:
+        TypeError: It is text, or nothing that has bytes.
+    """
+    if isinstance(data, bytes | bytearray):
+        return data
+    try:
+        return memoryview(data).cast("B")
+    except TypeError:
+        raise TypeError(
+            f"sockets write bytes, not {type(data).__name__}: encode text first"
+        ) from None

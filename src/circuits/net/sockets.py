@@ -1,7 +1,8 @@
-"""Sockets as components (manual: circuits.net.sockets).
+"""Clients and servers for TCP and UNIX sockets, and their events (manual: circuits.net.sockets).
 
-Servers and clients find a poller in their tree, or bring one. A server's events carry the
-socket of the client first, a client's do not.
+A component owns one or many connections (:mod:`circuits.net._stream`). It handles ``write``,
+``close`` and, for clients, ``connect``; it fires ``read`` and tells when connections come, go
+and fail. All data is bytes.
 """
 
 from __future__ import annotations
@@ -11,30 +12,24 @@ import os
 import socket
 import stat
 import threading
-from socket import (
-    AF_INET,
-    AF_INET6,
-    getaddrinfo,
-    getfqdn,
-    gethostbyname,
-    gethostname,
-)
+from collections.abc import Iterable
+from socket import gaierror, getaddrinfo, getfqdn, gethostbyname, gethostname
 from typing import Any
 
 from circuits.core import _clock
-from circuits.core.components import BaseComponent
-from circuits.core.events import BaseEvent, Event, Registered, Started
+from circuits.core.events import Event
 from circuits.core.handlers import handler
-from circuits.core.pollers import BasePoller, Poller
-from circuits.core.utils import findtype
 
-from ._address import check_port, show_host, split_host_port
-from ._stream import CLOSED, CONNECTING, DRAINING, OPEN, Connection
+from . import _address
+from ._endpoint import Endpoint, take_limits
+from ._stream import Connection, State, shut
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from circuits.core.manager import Manager
-    from circuits.core.values import Value
+    from collections.abc import Callable
+
+    from circuits.core._clock import Appointment
+    from circuits.core.pollers import BasePoller
 
 __all__ = [
     "BACKLOG",
@@ -56,35 +51,50 @@ __all__ = [
     "TCP6Server",
     "TCPClient",
     "TCPServer",
+    "UNIXClient",
     "UNIXServer",
     "Unreachable",
     "Write",
+    "gaierror",
+    "getaddrinfo",
+    "getfqdn",
+    "gethostbyname",
+    "gethostname",
     "parse_ipv4_parameter",
     "parse_ipv6_parameter",
+    "socket",
 ]
 
-#: Bytes of the first read of a connection; the buffer grows with the traffic.
+#: With how many bytes reading starts; more while they are filled.
 BUFSIZE = 4096
-#: Connections that the kernel keeps until they are accepted.
+
+#: How many connections the system keeps for a server that has not accepted them yet.
 BACKLOG = 5000
 
-#: Connections accepted in one go: many enough for a rush, few enough to stay responsive.
+#: How many connections are accepted before others get their turn.
 _ACCEPT_BATCH = 64
-#: Seconds without accepting after the process has run out of descriptors or memory.
-_ACCEPT_PAUSE = 0.25
-_OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-_NOT_YET = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR})
-_SKIP = frozenset({errno.EPERM, errno.ECONNABORTED, errno.EPROTO})
+
+#: Seconds between two attempts to accept while the system is short of something.
+_ACCEPT_PAUSE = (0.1, 1.0)
+
+_SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_SKIPPED = frozenset({errno.EPERM, errno.ECONNABORTED})
+_IN_PROGRESS = frozenset({errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EAGAIN, errno.EINTR})
 
 
-# -- events ---------------------------------------------------------------------------------
+# -- events ------------------------------------------------------------------------------------
 
 
 class Connect(Event):
-    """Client: connect to ``(host, port, secure=False)``. Server: ``(sock, host, port)`` came.
+    """A client shall connect; or a server has accepted a connection.
 
-    As a request, fired by anyone on a client's channel. As a notice, fired by a server on its
-    channel when a client has been accepted, before anything is read from it.
+    Fired at a client, by anyone, with ``(host, port)`` or the ``(path,)`` of a UNIX socket; and
+    by a server on its channel with ``(sock, host, port)``, before the first ``read`` of that
+    socket. UNIX sockets have neither host nor port.
+
+    Args:
+        *args: As above.
+        **kwargs: For clients: ``secure``, whether to speak TLS.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -92,13 +102,13 @@ class Connect(Event):
 
 
 class Connected(Event):
-    """A client is connected and may write.
+    """A client has reached its peer and may write.
 
-    Fired by a client on its channel, once for each successful connect.
+    Fired by a client on its channel, once per successful ``connect``.
 
     Args:
-        host: What was dialled, as the caller gave it.
-        port: Port that was dialled.
+        host: Name or address, as the caller gave it; for a UNIX socket the name of this machine.
+        port: Port, as the caller gave it; the path of a UNIX socket.
     """
 
     def __init__(self, host: Any, port: Any) -> None:
@@ -106,23 +116,28 @@ class Connected(Event):
 
 
 class Disconnect(Event):
-    """Server: ``(sock,)`` has gone. Client: a request to disconnect, like ``Close``."""
+    """A connection of a server is closed; or a client shall close its own.
+
+    Fired by a server on its channel with ``(sock,)``, once per ``connect``; the socket is closed
+    already. Fired at a client, by anyone, without arguments, it means ``close``.
+    """
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
 
 
 class Disconnected(Event):
-    """A client's connection has ended; once for each ``Connected``."""
+    """The connection of a client is closed. Fired by it once per ``connected``."""
 
     def __init__(self) -> None:
         super().__init__()
 
 
 class Read(Event):
-    """Data came. Client ``(data,)``; server ``(sock, data)``. Never empty.
+    """Data has arrived.
 
-    If the handlers leave exactly one value and it is ``bytes``, it is written back.
+    Fired by a client with ``(data,)``, by a server with ``(sock, data)``. What the handlers
+    return is written back if it is one piece of bytes.
     """
 
     notify: Any = True
@@ -132,35 +147,44 @@ class Read(Event):
 
 
 class Write(Event):
-    """Send data. Client ``(data,)``; server ``(sock, data)``. Fired by anyone."""
+    """Data shall be sent: ``(data,)`` at a client, ``(sock, data)`` at a server."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
 
 
 class Close(Event):
-    """Close when all is sent. Client ``()``; server ``()`` for all, ``(sock,)`` for one."""
+    """A connection shall be closed when all is written.
+
+    At a client without arguments; at a server with ``(sock,)`` for one connection, and without
+    for the listening socket and all connections.
+    """
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
 
 
 class Closed(Event):
-    """A server has closed its listening socket."""
+    """A server has closed its listening socket; connections may still be draining."""
 
     def __init__(self) -> None:
         super().__init__()
 
 
 class SocketError(Event):
-    """Something went wrong. Client ``(exception,)``; server ``(sock, exception)``."""
+    """A connection failed: ``(exception,)`` by a client, ``(sock, exception)`` by a server."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
 
 
 class Ready(Event):
-    """A component has its poller: client ``(component,)``, server ``(component, (host, port))``."""
+    """A socket component has a poller and works. Fired by it, once per registration.
+
+    Args:
+        component: The component.
+        bind: For servers, the address that it is bound to: a pair of host and port.
+    """
 
     def __init__(self, component: Any, bind: Any = None) -> None:
         if bind is None:
@@ -170,18 +194,26 @@ class Ready(Event):
 
 
 class Unreachable(Event):
-    """A client could not connect; ``socket_error`` says the same. ``(host, port, exception)``.
+    """A client could not connect. ``socket_error`` tells the same.
 
     .. versionadded:: 2.1
        From the 3.x line.
+
+    Args:
+        host: Where to, as the caller gave it.
+        port: The port.
+        reason: What went wrong.
     """
 
-    def __init__(self, host: Any, port: Any, reason: BaseException | None = None) -> None:
+    def __init__(self, host: str, port: int | None, reason: Exception | None = None) -> None:
         super().__init__(host, port, reason)
 
 
 class Pause(Event):
-    """More waits to be sent than the high-water mark; ``(sock,)`` of a server, ``()`` of a client.
+    """A peer does not keep up: produce no more for it until ``resume``.
+
+    Fired when more than ``high_water`` bytes are pending: by a client without arguments, by a
+    server with ``(sock,)``. Meanwhile nothing is read from that peer.
 
     .. versionadded:: 2.1
     """
@@ -191,7 +223,7 @@ class Pause(Event):
 
 
 class Resume(Event):
-    """What waits to be sent is below the low-water mark again.
+    """Less than ``low_water`` bytes are pending after a ``pause``: go on.
 
     .. versionadded:: 2.1
     """
@@ -200,827 +232,411 @@ class Resume(Event):
         super().__init__(*args)
 
 
-class _EndOfInput(Event):
-    """The peer has sent its last; fired behind the ``read`` events, so that it is last."""
-
-    name = "_end_of_input"
-
-    def __init__(self, connection: Connection) -> None:
-        super().__init__(connection)
-
-
 class _Resolved(Event):
-    """A name has been looked up, by another thread."""
+    """The addresses of a name, or the error; fired from the thread that looked it up."""
 
     name = "_resolved"
 
-    def __init__(self, attempt: int, addresses: Any) -> None:
-        super().__init__(attempt, addresses)
+    def __init__(self, attempt: _Attempt, addresses: list[Any], problem: Exception | None) -> None:
+        super().__init__(attempt, addresses, problem)
 
 
-# -- addresses --------------------------------------------------------------------------------
+# -- bind parameters ---------------------------------------------------------------------------
+# The look-ups go through the names of this module, where programs replace them.
 
 
 def parse_ipv4_parameter(bind_parameter: Any) -> Any:
-    """Make an address of what ``bind`` may be; see the manual of :class:`TCPServer`."""
-    if isinstance(bind_parameter, int):
-        check_port(bind_parameter, bind_parameter)
-        try:
-            return (gethostbyname(gethostname()), bind_parameter)
-        except socket.gaierror:
-            return ("0.0.0.0", bind_parameter)
-    if isinstance(bind_parameter, str) and ":" in bind_parameter:
-        return split_host_port(bind_parameter)
-    return _checked(bind_parameter)
+    """Turn a port, ``"host:port"`` or a pair into an IPv4 address.
+
+    A port alone means the address that the name of this machine has: that may be a loopback
+    address on one machine and a public one on another, so a pair is better.
+    """
+    return _address.parse_ipv4(bind_parameter, lambda: gethostbyname(gethostname()))
 
 
 def parse_ipv6_parameter(bind_parameter: Any) -> Any:
-    """Make an IPv6 address of what ``bind`` may be."""
-    if isinstance(bind_parameter, int):
-        check_port(bind_parameter, bind_parameter)
-        try:
-            found = getaddrinfo(getfqdn(), bind_parameter, AF_INET6)
-            return found[0][4]
-        except (socket.gaierror, IndexError):
-            return ("::", bind_parameter)
-    if isinstance(bind_parameter, str) and bind_parameter.startswith("["):
-        return split_host_port(bind_parameter)
-    return _checked(bind_parameter)
+    """Turn a port, ``"[host]:port"`` or a tuple into an IPv6 address."""
+    return _address.parse_ipv6(bind_parameter, _local_ipv6_address)
 
 
-def _checked(bind: Any) -> Any:
-    if isinstance(bind, list | tuple):
-        if len(bind) not in (2, 4):
-            raise ValueError(f"an address is (host, port), not {bind!r}")
-        check_port(bind[1], bind)
-        return tuple(bind)
-    return bind
+def _local_ipv6_address(port: int) -> str:
+    return str(getaddrinfo(getfqdn(), port, socket.AF_INET6)[0][4][0])
 
 
-# -- what servers and clients share ----------------------------------------------------------
+# -- clients -----------------------------------------------------------------------------------
 
 
-class _Endpoint(BaseComponent):
-    """Finds a poller, and reads and writes the connections of a server or a client.
+class _Attempt:
+    """One attempt to connect: where to, the addresses that are left, and until when."""
 
-    Args of servers and clients, all keywords:
-        high_water_bytes: Waiting bytes at which ``pause`` is fired and reading stops.
-        low_water_bytes: Waiting bytes at which ``resume`` is fired.
-        pending_limit_bytes: Waiting bytes at which a connection is given up.
-    """
+    __slots__ = ("addresses", "args", "deadline", "problem", "timer")
 
-    high_water_bytes = 1024 * 1024
-    low_water_bytes = 256 * 1024
-    pending_limit_bytes = 64 * 1024 * 1024
+    def __init__(self, args: tuple[Any, ...]) -> None:
+        self.args = args  # as the caller gave them
+        self.addresses: list[Any] = []
+        self.deadline: float | None = None
+        self.timer: Appointment | None = None
+        self.problem: Exception | None = None
 
-    _poller: BasePoller | None = None
-    _is_ready = False
-    _read_routes: Any = None
-    _read_call: Any = None
 
-    def _take_options(self, options: dict[str, Any]) -> None:
-        for name in ("high_water_bytes", "low_water_bytes", "pending_limit_bytes"):
-            if name in options:
-                setattr(self, name, options.pop(name))
-
-    # -- the poller --
-
-    @handler("registered", "started", channel="*")
-    def _on_registered_or_started(
-        self, event: BaseEvent, component: Any, manager: Manager | None = None
-    ) -> None:
-        if isinstance(event, Registered | Started):
-            self._find_poller(component)
-
-    def _find_poller(self, component: Any) -> None:
-        if self._poller is None:
-            if isinstance(component, BasePoller):
-                self._poller = component
-            elif component is self or isinstance(component, BaseComponent):
-                found = findtype(self.root, BasePoller)
-                self._poller = Poller().register(self) if found is None else found
-            else:
-                return
-            self._watch_again()
-            if not self._is_ready:
-                self._is_ready = True
-                self._announce()
-
-    @handler("unregistered", channel="*")
-    def _on_unregistered(self, event: BaseEvent, component: Any, manager: Any) -> None:
-        if component is self._poller and self.root is event.args[1].root:
-            self._poller = None
-            self._find_poller(self)
-
-    def _watch_again(self) -> None:
-        """Enter all descriptors in a new poller."""
-        raise NotImplementedError
-
-    def _announce(self) -> None:
-        """Fire ``ready``."""
-        raise NotImplementedError
-
-    # -- connections --
-
-    def _arguments(self, connection: Connection) -> tuple[Any, ...]:
-        """What events about a connection begin with."""
-        raise NotImplementedError
-
-    def _over(self, connection: Connection) -> None:
-        """A connection has been closed."""
-        raise NotImplementedError
-
-    def _receive(self, connection: Connection) -> None:
-        try:
-            data = connection.receive()
-        except OSError as problem:
-            self._break(connection, problem)
-            return
-        if data is None:
-            return
-        if data:
-            if connection.state is OPEN:
-                self._deliver(*self._arguments(connection), data)
-            return
-        connection.is_at_end = True
-        assert self._poller is not None
-        self._poller.removeReader(connection.sock)
-        self.fire(_EndOfInput(connection))
-
-    def _deliver(self, *args: Any) -> None:
-        engine = self._engine
-        routes = engine.route("read", self._channels)
-        if routes is not self._read_routes:
-            self._read_routes = routes
-            self._read_call = None
-            if len(routes) == 1 and getattr(routes[0][0], "direct", False):
-                self._read_call = routes[0][0]
-        if self._read_call is not None and not engine.queue and not engine.awaited:
-            engine.call_direct(self._read_call, Read, *args)
-        else:
-            self.fire(Read(*args))
-
-    @handler("_end_of_input")
-    def _on_end_of_input(self, connection: Connection) -> Any:
-        if self._is_mine(connection):
-            return self._finish_input(connection)
-        return None
-
-    def _is_mine(self, connection: Connection) -> bool:
-        raise NotImplementedError
-
-    def _finish_input(self, connection: Connection) -> Any:
-        # What the handlers of the last data answer, directly or by an event that they fired,
-        # is still to be sent: let those events pass first.
-        for _ in range(3):
-            yield None
-        while any(
-            task.event.name == "read" and connection.sock in task.event.args[:1]
-            for task in self._engine.tasks
-        ):
-            yield None
-        self._close_when_sent(connection)
-
-    def _send(self, connection: Connection, data: Any) -> None:
-        if type(data) is not bytes:
-            if isinstance(data, str):
-                raise TypeError(f"write takes bytes, not str: encode {data!r:.60} first")
-            data = bytes(data)
-        if not data or connection.state is not OPEN:
-            return
-        try:
-            if connection.send(data):
-                return
-        except OSError as problem:
-            self._break(connection, problem)
-            return
-        if not connection.is_writing:
-            connection.is_writing = True
-            assert self._poller is not None
-            self._poller.addWriter(self, connection.sock)
-        if connection.pending_bytes > self.pending_limit_bytes:
-            self._break(
-                connection,
-                OSError(errno.ENOBUFS, f"the peer does not read: {connection.pending_bytes} bytes"),
-            )
-        elif not connection.is_paused and connection.pending_bytes > self.high_water_bytes:
-            connection.is_paused = True
-            self._poller_stop_reading(connection)
-            self.fire(Pause(*self._arguments(connection)))
-
-    def _poller_stop_reading(self, connection: Connection) -> None:
-        if self._poller is not None:
-            self._poller.removeReader(connection.sock)
-
-    def _poller_read(self, connection: Connection) -> None:
-        if (
-            self._poller is not None
-            and connection.state is OPEN
-            and not (connection.is_at_end or connection.is_paused or connection.is_reading_paused)
-        ):
-            self._poller.addReader(self, connection.sock)
-
-    def _flush(self, connection: Connection) -> None:
-        try:
-            done = connection.flush()
-        except OSError as problem:
-            self._break(connection, problem)
-            return
-        if connection.is_paused and connection.pending_bytes < self.low_water_bytes:
-            connection.is_paused = False
-            self._poller_read(connection)
-            self.fire(Resume(*self._arguments(connection)))
-        if done:
-            connection.is_writing = False
-            assert self._poller is not None
-            self._poller.removeWriter(connection.sock)
-            if connection.state is DRAINING:
-                self._close_now(connection)
-
-    def _break(self, connection: Connection, problem: OSError) -> None:
-        """A connection failed."""
-        if connection.state is CLOSED:
-            return
-        self.fire(SocketError(*self._arguments(connection), problem))
-        self._close_now(connection)
-
-    def _close_when_sent(self, connection: Connection) -> None:
-        if connection.state is CLOSED or connection.state is DRAINING:
-            return
-        if connection.pending_bytes:
-            connection.state = DRAINING
-            self._poller_stop_reading(connection)
-            if not self.root.running:
-                self._engine.hold(connection)
-        else:
-            self._close_now(connection)
-
-    def _close_now(self, connection: Connection) -> None:
-        if connection.state is CLOSED:
-            return
-        if self._poller is not None:
-            self._poller.discard(connection.sock)
-        connection.shut()
-        self._engine.release(connection)
-        self._over(connection)
-
-    # -- echo --
-
-    @handler("read_value_changed")
-    def _on_read_value_changed(self, value: Value) -> None:
-        event = value.event
-        if event is None or event.waitingHandlers or value.errors:
-            return
-        data = value.value
-        if isinstance(data, bytes) and data:
-            self._echo(event, data)
-
-    def _echo(self, event: BaseEvent, data: bytes) -> None:
-        raise NotImplementedError
-
-
-# -- servers ----------------------------------------------------------------------------------
-
-
-class Server(_Endpoint):
-    """Accepts connections; it listens as soon as it is made.
-
-    Fires ``ready``, ``connect(sock, host, port)``, ``read(sock, data)``, ``disconnect(sock)``,
-    ``socket_error(sock, exception)``, ``pause(sock)``, ``resume(sock)`` and ``closed`` on its
-    channel; handles ``write(sock, data)``, ``close()`` and ``close(sock)`` there.
-
-    Args:
-        bind: Where to listen: ``(host, port)``, ``"host:port"``, a port (at the address of the
-            host's own name), or a socket that listens already. Port 0 picks a free one.
-        secure: Whether to speak TLS.
-        backlog: Connections that the kernel keeps until they are accepted.
-        bufsize: Bytes of the first read of a connection.
-        channel: The channel.
-        **kwargs: ``reuse_port``, and the marks of :class:`_Endpoint`.
-
-    Raises:
-        OSError: The address is in use, or not ours.
-        TypeError, ValueError: ``bind`` is no address.
-    """
-
-    channel = "server"
-    socket_family: int = AF_INET
-
-    #: Whether somebody else closes the connections when the application stops.
-    connections_drain_elsewhere = False
-
-    def __init__(
-        self,
-        bind: Any,
-        secure: bool = False,
-        backlog: int = BACKLOG,
-        bufsize: int = BUFSIZE,
-        channel: Any = channel,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(channel=channel)
-        if secure:
-            raise RuntimeError("secure=True is not available yet")
-        self.secure = secure
-        self._take_options(kwargs)
-        self._reuse_port = bool(kwargs.get("reuse_port", False))
-        self._backlog = backlog
-        self._bufsize = bufsize
-        self._connections: dict[Any, Connection] = {}
-        self._is_stopping = False
-        self._accept_timer: Any = None
-        if isinstance(bind, socket.socket):
-            self._sock: Any = bind
-            bind.setblocking(False)
-            self._bind = bind.getsockname()
-        else:
-            self._bind = self.parse_bind_parameter(bind)
-            self._sock = self._create_socket()
-
-    @property
-    def _clients(self) -> list[Any]:
-        return list(self._connections)
-
-    def parse_bind_parameter(self, bind_parameter: Any) -> Any:
-        """Make an address of ``bind``."""
-        return parse_ipv4_parameter(bind_parameter)
-
-    def _create_socket(self) -> Any:
-        return None
-
-    @property
-    def connected(self) -> bool:
-        """Always true."""
-        return True
-
-    @property
-    def host(self) -> Any:
-        """Address that is bound; ``None`` once closed."""
-        return None if self._sock is None else show_host(self._sock.getsockname())[0]
-
-    @property
-    def port(self) -> Any:
-        """Port that is bound; ``None`` once closed."""
-        return None if self._sock is None else show_host(self._sock.getsockname())[1]
-
-    def _announce(self) -> None:
-        self.fire(Ready(self, (self.host, self.port)))
-
-    def _watch_again(self) -> None:
-        assert self._poller is not None
-        if self._sock is not None and self._accept_timer is None:
-            self._poller.addReader(self, self._sock)
-        for connection in self._connections.values():
-            self._poller_read(connection)
-            if connection.is_writing:
-                self._poller.addWriter(self, connection.sock)
-
-    def _arguments(self, connection: Connection) -> tuple[Any, ...]:
-        return (connection.sock,)
-
-    def _is_mine(self, connection: Connection) -> bool:
-        return self._connections.get(connection.sock) is connection
-
-    def _over(self, connection: Connection) -> None:
-        self._connections.pop(connection.sock, None)
-        self.fire(Disconnect(connection.sock))
-
-    def _echo(self, event: BaseEvent, data: bytes) -> None:
-        connection = self._connections.get(event.args[0])
-        if connection is not None:
-            self._send(connection, data)
-
-    # -- what the poller says --
-
-    @handler("_read")
-    def _on_readable(self, fd: Any) -> None:
-        connection = self._connections.get(fd)
-        if connection is not None:
-            self._receive(connection)
-        elif fd is self._sock:
-            self._accept()
-
-    @handler("_write")
-    def _on_writable(self, fd: Any) -> None:
-        connection = self._connections.get(fd)
-        if connection is not None:
-            self._flush(connection)
-
-    @handler("_disconnect", "_error")
-    def _on_hang_up(self, fd: Any, problem: Any = None) -> None:
-        connection = self._connections.get(fd)
-        if connection is not None:
-            code = connection.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            if code:
-                self._break(connection, OSError(code, os.strerror(code)))
-            else:
-                self._close_now(connection)
-
-    def _accept(self) -> None:
-        for _ in range(_ACCEPT_BATCH):
-            try:
-                sock, address = self._sock.accept()
-            except OSError as problem:
-                if problem.errno in _NOT_YET:
-                    return
-                if problem.errno in _SKIP:
-                    continue
-                self.fire(SocketError(self._sock, problem))
-                if problem.errno in _OUT_OF_RESOURCES:
-                    self._pause_accepting()
-                return
-            self._prepare(sock)
-            connection = self._connections[sock] = Connection(sock, self._bufsize)
-            try:
-                self._poller_read(connection)
-            except OSError as problem:  # the poller cannot watch it
-                self.fire(SocketError(sock, problem))
-                del self._connections[sock]
-                connection.shut()
-                continue
-            if address and isinstance(address, tuple):
-                self.fire(Connect(sock, *show_host(address)))
-            else:
-                self.fire(Connect(sock))
-
-    def _prepare(self, sock: Any) -> None:
-        sock.setblocking(False)
-
-    def _pause_accepting(self) -> None:
-        # The listener stays readable: without a pause the loop would spin.
-        assert self._poller is not None
-        self._poller.removeReader(self._sock)
-        self._accept_timer = self._engine.schedule.call_at(
-            _clock.now() + _ACCEPT_PAUSE, self._resume_accepting
-        )
-
-    def _resume_accepting(self) -> None:
-        self._accept_timer = None
-        if self._sock is not None and self._poller is not None:
-            self._poller.addReader(self, self._sock)
-
-    # -- requests --
-
-    @handler("write")
-    def write(self, sock: Any, data: Any) -> None:
-        """Send to a client; nothing happens if it has gone.
-
-        Raises:
-            TypeError: ``data`` is ``str``, or not bytes-like.
-        """
-        connection = self._connections.get(sock)
-        if connection is not None:
-            self._send(connection, data)
-        elif isinstance(data, str):
-            raise TypeError(f"write takes bytes, not str: encode {data!r:.60} first")
-
-    @handler("close")
-    def close(self, sock: Any = None) -> None:
-        """Close a client, or everything; what waits to be sent is sent first."""
-        if sock is not None and sock is not self._sock:
-            connection = self._connections.get(sock)
-            if connection is not None:
-                self._close_when_sent(connection)
-            return
-        self._close_listener()
-        for connection in list(self._connections.values()):
-            self._close_when_sent(connection)
-
-    def _close_listener(self) -> None:
-        if self._accept_timer is not None:
-            self._accept_timer.cancel()
-            self._accept_timer = None
-        sock, self._sock = self._sock, None
-        if sock is not None:
-            if self._poller is not None:
-                self._poller.discard(sock)
-            sock.close()
-            self.fire(Closed())
-
-    def pause_reading(self, sock: Any) -> None:
-        """Stop reading from a client that sends faster than it is served."""
-        connection = self._connections.get(sock)
-        if connection is not None and not connection.is_reading_paused:
-            connection.is_reading_paused = True
-            self._poller_stop_reading(connection)
-
-    def resume_reading(self, sock: Any) -> None:
-        """Read from a client again."""
-        connection = self._connections.get(sock)
-        if connection is not None and connection.is_reading_paused:
-            connection.is_reading_paused = False
-            self._poller_read(connection)
-
-    @handler("stopped", channel="*")
-    def _on_stopped(self, component: Any) -> None:
-        if component is not self.root:
-            return
-        if self.connections_drain_elsewhere:
-            self._close_listener()
-        else:
-            self.close()
-        for connection in self._connections.values():
-            if connection.pending_bytes:
-                self._engine.hold(connection)
-
-    @handler("prepare_unregister", channel="*")
-    def _on_prepare_unregister(self, event: Any, component: Manager) -> None:
-        if event.in_subtree(self):
-            self._close_listener()
-            for connection in list(self._connections.values()):
-                self._close_now(connection)
-
-    def __del__(self) -> None:
-        sock = vars(self).get("_sock")
-        if sock is not None:
-            sock.close()
-        for connection in vars(self).get("_connections", {}).values():
-            connection.sock.close()
-
-
-class TCPServer(Server):
-    """Accepts TCP connections; see :class:`Server`."""
-
-    socket_family: int = AF_INET
-
-    def _create_socket(self) -> Any:
-        sock = socket.socket(self.socket_family, socket.SOCK_STREAM)
-        try:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if self._reuse_port:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.setblocking(False)
-            sock.bind(self._bind)
-            sock.listen(self._backlog)
-        except BaseException:
-            sock.close()
-            raise
-        return sock
-
-    def _prepare(self, sock: Any) -> None:
-        sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-
-class TCP6Server(TCPServer):
-    """Accepts TCP connections over IPv6; see :class:`Server`."""
-
-    socket_family: int = AF_INET6
-
-    def parse_bind_parameter(self, bind_parameter: Any) -> Any:
-        """Make an IPv6 address of ``bind``."""
-        return parse_ipv6_parameter(bind_parameter)
-
-
-class UNIXServer(Server):
-    """Accepts connections on a path; see :class:`Server`. The path stays when it is closed."""
-
-    socket_family: int = getattr(socket, "AF_UNIX", -1)
-
-    def parse_bind_parameter(self, bind_parameter: Any) -> Any:
-        """The path."""
-        if not isinstance(bind_parameter, str | os.PathLike):
-            raise TypeError(f"bind must be a path, not {bind_parameter!r}")
-        return os.fspath(bind_parameter)
-
-    def _create_socket(self) -> Any:
-        self._remove_stale()
-        sock = socket.socket(self.socket_family, socket.SOCK_STREAM)
-        try:
-            sock.setblocking(False)
-            sock.bind(self._bind)
-            sock.listen(self._backlog)
-        except BaseException:
-            sock.close()
-            raise
-        return sock
-
-    def _remove_stale(self) -> None:
-        try:
-            status = os.stat(self._bind)
-        except FileNotFoundError:
-            return
-        empty = stat.S_ISREG(status.st_mode) and status.st_size == 0
-        if not (stat.S_ISSOCK(status.st_mode) or empty):
-            raise FileExistsError(errno.EEXIST, "not a socket, so it is not replaced", self._bind)
-        os.unlink(self._bind)
-
-
-# -- clients ----------------------------------------------------------------------------------
-
-
-class Client(_Endpoint):
-    """Connects to a server, any number of times.
-
-    Fires ``ready``, ``connected``, ``read(data)``, ``disconnected``, ``socket_error(exception)``,
-    ``unreachable``, ``pause`` and ``resume`` on its channel; handles ``connect``, ``write(data)``,
-    ``close`` and ``disconnect`` there.
-
-    Args:
-        bind: Local address, or a connected socket to take over.
-        bufsize: Bytes of the first read.
-        channel: The channel.
-        connect_timeout: Seconds for one connect, over all addresses; keyword.
-        **kwargs: The marks of :class:`_Endpoint`.
-    """
+class Client(Endpoint):
+    """A socket that connects to a server; see :class:`TCPClient`."""
 
     channel = "client"
-    socket_family: int = AF_INET
+    socket_family = socket.AF_INET
+
+    _read = Read
+    _pause = Pause
+    _resume = Resume
 
     def __init__(
         self,
         bind: Any = None,
         bufsize: int = BUFSIZE,
-        channel: Any = channel,
-        connect_timeout: float = 5.0,
+        channel: Any = "client",
+        *,
+        connect_timeout: float | None = 5.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(channel=channel)
-        self._take_options(kwargs)
-        self.connect_timeout = connect_timeout
+        self._limits = take_limits(bufsize, kwargs)
+        if kwargs:
+            raise TypeError(f"{type(self).__name__}() has no option {', '.join(sorted(kwargs))}")
         self._bufsize = bufsize
-        self.host: Any = None
-        self.port: Any = 0
+        self.connect_timeout = connect_timeout
+        self.host: str | None = None
+        self.port: int | None = 0
         self.secure = False
         self._connection: Connection | None = None
-        self._attempt = 0
-        self._addresses: list[Any] = []
-        self._timer: Any = None
-        self._wanted: tuple[Any, Any] | None = None  # to be dialled when there is a poller
-        self._sock: Any = None
-        self._bind: Any = None
+        self._attempt: _Attempt | None = None
+        self._queued: tuple[Any, ...] | None = None
         if isinstance(bind, socket.socket):
-            self._bind = bind.getsockname()
-            self._take_over(bind)
-        elif bind is not None:
+            bind.setblocking(False)
+            self._bind: Any = bind.getsockname()
+            self._sock: Any = bind
+        else:
             self._bind = self.parse_bind_parameter(bind)
-        if self._sock is None:
             self._sock = self._create_socket()
+
+    def parse_bind_parameter(self, bind_parameter: Any) -> Any:
+        """Turn the parameter ``bind`` into an address."""
+        return parse_ipv4_parameter(bind_parameter)
 
     def _create_socket(self) -> Any:
         return None
 
-    def _take_over(self, sock: Any) -> None:
-        sock.setblocking(False)
-        self._sock = sock
-        self._connection = Connection(sock, self._bufsize)
-        self._connection.state = CONNECTING
-
-    def parse_bind_parameter(self, bind_parameter: Any) -> Any:
-        """Make an address of ``bind``."""
-        return parse_ipv4_parameter(bind_parameter)
-
     @property
     def connected(self) -> bool:
-        """Whether there is a connection that can be written to."""
-        connection = self._connection
-        return connection is not None and connection.state in (OPEN, DRAINING)
+        """Whether there is a connection, and nobody has asked to close it."""
+        return self._connection is not None and self._connection.state is State.OPEN
 
     @property
     def _connected(self) -> bool:
         return self.connected
 
-    def _announce(self) -> None:
-        self.fire(Ready(self))
+    # -- requests --
 
-    def _watch_again(self) -> None:
-        connection = self._connection
-        assert self._poller is not None
-        if connection is not None:
-            self._poller_read(connection)
-            if connection.is_writing or connection.state is CONNECTING:
-                self._poller.addWriter(self, connection.sock)
-        if self._wanted is not None:
-            wanted, self._wanted = self._wanted, None
-            self.connect(*wanted)
+    @handler("write")
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Send data; without a connection it is dropped.
 
-    def _arguments(self, connection: Connection) -> tuple[Any, ...]:
-        return ()
-
-    def _is_mine(self, connection: Connection) -> bool:
-        return connection is self._connection
-
-    def _over(self, connection: Connection) -> None:
-        if connection is self._connection:
-            self._connection = None
-            self._sock = None
-            self.fire(Disconnected())
-
-    def _echo(self, event: BaseEvent, data: bytes) -> None:
+        Raises:
+            TypeError: ``data`` is not bytes.
+        """
+        data = self._checked(data)
         if self._connection is not None:
-            self._send(self._connection, data)
+            self._connection.write(data)
 
-    # -- what the poller says --
+    @handler("close", "disconnect")
+    def close(self) -> None:
+        """Close the connection when all is written, or give up connecting."""
+        self._queued = None
+        if self._attempt is not None:
+            self._end_attempt()
+            self._drop_socket()
+        elif self._connection is not None:
+            self._connection.close()
+
+    def pause_reading(self) -> None:
+        """Read nothing until :meth:`resume_reading`; the peer will have to wait."""
+        if self._connection is not None:
+            self._connection.hold_reading(True)
+
+    def resume_reading(self) -> None:
+        """Read on."""
+        if self._connection is not None:
+            self._connection.hold_reading(False)
+
+    # -- connecting --
+
+    def _start(self, args: tuple[Any, ...]) -> None:
+        """Connect, as soon as there is a poller."""
+        if self._attempt is not None or (
+            self._connection is not None and self._connection.state is not State.CLOSED
+        ):
+            busy = errno.EALREADY if self._attempt is not None else errno.EISCONN
+            self.fire(SocketError(OSError(busy, os.strerror(busy))))
+        elif self._poller is None:
+            self._queued = args
+        else:
+            self._begin(args)
+
+    def _begin(self, args: tuple[Any, ...]) -> None:
+        self.host = args[0]
+        self.port = args[1] if len(args) > 1 else None
+        attempt = self._attempt = _Attempt(args)
+        if self.connect_timeout is not None:
+            attempt.deadline = _clock.now() + self.connect_timeout
+        if len(args) == 1:
+            attempt.addresses = [args[0]]
+            self._try_next(attempt)
+        elif _address.is_numeric(self.socket_family, args[0]):
+            attempt.addresses = [(args[0], args[1])]
+            self._try_next(attempt)
+        else:
+            self._set_timer(attempt, attempt.deadline)
+            thread = threading.Thread(
+                target=self._look_up, args=(attempt,), name=f"{self.name} look-up", daemon=True
+            )
+            thread.start()
+
+    def _look_up(self, attempt: _Attempt) -> None:
+        """Look the name up, in a thread of its own: no system call does so without blocking."""
+        host, port = attempt.args
+        try:
+            found = getaddrinfo(host, port, self.socket_family, socket.SOCK_STREAM)
+        except Exception as problem:
+            self.fire(_Resolved(attempt, [], problem), self)
+        else:
+            self.fire(_Resolved(attempt, [entry[4] for entry in found], None), self)
+
+    @handler("_resolved")
+    def _on_resolved(
+        self, attempt: _Attempt, addresses: list[Any], problem: Exception | None
+    ) -> None:
+        if attempt is not self._attempt:
+            return
+        attempt.addresses = list(dict.fromkeys(addresses))
+        attempt.problem = problem
+        self._try_next(attempt)
+
+    def _set_timer(self, attempt: _Attempt, deadline: float | None) -> None:
+        if attempt.timer is not None:
+            attempt.timer.cancel()
+            attempt.timer = None
+        if deadline is not None:
+            attempt.timer = self._engine.schedule.call_at(deadline, lambda: self._too_late(attempt))
+
+    def _too_late(self, attempt: _Attempt) -> None:
+        if attempt is self._attempt:
+            attempt.problem = TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+            self._drop_socket()
+            self._try_next(attempt)
+
+    def _try_next(self, attempt: _Attempt) -> None:
+        """Connect to the next address; report when there is none left."""
+        while attempt.addresses:
+            now = _clock.now()
+            left = None if attempt.deadline is None else attempt.deadline - now
+            if left is not None and left <= 0:
+                break
+            # Each address gets its part of the time, so that a silent one does not use it up.
+            part = None if left is None else now + left / len(attempt.addresses)
+            address = attempt.addresses.pop(0)
+            try:
+                sock = self._sock
+                if sock is None:
+                    sock = self._sock = self._create_socket()
+                if self._bind is not None:
+                    self._bind_socket(sock)
+                code = sock.connect_ex(address)
+                if code and code not in _IN_PROGRESS:
+                    raise OSError(code, os.strerror(code))
+            except OSError as problem:
+                attempt.problem = problem
+                self._drop_socket()
+                continue
+            except (TypeError, ValueError, OverflowError) as problem:  # no address at all
+                attempt.problem = OSError(errno.EINVAL, str(problem))
+                self._drop_socket()
+                continue
+            self._connection = Connection(self, sock, self._limits, State.CONNECTING)
+            self._set_timer(attempt, part)
+            if code == 0:
+                self._established(attempt)
+            else:
+                self._connection.watch()
+            return
+        self._end_attempt()
+        self._drop_socket()
+        reason = attempt.problem or OSError(errno.EHOSTUNREACH, "the name has no address")
+        port = attempt.args[1] if len(attempt.args) > 1 else None
+        self.fire(Unreachable(attempt.args[0], port, reason))
+        self.fire(SocketError(reason))
+
+    def _bind_socket(self, sock: Any) -> None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(self._bind)
+
+    def _established(self, attempt: _Attempt) -> None:
+        connection = self._connection
+        assert connection is not None
+        self._end_attempt()
+        connection.state = State.OPEN
+        if self._poller is not None:
+            self._poller.removeWriter(connection.sock)
+        connection.watch()
+        if connection.state is State.OPEN:
+            self.fire(Connected(*self._announced(attempt.args)))
+
+    def _announced(self, args: tuple[Any, ...]) -> tuple[Any, Any]:
+        """What ``connected`` carries."""
+        host, port = args
+        return host, port
+
+    def _check_connecting(self, connection: Connection, hung_up: bool = False) -> None:
+        """The kernel has an answer for a connection that is being made."""
+        attempt = self._attempt
+        if attempt is None:
+            return
+        code = connection.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code == 0 and not hung_up:
+            self._established(attempt)
+            return
+        code = code or errno.ECONNREFUSED
+        attempt.problem = OSError(code, os.strerror(code))
+        self._drop_socket()
+        self._try_next(attempt)
+
+    def _end_attempt(self) -> None:
+        attempt, self._attempt = self._attempt, None
+        if attempt is not None:
+            self._set_timer(attempt, None)
+
+    def _drop_socket(self) -> None:
+        """Give up a socket that is not connected yet."""
+        connection, self._connection = self._connection, None
+        sock, self._sock = self._sock, None
+        if connection is not None:
+            connection.state = State.CLOSED
+            if self._poller is not None:
+                self._poller.discard(connection.sock)
+        if sock is not None:
+            sock.close()
+
+    # -- the poller tells --
 
     @handler("_read")
     def _on_readable(self, fd: Any) -> None:
         connection = self._connection
-        if connection is not None and fd is connection.sock:
-            if connection.state is CONNECTING:
-                self._check_connect(connection)
-            else:
-                self._receive(connection)
+        if connection is not None and connection.sock is fd:
+            self._readable(connection)
 
     @handler("_write")
     def _on_writable(self, fd: Any) -> None:
         connection = self._connection
-        if connection is not None and fd is connection.sock:
-            if connection.state is CONNECTING:
-                self._check_connect(connection)
+        if connection is not None and connection.sock is fd:
+            if connection.state is State.CONNECTING:
+                self._check_connecting(connection)
             else:
-                self._flush(connection)
+                connection.flush()
 
-    @handler("_disconnect", "_error")
-    def _on_hang_up(self, fd: Any, problem: Any = None) -> None:
+    @handler("_disconnect")
+    def _on_hung_up(self, fd: Any) -> None:
         connection = self._connection
-        if connection is None or fd is not connection.sock:
+        if connection is None or connection.sock is not fd:
             return
-        if connection.state is CONNECTING:
-            self._check_connect(connection)
-            return
-        code = connection.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if code:
-            self._break(connection, OSError(code, os.strerror(code)))
+        if connection.state is State.CONNECTING:
+            self._check_connecting(connection, hung_up=True)
         else:
-            self._close_now(connection)
+            _hung_up(connection)
 
-    # -- requests --
-
-    @handler("write")
-    def write(self, data: Any) -> None:
-        """Send; dropped while not connected.
-
-        Raises:
-            TypeError: ``data`` is ``str``, or not bytes-like.
-        """
-        if self._connection is not None and self._connection.state is OPEN:
-            self._send(self._connection, data)
-        elif isinstance(data, str):
-            raise TypeError(f"write takes bytes, not str: encode {data!r:.60} first")
-
-    @handler("close", "disconnect")
-    def close(self) -> None:
-        """Disconnect when all is sent; a connect that is under way is given up."""
+    @handler("_error")
+    def _on_poller_error(self, fd: Any, problem: OSError) -> None:
         connection = self._connection
-        self._wanted = None
-        if connection is None:
-            self._end_attempt()
-        elif connection.state is CONNECTING:
-            self._end_attempt()
-        else:
-            self._close_when_sent(connection)
+        if connection is not None and connection.sock is fd:
+            connection.fail(problem)
 
-    def connect(self, host: Any, port: Any, secure: bool = False, **kwargs: Any) -> None:
-        """Connect to a peer."""
-        raise NotImplementedError
+    # -- what Endpoint asks for --
 
-    def _end_attempt(self) -> None:
-        self._attempt += 1
-        self._addresses = []
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            if self._poller is not None:
-                self._poller.discard(connection.sock)
-            connection.shut()
-            self._sock = None
+    def _owned(self) -> Iterable[Connection]:
+        return () if self._connection is None else (self._connection,)
 
-    def _check_connect(self, connection: Connection) -> None:
-        raise NotImplementedError
+    def _became_ready(self) -> None:
+        self.fire(Ready(self))
+        queued, self._queued = self._queued, None
+        if queued is not None:
+            self._begin(queued)
 
-    @handler("stopped", channel="*")
-    def _on_stopped(self, component: Any) -> None:
-        if component is self.root:
-            self.close()
-            if self._connection is not None:
-                self._engine.hold(self._connection)
-
-    @handler("prepare_unregister", channel="*")
-    def _on_prepare_unregister(self, event: Any, component: Manager) -> None:
-        if event.in_subtree(self):
-            connection = self._connection
-            if connection is not None and connection.state is not CONNECTING:
-                self._close_now(connection)
-            else:
-                self._end_attempt()
+    def _shut_down(self) -> None:
+        self.close()
+        if self._connection is None:
+            self._drop_socket()
 
     def __del__(self) -> None:
-        connection = vars(self).get("_connection")
-        if connection is not None:
-            connection.sock.close()
+        # Whoever is not part of a tree any more has nobody else to close what it holds.
+        sock = vars(self).get("_sock")
+        if sock is not None:
+            sock.close()
+
+    def _abort(self) -> None:
+        self._queued = None
+        if self._connection is not None and self._attempt is None:
+            self._connection.finish()
+        self._end_attempt()
+        self._drop_socket()
+
+    def _event_args(self, connection: Connection, *args: Any) -> tuple[Any, ...]:
+        return args
+
+    def _echo(self, event: Any, data: bytes) -> None:
+        self.write(data)
+
+    def _connection_failed(self, connection: Connection, problem: OSError) -> None:
+        self.fire(SocketError(problem))
+
+    def _connection_closed(self, connection: Connection) -> None:
+        if connection is self._connection:
+            self._connection = None
+            self._sock = None
+            self.fire(Disconnected())
+            self._drained()
 
 
 class TCPClient(Client):
-    """Connects to a TCP server; see :class:`Client`."""
+    """A TCP connection over IPv4, as often as wanted.
 
-    socket_family: int = AF_INET
+    Handles ``connect``, ``write``, ``close`` and ``disconnect``. Fires ``ready``, ``connected``,
+    ``read``, ``disconnected``, ``socket_error``, ``unreachable``, ``pause`` and ``resume``.
+
+    Args:
+        bind: Where to connect from: a port, ``"host:port"``, a pair; ``None`` lets the system
+            choose. A connected socket is used as it is.
+        bufsize: With how many bytes reading starts; more while they are filled.
+        channel: Channel of the component.
+        connect_timeout: Seconds for looking up the name and connecting to one of its
+            addresses; ``None`` leaves it to the system.
+        **kwargs: ``high_water``, ``low_water``, ``max_pending``: see ``pause`` and ``resume``.
+
+    Attributes:
+        host, port: Where it is connected to, as the caller gave it.
+        connected: Whether it is.
+        secure: Whether the connection is encrypted.
+    """
+
+    def parse_bind_parameter(self, bind_parameter: Any) -> Any:
+        """Turn the parameter ``bind`` into an address."""
+        return parse_ipv4_parameter(bind_parameter)
+
+    def _create_socket(self) -> Any:
+        sock = socket.socket(self.socket_family, socket.SOCK_STREAM)
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return sock
 
     @handler("connect")
-    def connect(self, host: Any, port: Any, secure: bool = False, **kwargs: Any) -> None:
-        """Connect: ``connected`` follows, or ``unreachable`` and ``socket_error``.
+    def connect(self, host: str, port: int, secure: bool = False, **kwargs: Any) -> None:
+        """Connect; before the component is ready, as soon as it is.
 
         Args:
             host: Name or address.
@@ -1029,115 +645,462 @@ class TCPClient(Client):
             **kwargs: Options of TLS.
 
         Raises:
-            TypeError, ValueError: ``port`` is no port.
+            NotImplementedError: ``secure`` is true.
         """
-        port = check_port(int(port) if isinstance(port, str) and port.isdigit() else port, port)
-        if secure or kwargs.get("ssl"):
-            raise RuntimeError("secure=True is not available yet")
-        connection = self._connection
-        if connection is not None or self._timer is not None:
-            self.fire(SocketError(OSError(errno.EISCONN, os.strerror(errno.EISCONN))))
-            return
-        if self._poller is None:
-            self._wanted = (host, port)
-            return
-        self.host, self.port = host, port
-        self._attempt += 1
-        attempt = self._attempt
-        self._timer = self._engine.schedule.call_at(
-            _clock.now() + self.connect_timeout, self._time_out
-        )
-        try:
-            socket.inet_pton(AF_INET6 if ":" in host else AF_INET, host)
-        except (OSError, TypeError):
-            # A name: looking it up may take long, so somebody else does.
-            threading.Thread(
-                target=self._look_up, args=(attempt, host, port), name="resolver", daemon=True
-            ).start()
-        else:
-            family = AF_INET6 if ":" in host else AF_INET
-            self._on_resolved(attempt, [(family, (host, port))])
-
-    def _look_up(self, attempt: int, host: str, port: int) -> None:
-        try:
-            found = getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            addresses: Any = [(family, address) for family, _, _, _, address in found]
-            if self.socket_family == AF_INET:
-                addresses.sort(key=lambda entry: entry[0] != AF_INET)
-        except (OSError, UnicodeError) as problem:
-            addresses = problem
-        self.fire(_Resolved(attempt, addresses), self)
-
-    @handler("_resolved")
-    def _on_resolved(self, attempt: int, addresses: Any) -> None:
-        if attempt != self._attempt:
-            return  # given up meanwhile
-        if isinstance(addresses, BaseException):
-            self._fail(addresses)
-            return
-        self._addresses = list(addresses)
-        self._try_next(OSError(errno.EHOSTUNREACH, "no address"))
-
-    def _try_next(self, problem: BaseException) -> None:
-        while self._addresses:
-            family, address = self._addresses.pop(0)
-            sock = None
-            try:
-                sock = socket.socket(family, socket.SOCK_STREAM)
-                sock.setblocking(False)
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                if self._bind is not None:
-                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                    sock.bind(self._bind)
-                code = sock.connect_ex(address)
-                if code not in (0, errno.EINPROGRESS, errno.EWOULDBLOCK):
-                    raise OSError(code, os.strerror(code))
-                connection = Connection(sock, self._bufsize)
-                connection.state = CONNECTING
-                assert self._poller is not None
-                self._poller.addWriter(self, sock)
-            except OSError as failure:
-                problem = failure
-                if sock is not None:
-                    sock.close()
-                continue
-            self._connection, self._sock = connection, sock
-            return
-        self._fail(problem)
-
-    def _check_connect(self, connection: Connection) -> None:
-        code = connection.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        assert self._poller is not None
-        self._poller.discard(connection.sock)
-        if code:
-            connection.shut()
-            self._connection = self._sock = None
-            self._try_next(OSError(code, os.strerror(code)))
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self._addresses = []
-        connection.state = OPEN
-        self._poller_read(connection)
-        self.fire(Connected(self.host, self.port))
-
-    def _time_out(self) -> None:
-        self._timer = None
-        self._fail(TimeoutError(errno.ETIMEDOUT, f"no connection in {self.connect_timeout:g} s"))
-
-    def _fail(self, problem: BaseException) -> None:
-        host, port = self.host, self.port
-        self._end_attempt()
-        self.fire(Unreachable(host, port, problem))
-        self.fire(SocketError(problem))
+        _no_tls(secure or kwargs.get("ssl", False))
+        self._start((host, port))
 
 
 class TCP6Client(TCPClient):
-    """Connects to a TCP server, over IPv6 first; see :class:`Client`."""
+    """A TCP connection over IPv6; else as :class:`TCPClient`."""
 
-    socket_family: int = AF_INET6
+    socket_family = socket.AF_INET6
 
     def parse_bind_parameter(self, bind_parameter: Any) -> Any:
-        """Make an IPv6 address of ``bind``."""
+        """Turn the parameter ``bind`` into an address."""
         return parse_ipv6_parameter(bind_parameter)
+
+
+class UNIXClient(Client):
+    """A connection to a UNIX socket; else as :class:`TCPClient`.
+
+    ``connected`` carries the name of this machine and the path.
+    """
+
+    socket_family = getattr(socket, "AF_UNIX", socket.AF_INET)
+
+    def parse_bind_parameter(self, bind_parameter: Any) -> Any:
+        """A path is used as it is."""
+        return bind_parameter
+
+    def _create_socket(self) -> Any:
+        return _unix_socket()
+
+    @handler("connect")
+    def connect(self, path: str, secure: bool = False, **kwargs: Any) -> None:
+        """Connect to a path; before the component is ready, as soon as it is.
+
+        Raises:
+            NotImplementedError: ``secure`` is true.
+        """
+        _no_tls(secure or kwargs.get("ssl", False))
+        self._start((os.fspath(path),))
+
+    def _announced(self, args: tuple[Any, ...]) -> tuple[Any, Any]:
+        return gethostname(), args[0]
+
+
+def _hung_up(connection: Connection) -> None:
+    """A connection is closed in both directions, and the poller has forgotten it."""
+    try:
+        code = connection.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    except OSError as problem:
+        connection.fail(problem)
+        return
+    if code:
+        connection.fail(OSError(code, os.strerror(code)))
+    else:
+        connection.finish()
+
+
+def _no_tls(secure: Any) -> None:
+    if secure:
+        raise NotImplementedError("TLS is not available yet")
+
+
+def _unix_socket() -> Any:
+    if not hasattr(socket, "AF_UNIX"):
+        raise OSError(errno.EAFNOSUPPORT, "this platform has no UNIX sockets")
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.setblocking(False)
+    return sock
+
+
+# -- servers -----------------------------------------------------------------------------------
+
+
+class _ListOfClients:
+    """The attribute ``_clients``: a list of sockets, made when somebody looks at it."""
+
+    def __get__(self, server: Server | None, owner: type[Server]) -> Any:
+        return self if server is None else list(server._connections)
+
+
+class Server(Endpoint):
+    """A listening socket and its connections; see :class:`TCPServer`.
+
+    Attributes:
+        connections_drain_elsewhere: When the application stops, leave the connections to
+            another component, which closes them in its own time.
+        holds_half_closed: Called with a socket whose peer has finished writing, when nothing
+            that it sent is left to be read. If it returns true, the connection stays
+            open for writing, and whoever provided the function closes it.
+    """
+
+    channel = "server"
+    socket_family = socket.AF_INET
+    connections_drain_elsewhere = False
+    holds_half_closed: Callable[[Any], bool] | None = None
+
+    _read = Read
+    _pause = Pause
+    _resume = Resume
+    _clients: Any = _ListOfClients()
+
+    def __init__(
+        self,
+        bind: Any,
+        secure: bool = False,
+        backlog: int = BACKLOG,
+        bufsize: int = BUFSIZE,
+        channel: Any = "server",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(channel=channel)
+        _no_tls(secure)
+        self._limits = take_limits(bufsize, kwargs)
+        self._reuse_port = bool(kwargs.pop("reuse_port", False))
+        for name in ("certfile", "keyfile", "cert_reqs", "ssl_version", "ca_certs"):
+            setattr(self, name, kwargs.pop(name, None))
+        if kwargs:
+            raise TypeError(f"{type(self).__name__}() has no option {', '.join(sorted(kwargs))}")
+        self.secure = False
+        self._backlog = backlog
+        self._bufsize = bufsize
+        self._connections: dict[Any, Connection] = {}
+        self._accept_pause = 0.0
+        self._accept_timer: Appointment | None = None
+        if isinstance(bind, socket.socket):
+            bind.setblocking(False)
+            self._bind: Any = bind.getsockname()
+            self._sock: Any = bind
+        else:
+            self._bind = self.parse_bind_parameter(bind)
+            self._sock = self._create_socket()
+
+    def parse_bind_parameter(self, bind_parameter: Any) -> Any:
+        """Turn the parameter ``bind`` into an address."""
+        return bind_parameter
+
+    def _create_socket(self) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} must make its listening socket")
+
+    # -- what it is --
+
+    @property
+    def connected(self) -> bool:
+        """Always true."""
+        return True
+
+    def _address(self) -> Any:
+        if self._sock is None:
+            return None
+        try:
+            return self._sock.getsockname()
+        except OSError:
+            return None
+
+    @property
+    def host(self) -> Any:
+        """The address that is bound, or the path; ``None`` when closed."""
+        address = self._address()
+        return address[0] if isinstance(address, tuple) else address
+
+    @property
+    def port(self) -> int | None:
+        """The port that is bound; ``None`` when closed, and for a UNIX socket."""
+        address = self._address()
+        return address[1] if isinstance(address, tuple) else None
+
+    # -- requests --
+
+    @handler("write")
+    def write(self, sock: Any, data: bytes | bytearray | memoryview) -> None:
+        """Send data; it is dropped if there is no such connection, or it is being closed.
+
+        Raises:
+            TypeError: ``data`` is not bytes.
+        """
+        if data.__class__ is not bytes:
+            data = self._checked(data)
+        connection = self._connections.get(sock)
+        if connection is not None:
+            connection.write(data)
+
+    @handler("close")
+    def close(self, sock: Any = None) -> None:
+        """Close when all is written.
+
+        Args:
+            sock: One connection; ``None`` is the listening socket and all connections.
+        """
+        if sock is not None and sock is not self._sock:
+            connection = self._connections.get(sock)
+            if connection is not None:
+                connection.close()
+            return
+        was_open = self._sock is not None
+        self._close_listener()
+        if sock is None:
+            for connection in list(self._connections.values()):
+                connection.close()
+        if was_open:
+            self.fire(Closed())
+
+    def pause_reading(self, sock: Any) -> None:
+        """Read nothing from a connection until :meth:`resume_reading`."""
+        connection = self._connections.get(sock)
+        if connection is not None:
+            connection.hold_reading(True)
+
+    def resume_reading(self, sock: Any) -> None:
+        """Read on."""
+        connection = self._connections.get(sock)
+        if connection is not None:
+            connection.hold_reading(False)
+
+    # -- the poller tells --
+
+    @handler("_read")
+    def _on_readable(self, fd: Any) -> None:
+        connection = self._connections.get(fd)
+        if connection is not None:
+            self._readable(connection)
+        elif fd is self._sock:
+            self._accept_batch()
+
+    @handler("_write")
+    def _on_writable(self, fd: Any) -> None:
+        connection = self._connections.get(fd)
+        if connection is not None:
+            connection.flush()
+
+    @handler("_disconnect")
+    def _on_hung_up(self, fd: Any) -> None:
+        connection = self._connections.get(fd)
+        if connection is not None:
+            _hung_up(connection)
+
+    @handler("_error")
+    def _on_poller_error(self, fd: Any, problem: OSError) -> None:
+        connection = self._connections.get(fd)
+        if connection is not None:
+            connection.fail(problem)
+
+    # -- accepting --
+
+    def _accept_batch(self) -> None:
+        for _ in range(_ACCEPT_BATCH):
+            listener = self._sock
+            if listener is None:
+                return
+            try:
+                sock, address = listener.accept()
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as problem:
+                if problem.errno in _SKIPPED:
+                    continue
+                if problem.errno in _SHORTAGES:
+                    self._pause_accepting(listener, problem)
+                else:
+                    self.fire(SocketError(listener, problem))
+                return
+            self._accept_pause = 0.0
+            self._accepted(sock, address)
+
+    def _accepted(self, sock: Any, address: Any) -> None:
+        try:
+            sock.setblocking(False)
+            self._set_options(sock)
+        except OSError:  # gone already
+            sock.close()
+            return
+        connection = self._connections[sock] = Connection(self, sock, self._limits)
+        self.fire(Connect(sock, *_address.for_events(address)))
+        connection.watch()
+
+    def _set_options(self, sock: Any) -> None:
+        """Set the options of an accepted socket."""
+
+    def _pause_accepting(self, listener: Any, problem: OSError) -> None:
+        """The system is short of something. The listener would stay readable: look away."""
+        shortest, longest = _ACCEPT_PAUSE
+        if not self._accept_pause:
+            self.fire(SocketError(listener, problem))  # once until accepting works again
+        self._accept_pause = min(max(shortest, self._accept_pause * 2), longest)
+        if self._poller is not None:
+            self._poller.removeReader(listener)
+        self._accept_timer = self._engine.schedule.call_at(
+            _clock.now() + self._accept_pause, self._go_on_accepting
+        )
+
+    def _go_on_accepting(self) -> None:
+        self._accept_timer = None
+        if self._sock is not None and self._poller is not None:
+            self._poller.addReader(self, self._sock)
+
+    # -- what Endpoint asks for --
+
+    def _owned(self) -> Iterable[Connection]:
+        return self._connections.values()
+
+    def _watch_all(self) -> None:
+        if self._sock is not None and self._poller is not None and self._accept_timer is None:
+            self._poller.addReader(self, self._sock)
+        super()._watch_all()
+
+    def _unwatch_all(self, poller: BasePoller) -> None:
+        if self._sock is not None:
+            poller.discard(self._sock)
+        super()._unwatch_all(poller)
+
+    def _became_ready(self) -> None:
+        self.fire(Ready(self, (self.host, self.port)))
+
+    def _close_listener(self) -> None:
+        sock, self._sock = self._sock, None
+        if self._accept_timer is not None:
+            self._accept_timer.cancel()
+            self._accept_timer = None
+        if sock is not None:
+            if self._poller is not None:
+                self._poller.discard(sock)
+            shut(sock)
+
+    def _shut_down(self) -> None:
+        if self.connections_drain_elsewhere:
+            if self._sock is not None:
+                self._close_listener()
+                self.fire(Closed())
+        else:
+            self.close()
+
+    def __del__(self) -> None:
+        # Whoever is not part of a tree any more has nobody else to close what it holds.
+        sock = vars(self).get("_sock")
+        for held in (sock, *vars(self).get("_connections", ())):
+            if held is not None:
+                held.close()
+
+    def _abort(self) -> None:
+        was_open = self._sock is not None
+        self._close_listener()
+        for connection in list(self._connections.values()):
+            connection.finish()
+        if was_open:
+            self.fire(Closed())
+
+    def _event_args(self, connection: Connection, *args: Any) -> tuple[Any, ...]:
+        return (connection.sock, *args)
+
+    def _echo(self, event: Any, data: bytes) -> None:
+        self.write(event.args[0], data)
+
+    def _finish_input(self, connection: Connection) -> None:
+        holds = self.holds_half_closed
+        if holds is None or not holds(connection.sock):
+            connection.close()
+
+    def _connection_failed(self, connection: Connection, problem: OSError) -> None:
+        self.fire(SocketError(connection.sock, problem))
+
+    def _connection_closed(self, connection: Connection) -> None:
+        if self._connections.pop(connection.sock, None) is not None:
+            self.fire(Disconnect(connection.sock))
+            self._drained()
+
+
+class TCPServer(Server):
+    """Listens for TCP connections over IPv4; it does so when the constructor returns.
+
+    Handles ``write(sock, data)``, ``close()`` and ``close(sock)``. Fires ``ready``,
+    ``connect(sock, host, port)``, ``read(sock, data)``, ``disconnect(sock)``,
+    ``socket_error(sock, exception)``, ``pause(sock)``, ``resume(sock)`` and ``closed``.
+
+    Args:
+        bind: A port, ``"host:port"``, a pair of host and port, or a listening socket. Port 0
+            picks a free one. A port alone binds to the address that the name of this machine
+            has, so a pair is better.
+        secure: Whether to speak TLS.
+        backlog: How many connections the system keeps until they are accepted.
+        bufsize: With how many bytes reading starts; more while they are filled.
+        channel: Channel of the component.
+        **kwargs: ``reuse_port=False``, whether other processes may listen on the same port;
+            ``high_water``, ``low_water``, ``max_pending``: see ``pause`` and ``resume``.
+
+    Attributes:
+        host, port: Where it listens; ``None`` when closed.
+
+    Raises:
+        OSError: The address cannot be bound.
+    """
+
+    def parse_bind_parameter(self, bind_parameter: Any) -> Any:
+        """Turn the parameter ``bind`` into an address."""
+        return parse_ipv4_parameter(bind_parameter)
+
+    def _create_socket(self) -> Any:
+        sock = socket.socket(self.socket_family, socket.SOCK_STREAM)
+        try:
+            sock.setblocking(False)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if self._reuse_port:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.bind(self._bind)
+            sock.listen(self._backlog)
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+    def _set_options(self, sock: Any) -> None:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+class TCP6Server(TCPServer):
+    """Listens for TCP connections over IPv6; else as :class:`TCPServer`."""
+
+    socket_family = socket.AF_INET6
+
+    def parse_bind_parameter(self, bind_parameter: Any) -> Any:
+        """Turn the parameter ``bind`` into an address."""
+        return parse_ipv6_parameter(bind_parameter)
+
+
+class UNIXServer(Server):
+    """Listens on a path; else as :class:`TCPServer`, but ``connect`` carries the socket alone.
+
+    A socket or an empty file at that path is replaced; when the server is closed, it stays.
+
+    Raises:
+        OSError: There is something else at that path, or the path cannot be bound.
+        TypeError: ``bind`` is no path.
+    """
+
+    socket_family = getattr(socket, "AF_UNIX", socket.AF_INET)
+
+    def parse_bind_parameter(self, bind_parameter: Any) -> Any:
+        """A path is used as it is."""
+        return os.fspath(bind_parameter)
+
+    def _create_socket(self) -> Any:
+        path = self._bind
+        try:
+            found = os.stat(path, follow_symlinks=False)
+        except FileNotFoundError:
+            pass
+        else:
+            is_empty = stat.S_ISREG(found.st_mode) and found.st_size == 0
+            if not (stat.S_ISSOCK(found.st_mode) or is_empty):
+                raise FileExistsError(errno.EEXIST, "there is something that is no socket", path)
+            os.unlink(path)
+        sock = _unix_socket()
+        try:
+            sock.bind(path)
+            sock.listen(self._backlog)
+        except BaseException:
+            sock.close()
+            raise
+        return sock

@@ -1,0 +1,273 @@
+"""What clients and servers share: their poller, their life, and how data becomes events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from circuits.core import _clock
+from circuits.core._routing import is_leaving
+from circuits.core.components import BaseComponent
+from circuits.core.events import Event
+from circuits.core.handlers import handler
+from circuits.core.pollers import BasePoller, Poller
+from circuits.core.utils import flatten
+from circuits.core.values import Value
+
+from ._stream import Connection, Limits, as_bytes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from circuits.core._routing import Route
+    from circuits.core.components import PrepareUnregister
+    from circuits.core.manager import Manager
+
+__all__ = ["Endpoint", "EndOfInput", "take_limits"]
+
+#: How often the end of input goes to the end of the queue before it closes the connection, so
+#: that replies which handlers produce through a chain of events come first.
+_HOPS = 4
+
+#: Which part of the root's ``stop_timeout`` is for draining; then what is left is dropped, so
+#: that the events about it are still delivered.
+_DRAIN_PART = 0.9
+
+
+class EndOfInput(Event):
+    """The peer of a connection has finished writing, and its last ``read`` is done with."""
+
+    name = "_end_of_input"
+
+    def __init__(self, connection: Connection, hops: int) -> None:
+        super().__init__(connection, hops)
+
+
+class Endpoint(BaseComponent):
+    """Finds a poller, follows the life of the tree, and turns received data into events.
+
+    Fires ``ready`` when it has a poller. It creates one only if the tree has none.
+    """
+
+    _read: type[Event]
+    _pause: type[Event]
+    _resume: type[Event]
+    _poller: BasePoller | None = None
+    _limits: Limits
+    _is_ready = False
+    _stopping = False
+    _routes_version = -1
+    _direct_read: Any = None
+    _echo_is_ours = False
+
+    # -- what a subclass provides --
+
+    def _owned(self) -> Iterable[Connection]:
+        """The connections that are not closed."""
+        raise NotImplementedError
+
+    def _watch_all(self) -> None:
+        """Have a new poller watch everything."""
+        for connection in list(self._owned()):
+            connection.watch()
+
+    def _unwatch_all(self, poller: BasePoller) -> None:
+        for connection in self._owned():
+            poller.discard(connection.sock)
+
+    def _became_ready(self) -> None:
+        """There is a poller for the first time."""
+        raise NotImplementedError
+
+    def _shut_down(self) -> None:
+        """The application stops: accept nothing, write what is pending."""
+        raise NotImplementedError
+
+    def _abort(self) -> None:
+        """Close everything at once."""
+        raise NotImplementedError
+
+    def _event_args(self, connection: Connection, *args: Any) -> tuple[Any, ...]:
+        """The arguments of an event about a connection."""
+        raise NotImplementedError
+
+    # -- the poller --
+
+    @handler("registered", channel="*")
+    def _on_registered(self, component: Manager, manager: Manager) -> None:
+        if component is self or (self._poller is None and isinstance(component, BasePoller)):
+            self._find_poller()
+        else:
+            self._check_poller()
+
+    @handler("unregistered", channel="*")
+    def _on_unregistered(self, component: Manager, manager: Manager) -> None:
+        if component is not self:
+            self._check_poller()
+
+    def _check_poller(self) -> None:
+        poller = self._poller
+        if poller is not None and poller.root is not self.root and not is_leaving(self):
+            self._find_poller()
+
+    def _find_poller(self) -> None:
+        """Use a poller of the tree, or make one."""
+        root = self.root
+        poller = self._poller
+        if poller is None or poller.root is not root:
+            poller = next(
+                (n for n in flatten(root) if isinstance(n, BasePoller) and not is_leaving(n)), None
+            )
+            if poller is None:
+                poller = Poller().register(self)
+            if self._poller is not None:
+                self._unwatch_all(self._poller)
+            self._poller = poller
+            self._watch_all()
+        if not self._is_ready:
+            self._is_ready = True
+            self._became_ready()
+
+    # -- the life of the application --
+
+    @handler("started", channel="*")
+    def _on_started(self, component: Manager) -> None:
+        if component is self.root:
+            self._stopping = False
+            if not is_leaving(self):
+                self._find_poller()
+
+    @handler("stopped", channel="*")
+    def _on_stopped(self, component: Manager) -> None:
+        if component is not self.root or self._stopping:
+            return
+        self._stopping = True
+        self._shut_down()
+        engine = self._engine
+        if any(self._owned()) and engine.runner is not None:
+            engine.hold(self)
+            seconds = component.stop_timeout * _DRAIN_PART
+            engine.schedule.call_at(_clock.now() + seconds, self._end_drain)
+
+    def _end_drain(self) -> None:
+        if self._stopping:
+            self._abort()
+            self._engine.release(self)
+
+    def _drained(self) -> None:
+        """A connection is closed; was it the last that the end of the application waits for?"""
+        if self._stopping and not any(self._owned()):
+            self._engine.release(self)
+
+    @handler("prepare_unregister", channel="*")
+    def _on_prepare_unregister(self, event: PrepareUnregister, component: Manager) -> None:
+        if event.in_subtree(self):
+            self._abort()
+            self._engine.release(self)
+            self._poller = None
+            self._is_ready = False
+
+    # -- data --
+
+    def _readable(self, connection: Connection) -> None:
+        """Read from a connection, and tell."""
+        data = connection.receive()
+        if data:
+            self._deliver(connection, data)
+        elif data is not None:
+            connection.end_of_input()
+            if not connection.unfinished_reads:
+                self._reads_finished(connection)
+
+    def _deliver(self, connection: Connection, data: bytes) -> None:
+        """Have ``read`` handled: at once if it were the next event anyway, else in its turn."""
+        engine = self._live
+        args = self._event_args(connection, data)
+        if engine.queue or engine.ranked or engine.awaited or engine.cause is not None:
+            event = self._read(*args)
+            connection.expect(event)
+            self.fire(event)
+            return
+        if engine.routes.version != self._routes_version:
+            self._routes_version = engine.routes.version
+            self._direct_read = _direct_method(engine.route("read", self._channels))
+            self._echo_is_ours = len(engine.route("read_value_changed", (self,))) == 1
+        if self._direct_read is not None:
+            engine.call_direct(self._direct_read, self._read, *args)
+            return
+        # It would be the next event: handle it now. What it returns is written back at once if
+        # nobody else hears of that, nor anything that was fired meanwhile comes first.
+        event = self._read(*args)
+        event.channels = self._channels
+        value = event.value = Value(event, self)
+        event.notify = not self._echo_is_ours
+        engine.dispatch(event)
+        event.notify = True
+        if event.waitingHandlers:
+            connection.expect(event)
+        elif value.result and self._echo_is_ours:
+            if engine.queue:
+                value.inform()
+            else:
+                self._on_read_value_changed(value)
+
+    @handler("read_value_changed")
+    def _on_read_value_changed(self, value: Value) -> None:
+        """Write back what the handlers of ``read`` returned, if that is one piece of bytes."""
+        event = value.event
+        if event is None or value.handled or event.waitingHandlers:
+            return
+        if not isinstance(event, self._read) or value.manager is not self:
+            return
+        data = value.value
+        if isinstance(data, bytes):
+            value.handled = True
+            self._echo(event, data)
+
+    def _echo(self, event: Any, data: bytes) -> None:
+        raise NotImplementedError
+
+    # -- the end of input --
+
+    def _reads_finished(self, connection: Connection) -> None:
+        """The peer has finished, and so have all handlers of ``read``."""
+        if self._engine.queue:
+            self.fire(EndOfInput(connection, _HOPS), self)
+        else:
+            self._finish_input(connection)
+
+    @handler("_end_of_input")
+    def _on_end_of_input(self, connection: Connection, hops: int) -> None:
+        owner: object = connection._owner
+        if owner is not self:
+            return
+        if hops and self._engine.queue:
+            self.fire(EndOfInput(connection, hops - 1), self)
+        else:
+            self._finish_input(connection)
+
+    def _finish_input(self, connection: Connection) -> None:
+        connection.close()
+
+    # -- what connections tell --
+
+    def _connection_congested(self, connection: Connection, is_congested: bool) -> None:
+        event = self._pause if is_congested else self._resume
+        self.fire(event(*self._event_args(connection)))
+
+    @staticmethod
+    def _checked(data: Any) -> Any:
+        return data if data.__class__ is bytes else as_bytes(data)
+
+
+def _direct_method(routes: tuple[Route, ...]) -> Any:
+    if len(routes) == 1:
+        method, wants_event, _ = routes[0]
+        if not wants_event and getattr(method, "direct", False):
+            return method
+    return None
+
+
+def take_limits(bufsize: int, options: dict[str, Any]) -> Limits:
+    """Take the options of :class:`Limits` out of keyword arguments."""
+    names = ("high_water", "low_water", "max_pending")
+    return Limits(bufsize=bufsize, **{name: options.pop(name) for name in names if name in options})
