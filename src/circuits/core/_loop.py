@@ -31,7 +31,7 @@ class Running(int):
     _manager: Manager
 
     def __call__(self) -> Session:
-        return Session(self._manager)  # type: ignore[attr-defined]
+        return Session(self._manager)
 
     def __repr__(self) -> str:
         return repr(bool(self))
@@ -64,6 +64,7 @@ class Session:
         self._signals = signals
         self._previous: dict[int, Any] = {}
         self._hurry = False
+        self._hosts = False  # whether the loop is ours, and may become that of asyncio
 
     def __enter__(self) -> Manager:
         manager = self._manager
@@ -114,6 +115,7 @@ class Session:
     def loop(self) -> None:
         """Turn until the manager is stopped."""
         manager = self._manager
+        self._hosts = True
         while manager._running:
             engine = manager._engine
             if engine.wants_host:
@@ -130,7 +132,7 @@ class Session:
         engine = manager._engine
         while not self._hurry:
             engine = manager._engine
-            if engine.wants_host and engine.host is None:
+            if self._hosts and engine.wants_host and engine.host is None:
                 # The first coroutine came in the same turn as the stop; it is in flight, too.
                 from ._hosting import ensure_host  # noqa: PLC0415 - brings asyncio
 
