@@ -383,7 +383,8 @@ def test_sigterm_lets_requests_in_flight_be_answered(application: Path) -> None:
                 wire.send(b"GET %b HTTP/1.1\r\nHost: t\r\n\r\n" % target)
             assert program.get("/").code == 200  # those before have been read by now
             assert program.terminate() == 0
-            assert {wire.answer().body for wire in wires} == {b"slow", b"waited"}
+            answers = [wire.answer() for wire in wires]
+            assert {a.body for a in answers} == {b"slow", b"waited"}, program.output
         finally:
             for wire in wires:
                 wire.sock.close()

@@ -61,7 +61,7 @@ def running(
     """
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     process = subprocess.Popen(
-        [sys.executable, "-W", "error", *map(os.fspath, arguments)],
+        [sys.executable, "-W", "error", *[os.fspath(argument) for argument in arguments]],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
