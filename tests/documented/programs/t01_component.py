@@ -1,0 +1,3 @@
+from circuits import Component
+
+Component().run()

@@ -1,0 +1,32 @@
+from circuits import Component, Event
+
+
+class Ring(Event):
+    """Somebody is at the door."""
+
+
+class House(Component):
+    def __init__(self):
+        super(House, self).__init__()
+
+        self.ada = Ada().register(self)
+        self.kurt = Kurt().register(self)
+
+    def started(self, *args):
+        self.fire(Ring())
+
+
+class Resident(Component):
+    def ring(self):
+        print("%s comes" % self.name)
+
+
+class Ada(Resident):
+    """Lives upstairs."""
+
+
+class Kurt(Resident):
+    """Lives downstairs."""
+
+
+House().run()
