@@ -15,8 +15,6 @@ import tempfile
 from io import BytesIO
 from typing import Any
 
-from circuits.net.sockets import Close, Write
-
 from circuits._wire import LocalProtocolError
 from circuits._wire.http1 import (
     LAST_CHUNK,
@@ -32,6 +30,7 @@ from circuits.core import _clock
 from circuits.core.components import BaseComponent
 from circuits.core.handlers import handler
 from circuits.core.values import Value
+from circuits.net.sockets import Close, Write
 
 from . import errors, events, exceptions, wrappers
 from ._paths import parse_target
@@ -41,6 +40,8 @@ if TYPE_CHECKING:
     from circuits.core._engine import Engine
     from circuits.core.events import BaseEvent
     from circuits.core.manager import Manager
+
+    from ._paths import Target
 
 __all__ = ["HTTP"]
 
@@ -64,29 +65,39 @@ class _Connection:
         "body",
         "body_bytes",
         "decoder",
+        "early",
         "encoder",
         "head",
+        "is_answered",
         "is_closing",
+        "is_failing",
         "is_idle",
         "is_paused",
         "is_reading_paused",
         "is_responding",
+        "peer",
         "request",
         "response",
         "sock",
         "source",
+        "target",
     )
 
     def __init__(self, sock: Any, limits: Limits, age: int) -> None:
         self.sock = sock
         self.decoder = RequestDecoder(limits)
         self.head: RequestHead | None = None  # of the request whose body is being received
+        self.target: Target | None = None  # of that head
         self.body: Any = None
         self.body_bytes = 0
+        self.peer: tuple[Any, Any] | None = None
         self.request: wrappers.Request | None = None  # that is being answered
         self.response: wrappers.Response | None = None
         self.source: Any = None  # iterator of a body that is being streamed
         self.encoder: BodyEncoder | None = None
+        self.early: list[Any] | None = None  # pieces that were pushed before the head was written
+        self.is_answered = False  # what the response is to be has been decided
+        self.is_failing = False  # the response is the page about one that could not be sent
         self.is_responding = False  # the head of the response has been written
         self.is_closing = False
         self.is_paused = False  # the client does not read: stop producing
@@ -113,7 +124,7 @@ class _Settled:
 class HTTP(BaseComponent):
     """Speaks HTTP/1.1 for the transport on its channel.
 
-    Handles ``read``, ``disconnect``, ``request_success``, ``request_failure``,
+    Handles ``connect``, ``read``, ``disconnect``, ``pause``, ``resume``, ``request_success``, ``request_failure``,
     ``request_value_changed``, ``response``, ``response_failure``, ``stream`` and ``httperror``.
     Fires ``request``, ``response``, ``stream``, ``write`` and ``close``.
 
@@ -144,6 +155,8 @@ class HTTP(BaseComponent):
         super().__init__(channel=channel)
         self.encoding = encoding
         self.web_server = server
+        # Requests want one even where HTTP stands on a transport that somebody else made.
+        self._server: Any = self if server is None else server
         self.limits = Limits() if limits is None else limits
         self.header_timeout = header_timeout
         self.body_timeout = body_timeout
@@ -156,6 +169,7 @@ class HTTP(BaseComponent):
         )
         self._sweeper: Any = None
         self._stopping = False
+        self._routes: Any = None
         self._routes_version = -1
         self._may_shortcut = False
         self._may_respond = False
@@ -178,13 +192,24 @@ class HTTP(BaseComponent):
 
     # -- reading ---------------------------------------------------------------------------
 
+    @handler("connect")
+    def _on_connect(self, sock: Any, *peer: Any) -> None:
+        # Known from now on, so that a client who never says anything is sent away, too.
+        if not isinstance(sock, str):  # a client on our channel would be asked to connect
+            connection = self._connections.get(sock) or self._welcome(sock)
+            connection.peer = peer[:2] if len(peer) >= 2 else None
+
+    def _welcome(self, sock: Any) -> _Connection:
+        connection = self._connections[sock] = _Connection(sock, self.limits, self._sweeps)
+        if self._sweeper is None:
+            self._schedule_sweep()
+        return connection
+
     @handler("read")
     def _on_read(self, sock: Any, data: bytes) -> None:
         connection = self._connections.get(sock)
         if connection is None:
-            connection = self._connections[sock] = _Connection(sock, self.limits, self._sweeps)
-            if self._sweeper is None:
-                self._schedule_sweep()
+            connection = self._welcome(sock)
         elif connection.is_closing:
             return
         elif connection.is_idle:
@@ -216,17 +241,21 @@ class HTTP(BaseComponent):
                     if message.has_body:
                         self._begin_body(connection, message)
                     else:
-                        self._dispatch(connection, message, None)
+                        self._dispatch(connection, message, _parse_target(message), None)
                 elif isinstance(message, Data):
                     self._receive_body(connection, message.data)
                 else:
                     head, connection.head = connection.head, None
+                    target, connection.target = connection.target, None
                     assert head is not None
-                    self._dispatch(connection, head, connection.body)
+                    assert target is not None
+                    body, connection.body = connection.body, None
+                    self._dispatch(connection, head, target, body)
         except RemoteProtocolError as problem:
             self._refuse(connection, problem)
 
     def _begin_body(self, connection: _Connection, head: RequestHead) -> None:
+        connection.target = _parse_target(head)  # before the client is asked for the body
         connection.head = head
         connection.body = BytesIO()
         connection.body_bytes = 0
@@ -239,18 +268,21 @@ class HTTP(BaseComponent):
         connection.body_bytes = size = before + len(data)
         if before <= self.memory_body_bytes < size:
             spooled = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the request
-            spooled.write(connection.body.getvalue())
-            connection.body = spooled
+            connection.body, memory = spooled, connection.body
+            spooled.write(memory.getvalue())
         if before // _JOIN_BYTES != size // _JOIN_BYTES:
             connection.age = self._sweeps  # progress
         connection.body.write(data)
 
     def _refuse(self, connection: _Connection, problem: RemoteProtocolError) -> None:
         """Answer a malformed request, if it deserves one, and close."""
+        connection.head = None
+        body, connection.body = connection.body, None
+        if body is not None:
+            body.close()
         if problem.status is None:
             self._close(connection)
             return
-        connection.head = None
         head = problem.head
         request = wrappers.Request(
             connection.sock,
@@ -260,10 +292,14 @@ class HTTP(BaseComponent):
             (1, 1),
             "",
             () if head is None else head.headers,
-            self.web_server,
+            self._server,
         )
+        request._peer = connection.peer
         response = wrappers.Response(request, self.encoding)
         connection.request, connection.response = request, response
+        connection.is_answered = True
+        if self._stopping:
+            self._engine.hold(connection)
         response.close = True
         # What is wrong is for the log: it may quote the client, and helps attackers only.
         self.fire(errors.HTTPError(request, response, problem.status))
@@ -273,24 +309,24 @@ class HTTP(BaseComponent):
 
     # -- requests ----------------------------------------------------------------------------
 
-    def _dispatch(self, connection: _Connection, head: RequestHead, body: Any) -> None:
+    def _dispatch(
+        self, connection: _Connection, head: RequestHead, target: Target, body: Any
+    ) -> None:
         """Make the objects of a complete request, and have it answered."""
         version = head.version
-        try:
-            target = parse_target(head.target, head.method)
-        except exceptions.HTTPException as problem:
-            raise RemoteProtocolError(problem.code, "malformed target") from None
+        sock = connection.sock
         request = wrappers.Request(
-            connection.sock,
+            sock,
             head.method,
             self._scheme(),
             target.path,
             version if version < (1, 1) else (1, 1),
             target.qs,
             head.headers,
-            self.web_server,
+            self._server,
             target.raw_path,
         )
+        request._peer = connection.peer
         if body is not None:
             body.seek(0)
             request.body = body
@@ -300,6 +336,7 @@ class HTTP(BaseComponent):
         if not head.keep_alive or self._stopping:
             response.close = True
         connection.request, connection.response = request, response
+        connection.is_answered = False
         if self._stopping:
             self._engine.hold(connection)
         if target.redirect is not None:
@@ -312,8 +349,13 @@ class HTTP(BaseComponent):
             self.fire(errors.HTTPError(request, response, 501))
             return
         event = events.Request(request, response)
+        if request.scheme == "https":
+            certificate = _peer_certificate(sock)
+            if certificate:
+                request.peer_cert = certificate
+                event.args.append(certificate)
         engine = self._live
-        if engine.queue or engine.awaited or not self._nobody_watches():
+        if not self._is_next() or not self._nobody_watches():
             self.fire(event)
             return
         # Nobody else sees its success, so it need not be fired: see right away what came of it.
@@ -321,15 +363,35 @@ class HTTP(BaseComponent):
         event.value = Value(event, self)
         event._special = False
         engine.dispatch(event)
-        if not event.waitingHandlers and not event._failed:
+        if event.waitingHandlers or event._failed:
+            return
+        if engine.queue or engine.ranked:
+            # Its success would come after what the handlers have fired, which may be an answer.
+            engine._finish(event)
+        else:
             self._settle(event)
+
+    def _is_next(self) -> bool:
+        """Whether an event that was fired now would be the next one, and no effect of another."""
+        engine = self._live
+        return not (
+            engine.queue
+            or engine.ranked
+            or engine.awaited
+            or engine.cause is not None
+            or engine.thread is None
+        )
 
     def _nobody_watches(self) -> bool:
         """Whether only we would see the feedback events of a request."""
-        engine = self._live
-        if self._routes_version != engine.routes.version:
-            self._find_shortcuts(engine)
+        self._look_at_routes()
         return self._may_shortcut
+
+    def _look_at_routes(self) -> None:
+        """Find the shortcuts again if handlers have come or gone, or the tree is another one."""
+        routes = self._live.routes
+        if routes is not self._routes or routes.version != self._routes_version:
+            self._find_shortcuts(self._live)
 
     def _find_shortcuts(self, engine: Engine) -> None:
         """Work out which events only we or the transport would see."""
@@ -343,17 +405,15 @@ class HTTP(BaseComponent):
         def unheard(*names: str) -> bool:
             return not any(engine.route(name, channels) for name in names)
 
-        runs = engine.thread is not None
-        self._may_shortcut = (
-            runs and only("request_success", self) and unheard("request_done", "request_complete")
+        self._may_shortcut = only("request_success", self) and unheard(
+            "request_done", "request_complete"
         )
-        self._may_respond = (
-            runs
-            and only("response", self)
-            and unheard("response_success", "response_done", "response_complete")
+        self._may_respond = only("response", self) and unheard(
+            "response_success", "response_done", "response_complete"
         )
         self._write_now = transport.write if only("write", transport) else None
         self._close_now = transport.close if only("close", transport) else None
+        self._routes = engine.routes
         self._routes_version = engine.routes.version
 
     @handler("request_success")
@@ -368,12 +428,15 @@ class HTTP(BaseComponent):
             inner = inner._value
         if inner is not value and not inner.result:
             source = inner.event
-            if source is not None and (source.waitingHandlers or source in self._engine.queue):
-                if source._waiters is None:
-                    source._waiters = []
-                source._waiters.append(_Settled(self, event))
-                source._special = True
+            if source is not None and self._is_pending(source):
+                self._settle_after(source, event)
                 return
+        elif value._count > 1:
+            for part in value._value:
+                source = part.event if isinstance(part, Value) and not part.result else None
+                if source is not None and self._is_pending(source):
+                    self._settle_after(source, event)
+                    return
         request, response = event.args[:2]
         if value.handled or request.handled or self._is_answered(response):
             return
@@ -383,13 +446,34 @@ class HTTP(BaseComponent):
         else:
             self._answer(request, response, inner.value)
 
-    def _is_answered(self, response: wrappers.Response) -> bool:
-        connection = self._connections.get(response.request.sock)
-        return response.done or (
-            connection is not None
-            and connection.response is response
-            and (connection.is_responding or connection.source is not None)
+    def _is_pending(self, event: BaseEvent) -> bool:
+        engine = self._engine
+        return bool(
+            event.waitingHandlers
+            or event in engine.queue
+            or any(event is waiting for _, waiting in engine.ranked)
         )
+
+    def _settle_after(self, source: BaseEvent, event: BaseEvent) -> None:
+        if source._waiters is None:
+            source._waiters = []
+        source._waiters.append(_Settled(self, event))
+        source._special = True
+
+    def _is_answered(self, response: wrappers.Response) -> bool:
+        connection = self._connection_of(response)
+        return response.done or (connection is not None and connection.is_answered)
+
+    def _connection_of(self, response: wrappers.Response) -> _Connection | None:
+        """The connection that waits for this response."""
+        request = response.request
+        connection = self._connections.get(request.sock)
+        return connection if connection is not None and connection.request is request else None
+
+    def _mark_answered(self, response: wrappers.Response) -> None:
+        connection = self._connection_of(response)
+        if connection is not None:
+            connection.is_answered = True
 
     def _answer(self, request: Any, response: Any, value: Any) -> None:
         """Turn what a handler returned into a response."""
@@ -397,17 +481,21 @@ class HTTP(BaseComponent):
         if kind is str or kind is bytes:
             response.body = value
         elif value is None:
+            self._mark_answered(response)
             self.fire(errors.NotFound(request, response))
             return
         elif isinstance(value, errors.HTTPError):
             response.body = str(value)
-        elif isinstance(value, wrappers.Response):
+        elif isinstance(value, wrappers.Response) and value.request is request:
+            if response.close:
+                value.close = True
             response = value
         elif value is True or value is False:
             return  # the application fires the response by itself
         elif isinstance(value, list | tuple):
-            problem = next((part for part in value if isinstance(part, errors.HTTPError)), None)
-            response.body = list(value) if problem is None else str(problem)
+            parts = [part.value if isinstance(part, Value) else part for part in value]
+            problem = next((part for part in parts if isinstance(part, errors.HTTPError)), None)
+            response.body = parts if problem is None else str(problem)
         elif isinstance(value, str | bytes | bytearray | memoryview) or hasattr(value, "read"):
             response.body = value
         else:
@@ -419,6 +507,7 @@ class HTTP(BaseComponent):
             self._engine.report(error, None, None)
             self._answer_failure(request, response, (TypeError, error, []))
             return
+        self._mark_answered(response)
         self._respond(response)
 
     @handler("request_failure")
@@ -436,12 +525,11 @@ class HTTP(BaseComponent):
             self._settle(event)
 
     def _answer_failure(self, request: Any, response: Any, error: Any) -> None:
+        self._mark_answered(response)
         problem = error[1]
         if isinstance(problem, exceptions.Redirect):
             event: Any = errors.Redirect(request, response, problem.urls, problem.status)
         elif isinstance(problem, exceptions.HTTPException):
-            for name, text in problem.headers:
-                response.headers[name] = text
             event = errors.HTTPError(
                 request, response, problem.code, description=problem.description, error=error
             )
@@ -449,10 +537,18 @@ class HTTP(BaseComponent):
             event = errors.HTTPError(request, response, 500, error=error)
         self.fire(event)
 
+    @handler("httperror", priority=1_000_000)
+    def _on_any_httperror(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> None:
+        # Whoever takes care of it, what the handlers of the request return does not count now.
+        self._mark_answered(response)
+
     @handler("httperror")
     def _on_httperror(
         self, event: Any, request: Any, response: Any, code: int | None = None, **kwargs: Any
     ) -> None:
+        connection = self._connection_of(response)
+        if response.done or (connection is not None and connection.is_responding):
+            return  # too late for a page
         response.body = str(event)
         self._respond(response)
 
@@ -460,47 +556,47 @@ class HTTP(BaseComponent):
 
     def _respond(self, response: wrappers.Response) -> None:
         """Fire ``response``, or take it at once if nobody else would see it."""
-        engine = self._live
-        if self._routes_version != engine.routes.version:
-            self._find_shortcuts(engine)
-        if self._may_respond and not engine.queue and not engine.awaited:
-            event = events.Response
-            try:
-                self._on_response(response)
-            except Exception as problem:
-                failed = event(response)
-                self._engine.report(problem, self._on_response, failed)
-                self._fail_response(response, problem)
-        else:
+        self._look_at_routes()
+        if not self._may_respond or not self._is_next():
             self.fire(events.Response(response))
+            return
+        try:
+            self._on_response(response)
+        except BaseException as problem:  # as the engine catches it, with what stops it
+            event = events.Response(response)
+            event.channels = self._channels
+            event.value = Value(event, self)
+            self._engine._failed(event, self._on_response, problem)
 
     @handler("response")
     def _on_response(self, response: wrappers.Response) -> None:
-        request = response.request
-        connection = self._connections.get(request.sock)
-        if connection is None or connection.response is not response or connection.is_responding:
+        connection = self._connection_of(response)
+        if connection is None or connection.is_responding:
             if connection is None or connection.response is not response:
                 response.release()  # the client has gone, or got its answer
             return
+        connection.is_answered = True
+        if connection.response is not response:
+            # Another one for the same request; what the first one has opened is not needed.
+            replaced, connection.response = connection.response, response
+            if replaced is not None:
+                response.close = response.close or replaced.close
+                replaced.release()
+        if self._stopping:
+            response.close = True
         head, payload = response._encode()
         connection.is_responding = True
         if payload is None:
             self._begin_stream(connection, response, head)
             return
-        sock = connection.sock
-        if not payload:
-            self._write(sock, head)
-        elif len(payload) <= _JOIN_BYTES:
-            if response.chunked:
-                payload = b"%x\r\n%b\r\n" % (len(payload), payload) + LAST_CHUNK
-            self._write(sock, head + payload)
+        if response.chunked and _may_have_body(response):
+            size = len(payload)
+            payload = b"%x\r\n%b\r\n%b" % (size, payload, LAST_CHUNK) if size else LAST_CHUNK
+        if len(payload) <= _JOIN_BYTES:
+            self._write(connection.sock, head + payload)
         else:
-            self._write(sock, head)
-            if response.chunked:
-                payload = b"%x\r\n%b\r\n" % (len(payload), payload) + LAST_CHUNK
-            self._write(sock, payload)
-        if response.chunked and not payload and _may_have_body(response):
-            self._write(sock, LAST_CHUNK)
+            self._write(connection.sock, head)
+            self._write(connection.sock, payload)
         self._finish(connection, response)
 
     @handler("response_failure")
@@ -511,40 +607,43 @@ class HTTP(BaseComponent):
 
     def _fail_response(self, response: wrappers.Response, problem: BaseException) -> None:
         """Answer 500 in place of a response that could not be sent."""
-        request = response.request
-        connection = self._connections.get(request.sock)
+        connection = self._connection_of(response)
         if connection is None or connection.response is not response:
             return
-        if connection.is_responding or request.handled is None:
-            self._close(connection)  # half an answer is out
+        if connection.is_responding or connection.is_failing:
+            # Half an answer is out, or not even the page about it can be sent.
+            self._close(connection, abort=True)
             return
         response.release()
-        substitute = wrappers.Response(request, self.encoding)
-        substitute.close = True
-        connection.response = substitute
-        if getattr(request, "_failed_response", False):
-            self._close(connection)  # the error page cannot be sent either
-            return
-        request._failed_response = True  # type: ignore[attr-defined]
-        error = (type(problem), problem, [])
-        self.fire(errors.HTTPError(request, substitute, 500, error=error))
+        request = response.request
+        substitute = connection.response = wrappers.Response(request, self.encoding)
+        connection.is_failing = True
+        self.fire(errors.HTTPError(request, substitute, 500, error=(type(problem), problem, [])))
 
     def _finish(self, connection: _Connection, response: wrappers.Response) -> None:
         """A response is complete: close, or go on with what the client has sent meanwhile."""
         response.done = True
-        if response._resources is not None:
-            response.release()
         request = response.request
-        if request._resources is not None or request._body is not None:
-            request.release()
+        source = connection.source
         connection.request = connection.response = None
-        connection.source = connection.encoder = connection.body = None
-        connection.is_responding = False
-        if self._stopping:
-            self._engine.release(connection)
-        if response.close or self._stopping:
-            self._close(connection)
-            return
+        connection.source = connection.encoder = connection.early = None
+        connection.is_responding = connection.is_failing = False
+        try:
+            if source is not None and source is not response._body and hasattr(source, "close"):
+                source.close()
+            if response._resources is not None:
+                response.release()
+        finally:
+            if request._resources is not None or request._body is not None:
+                request.release()
+            if self._stopping:
+                self._engine.release(connection)
+            if response.close or self._stopping:
+                self._close(connection)
+            else:
+                self._await_next(connection)
+
+    def _await_next(self, connection: _Connection) -> None:
         connection.is_idle = True
         connection.age = self._sweeps
         if connection.is_reading_paused:
@@ -575,17 +674,24 @@ class HTTP(BaseComponent):
         if body:
             connection.source = iter(body)
             self._pull(connection)
-        # Without a body the application fires ``Stream`` by itself.
+            return
+        # Without a body the application fires ``Stream`` by itself, and may have begun already.
+        early, connection.early = connection.early, None
+        for data in early or ():
+            self.fire(events.Stream(response, data))
 
     def _pull(self, connection: _Connection) -> None:
         """Fire the next piece of a body, unless the client does not keep up."""
         response = connection.response
         if response is None or connection.is_paused:
             return
+        source = connection.source
         try:
-            chunk = next(connection.source, None)
-            while chunk is not None and not len(chunk):
-                chunk = next(connection.source, None)
+            chunk = None
+            while chunk is None or not len(chunk):
+                chunk = next(source)
+        except StopIteration:
+            chunk = None
         except BaseException:
             self._close(connection, abort=True)  # without the end, so that the client notices
             raise
@@ -593,11 +699,14 @@ class HTTP(BaseComponent):
 
     @handler("stream")
     def _on_stream(self, response: wrappers.Response, data: Any) -> None:
-        connection = self._connections.get(response.request.sock)
-        if connection is None or connection.response is not response or response.done:
+        connection = self._connection_of(response)
+        if connection is None or connection.response is not response:
             return
         encoder = connection.encoder
         if encoder is None:
+            if connection.early is None:
+                connection.early = []
+            connection.early.append(data)
             return
         if data is None:
             try:
@@ -638,10 +747,9 @@ class HTTP(BaseComponent):
         return getattr(self.web_server, "server", None)
 
     def _write(self, sock: Any, data: Any) -> None:
+        self._look_at_routes()
         engine = self._live
-        if self._routes_version != engine.routes.version:
-            self._find_shortcuts(engine)
-        if self._write_now is not None and not engine.queue:
+        if self._write_now is not None and not engine.queue and not engine.ranked:
             self._write_now(sock, data)
         else:
             self.fire(Write(sock, data))
@@ -654,9 +762,8 @@ class HTTP(BaseComponent):
         engine = self._live
         if abort:
             self._drop(connection)
-        if self._routes_version != engine.routes.version:
-            self._find_shortcuts(engine)
-        if self._close_now is not None and not engine.queue:
+        self._look_at_routes()
+        if self._close_now is not None and not engine.queue and not engine.ranked:
             self._close_now(sock)
         else:
             self.fire(Close(sock))
@@ -683,16 +790,17 @@ class HTTP(BaseComponent):
         request, response = connection.request, connection.response
         connection.request = connection.response = None
         source, connection.source = connection.source, None
+        connection.early = None
         self._engine.release(connection)
         try:
-            if hasattr(source, "close"):
+            if hasattr(source, "close") and (response is None or source is not response._body):
                 source.close()
             if response is not None:
                 response.release()
         finally:
             if request is not None:
                 request.release()
-            elif connection.body is not None:
+            if connection.body is not None:
                 connection.body.close()
 
     # -- time and the end ----------------------------------------------------------------------
@@ -755,6 +863,21 @@ class HTTP(BaseComponent):
             if self._sweeper is not None:
                 self._sweeper.cancel()
                 self._sweeper = None
+
+
+def _parse_target(head: RequestHead) -> Target:
+    try:
+        return parse_target(head.target, head.method)
+    except exceptions.HTTPException as problem:
+        raise RemoteProtocolError(problem.code, "malformed target", head) from None
+
+
+def _peer_certificate(sock: Any) -> dict[str, Any] | None:
+    get = getattr(sock, "getpeercert", None)
+    try:
+        return None if get is None else get()
+    except (OSError, ValueError):  # gone already
+        return None
 
 
 def _may_have_body(response: wrappers.Response) -> bool:

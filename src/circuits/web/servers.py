@@ -68,9 +68,7 @@ class BaseServer(BaseComponent):
         super().__init__(channel=channel)
         self.debug = bool(extra.pop("debug", False))
         self.display_banner = bool(extra.pop("display_banner", True))
-        limits = replace(
-            Limits(), **{name: extra.pop(name) for name in _LIMITS if name in extra}
-        )
+        limits = replace(Limits(), **{name: extra.pop(name) for name in _LIMITS if name in extra})
         options = {name: extra.pop(name) for name in _HTTP_OPTIONS if name in extra}
         transport: Any = sockets.TCPServer
         address: Any = bind
