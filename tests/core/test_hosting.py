@@ -207,7 +207,7 @@ def test_await_wait_gives_the_event(run: Callable[[Component], None]) -> None:
 
     app = App()
     run(app)
-    assert app.log == [(7,)]
+    assert app.log == [[7]]
 
 
 def test_await_call_times_out(virtual_clock: VirtualClock) -> None:
@@ -326,20 +326,16 @@ def test_handlers_of_one_event_keep_their_order(run: Callable[[Component], None]
             yield
 
         def started(self, *args: Any) -> None:
-            self.fire(go())
+            self.fire(Go())
 
         def go_done(self, *args: Any) -> None:
             self.stop()
 
-    class Go(go):
+    class Go(Event):
         name = "go"
         alert_done = True
 
-    class Twice(App):
-        def started(self, *args: Any) -> None:
-            self.fire(Go())
-
-    app = Twice()
+    app = App()
     run(app)
     # Plain handlers while the event is dispatched, the others from the next turn on, in order.
     assert app.log == ["plain", "coroutine 1", "generator 1", "coroutine 2", "generator 2"]
@@ -401,7 +397,7 @@ def test_success_and_complete_wait_for_coroutines(run: Callable[[Component], Non
             await asyncio.sleep(0.001)
             self.log.append("effect")
 
-        def job_success(self, event: Event, value: Any) -> None:
+        def job_success(self, job: Event, value: Any) -> None:
             self.log.append(value)
 
         def job_complete(self, *args: Any) -> None:

@@ -12,11 +12,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import selectors
+import time
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from . import _clock
+from ._engine import TASK_INTERVAL
 from ._loop import Session
 from .errors import NotRunningError
 from .pollers import BasePoller, Poller
@@ -75,6 +78,24 @@ def _create_task(
 # -- our own loop ---------------------------------------------------------------------------
 
 
+def _hand_over_tasks(engine: Engine, loop: asyncio.AbstractEventLoop) -> None:
+    """Have every task that is due stepped by asyncio: generators and coroutines in their order."""
+    tasks = [*engine.polled, *engine.ready]
+    engine.ready.clear()
+    engine.polled.clear()
+    for task in tasks:
+        if task in engine.tasks:
+            if hasattr(task, "coroutine"):
+                task.step()
+            else:
+                loop.call_soon(_step, engine, task)
+
+
+def _step(engine: Engine, task: Any) -> None:
+    if task in engine.tasks:
+        engine.step(task)
+
+
 class _TurnSelector(selectors.BaseSelector):
     """Turns the engine each time that asyncio asks what is ready."""
 
@@ -86,6 +107,7 @@ class _TurnSelector(selectors.BaseSelector):
         self._inner_is_ready = False
         self.loop: asyncio.AbstractEventLoop | None = None
         self.single = False  # end the loop after this turn
+        self.is_plain = False  # the application has ended: leave the engine alone
         self.max_wait = -1.0
 
     # Descriptors of asyncio itself.
@@ -109,7 +131,7 @@ class _TurnSelector(selectors.BaseSelector):
         self._inner.close()
 
     def _inner_number(self) -> int:
-        return int(self._inner.fileno())  # type: ignore[attr-defined]  # epoll and kqueue have one
+        return int(self._inner.fileno())  # epoll and kqueue have one
 
     def _follow_poller(self, engine: Engine) -> None:
         routes = engine.route("generate_events", ("*",))
@@ -134,7 +156,7 @@ class _TurnSelector(selectors.BaseSelector):
 
     # As what the engine waits in while the tree has no poller.
 
-    def wait(self, timeout: float) -> None:
+    def block(self, timeout: float) -> None:
         """Wait for asyncio's descriptors."""
         self._ready.extend(self._inner.select(None if timeout < 0 else timeout))
 
@@ -144,6 +166,8 @@ class _TurnSelector(selectors.BaseSelector):
             self.loop.call_soon_threadsafe(_nothing)
 
     def select(self, timeout: float | None = None) -> list[Any]:
+        if self.is_plain:
+            return self._inner.select(timeout)
         manager = self._manager
         engine = manager._engine
         engine.latch = self
@@ -163,32 +187,15 @@ class _TurnSelector(selectors.BaseSelector):
         engine.idle(wait)
         if self._poller is None:
             if not self._ready:
-                self.wait(0.0)
+                self.block(0.0)
         elif self._inner_is_ready:
-            self.wait(0.0)
-        self._hand_over_tasks(engine)
-        if self.loop is not None and (self.single or not manager._running):
+            self.block(0.0)
+        assert self.loop is not None
+        _hand_over_tasks(engine, self.loop)
+        if self.single or not manager._running:
             self.loop.stop()
         ready, self._ready = self._ready, []
         return ready
-
-    def _hand_over_tasks(self, engine: Engine) -> None:
-        # Through asyncio's own queue, so that generators and coroutines keep their order.
-        assert self.loop is not None
-        tasks = [*engine.ready, *engine.polled]
-        engine.ready.clear()
-        engine.polled.clear()
-        for task in tasks:
-            if task in engine.tasks:
-                if hasattr(task, "coroutine"):
-                    task.step()
-                else:
-                    self.loop.call_soon(_step, engine, task)
-
-
-def _step(engine: Engine, task: Any) -> None:
-    if task in engine.tasks:
-        engine.step(task)
 
 
 def _nothing() -> None:
@@ -241,18 +248,30 @@ class Host:
 
     def close(self) -> None:
         """Let cancelled coroutines end, and close the loop."""
-        tasks = asyncio.all_tasks(self.loop)
-        for task in tasks:
-            task.cancel()
-        deadline = _clock.time.monotonic() + _FAREWELL_SECONDS
-        while any(not task.done() for task in tasks) and _clock.time.monotonic() < deadline:
-            self.turn(0)
-        self._inside = True
-        with contextlib.suppress(RuntimeError):
-            self._selector.max_wait = 0.0
+        engine = self._manager._engine
+        engine.host = self  # handlers of what coroutines fire in the end may be coroutines
+        try:
+            self._say_farewell()
+            self._selector.is_plain = True
             self.loop.run_until_complete(self.loop.shutdown_asyncgens())
             self.loop.run_until_complete(self.loop.shutdown_default_executor())
-        self.loop.close()
+        finally:
+            engine.host = engine.latch = None
+            self.loop.close()
+
+    def _say_farewell(self) -> None:
+        deadline = time.monotonic() + _FAREWELL_SECONDS
+        quiet = 0  # one turn more, for what is told about the last task
+        while quiet < 2 and (left := deadline - time.monotonic()) > 0:
+            engine = self._manager._engine
+            tasks = asyncio.all_tasks(self.loop)
+            for task in tasks:
+                # Only once: a second one would hit what a ``finally`` block awaits.
+                if not task.cancelling():
+                    task.cancel()
+            quiet = 0 if tasks or len(engine) else quiet + 1
+            self.turn(min(0.1, left) if tasks else 0)
+        self._manager._engine.cancel_all_tasks()
 
 
 def ensure_host(manager: Manager) -> Host:
@@ -276,7 +295,8 @@ class Guest:
         self._poller: Any = None
         self._number = -1
         self._timer: asyncio.TimerHandle | None = None
-        self._scheduled = False
+        # Whoever fires may be a task of the loop; its context is not that of our handlers.
+        self._context = contextvars.copy_context()
         self.stopped = loop.create_future()
 
     def create_task(self, coroutine: Any, event: BaseEvent, engine: Engine) -> asyncio.Task[Any]:
@@ -290,10 +310,14 @@ class Guest:
     def resume(self) -> None:
         """Somebody has fired: take a turn soon. From any thread."""
         with contextlib.suppress(RuntimeError):  # the loop is closed
-            self.loop.call_soon_threadsafe(self.take_turn)
+            self.loop.call_soon_threadsafe(self.take_turn, context=self._context.copy())
 
-    def take_turn(self) -> None:
-        """One turn of the engine, without waiting; then see to it that the next one comes."""
+    def take_turn(self, patience_is_over: bool = False) -> None:
+        """One turn of the engine, without waiting; then see to it that the next one comes.
+
+        Args:
+            patience_is_over: Tasks that wait by a bare ``yield`` have waited long enough.
+        """
         engine = self._manager._engine
         engine._waiter = None
         engine.sleeping = False
@@ -301,18 +325,37 @@ class Guest:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._follow_poller(engine)
-        engine.tick(0)
+        try:
+            self._follow_poller(engine)
+            worked = bool(engine.schedule._heap) and engine.schedule.run_due(_clock.now())
+            worked = engine.flush() or worked
+            engine.idle(0)
+        except Exception as problem:
+            # A fault of ours or of the poller: without turns the tree would hang.
+            if not self.stopped.done():
+                self.stopped.set_exception(problem)
+            return
+        engine = self._manager._engine
+        if engine.ready or (engine.polled and (worked or patience_is_over)):
+            _hand_over_tasks(engine, self.loop)
         if not self._manager._running and not self.stopped.done():
             self.stopped.set_result(None)
         engine._waiter = self
         engine.sleeping = engine.alert = True
         wait = engine.time_to_wait(-1)
-        if wait == 0:
+        if wait == 0 or worked:
             engine.sleeping, engine.alert = False, engine.cause is not None
-            self.loop.call_soon(self.take_turn)
+            self._call_later(0, False)
         elif wait > 0:
-            self._timer = self.loop.call_later(wait, self.take_turn)
+            self._call_later(wait, bool(engine.polled))
+        elif engine.tasks:
+            # A task that is being handed over may wait by a bare ``yield``, which tells nobody.
+            self._call_later(TASK_INTERVAL, False)
+
+    def _call_later(self, seconds: float, patience_is_over: bool) -> None:
+        self._timer = self.loop.call_later(
+            seconds, self.take_turn, patience_is_over, context=self._context.copy()
+        )
 
     def _follow_poller(self, engine: Engine) -> None:
         poller: Any = findtype(engine.root, BasePoller)
@@ -338,11 +381,11 @@ class Guest:
             self._number = -1
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
         engine = self._manager._engine
         engine._waiter = None
         engine.sleeping = False
         engine.alert = engine.cause is not None
-        engine.host = None
 
 
 async def run_in_running_loop(manager: Manager) -> None:
@@ -357,12 +400,25 @@ async def run_in_running_loop(manager: Manager) -> None:
             await guest.stopped
         finally:
             manager.stop()
-            deadline = loop.time() + manager.stop_timeout
-            while (manager._engine.holds or len(manager._engine)) and loop.time() < deadline:
-                guest.take_turn()
-                await asyncio.sleep(0.001)
-            tasks = [t.future for t in manager._engine.tasks if getattr(t, "future", None)]
-            manager._engine.cancel_all_tasks()
-            if tasks:
-                await asyncio.wait(tasks, timeout=_FAREWELL_SECONDS)
-            guest.leave()
+            try:
+                await _wind_down(manager, guest)
+            finally:
+                # What the session finds when it winds down must not block the loop.
+                manager._engine.holds.clear()
+                guest.leave()
+
+
+async def _wind_down(manager: Manager, guest: Guest) -> None:
+    deadline = loop_time = guest.loop.time()
+    deadline += manager.stop_timeout
+    while (manager._engine.holds or len(manager._engine)) and loop_time < deadline:
+        guest.take_turn()
+        await asyncio.sleep(0.001)
+        loop_time = guest.loop.time()
+    deadline = guest.loop.time() + _FAREWELL_SECONDS
+    while (engine := manager._engine).tasks and guest.loop.time() < deadline:
+        futures = [f for t in engine.tasks if (f := getattr(t, "future", None)) is not None]
+        engine.cancel_all_tasks()
+        if futures:
+            await asyncio.wait(futures, timeout=deadline - guest.loop.time())
+            await asyncio.sleep(0)  # for what is told about them

@@ -161,7 +161,11 @@ class CoroutineTask:
 
     def _ended(self, future: Any) -> None:
         if self not in self.engine.tasks:
-            return  # cancelled by us
+            # Cancelled by us, and its event has gone on. What it raised must not be lost.
+            problem = None if future.cancelled() else future.exception()
+            if problem is not None and not isinstance(problem, KeyboardInterrupt | SystemExit):
+                self.engine.report(problem, self.method, self.event)
+            return
         if future.cancelled():
             self.engine.end_task(self, None, None)
             return
@@ -227,7 +231,9 @@ class Sleep(Suspension):
 
 
 def sleep(seconds: float) -> Sleep:
-    """Suspend a handler without blocking: ``yield sleep(1.5)`` or ``await sleep(1.5)``.
+    """Suspend a handler for a time, without blocking the loop.
+
+    Write ``yield sleep(1.5)`` in a generator handler, ``await sleep(1.5)`` in a coroutine.
 
     Args:
         seconds: How long; 0 waits for the next turn of the loop.
