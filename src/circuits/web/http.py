@@ -28,6 +28,7 @@ from circuits._wire.http1 import (
 )
 from circuits.core import _clock
 from circuits.core.components import BaseComponent
+from circuits.core.events import Event
 from circuits.core.handlers import handler
 from circuits.core.values import Value
 from circuits.net.sockets import Close, Write
@@ -104,6 +105,15 @@ class _Connection:
         self.is_reading_paused = False
         self.is_idle = False  # between two requests
         self.age = age  # number of the sweep when this phase began
+
+
+class _Unanswered(Event):
+    """No handler had an answer; fired behind what they have fired, which may be one."""
+
+    name = "_unanswered"
+
+    def __init__(self, response: wrappers.Response) -> None:
+        super().__init__(response)
 
 
 class _Settled:
@@ -481,8 +491,11 @@ class HTTP(BaseComponent):
         if kind is str or kind is bytes:
             response.body = value
         elif value is None:
-            self._mark_answered(response)
-            self.fire(errors.NotFound(request, response))
+            # An error or a response that a handler has fired goes before.
+            if self._live.queue or self._live.ranked:
+                self.fire(_Unanswered(response))
+            else:
+                self._on_unanswered(response)
             return
         elif isinstance(value, errors.HTTPError):
             response.body = str(value)
@@ -509,6 +522,12 @@ class HTTP(BaseComponent):
             return
         self._mark_answered(response)
         self._respond(response)
+
+    @handler("_unanswered")
+    def _on_unanswered(self, response: wrappers.Response) -> None:
+        if not self._is_answered(response):
+            self._mark_answered(response)
+            self.fire(errors.NotFound(response.request, response))
 
     @handler("request_failure")
     def _on_request_failure(self, e: BaseEvent, error: Any) -> None:

@@ -612,7 +612,7 @@ class Response:
     def _payload(self) -> bytes | None:
         """The whole body as bytes; ``None`` if it is made as it is sent."""
         body = self._body
-        if body is None:
+        if body is None and not self.stream:
             return b""
         if self.stream or not isinstance(body, list):
             return None

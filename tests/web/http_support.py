@@ -1,0 +1,194 @@
+"""HTTP over a transport in memory: what is fed in is read, what is written is kept."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from circuits import BaseComponent, Manager, handler
+from circuits.net.sockets import Connect, Disconnect, Read
+from circuits.testing import settle
+from circuits.web.http import HTTP
+
+
+class FakeSocket:
+    """Stands for a client."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def getpeername(self) -> tuple[str, int]:
+        return ("192.0.2.1", self.number)
+
+    def getsockname(self) -> tuple[str, int]:
+        return ("192.0.2.2", 80)
+
+    def __repr__(self) -> str:
+        return f"<FakeSocket {self.number}>"
+
+
+class MemoryTransport(BaseComponent):
+    """Keeps what is written, in the order in which it would be sent."""
+
+    channel = "web"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[tuple[Any, bytes]] = []
+        self.closed: list[Any] = []
+        self.held: set[Any] = set()
+
+    @handler("write")
+    def write(self, sock: Any, data: bytes) -> None:
+        assert sock not in self.closed, "written after the close"
+        assert type(data) is bytes
+        self.writes.append((sock, data))
+
+    @handler("close")
+    def close(self, sock: Any = None) -> None:
+        if sock is not None and sock not in self.closed:
+            self.closed.append(sock)
+            self.fire(Disconnect(sock))
+
+    def pause_reading(self, sock: Any) -> None:
+        self.held.add(sock)
+
+    def resume_reading(self, sock: Any) -> None:
+        self.held.discard(sock)
+
+
+class MemoryServer(BaseComponent):
+    """What :class:`~circuits.web.servers.BaseServer` is to its HTTP component."""
+
+    channel = "web"
+    host = "192.0.2.2"
+    port = 80
+    secure = False
+    debug = False
+    display_banner = True
+    version = "circuits/test"
+
+    def __init__(self, *parts: Manager, **options: Any) -> None:
+        super().__init__()
+        self.server = MemoryTransport().register(self)
+        self.http = HTTP(server=self, **options).register(self)
+        for part in parts:
+            part.register(self)  # type: ignore[attr-defined]
+        self._number = 0
+
+    def connect(self, announce: bool = True) -> Client:
+        self._number += 1
+        client = Client(self, FakeSocket(self._number))
+        if announce:
+            self.fire(Connect(client.sock, "192.0.2.1", self._number))
+        return client
+
+
+class Client:
+    """One connection to a :class:`MemoryServer`."""
+
+    def __init__(self, server: MemoryServer, sock: Any) -> None:
+        self.server = server
+        self.sock = sock
+
+    def feed(self, *pieces: bytes) -> None:
+        for piece in pieces:
+            self.server.fire(Read(self.sock, piece))
+            settle(self.server)
+
+    def leave(self) -> None:
+        self.server.fire(Disconnect(self.sock))
+        settle(self.server)
+
+    @property
+    def writes(self) -> list[bytes]:
+        return [data for sock, data in self.server.server.writes if sock is self.sock]
+
+    @property
+    def received(self) -> bytes:
+        return b"".join(self.writes)
+
+    @property
+    def is_closed(self) -> bool:
+        return self.sock in self.server.server.closed
+
+    def ask(self, *pieces: bytes) -> Reply:
+        """Feed a request and read the one response to it."""
+        before = len(self.received)
+        self.feed(*pieces)
+        method = b"".join(pieces).partition(b" ")[0]
+        replies = parse(self.received[before:], method == b"HEAD")
+        assert len(replies) == 1, replies
+        return replies[0]
+
+    def get(self, target: str = "/", *headers: str, method: str = "GET") -> Reply:
+        return self.ask(get(target, *headers, method=method))
+
+
+def get(target: str = "/", *headers: str, method: str = "GET", version: str = "1.1") -> bytes:
+    lines = [f"{method} {target} HTTP/{version}", "Host: test", *headers, "", ""]
+    return "\r\n".join(lines).encode("latin-1")
+
+
+def post(body: bytes, *headers: str, target: str = "/") -> bytes:
+    return get(target, f"Content-Length: {len(body)}", *headers, method="POST") + body
+
+
+class Reply:
+    """One response as it came."""
+
+    def __init__(self, head: bytes) -> None:
+        self.line, *fields = head.decode("latin-1").split("\r\n")
+        self.code = int(self.line.split(" ")[1])
+        pairs = [field.split(": ", 1) for field in fields]
+        self.headers = {name.lower(): value for name, value in pairs}
+        assert len(self.headers) == len(pairs), f"a field comes twice: {pairs}"
+        self.body = b""
+        self.is_whole = True
+
+    def __repr__(self) -> str:
+        return f"<{self.line} {self.headers} {self.body!r}>"
+
+
+def parse(data: bytes, is_head: bool = False) -> list[Reply]:
+    """Take responses apart, without help from what is tested."""
+    replies = []
+    while data:
+        head, mark, data = data.partition(b"\r\n\r\n")
+        assert mark, f"no end of the head in {head!r}"
+        reply = Reply(head)
+        replies.append(reply)
+        if is_head or reply.code < 200 or reply.code in (204, 304):
+            continue
+        if reply.headers.get("transfer-encoding") == "chunked":
+            data = _take_chunks(reply, data)
+        elif "content-length" in reply.headers:
+            length = int(reply.headers["content-length"])
+            reply.body, data = data[:length], data[length:]
+            reply.is_whole = len(reply.body) == length
+        else:
+            reply.body, data = data, b""
+    return replies
+
+
+def _take_chunks(reply: Reply, data: bytes) -> bytes:
+    while data:
+        line, _, data = data.partition(b"\r\n")
+        size = int(line, 16)
+        reply.body += data[:size]
+        assert data[size : size + 2] == b"\r\n"
+        data = data[size + 2 :]
+        if not size:
+            return data
+    reply.is_whole = False
+    return b""
+
+
+@contextlib.contextmanager
+def serving(*parts: Manager, **options: Any) -> Iterator[MemoryServer]:
+    """Run a server in memory; the block is its loop."""
+    server = MemoryServer(*parts, **options)
+    with server.running():
+        settle(server)
+        yield server
