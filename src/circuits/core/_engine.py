@@ -101,7 +101,7 @@ class Engine:
         for name, waits in self.awaited.items():
             successor.awaited.setdefault(name, []).extend(waits)
         for store in (self.tasks, self.ready, self.polled, self.ranked, self.awaited, self.holds):
-            store.clear()  # type: ignore[attr-defined]
+            store.clear()
         if self.thread is not None:
             successor.thread, successor.runner = self.thread, self.runner
         self._left = 0
@@ -537,6 +537,8 @@ class Engine:
             schedule.run_due(_clock.now())
         if self.queue or self.ranked:
             self.flush()
+            if self.polled:
+                timeout = 0.0  # handlers that look at something again and again may see it now
         runner = self.runner
         if runner is not None:
             if timeout < 0 and not runner._running:
@@ -585,7 +587,7 @@ class Engine:
     def wait_in(self, waiter: Any, timeout: float) -> None:
         """Wait in a poller or a latch; what is fired meanwhile ends the wait."""
         if timeout == 0:
-            ready = waiter.wait(0.0)
+            ready = waiter.block(0.0)
             if ready:
                 waiter.report(ready)
             return
@@ -596,7 +598,7 @@ class Engine:
         if self.queue or self.ranked or self.ready:
             timeout = 0.0
         try:
-            ready = waiter.wait(timeout)
+            ready = waiter.block(timeout)
         finally:
             self._waiter = None
             if self.successor is None:
@@ -620,7 +622,7 @@ class Engine:
             if not waited and event.time_left != 0 and not self.queue:
                 latch = self._own_latch()
                 self._waiter = latch
-                latch.wait(event.time_left)
+                latch.block(event.time_left)
         finally:
             self._waiter = None
             self._generating = None

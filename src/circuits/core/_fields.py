@@ -93,7 +93,7 @@ def _make_constructor(cls: type[BaseEvent]) -> Callable[..., None]:
         f"    self.kwargs = {{}}\n"
     )
     exec(source, scope)  # noqa: S102 - identifiers of a class body, nothing from outside
-    constructor: Callable[..., None] = scope["__init__"]  # type: ignore[assignment]
+    constructor: Callable[..., None] = scope["__init__"]
     constructor.__qualname__ = f"{cls.__qualname__}.__init__"
     constructor.__module__ = cls.__module__
     return constructor

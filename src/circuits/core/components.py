@@ -104,6 +104,7 @@ class BaseComponent(Manager):
             delattr(cls, "channel")
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Make the component with its handlers, before any constructor runs."""
         component = super().__new__(cls)
         if "_specs" not in cls.__dict__:
             _prepare_class(cls)
@@ -296,7 +297,7 @@ def check_singleton(x: Manager, y: Manager) -> bool:
     singles = [node for node in flatten(x) if getattr(node, "singleton", False) is not False]
     if not singles:
         return False
-    others = [node for node in flatten(y.root)]
+    others = list(flatten(y.root))
     for node in singles:
         rule = node.singleton  # type: ignore[attr-defined]
         for other in others:

@@ -50,8 +50,8 @@ class Debugger(BaseComponent):
             lists belong to the instance.
     """
 
-    IgnoreEvents: ClassVar[list[Any]] = ["generate_events"]  # type: ignore[misc]
-    IgnoreChannels: ClassVar[list[Any]] = []  # type: ignore[misc]
+    IgnoreEvents: ClassVar[list[Any]] = ["generate_events"]
+    IgnoreChannels: ClassVar[list[Any]] = []
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Debugger(BaseComponent):
         super().__init__(**kwargs)
         self.enabled = True
         self.errors = errors
-        self.events = events
+        self.events: bool = events  # type: ignore[assignment]  # documented; hides a method
         self.logger = logger
         self.prefix = prefix
         self.trim = trim
@@ -97,7 +97,7 @@ class Debugger(BaseComponent):
 
     @handler(channel="*", priority=101)
     def _on_event(self, event: BaseEvent, *args: Any, **kwargs: Any) -> None:
-        if not (self.enabled and self.events):
+        if not (self.enabled and bool(self.events)):
             return
         try:
             if self._is_ignored(event):

@@ -194,7 +194,7 @@ class BaseEvent(metaclass=EventMetaClass):
             *args: Arguments of the event.
             **kwargs: Keyword arguments of the event.
         """
-        made = _class_for(cls, name, lambda: type(cls)(name, (cls,), {"_recipe": (cls, name)}))
+        made: type[Any] = _class_for(cls, name, lambda: _new_class(name, (cls,), {"_recipe": (cls, name)}))
         return made(*args, **kwargs)
 
     def child(self, topic: str, *args: Any, **kwargs: Any) -> DerivedEvent:
@@ -274,7 +274,7 @@ def literal_class(cls: type[BaseEvent], name: str) -> type[Any]:
             bases = (LiteralEvent,)
         else:
             bases = (cls, LiteralEvent)
-        return type(cls)(
+        return _new_class(
             name, bases, {"name": name, "_literal": True, "_recipe": (cls, name, True)}
         )
 
@@ -289,9 +289,13 @@ def derived_class(cls: type[DerivedEvent], topic: str, event: BaseEvent) -> type
     def make() -> type[BaseEvent]:
         suffix = uncamel(topic)
         title = f"{source.__name__}_{suffix}" if source._literal else source.__name__ + topic
-        return type(cls)(title, (cls,), {"name": f"{event.name}_{suffix}"})
+        return _new_class(title, (cls,), {"name": f"{event.name}_{suffix}"})
 
     return _class_for(source, key, make)
+
+
+def _new_class(name: str, bases: tuple[type, ...], body: dict[str, Any]) -> type[Any]:
+    return EventMetaClass(name, bases, body)
 
 
 def _class_for(cls: type[BaseEvent], key: Any, make: Callable[[], type[Any]]) -> type[Any]:
@@ -365,7 +369,7 @@ class DerivedEvent(Event):
             *args: Further arguments.
             **kwargs: Keyword arguments.
         """
-        derived = derived_class(cls, topic, event)(event, *args, **kwargs)
+        derived: Self = derived_class(cls, topic, event)(event, *args, **kwargs)
         derived.parent = event
         return derived
 

@@ -32,7 +32,7 @@ class Latch:
         self._lock = _thread.allocate_lock()
         self._lock.acquire()
 
-    def wait(self, timeout: float) -> None:
+    def block(self, timeout: float) -> None:
         """Wait for ``resume``, at most ``timeout`` seconds (negative: without limit)."""
         if timeout < 0:
             self._lock.acquire()
@@ -55,12 +55,13 @@ class FallBackGenerator(BaseComponent):
     """
 
     def init(self, *args: Any, **kwargs: Any) -> None:
+        """Make what it waits in."""
         self._latch = Latch()
 
     @handler("generate_events", channel="*", priority=-100, filter=True)
     def _on_generate_events(self, event: GenerateEvents) -> bool:
         if event.time_left != 0:
-            self._latch.wait(event.time_left)
+            self._latch.block(event.time_left)
         return True
 
     def resume(self) -> None:

@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 
     R = TypeVar("R")
 
+else:
+
+    def overload(function: Any) -> Any:
+        return function
+
+
 __all__ = ["TIMEOUT", "CallValue", "Manager", "UnregistrableError"]
 
 #: Seconds between two looks at handlers that wait by a bare ``yield``, while nothing happens.
@@ -47,14 +53,14 @@ class ComponentSet(dict["Manager", None]):
         """Take a component out, if it is there."""
         self.pop(component, None)
 
-    def copy(self) -> ComponentSet:  # type: ignore[override]
+    def copy(self) -> ComponentSet:
         """Another set of the same components."""
         return ComponentSet(self)
 
     def __eq__(self, other: object) -> bool:
         return set(self) == (set(other) if isinstance(other, dict) else other)
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
     def __repr__(self) -> str:
         return "{" + ", ".join(map(repr, self)) + "}"
@@ -109,8 +115,8 @@ class Manager:
     _traverse = True
     _child_pid: int | None = None
     __thread: threading.Thread | None = None
-    __entered: threading.Event | None = None
-    __exit_code: Any = None
+    _entered: threading.Event | None = None
+    _exit_code: Any = None
 
     parent: Manager
     if TYPE_CHECKING:
@@ -121,6 +127,7 @@ class Manager:
         _engine = _EngineOnDemand()
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Make the node as a tree of its own, before any constructor runs."""
         node = super().__new__(cls)
         node.parent = node
         node._channels = _EVERYWHERE
@@ -189,15 +196,6 @@ class Manager:
 
     # -- firing --
 
-    if TYPE_CHECKING:
-
-        @overload
-        def call(
-            self, event: Event[R], *channels: Any, timeout: float | None = None
-        ) -> CallOf[R]: ...
-        @overload
-        def call(self, event: BaseEvent, *channels: Any, timeout: float | None = None) -> Wait: ...
-
     def fire(self, event: BaseEvent, *channels: Any, priority: float = 0) -> Value:
         """Queue an event. No handler runs before this returns. From any thread.
 
@@ -248,9 +246,13 @@ class Manager:
 
     # -- suspending --
 
-    def call(  # type: ignore[no-redef]
-        self, event: BaseEvent, *channels: Any, timeout: float | None = None
-    ) -> Any:
+    @overload
+    def call(
+        self, event: Event[R], *channels: Any, timeout: float | None = None
+    ) -> CallOf[R]: ...
+    @overload
+    def call(self, event: BaseEvent, *channels: Any, timeout: float | None = None) -> Wait: ...
+    def call(self, event: BaseEvent, *channels: Any, timeout: float | None = None) -> Any:
         """Fire an event and suspend the handler until it has been handled completely.
 
         Use it as ``value = yield self.call(event)`` in a generator handler, or as ``result =
@@ -480,7 +482,7 @@ class Manager:
             target=self.__run_in_thread, args=(entered,), name=self.name, daemon=True
         )
         self.__thread = thread
-        self.__entered = entered
+        self._entered = entered
         thread.start()
         if type(self).run is Manager.run:
             # A ``stop`` that comes before the thread has got that far must not be lost.

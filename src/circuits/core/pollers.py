@@ -309,7 +309,7 @@ class BasePoller(BaseComponent):
         self._engine.wait_in(self, event.time_left)
         return True
 
-    def wait(self, timeout: float) -> list[tuple[int, int]]:
+    def block(self, timeout: float) -> list[tuple[int, int]]:
         """Wait for descriptors; :meth:`report` tells their owners.
 
         Args:
@@ -318,7 +318,7 @@ class BasePoller(BaseComponent):
         return list(self._poll_kernel(timeout))
 
     def report(self, ready: Iterable[tuple[int, int]]) -> None:
-        """Fire the events of what :meth:`wait` returned."""
+        """Fire the events of what :meth:`block` returned."""
         # Calling a handler directly must not overtake what is queued.
         direct = not self._engine.queue
         for number, readiness in ready:
