@@ -343,7 +343,7 @@ def test_who_calls_a_cancelled_event_goes_on() -> None:
             event = foo()
             self.event = event
             value = yield self.call(event)
-            self.log.append((value.result, value.value))
+            self.log.append((value.result, value.value))  # type: ignore[attr-defined]
 
         @handler("bar", priority=5)
         def cancels(self) -> None:
@@ -911,6 +911,10 @@ def test_a_bare_yield_bounds_the_wait() -> None:
         app.log.clear()
         app.tick(5)
         assert app.log == [0.1]
+        app.log.clear()
+        app.fire(bar())  # after which it is looked at again at once
+        app.tick(5)
+        assert app.log == [0]
 
 
 def test_a_fire_by_its_handler_takes_the_time_away() -> None:

@@ -231,7 +231,7 @@ def test_derived_events_are_named_after_their_source(kind: type[DerivedEvent]) -
     source = Identify("x")
     event = kind.create(topic, source, 1, k=2)
     assert type(event).__name__ == f"Identify{topic}"
-    assert event.name == f"identify_{events.uncamel(topic)}"
+    assert event.name == f"identify_{events.uncamel(topic)}"  # type: ignore[attr-defined]
     assert isinstance(event, kind)
     assert event.args == [source, 1]
     assert event.kwargs == {"k": 2}

@@ -76,10 +76,10 @@ def test_a_field_without_default_after_one_with_is_refused() -> None:
 
 def test_class_variables_and_private_names_are_no_fields() -> None:
     class Odd(Event):
-        channels: ClassVar[tuple[str, ...]] = ("odd",)
+        channels: ClassVar[tuple[str, ...]] = ("odd",)  # type: ignore[misc]
         _private: int = 3
 
-    assert Odd(1, 2, key=3).args == [1, 2]
+    assert Odd(1, 2, key=3).args == [1, 2]  # type: ignore[call-arg]
     assert Odd.channels == ("odd",)
 
 

@@ -119,7 +119,7 @@ def test_forgetting_the_call_is_refused() -> None:
 
         class _App(Component):
             @handler  # type: ignore[arg-type]
-            def foo(self) -> None: ...
+            def foo(self) -> None: ...  # type: ignore[misc]
 
 
 # -- implicit handlers --

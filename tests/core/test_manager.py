@@ -184,7 +184,7 @@ class Channelled(Event):
 
 
 class OneString(Event):
-    channels = "single"
+    channels = "single"  # type: ignore[assignment]
 
 
 @pytest.mark.parametrize(
@@ -277,7 +277,7 @@ def test_adding_a_function_binds_it() -> None:
 
     method = app.addHandler(on_bar)
     assert method.__self__ is app  # type: ignore[attr-defined]
-    assert app.on_bar is method  # type: ignore[attr-defined]
+    assert app.on_bar is method
     assert "bar" in app._handlers
     app.fire(Event.create("bar", 5))
     settle(app)

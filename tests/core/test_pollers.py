@@ -129,7 +129,7 @@ class Bench:
 
     def __init__(self, kind: type[BasePoller], app: Owner) -> None:
         self.app = app
-        self.poller: Any = kind().register(app)  # type: ignore[call-arg]
+        self.poller: Any = kind().register(app)
 
     def turn(self) -> list[tuple[str, Any]]:
         """One wait, and what it brought."""
@@ -377,7 +377,7 @@ def test_a_fire_of_another_thread_ends_the_wait_of_the_loop(
     kind: type[BasePoller], app_thread: Any
 ) -> None:
     app = Owner()
-    kind().register(app)  # type: ignore[call-arg]
+    kind().register(app)
     recorder = Recorder("hello").register(app)
     app_thread(app)
     app.fire(Event.create("hello"))
@@ -397,7 +397,7 @@ def test_a_readable_descriptor_ends_the_wait_of_the_loop(
 
     here, there = connections()
     app = Ends()
-    poller: Any = kind().register(app)  # type: ignore[call-arg]
+    poller: Any = kind().register(app)
     poller.addReader(app, here)
     app_thread(app)
     there.send(b"hello")
@@ -479,7 +479,7 @@ def test_no_descriptor_is_left(kind: type[BasePoller], how: str) -> None:
     gc.collect()
     before = open_descriptors()
     app = Component()
-    poller: Any = kind()  # type: ignore[call-arg]
+    poller: Any = kind()
     assert open_descriptors() > before
     if how != "never registered":
         poller.register(app)

@@ -251,7 +251,7 @@ class Notified(Component):
 
 def changes(app: Component, value: Value, name: str = "foo_value_changed") -> list[Any]:
     settle(app)
-    return app.recorder.named(name)  # type: ignore[attr-defined]
+    return app.recorder.named(name)  # type: ignore[attr-defined, no-any-return]
 
 
 @pytest.fixture

@@ -194,8 +194,11 @@ class BaseEvent(metaclass=EventMetaClass):
             *args: Arguments of the event.
             **kwargs: Keyword arguments of the event.
         """
-        made: type[Any] = _class_for(cls, name, lambda: _new_class(name, (cls,), {"_recipe": (cls, name)}))
-        return made(*args, **kwargs)
+        made: type[Any] = _class_for(
+            cls, name, lambda: _new_class(name, (cls,), {"_recipe": (cls, name)})
+        )
+        event: Self = made(*args, **kwargs)
+        return event
 
     def child(self, topic: str, *args: Any, **kwargs: Any) -> DerivedEvent:
         """Make the event ``<name>_<topic>`` whose ``parent`` and first argument is this one.

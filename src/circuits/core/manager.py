@@ -18,17 +18,11 @@ from .values import Value
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Any, ClassVar, Self, TypeVar, overload
+    from typing import Any, ClassVar, Self, TypeVar
 
     from .events import Event
 
     R = TypeVar("R")
-
-else:
-
-    def overload(function: Any) -> Any:
-        return function
-
 
 __all__ = ["TIMEOUT", "CallValue", "Manager", "UnregistrableError"]
 
@@ -246,13 +240,7 @@ class Manager:
 
     # -- suspending --
 
-    @overload
-    def call(
-        self, event: Event[R], *channels: Any, timeout: float | None = None
-    ) -> CallOf[R]: ...
-    @overload
-    def call(self, event: BaseEvent, *channels: Any, timeout: float | None = None) -> Wait: ...
-    def call(self, event: BaseEvent, *channels: Any, timeout: float | None = None) -> Any:
+    def call(self, event: Event[R], *channels: Any, timeout: float | None = None) -> CallOf[R]:
         """Fire an event and suspend the handler until it has been handled completely.
 
         Use it as ``value = yield self.call(event)`` in a generator handler, or as ``result =
@@ -558,6 +546,8 @@ if TYPE_CHECKING:
 
         def __await__(self) -> Generator[Any, Any, R_co]: ...
         def __iter__(self) -> Wait: ...
+        def __next__(self) -> Wait | None: ...
+        def close(self) -> None: ...
 
 
 def _no_event(thing: object) -> str:
