@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import errno
+
+# What the engine loads when it is needed first: a timer, a report. When it is needed because
+# the process has run out of descriptors, no module can be loaded any more.
+import heapq  # noqa: F401
+import logging  # noqa: F401 - as heapq
+import os
+import traceback  # noqa: F401 - as heapq
 from collections.abc import Iterable
 from typing import Any
 
-from circuits.core import _clock
+from circuits.core import (
+    _clock,
+    helpers,  # noqa: F401 - as above
+)
 from circuits.core._routing import is_leaving
 from circuits.core.components import BaseComponent
 from circuits.core.events import Event
@@ -18,11 +29,12 @@ from ._stream import Connection, Limits, as_bytes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from circuits.core._clock import Appointment
     from circuits.core._routing import Route
     from circuits.core.components import PrepareUnregister
     from circuits.core.manager import Manager
 
-__all__ = ["Endpoint", "EndOfInput", "take_limits"]
+__all__ = ["WRITE_TIMEOUT", "EndOfInput", "Endpoint", "take_limits"]
 
 #: How often the end of input goes to the end of the queue before it closes the connection, so
 #: that replies which handlers produce through a chain of events come first.
@@ -31,6 +43,9 @@ _HOPS = 4
 #: Which part of the root's ``stop_timeout`` is for draining; then what is left is dropped, so
 #: that the events about it are still delivered.
 _DRAIN_PART = 0.9
+
+#: Default of ``write_timeout``, in seconds: as long as web servers commonly wait for a client.
+WRITE_TIMEOUT = 60.0
 
 
 class EndOfInput(Event):
@@ -55,6 +70,12 @@ class Endpoint(BaseComponent):
     _limits: Limits
     _is_ready = False
     _stopping = False
+    #: Seconds without a byte of progress after which a connection fails that has data pending.
+    write_timeout: float | None = WRITE_TIMEOUT
+    #: Connections with data pending: how much was flushed when it was last looked at, and when
+    #: that had last changed.
+    _blocked: dict[Connection, tuple[int, float]] | None = None
+    _sweeper: Appointment | None = None
     _routes_version = -1
     _direct_read: Any = None
     _echo_is_ours = False
@@ -163,6 +184,9 @@ class Endpoint(BaseComponent):
         if event.in_subtree(self):
             self._abort()
             self._engine.release(self)
+            if self._sweeper is not None:
+                self._sweeper.cancel()
+                self._sweeper = None
             self._poller = None
             self._is_ready = False
 
@@ -254,6 +278,40 @@ class Endpoint(BaseComponent):
         event = self._pause if is_congested else self._resume
         self.fire(event(*self._event_args(connection)))
 
+    def _connection_blocked(self, connection: Connection) -> None:
+        """Something is pending: see to it that it does not stay so for ever."""
+        if self.write_timeout is None:
+            return
+        if self._blocked is None:
+            self._blocked = {}
+        self._blocked[connection] = (connection.flushed_bytes, _clock.now())
+        self._schedule_sweep()
+
+    def _schedule_sweep(self) -> None:
+        # One timer for all connections, and only while one is blocked.
+        if self._sweeper is None and self.write_timeout is not None:
+            self._sweeper = self._engine.schedule.call_at(
+                _clock.now() + self.write_timeout / 4, self._sweep
+            )
+
+    def _sweep(self) -> None:
+        """Give up the connections whose peers have not read for too long."""
+        self._sweeper = None
+        blocked, timeout = self._blocked, self.write_timeout
+        if not blocked or timeout is None:
+            return
+        now = _clock.now()
+        for connection, (flushed, since) in list(blocked.items()):
+            if not connection.pending_bytes:
+                del blocked[connection]
+            elif connection.flushed_bytes != flushed:
+                blocked[connection] = (connection.flushed_bytes, now)
+            elif now - since >= timeout:
+                del blocked[connection]
+                connection.fail(TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT)))
+        if blocked:
+            self._schedule_sweep()
+
     @staticmethod
     def _checked(data: Any) -> Any:
         return data if data.__class__ is bytes else as_bytes(data)
@@ -267,7 +325,8 @@ def _direct_method(routes: tuple[Route, ...]) -> Any:
     return None
 
 
-def take_limits(bufsize: int, options: dict[str, Any]) -> Limits:
+def take_limits(bufsize: int, options: dict[str, Any], reads_on: bool = False) -> Limits:
     """Take the options of :class:`Limits` out of keyword arguments."""
     names = ("high_water", "low_water", "max_pending")
-    return Limits(bufsize=bufsize, **{name: options.pop(name) for name in names if name in options})
+    chosen = {name: options.pop(name) for name in names if name in options}
+    return Limits(bufsize=bufsize, reads_on=reads_on, **chosen)

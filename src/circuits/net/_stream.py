@@ -52,17 +52,20 @@ class Limits:
     """How much is kept for peers that do not keep up, in bytes.
 
     Attributes:
-        high_water: Beyond this, the application is asked to pause and nothing more is read
-            from that peer.
+        high_water: Beyond this, the application is asked to pause and, unless ``reads_on``,
+            nothing more is read from that peer.
         low_water: Below this, both go on.
         max_pending: Beyond this, the connection fails.
         bufsize: With how much reading starts; it grows while data fills it.
+        reads_on: Read although too much is pending. Clients do: if both ends stopped reading
+            because the other one does, neither would ever go on.
     """
 
     high_water: int = 1024 * 1024
     low_water: int = 256 * 1024
     max_pending: int = 64 * 1024 * 1024
     bufsize: int = 4096
+    reads_on: bool = False
 
     def __post_init__(self) -> None:
         if self.bufsize <= 0 or not 0 <= self.low_water <= self.high_water <= self.max_pending:
@@ -79,6 +82,7 @@ class Owner(Protocol):
     def _connection_failed(self, connection: Connection, problem: OSError) -> None: ...
     def _connection_closed(self, connection: Connection) -> None: ...
     def _connection_congested(self, connection: Connection, is_congested: bool) -> None: ...
+    def _connection_blocked(self, connection: Connection) -> None: ...
     def _reads_finished(self, connection: Connection) -> None: ...
 
 
@@ -89,6 +93,7 @@ class Connection:
         sock: The socket, non-blocking.
         state: Where it is in its life.
         pending_bytes: How much the kernel has not taken yet.
+        flushed_bytes: How much it has taken late, since the beginning.
         is_congested: More than the high-water mark is pending.
         is_held: The application has asked not to read from this peer.
         at_end: The peer has finished writing.
@@ -101,6 +106,7 @@ class Connection:
         "_pending",
         "_read_bytes",
         "at_end",
+        "flushed_bytes",
         "is_congested",
         "is_held",
         "pending_bytes",
@@ -120,6 +126,7 @@ class Connection:
         self.sock = sock
         self.state = state
         self.pending_bytes = 0
+        self.flushed_bytes = 0
         self.is_congested = False
         self.is_held = False
         self.at_end = False
@@ -133,7 +140,8 @@ class Connection:
         if poller is None or self.state is State.CLOSED:
             return
         try:
-            if self.state is State.OPEN and not (self.at_end or self.is_held or self.is_congested):
+            congested = self.is_congested and not self._limits.reads_on
+            if self.state is State.OPEN and not (self.at_end or self.is_held or congested):
                 poller.addReader(self._owner, self.sock)
             elif poller.isReading(self.sock):
                 poller.removeReader(self.sock)
@@ -215,6 +223,8 @@ class Connection:
         if sent < len(data):
             self._keep(data, sent)
             self.watch()
+            if self._pending:
+                self._owner._connection_blocked(self)
 
     def _keep(self, data: bytes | bytearray | memoryview, sent: int) -> None:
         if data.__class__ is not bytes:  # whoever owns it may change it
@@ -252,6 +262,7 @@ class Connection:
                 self.fail(problem)
             return
         self.pending_bytes -= sent
+        self.flushed_bytes += sent
         while sent:
             first = pending[0]
             if len(first) > sent:

@@ -21,7 +21,7 @@ from circuits.core.events import Event
 from circuits.core.handlers import handler
 
 from . import _address
-from ._endpoint import Endpoint, take_limits
+from ._endpoint import WRITE_TIMEOUT, Endpoint, take_limits
 from ._stream import Connection, State, shut
 
 TYPE_CHECKING = False
@@ -213,7 +213,7 @@ class Pause(Event):
     """A peer does not keep up: produce no more for it until ``resume``.
 
     Fired when more than ``high_water`` bytes are pending: by a client without arguments, by a
-    server with ``(sock,)``. Meanwhile nothing is read from that peer.
+    server with ``(sock,)``. Meanwhile a server reads nothing from that peer.
 
     .. versionadded:: 2.1
     """
@@ -299,7 +299,8 @@ class Client(Endpoint):
         **kwargs: Any,
     ) -> None:
         super().__init__(channel=channel)
-        self._limits = take_limits(bufsize, kwargs)
+        self._limits = take_limits(bufsize, kwargs, reads_on=True)
+        self.write_timeout = kwargs.pop("write_timeout", WRITE_TIMEOUT)
         if kwargs:
             raise TypeError(f"{type(self).__name__}() has no option {', '.join(sorted(kwargs))}")
         self._bufsize = bufsize
@@ -616,7 +617,9 @@ class TCPClient(Client):
         channel: Channel of the component.
         connect_timeout: Seconds for looking up the name and connecting to one of its
             addresses; ``None`` leaves it to the system.
-        **kwargs: ``high_water``, ``low_water``, ``max_pending``: see ``pause`` and ``resume``.
+        **kwargs: ``high_water``, ``low_water``, ``max_pending``: see ``pause`` and ``resume``;
+            ``write_timeout=60.0``, after how many seconds in which the peer reads nothing of
+            what is pending the connection fails, ``None`` for never.
 
     Attributes:
         host, port: Where it is connected to, as the caller gave it.
@@ -759,6 +762,7 @@ class Server(Endpoint):
         super().__init__(channel=channel)
         _no_tls(secure)
         self._limits = take_limits(bufsize, kwargs)
+        self.write_timeout = kwargs.pop("write_timeout", WRITE_TIMEOUT)
         self._reuse_port = bool(kwargs.pop("reuse_port", False))
         for name in ("certfile", "keyfile", "cert_reqs", "ssl_version", "ca_certs"):
             setattr(self, name, kwargs.pop(name, None))
@@ -1027,7 +1031,9 @@ class TCPServer(Server):
         bufsize: With how many bytes reading starts; more while they are filled.
         channel: Channel of the component.
         **kwargs: ``reuse_port=False``, whether other processes may listen on the same port;
-            ``high_water``, ``low_water``, ``max_pending``: see ``pause`` and ``resume``.
+            ``high_water``, ``low_water``, ``max_pending``: see ``pause`` and ``resume``;
+            ``write_timeout=60.0``, after how many seconds in which a peer reads nothing of
+            what is pending its connection fails, ``None`` for never.
 
     Attributes:
         host, port: Where it listens; ``None`` when closed.
