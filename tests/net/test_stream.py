@@ -271,7 +271,7 @@ def test_draining_does_not_resume(case: Case) -> None:
         {"high_water": 100, "low_water": 0, "max_pending": 99},
     ],
 )
-def test_limits_that_make_no_sense_are_refused(wrong: dict[str, int]) -> None:
+def test_limits_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="must hold"):
         Limits(**wrong)
 
