@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import signal
 import subprocess
@@ -49,9 +48,6 @@ def test_the_tutorial(program: str, output: str) -> None:
     assert run(program) == (output, "")
 
 
-@pytest.mark.xfail(
-    importlib.util.find_spec("circuits.tools") is None, reason="circuits.tools is not there yet"
-)
 def test_a_complex_component_shows_its_parts() -> None:
     output, errors = run("t05_complex")
     assert errors == ""
