@@ -517,6 +517,43 @@ def test_suspended_handlers_of_what_leaves_are_closed() -> None:
     assert root._tasks == set()
 
 
+def test_a_generator_that_moves_its_own_component_goes_on() -> None:
+    class Moves(Component):
+        went_on = False
+
+        def foo(self) -> Iterator[Any]:
+            self.register(other)
+            yield
+            self.went_on = True
+
+    root, other = Component(), Component()
+    child = Moves().register(root)
+    recorder = Recorder("error").register(root)
+    root.fire(foo())
+    settle(root)
+    assert child.went_on
+    assert child.parent is other
+    assert recorder.names == []
+
+
+def test_one_that_is_back_already_hears_once_that_it_left() -> None:
+    class Returns(Watcher):
+        pass
+
+    class Root(Component):
+        @handler("prepare_unregister_complete", channel="*", priority=-1)
+        def _fetch(self, source: Any, value: Any) -> None:
+            child.register(self)
+
+    root = Root()
+    child = Returns("child").register(root)
+    settle(root)
+    child.unregister()
+    settle(root)
+    assert child.parent is root
+    assert len([line for line in child.log if line.startswith("unregistered")]) == 1
+
+
 def test_timers_below_what_leaves_fire_no_more(virtual_clock: VirtualClock) -> None:
     class Holds(Component):
         def prepare_unregister(self, component: Any) -> Iterator[Any]:

@@ -48,7 +48,7 @@ def test_nesting_in_any_order(steps: list[tuple[int, str]]) -> None:
             contents[which].append(number)
         elif what == "failure":
             error = (ValueError, ValueError(number), ["line"])
-            values[which].fail(error)  # type: ignore[arg-type]
+            values[which].fail(error)
             contents[which].append(error)
             failed[which] = True
         else:

@@ -127,7 +127,8 @@ class Engine:
         """Cancel the suspended handlers of components that leave."""
         ids = {id(node) for node in nodes}
         for task in [t for t in self.tasks if id(t.owner) in ids]:
-            self.cancel_task(task)
+            if not task.is_executing:  # it moves its own component, and goes on
+                self.cancel_task(task)
 
     # -- firing --
 
@@ -291,7 +292,8 @@ class Engine:
             routes = self.routes.resolve(event.name, event.channels)
         departed = getattr(event, "_departed", None)
         if departed is not None:
-            routes = routes + departed
+            # Not twice, should it be back already.
+            routes = routes + tuple(route for route in departed if route not in routes)
         if not routes and event.name == "error":
             self._no_error_handler(event)
         outer, self.cause = self.cause, event._effect

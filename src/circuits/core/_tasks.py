@@ -66,6 +66,11 @@ class Task:
         """The component whose handler it is."""
         return getattr(self.method, "__self__", None)
 
+    @property
+    def is_executing(self) -> bool:
+        """Whether it is being advanced right now."""
+        return any(getattr(generator, "gi_running", False) for generator in self.stack)
+
     def resume(self, result: Any = None, error: BaseException | None = None) -> None:
         """Make the task ready; its generator gets a result or an exception at the next tick."""
         self.waiting = None
@@ -140,6 +145,7 @@ class CoroutineTask:
     __slots__ = ("coroutine", "engine", "event", "future", "method")
 
     waiting = None
+    is_executing = False  # for a loop to cancel it is enough to tell it so
 
     def __init__(self, engine: Engine, event: BaseEvent, coroutine: Any, method: Any) -> None:
         self.engine = engine
