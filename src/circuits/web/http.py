@@ -70,6 +70,7 @@ class _Connection:
         "encoder",
         "head",
         "is_answered",
+        "is_at_end",
         "is_closing",
         "is_failing",
         "is_idle",
@@ -97,6 +98,7 @@ class _Connection:
         self.source: Any = None  # iterator of a body that is being streamed
         self.encoder: BodyEncoder | None = None
         self.early: list[Any] | None = None  # pieces that were pushed before the head was written
+        self.is_at_end = False  # the client has finished writing
         self.is_answered = False  # what the response is to be has been decided
         self.is_failing = False  # the response is the page about one that could not be sent
         self.is_responding = False  # the head of the response has been written
@@ -236,6 +238,33 @@ class HTTP(BaseComponent):
             self._pause_reading(connection)
 
     _on_read.direct = True  # type: ignore[attr-defined]  # the transport may call it
+
+    def end_of_input(self, sock: Any) -> bool:
+        """Take note that a client has finished writing; for the transport.
+
+        Returns:
+            Whether there is something to answer; then the connection is closed afterwards.
+
+        .. versionadded:: 2.1
+        """
+        connection = self._connections.get(sock)
+        if connection is None or connection.is_closing:
+            return False
+        connection.is_at_end = True
+        connection.decoder.receive_eof()
+        if connection.request is None:
+            self._advance(connection)
+        return connection.request is not None or (
+            not connection.is_closing and bool(connection.decoder.pending_bytes)
+        )
+
+    def is_at_end(self, sock: Any) -> bool:
+        """Whether a client has finished writing.
+
+        .. versionadded:: 2.1
+        """
+        connection = self._connections.get(sock)
+        return connection is None or connection.is_at_end
 
     def _advance(self, connection: _Connection) -> None:
         """Go on with what has been received, until there is a request to answer."""
@@ -672,7 +701,7 @@ class HTTP(BaseComponent):
             connection.is_idle = False
             # Not from here: a client that sends a thousand requests at once must not nest them.
             self._engine.schedule.call_at(_clock.now(), lambda: self._go_on(connection))
-        elif decoder.state is State.CLOSED:
+        elif decoder.state is State.CLOSED or connection.is_at_end:
             self._close(connection)
 
     def _go_on(self, connection: _Connection) -> None:

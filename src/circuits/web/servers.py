@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from dataclasses import replace
 from typing import Any
 
 from circuits._wire.http1 import Limits
 from circuits.core.components import BaseComponent
+from circuits.core.events import Event
+from circuits.core.handlers import handler
+from circuits.core.pollers import BasePoller, Poller
+from circuits.core.utils import findtype
 from circuits.net import sockets
 
 from .constants import SERVER_VERSION
@@ -17,7 +23,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["BaseServer", "FakeSock", "Server"]
+    from circuits.core.manager import Manager
+
+__all__ = ["BaseServer", "FakeSock", "Server", "StdinServer"]
 
 _LIMITS = (
     "request_line_bytes",
@@ -83,6 +91,8 @@ class BaseServer(BaseComponent):
                 transport = sockets.UNIXServer
         else:
             address = tuple(bind)
+            if len(address) not in (2, 4):
+                raise TypeError(f"bind must be a pair of host and port, not {bind!r}")
         if transport is sockets.TCPServer and ":" in str(address[0]):
             transport = sockets.TCP6Server
         self._secure = bool(secure)
@@ -92,6 +102,8 @@ class BaseServer(BaseComponent):
         # On a stop the requests in flight are answered first; HTTP closes their connections.
         self.server.connections_drain_elsewhere = True
         self.http = HTTP(encoding, channel, self, limits, **options)
+        # Who has finished writing may still wait for answers.
+        self.server.holds_half_closed = self.http.end_of_input
         self.server.register(self)
         self.http.register(self)
 
@@ -152,6 +164,119 @@ class FakeSock:
     def getpeername(self) -> tuple[None, None]:
         """Nobody, from nowhere."""
         return (None, None)
+
+
+class _ReadOn(Event):
+    """A regular file, which no poller watches, is read a piece further."""
+
+    name = "_read_on"
+
+
+class _Stdio(BaseComponent):
+    """The transport of :class:`StdinServer`: standard input and output as one connection."""
+
+    def __init__(self, channel: str, http: HTTP) -> None:
+        super().__init__(channel=channel)
+        self.sock = FakeSock()
+        self._http = http
+        self._input: int = sys.stdin.fileno()
+        self._output = sys.stdout.buffer
+        self._poller: BasePoller | None = None
+
+    @handler("started", channel="*")
+    def _on_started(self, component: Manager) -> None:
+        if component is not self.root:
+            return
+        self.fire(sockets.Connect(self.sock))
+        self._poller = findtype(self.root, BasePoller) or Poller().register(self)
+        try:
+            self._poller.addReader(self, self._input)
+        except OSError:  # a regular file can always be read
+            self._poller = None
+            self.fire(_ReadOn(), self)
+
+    @handler("_read", "_disconnect")
+    def _on_readable(self, fd: Any) -> None:
+        if fd == self._input:
+            self._receive()
+
+    @handler("_read_on")
+    def _on_read_on(self) -> None:
+        if self._receive():
+            self.fire(_ReadOn(), self)
+
+    def _receive(self) -> bool:
+        data = os.read(self._input, 65536)
+        if data:
+            self.fire(sockets.Read(self.sock, data))
+            return True
+        self.pause_reading(self.sock)
+        self.fire(_EndOfInput(), self)
+        return False
+
+    @handler("_end_of_input")
+    def _on_end_of_input(self) -> None:
+        if not self._http.end_of_input(self.sock):
+            self.close(self.sock)
+
+    def pause_reading(self, sock: Any) -> None:
+        if self._poller is not None:
+            self._poller.removeReader(self._input)
+
+    def resume_reading(self, sock: Any) -> None:
+        if self._poller is not None and not self._http.is_at_end(sock):
+            self._poller.addReader(self, self._input)
+
+    @handler("write")
+    def write(self, sock: Any, data: bytes) -> None:
+        self._output.write(data)
+        self._output.flush()
+
+    @handler("close")
+    def close(self, sock: Any = None) -> None:
+        self.pause_reading(sock)
+        self.fire(sockets.Disconnect(self.sock))
+        self.root.stop()
+
+
+class _EndOfInput(Event):
+    """Standard input has ended; fired behind what was read from it."""
+
+    name = "_end_of_input"
+
+
+class StdinServer(BaseComponent):
+    """A web server for the one client behind standard input and output, as inetd starts it.
+
+    The application is stopped when the connection is over: input has ended and everything is
+    answered, or either side has asked to close.
+
+    Args:
+        encoding: How text in responses is encoded.
+        channel: Channel of the server and its requests.
+
+    Attributes:
+        server: The transport.
+        http: The protocol component.
+    """
+
+    channel = "web"
+    host = "stdio"
+    port = 0
+    secure = False
+    scheme = "http"
+    version = SERVER_VERSION
+    debug = False
+    display_banner = True
+    base = "http://stdio"
+
+    def __init__(self, encoding: str = "utf-8", channel: str = "web") -> None:
+        super().__init__(channel=channel)
+        self.http = HTTP(encoding, channel, self)
+        self.server = _Stdio(channel, self.http)
+        self.server.register(self)
+        self.http.register(self)
+        Dispatcher(channel=channel).register(self)
 
 
 def _split_address(bind: str) -> tuple[str, int]:
