@@ -181,7 +181,6 @@ class HTTP(BaseComponent):
         )
         self._sweeper: Any = None
         self._stopping = False
-        self._routes: Any = None
         self._routes_version = -1
         self._may_shortcut = False
         self._may_respond = False
@@ -280,21 +279,24 @@ class HTTP(BaseComponent):
                     if message.has_body:
                         self._begin_body(connection, message)
                     else:
-                        self._dispatch(connection, message, _parse_target(message), None)
+                        self._dispatch(connection, message, None, None)
                 elif isinstance(message, Data):
                     self._receive_body(connection, message.data)
                 else:
                     head, connection.head = connection.head, None
                     target, connection.target = connection.target, None
                     assert head is not None
-                    assert target is not None
                     body, connection.body = connection.body, None
                     self._dispatch(connection, head, target, body)
         except RemoteProtocolError as problem:
             self._refuse(connection, problem)
 
     def _begin_body(self, connection: _Connection, head: RequestHead) -> None:
-        connection.target = _parse_target(head)  # before the client is asked for the body
+        # Before the client is asked for the body.
+        try:
+            connection.target = parse_target(head.target, head.method)
+        except exceptions.HTTPException as problem:
+            raise RemoteProtocolError(problem.code, "malformed target", head) from None
         connection.head = head
         connection.body = BytesIO()
         connection.body_bytes = 0
@@ -349,13 +351,17 @@ class HTTP(BaseComponent):
     # -- requests ----------------------------------------------------------------------------
 
     def _dispatch(
-        self, connection: _Connection, head: RequestHead, target: Target, body: Any
+        self, connection: _Connection, head: RequestHead, target: Target | None, body: Any
     ) -> None:
         """Make the objects of a complete request, and have it answered."""
+        if target is None:
+            try:
+                target = parse_target(head.target, head.method)
+            except exceptions.HTTPException as problem:
+                raise RemoteProtocolError(problem.code, "malformed target", head) from None
         version = head.version
-        sock = connection.sock
         request = wrappers.Request(
-            sock,
+            connection.sock,
             head.method,
             self._scheme(),
             target.path,
@@ -365,7 +371,8 @@ class HTTP(BaseComponent):
             self._server,
             target.raw_path,
         )
-        request._peer = connection.peer
+        if connection.peer is not None:
+            request._peer = connection.peer
         if body is not None:
             body.seek(0)
             request.body = body
@@ -389,7 +396,7 @@ class HTTP(BaseComponent):
             return
         event = events.Request(request, response)
         if request.scheme == "https":
-            certificate = _peer_certificate(sock)
+            certificate = _peer_certificate(connection.sock)
             if certificate:
                 request.peer_cert = certificate
                 event.args.append(certificate)
@@ -423,14 +430,16 @@ class HTTP(BaseComponent):
 
     def _nobody_watches(self) -> bool:
         """Whether only we would see the feedback events of a request."""
-        self._look_at_routes()
+        engine = self._live
+        if self._routes_version != engine.routes.version:
+            self._find_shortcuts(engine)
         return self._may_shortcut
 
-    def _look_at_routes(self) -> None:
-        """Find the shortcuts again if handlers have come or gone, or the tree is another one."""
-        routes = self._live.routes
-        if routes is not self._routes or routes.version != self._routes_version:
-            self._find_shortcuts(self._live)
+    def _joined(self) -> None:
+        self._routes_version = -1  # another tree counts its own versions
+
+    def _left(self, engine: Engine) -> None:
+        self._routes_version = -1
 
     def _find_shortcuts(self, engine: Engine) -> None:
         """Work out which events only we or the transport would see."""
@@ -452,7 +461,6 @@ class HTTP(BaseComponent):
         )
         self._write_now = transport.write if only("write", transport) else None
         self._close_now = transport.close if only("close", transport) else None
-        self._routes = engine.routes
         self._routes_version = engine.routes.version
 
     @handler("request_success")
@@ -477,7 +485,14 @@ class HTTP(BaseComponent):
                     self._settle_after(source, event)
                     return
         request, response = event.args[:2]
-        if value.handled or request.handled or self._is_answered(response):
+        if value.handled or request.handled or response.done:
+            return
+        connection = self._connections.get(request.sock)
+        if (
+            connection is not None
+            and connection.is_answered
+            and connection.request is response.request
+        ):
             return
         if value.errors:
             request.handled = True
@@ -549,7 +564,6 @@ class HTTP(BaseComponent):
             self._engine.report(error, None, None)
             self._answer_failure(request, response, (TypeError, error, []))
             return
-        self._mark_answered(response)
         self._respond(response)
 
     @handler("_unanswered")
@@ -604,8 +618,11 @@ class HTTP(BaseComponent):
 
     def _respond(self, response: wrappers.Response) -> None:
         """Fire ``response``, or take it at once if nobody else would see it."""
-        self._look_at_routes()
+        engine = self._live
+        if self._routes_version != engine.routes.version:
+            self._find_shortcuts(engine)
         if not self._may_respond or not self._is_next():
+            self._mark_answered(response)
             self.fire(events.Response(response))
             return
         try:
@@ -618,8 +635,9 @@ class HTTP(BaseComponent):
 
     @handler("response")
     def _on_response(self, response: wrappers.Response) -> None:
-        connection = self._connection_of(response)
-        if connection is None or connection.is_responding:
+        request = response.request
+        connection = self._connections.get(request.sock)
+        if connection is None or connection.request is not request or connection.is_responding:
             if connection is None or connection.response is not response:
                 response.release()  # the client has gone, or got its answer
             return
@@ -795,8 +813,9 @@ class HTTP(BaseComponent):
         return getattr(self.web_server, "server", None)
 
     def _write(self, sock: Any, data: Any) -> None:
-        self._look_at_routes()
         engine = self._live
+        if self._routes_version != engine.routes.version:
+            self._find_shortcuts(engine)
         if self._write_now is not None and not engine.queue and not engine.ranked:
             self._write_now(sock, data)
         else:
@@ -810,7 +829,8 @@ class HTTP(BaseComponent):
         engine = self._live
         if abort:
             self._drop(connection)
-        self._look_at_routes()
+        if self._routes_version != engine.routes.version:
+            self._find_shortcuts(engine)
         if self._close_now is not None and not engine.queue and not engine.ranked:
             self._close_now(sock)
         else:
@@ -911,13 +931,6 @@ class HTTP(BaseComponent):
             if self._sweeper is not None:
                 self._sweeper.cancel()
                 self._sweeper = None
-
-
-def _parse_target(head: RequestHead) -> Target:
-    try:
-        return parse_target(head.target, head.method)
-    except exceptions.HTTPException as problem:
-        raise RemoteProtocolError(problem.code, "malformed target", head) from None
 
 
 def _peer_certificate(sock: Any) -> dict[str, Any] | None:
