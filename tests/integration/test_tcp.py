@@ -452,6 +452,18 @@ def test_a_port_in_use_raises_in_the_constructor() -> None:
     assert caught.value.errno == errno.EADDRINUSE
 
 
+def test_socket_options_are_set_before_binding() -> None:
+    option = (socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    server = make_server(socket_options=[(*option, 1)])
+    assert server._sock.getsockopt(*option) == 1
+    assert make_server()._sock.getsockopt(*option) == 0
+
+
+def test_an_unknown_option_is_refused() -> None:
+    with pytest.raises(TypeError, match="colour"):
+        make_server(colour="red")
+
+
 # -- requests at odd moments --
 
 

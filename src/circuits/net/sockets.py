@@ -743,6 +743,7 @@ class Server(Endpoint):
     channel = "server"
     socket_family = socket.AF_INET
     connections_drain_elsewhere = False
+    socket_options: Iterable[tuple[int, int, int | bytes]] = ()
     holds_half_closed: Callable[[Any], bool] | None = None
 
     _read = Read
@@ -764,6 +765,7 @@ class Server(Endpoint):
         self._limits = take_limits(bufsize, kwargs)
         self.write_timeout = kwargs.pop("write_timeout", WRITE_TIMEOUT)
         self._reuse_port = bool(kwargs.pop("reuse_port", False))
+        self.socket_options = list(kwargs.pop("socket_options", self.socket_options))
         for name in ("certfile", "keyfile", "cert_reqs", "ssl_version", "ca_certs"):
             setattr(self, name, kwargs.pop(name, None))
         if kwargs:
@@ -1031,6 +1033,7 @@ class TCPServer(Server):
         bufsize: With how many bytes reading starts; more while they are filled.
         channel: Channel of the component.
         **kwargs: ``reuse_port=False``, whether other processes may listen on the same port;
+            ``socket_options``, tuples of level, option and value for the listening socket;
             ``high_water``, ``low_water``, ``max_pending``: see ``pause`` and ``resume``;
             ``write_timeout=60.0``, after how many seconds in which a peer reads nothing of
             what is pending its connection fails, ``None`` for never.
@@ -1054,6 +1057,8 @@ class TCPServer(Server):
             if self._reuse_port:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for option in self.socket_options:
+                sock.setsockopt(*option)
             sock.bind(self._bind)
             sock.listen(self._backlog)
         except BaseException:
@@ -1104,6 +1109,8 @@ class UNIXServer(Server):
             os.unlink(path)
         sock = _unix_socket()
         try:
+            for option in self.socket_options:
+                sock.setsockopt(*option)
             sock.bind(path)
             sock.listen(self._backlog)
         except BaseException:
