@@ -85,6 +85,23 @@ class _Flag:
             event._special = True
 
 
+class _NoKeywords:
+    """Makes the dictionary of keyword arguments when somebody wants it: most events have none.
+
+    An event that has one is special, since dispatch does not look for it otherwise.
+    """
+
+    __slots__ = ()
+
+    def __get__(self, event: BaseEvent | None, owner: type[BaseEvent]) -> Any:
+        if event is None:
+            return self
+        kwargs: dict[str, Any] = {}
+        event.kwargs = kwargs
+        event._special = True
+        return kwargs
+
+
 class EventMetaClass(type):
     """Keeps the flags of event classes in step when they are set on a class."""
 
@@ -150,6 +167,7 @@ class BaseEvent(metaclass=EventMetaClass):
         failure = _Flag("failure")
         complete = _Flag("complete")
         alert_done = _Flag("alert_done")
+        kwargs = _NoKeywords()
     _flag_success = False
     _flag_failure = False
     _flag_complete = False
@@ -169,7 +187,9 @@ class BaseEvent(metaclass=EventMetaClass):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.args = [*args]
-        self.kwargs = kwargs
+        if kwargs:
+            self.kwargs = kwargs
+            self._special = True
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -221,6 +221,8 @@ class Manager:
         event.value = value = _new_value(Value)
         value.event = event
         value.manager = self
+        value._value = None
+        value._count = value._flags = 0
         try:
             engine = self._live
         except AttributeError:

@@ -23,6 +23,31 @@ class ValueChanged(DerivedEvent):
     """
 
 
+#: What the bits of a value's flags mean.
+_RESULT, _ERRORS, _PROMISE, _HANDLED, _MORE = 1, 2, 4, 8, 16
+
+
+class _More:
+    """What few values have."""
+
+    __slots__ = ("exceptions", "notify", "parent")
+
+    def __init__(self) -> None:
+        self.notify: bool | str = False
+        self.parent: Value | None = None
+        self.exceptions: list[BaseException] = []
+
+
+def _bit(mask: int) -> property:
+    def read(value: Value) -> bool:
+        return bool(value._flags & mask)
+
+    def write(value: Value, flag: bool) -> None:
+        value._flags = value._flags | mask if flag else value._flags & ~mask
+
+    return property(read, write)
+
+
 class Value:
     """The results of one event: a future that any number of handlers may add to.
 
@@ -40,19 +65,65 @@ class Value:
         handled: Free for those who pass values on.
     """
 
-    notify: bool | str = False
-    promise = False
-    result = False
-    errors = False
-    handled = False
-    _value: Any = None
-    _count = 0  # results so far, nested values included
-    _parent: Value | None = None
-    _exceptions: list[BaseException] | None = None
+    # One is made for every event that is fired, and most are never looked at. So there are
+    # slots, which `fire` fills by itself, and what is rare is in `_more`.
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_count",
+        "_flags",
+        "_more",
+        "_value",
+        "event",
+        "manager",
+    )
+
+    event: BaseEvent | None
+    manager: Manager | None
+    _value: Any
+    _count: int  # results so far, nested values included
+    _flags: int
+    _more: _More  # only when the flag says so
 
     def __init__(self, event: BaseEvent | None = None, manager: Manager | None = None) -> None:
         self.event = event
         self.manager = manager
+        self._value = None
+        self._count = self._flags = 0
+
+    if TYPE_CHECKING:
+        result: bool
+        errors: bool
+        promise: bool
+        handled: bool
+    else:
+        result = _bit(_RESULT)
+        errors = _bit(_ERRORS)
+        promise = _bit(_PROMISE)
+        handled = _bit(_HANDLED)
+
+    def _extend(self) -> _More:
+        if not self._flags & _MORE:
+            self._more = _More()
+            self._flags |= _MORE
+        return self._more
+
+    @property
+    def notify(self) -> bool | str:
+        """``True`` or the name of an event that announces changes."""
+        return self._more.notify if self._flags & _MORE else False
+
+    @notify.setter
+    def notify(self, notify: bool | str) -> None:
+        self._extend().notify = notify
+
+    @property
+    def _parent(self) -> Value | None:
+        return self._more.parent if self._flags & _MORE else None
+
+    @_parent.setter
+    def _parent(self, parent: Value | None) -> None:
+        self._extend().parent = parent
 
     @property
     def parent(self) -> Value:
@@ -69,7 +140,7 @@ class Value:
 
         .. versionadded:: 2.1
         """
-        found = list(self._exceptions or ())
+        found = list(self._more.exceptions) if self._flags & _MORE else []
         for item in self._value if self._count > 1 else (self._value,):
             if isinstance(item, Value):
                 found.extend(item.exceptions)
@@ -97,8 +168,9 @@ class Value:
             if value.result:
                 self._follow(value)
         else:
-            self.result = True
-            self._changed()
+            flags = self._flags = self._flags | _RESULT
+            if flags & _MORE or (self.event is not None and self.event.notify):
+                self._changed()
 
     def fail(self, error: tuple[type[BaseException], BaseException, list[str]]) -> None:
         """Add the error tuple of a handler that raised.
@@ -106,9 +178,7 @@ class Value:
         .. versionadded:: 2.1
         """
         self.errors = True
-        if self._exceptions is None:
-            self._exceptions = []
-        self._exceptions.append(error[1])
+        self._extend().exceptions.append(error[1])
         self.setValue(error)
 
     def inform(self, force: bool = False) -> None:
@@ -196,7 +266,21 @@ class Value:
         return f"<Value ({shown}) result: {self.result} errors: {self.errors} for {self.event!r}>"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "manager": None}
+        names = ("event", "_value", "_count", "_flags")
+        state = {**vars(self), **{name: getattr(self, name) for name in names}}
+        if self._flags & _MORE:
+            more = self._more
+            state["_more"] = (more.notify, more.parent, more.exceptions)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.manager = None
+        more = state.pop("_more", None)
+        for name, value in state.items():
+            setattr(self, name, value)
+        if more is not None:
+            self._more = _More()
+            self._more.notify, self._more.parent, self._more.exceptions = more
 
 
 def _unwrap(item: Any) -> Any:
