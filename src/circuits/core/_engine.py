@@ -299,7 +299,7 @@ class Engine:
         if self.awaited and event.name in self.awaited:
             self._match_waits(event)
         event._failed = event.stopped = False
-        if event.complete:
+        if event._flag_complete:
             event._effect = Scope(event, event._effect)
         routes = self.routes.cache.get(event.name, _NO_ROUTES).get(event.channels)
         if routes is None:
@@ -341,9 +341,9 @@ class Engine:
 
     def _finish(self, event: BaseEvent) -> None:
         """All handlers of an event are done: tell whoever asked."""
-        if event.alert_done:
+        if event._flag_alert_done:
             self._feedback(Done, "Done", event, event.channels, event.value.value)
-        if event.success and not event._failed:
+        if event._flag_success and not event._failed:
             channels = getattr(event, "success_channels", None) or event.channels
             self._feedback(Success, "Success", event, channels, event.value.value)
         scope = event._effect
@@ -398,7 +398,7 @@ class Engine:
         error = (type(problem), problem, _format_traceback(problem))
         event._failed = True
         event.value.fail(error)
-        if event.failure:
+        if event._flag_failure:
             channels = getattr(event, "failure_channels", None) or event.channels
             self._feedback(Failure, "Failure", event, channels, error)
         self.report(problem, method, event, error[2])
