@@ -1,6 +1,5 @@
-from circuits.tools import graph
-
 from circuits import Component
+from circuits.tools import graph
 
 
 class House(Component):
