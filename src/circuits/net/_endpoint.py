@@ -30,7 +30,7 @@ from ._stream import Connection, Limits, as_bytes
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from circuits.core._clock import Appointment
-    from circuits.core._routing import Route
+    from circuits.core._engine import Engine
     from circuits.core.components import PrepareUnregister
     from circuits.core.manager import Manager
 
@@ -68,6 +68,7 @@ class Endpoint(BaseComponent):
     _resume: type[Event]
     _poller: BasePoller | None = None
     _limits: Limits
+    _tells_sock: bool  # whether events about a connection carry its socket
     _is_ready = False
     _stopping = False
     #: Seconds without a byte of progress after which a connection fails that has data pending.
@@ -77,7 +78,7 @@ class Endpoint(BaseComponent):
     _blocked: dict[Connection, tuple[int, float]] | None = None
     _sweeper: Appointment | None = None
     _routes_version = -1
-    _direct_read: Any = None
+    _only_reader: Any = None
     _echo_is_ours = False
 
     # -- what a subclass provides --
@@ -105,10 +106,6 @@ class Endpoint(BaseComponent):
 
     def _abort(self) -> None:
         """Close everything at once."""
-        raise NotImplementedError
-
-    def _event_args(self, connection: Connection, *args: Any) -> tuple[Any, ...]:
-        """The arguments of an event about a connection."""
         raise NotImplementedError
 
     # -- the poller --
@@ -205,34 +202,55 @@ class Endpoint(BaseComponent):
     def _deliver(self, connection: Connection, data: bytes) -> None:
         """Have ``read`` handled: at once if it were the next event anyway, else in its turn."""
         engine = self._live
-        args = self._event_args(connection, data)
+        args = (connection.sock, data) if self._tells_sock else (data,)
         if engine.queue or engine.ranked or engine.awaited or engine.cause is not None:
             event = self._read(*args)
             connection.expect(event)
             self.fire(event)
             return
         if engine.routes.version != self._routes_version:
-            self._routes_version = engine.routes.version
-            self._direct_read = _direct_method(engine.route("read", self._channels))
-            self._echo_is_ours = len(engine.route("read_value_changed", (self,))) == 1
-        if self._direct_read is not None:
-            engine.call_direct(self._direct_read, self._read, *args)
+            self._study_routes(engine)
+        method = self._only_reader
+        if method is None:
+            event = self._made_read(args)
+            engine.dispatch(event)
+            if event.waitingHandlers:
+                connection.expect(event)
             return
-        # It would be the next event: handle it now. What it returns is written back at once if
-        # nobody else hears of that, nor anything that was fired meanwhile comes first.
-        event = self._read(*args)
-        event.channels = self._channels
-        value = event.value = Value(event, self)
-        event.notify = not self._echo_is_ours
-        engine.dispatch(event)
-        event.notify = True
+        # One handler, which does not ask for the event: nobody else could see one. So it is made
+        # only for what has to be remembered.
+        try:
+            result = method(*args)
+        except BaseException as problem:
+            engine._failed(self._made_read(args), method, problem)
+            return
+        if result is None:
+            return
+        if result.__class__ is bytes and self._echo_is_ours and not engine.queue:
+            connection.write(result)
+            return
+        event = self._made_read(args)
+        engine._take(event, method, result)
         if event.waitingHandlers:
             connection.expect(event)
-        elif value.result and self._echo_is_ours:
-            if engine.queue:
-                value.inform()
-            else:
-                self._on_read_value_changed(value)
+
+    def _study_routes(self, engine: Engine) -> None:
+        """Look for ways that are shorter and that nobody can notice."""
+        self._routes_version = engine.routes.version
+        self._only_reader = None
+        routes = engine.route("read", self._channels)
+        if len(routes) == 1 and not self._read._special:
+            method, wants_event, _ = routes[0]
+            if not wants_event:
+                self._only_reader = method
+        self._echo_is_ours = len(engine.route("read_value_changed", (self,))) == 1
+
+    def _made_read(self, args: tuple[Any, ...]) -> Event:
+        """A ``read`` event that is being handled without having been queued."""
+        event = self._read(*args)
+        event.channels = self._channels
+        event.value = Value(event, self)
+        return event
 
     @handler("read_value_changed")
     def _on_read_value_changed(self, value: Value) -> None:
@@ -276,7 +294,7 @@ class Endpoint(BaseComponent):
 
     def _connection_congested(self, connection: Connection, is_congested: bool) -> None:
         event = self._pause if is_congested else self._resume
-        self.fire(event(*self._event_args(connection)))
+        self.fire(event(connection.sock) if self._tells_sock else event())
 
     def _connection_blocked(self, connection: Connection) -> None:
         """Something is pending: see to it that it does not stay so for ever."""
@@ -315,14 +333,6 @@ class Endpoint(BaseComponent):
     @staticmethod
     def _checked(data: Any) -> Any:
         return data if data.__class__ is bytes else as_bytes(data)
-
-
-def _direct_method(routes: tuple[Route, ...]) -> Any:
-    if len(routes) == 1:
-        method, wants_event, _ = routes[0]
-        if not wants_event and getattr(method, "direct", False):
-            return method
-    return None
 
 
 def take_limits(bufsize: int, options: dict[str, Any], reads_on: bool = False) -> Limits:

@@ -140,17 +140,14 @@ class Read(Event):
     return is written back if it is one piece of bytes.
     """
 
-    notify: Any = True
-
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
+    notify = True
+    # The constructor is that of Event: there is one of these for each piece of data.
 
 
 class Write(Event):
     """Data shall be sent: ``(data,)`` at a client, ``(sock, data)`` at a server."""
 
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
+    # The constructor is that of Event, as for Read.
 
 
 class Close(Event):
@@ -288,6 +285,7 @@ class Client(Endpoint):
     _read = Read
     _pause = Pause
     _resume = Resume
+    _tells_sock = False
 
     def __init__(
         self,
@@ -587,9 +585,6 @@ class Client(Endpoint):
         self._end_attempt()
         self._drop_socket()
 
-    def _event_args(self, connection: Connection, *args: Any) -> tuple[Any, ...]:
-        return args
-
     def _echo(self, event: Any, data: bytes) -> None:
         self.write(data)
 
@@ -749,6 +744,7 @@ class Server(Endpoint):
     _read = Read
     _pause = Pause
     _resume = Resume
+    _tells_sock = True
     _clients: Any = _ListOfClients()
 
     def __init__(
@@ -996,9 +992,6 @@ class Server(Endpoint):
             connection.finish()
         if was_open:
             self.fire(Closed())
-
-    def _event_args(self, connection: Connection, *args: Any) -> tuple[Any, ...]:
-        return (connection.sock, *args)
 
     def _echo(self, event: Any, data: bytes) -> None:
         self.write(event.args[0], data)
