@@ -499,6 +499,43 @@ def test_an_error_in_a_direct_handler_names_the_event(app_runner: Run) -> None:
         assert record.event.fevent.args == [sock, b"x"]  # type: ignore[attr-defined]
 
 
+def test_an_only_reader_may_suspend(app_runner: Run) -> None:
+    app, server, _, peer = quiet(app_runner, Suspended())
+    with peer:
+        peer.send(b"hello")
+        peer.shutdown(socket.SHUT_WR)
+        settle(app)
+        assert len(server._clients) == 1  # the connection waits for the answer
+        app.fire(Event.create("Go"), "server")
+        settle(app)
+        assert peer.received() == b"HELLO"
+        assert server._clients == []
+
+
+@pytest.mark.parametrize(("answer", "written"), [(b"yes", b"yes"), ("text", b""), (None, b"")])
+def test_the_answer_of_an_only_reader(app_runner: Run, answer: Any, written: bytes) -> None:
+    app, _, _, peer = quiet(app_runner, Answer(answer))
+    with peer:
+        peer.send(b"?")
+        settle(app)
+        assert peer.received() == written
+
+
+def test_what_an_only_reader_fires_comes_before_its_answer(app_runner: Run) -> None:
+    class Both(Component):
+        channel = "server"
+
+        def read(self, sock: Any, data: bytes) -> bytes:
+            self.fire(Write(sock, b"one "))
+            return b"two"
+
+    app, _, _, peer = quiet(app_runner, Both())
+    with peer:
+        peer.send(b"?")
+        settle(app)
+        assert peer.received() == b"one two"
+
+
 def test_data_does_not_overtake_events(app_runner: Run) -> None:
     seen: list[Any] = []
 
