@@ -638,7 +638,7 @@ def test_a_write_without_a_connection_is_dropped(poller: BasePoller) -> None:
     with running(poller, client, journal) as program:
         program.app.fire(Write(b"to nobody"), "client")
         program.inside(lambda: None)
-    assert journal.names == ["ready", "write"]
+    assert sorted(journal.names) == ["ready", "write"]  # from two threads: in either order
 
 
 # -- limits --
