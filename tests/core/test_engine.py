@@ -967,3 +967,30 @@ def test_a_waiting_component_is_resumed_by_a_fire() -> None:
         settle(app)
         app.tick(3600)
         assert app.log == ["resume"]
+
+
+def test_a_handler_that_stops_the_event_and_raises_stops_it() -> None:
+    ran = []
+
+    class First(Component):
+        @handler("halt", priority=1)
+        def _on_halt(self, event: Event[None]) -> None:
+            event.stop()
+            raise ValueError("after the stop")
+
+        @handler("halt")
+        def _on_halt_too(self) -> None:
+            ran.append("too late")
+
+    class Errors(Component):
+        def error(self, *args: object) -> None:
+            ran.append("error")
+
+    class Halt(Event[None]):
+        """Stopped by its first handler."""
+
+    app = First() + Errors()
+    app.fire(Halt())
+    while len(app):
+        app.flush()
+    assert ran == ["error"]

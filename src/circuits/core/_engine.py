@@ -271,12 +271,15 @@ class Engine:
                 self._failed(event, method, problem)
                 if is_filter and not isinstance(problem, KeyboardInterrupt | SystemExit):
                     break
+                if event.stopped:
+                    break
                 continue
             if result is not None:
                 self._take(event, method, result)
                 if is_filter:
                     break
-            if event._special and event.stopped:
+            # stop() takes the handler away, which is faster to see than the flag.
+            if event.handler is not method and event.stopped:
                 break
         event.handler = None
 

@@ -236,6 +236,7 @@ class BaseEvent(metaclass=EventMetaClass):
         """
         self.stopped = True
         self._special = True
+        self.handler = None
 
     def cancel(self) -> None:
         """Discard the event when its turn comes: no handler runs and no feedback is fired.
