@@ -147,7 +147,7 @@ class Routes:
                 names = spec.names
                 if names and name not in names and "*" not in names:
                     continue
-                if not _listens(spec, component, channel):
+                if not listens(spec, component, channel):
                     continue
                 if not (spec.is_global or component is target):
                     if sealed or (pending and name not in _FAREWELL):
@@ -198,10 +198,6 @@ def same_channel(one: Any, other: Any) -> bool:
 
 def listens(spec: HandlerSpec, component: Manager, channel: Any) -> bool:
     """Whether a handler hears what is fired on one channel."""
-    return _listens(spec, component, channel)
-
-
-def _listens(spec: HandlerSpec, component: Manager, channel: Any) -> bool:
     if _is_star(channel) or channel is component:
         return True
     effective = _effective(spec, component)
