@@ -179,6 +179,14 @@ class BasePoller(BaseComponent):
     def _left(self, engine: Engine) -> None:
         self._close()
 
+    def _forked(self) -> None:
+        """In a child: make kernel objects of its own, for the same descriptors."""
+        try:
+            self._close()
+        except OSError:  # a kqueue is not inherited
+            self._wake_read = self._wake_write = -1
+        self._open()
+
     def __del__(self) -> None:
         if "_wake_read" in vars(self):
             self._close()

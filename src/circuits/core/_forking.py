@@ -1,0 +1,51 @@
+"""Forking a process in which a tree is running, so that the child can go on with it.
+
+A child gets copies of the descriptors, but they stand for the same objects of the kernel: what
+one process takes out of an epoll or an eventfd, the other one misses. So the child makes its
+own. And it has only the one thread that forked, while others may have been holding locks.
+"""
+
+from __future__ import annotations
+
+import _thread
+import os
+import sys
+
+from ._routing import TREE_LOCK
+from .utils import flatten
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .manager import Manager
+
+
+def fork(manager: Manager) -> int:
+    """Fork; in the child, the tree of ``manager`` is ready to go on.
+
+    Components that hold objects of the kernel have a method ``_forked``, which is called in the
+    child. Threads of the parent are not in the child.
+
+    Returns:
+        0 in the child, and in the parent the id of the child.
+
+    Raises:
+        OSError: The system has no room for another process, or cannot fork.
+    """
+    if not hasattr(os, "fork"):  # pragma: no cover - Windows
+        raise OSError("this system cannot fork")
+    asyncio = sys.modules.get("asyncio")
+    loop = None if asyncio is None else asyncio._get_running_loop()
+    with TREE_LOCK:  # so that nobody holds it in the child
+        pid = os.fork()
+    if pid:
+        return pid
+    if loop is not None and asyncio is not None:
+        asyncio._set_running_loop(loop)  # which asyncio forgets when the process id changes
+    engine = manager.root._engine
+    if engine.thread is not None:
+        engine.thread = _thread.get_ident()
+    for node in flatten(engine.root):
+        forked = getattr(node, "_forked", None)
+        if forked is not None:
+            forked()
+    return 0
