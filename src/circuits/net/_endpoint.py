@@ -34,7 +34,10 @@ if TYPE_CHECKING:
     from circuits.core.components import PrepareUnregister
     from circuits.core.manager import Manager
 
-__all__ = ["WRITE_TIMEOUT", "EndOfInput", "Endpoint", "take_limits"]
+__all__ = ["BUFSIZE", "WRITE_TIMEOUT", "EndOfInput", "Endpoint", "take_limits"]
+
+#: With how many bytes reading starts; more while they are filled.
+BUFSIZE = 4096
 
 #: How often the end of input goes to the end of the queue before it closes the connection, so
 #: that replies which handlers produce through a chain of events come first.

@@ -300,6 +300,18 @@ class Connection:
             self._owner._connection_failed(self, problem)
             self.finish()
 
+    def hung_up(self) -> None:
+        """The connection is closed in both directions, and the poller has forgotten it."""
+        try:
+            code = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        except OSError as problem:
+            self.fail(problem)
+            return
+        if code:
+            self.fail(OSError(code, os.strerror(code)))
+        else:
+            self.finish()
+
     def finish(self) -> None:
         """Close at once; what is pending is lost."""
         if self.state is State.CLOSED:

@@ -1,0 +1,331 @@
+"""Servers: a listening socket, and the connections that it has accepted."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Iterable
+from typing import Any
+
+from circuits.core import _clock
+from circuits.core.handlers import handler
+
+from . import _address
+from ._endpoint import BUFSIZE, WRITE_TIMEOUT, Endpoint, take_limits
+from ._stream import Connection, shut
+from .events import Closed, Connect, Disconnect, Pause, Read, Ready, Resume, SocketError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from circuits.core._clock import Appointment
+    from circuits.core.pollers import BasePoller
+
+__all__ = ["BACKLOG", "Server"]
+
+#: How many connections the system keeps for a server that has not accepted them yet.
+BACKLOG = 5000
+
+#: How many connections are accepted before others get their turn.
+_ACCEPT_BATCH = 64
+
+#: Seconds between two attempts to accept while the system is short of something.
+_ACCEPT_PAUSE = (0.1, 1.0)
+
+_SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_SKIPPED = frozenset({errno.EPERM, errno.ECONNABORTED})
+
+
+class _ListOfClients:
+    """The attribute ``_clients``: a list of sockets, made when somebody looks at it."""
+
+    def __get__(self, server: Server | None, owner: type[Server]) -> Any:
+        return self if server is None else list(server._connections)
+
+
+class Server(Endpoint):
+    """A listening socket and its connections; see :class:`TCPServer`.
+
+    Attributes:
+        connections_drain_elsewhere: When the application stops, leave the connections to
+            another component, which closes them in its own time.
+        holds_half_closed: Called with a socket whose peer has finished writing, when nothing
+            that it sent is left to be read. If it returns true, the connection stays
+            open for writing, and whoever provided the function closes it.
+    """
+
+    channel = "server"
+    socket_family = socket.AF_INET
+    connections_drain_elsewhere = False
+    socket_options: Iterable[tuple[int, int, int | bytes]] = ()
+    holds_half_closed: Callable[[Any], bool] | None = None
+
+    _read = Read
+    _pause = Pause
+    _resume = Resume
+    _tells_sock = True
+    _clients: Any = _ListOfClients()
+
+    def __init__(
+        self,
+        bind: Any,
+        secure: bool = False,
+        backlog: int = BACKLOG,
+        bufsize: int = BUFSIZE,
+        channel: Any = "server",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(channel=channel)
+        if secure:
+            raise NotImplementedError("TLS is not available yet")
+        self._limits = take_limits(bufsize, kwargs)
+        self.write_timeout = kwargs.pop("write_timeout", WRITE_TIMEOUT)
+        self._reuse_port = bool(kwargs.pop("reuse_port", False))
+        self.socket_options = list(kwargs.pop("socket_options", self.socket_options))
+        for name in ("certfile", "keyfile", "cert_reqs", "ssl_version", "ca_certs"):
+            setattr(self, name, kwargs.pop(name, None))
+        if kwargs:
+            raise TypeError(f"{type(self).__name__}() has no option {', '.join(sorted(kwargs))}")
+        self.secure = False
+        self._backlog = backlog
+        self._bufsize = bufsize
+        self._connections: dict[Any, Connection] = {}
+        self._accept_pause = 0.0
+        self._accept_timer: Appointment | None = None
+        if isinstance(bind, socket.socket):
+            bind.setblocking(False)
+            self._bind: Any = bind.getsockname()
+            self._sock: Any = bind
+        else:
+            self._bind = self.parse_bind_parameter(bind)
+            self._sock = self._create_socket()
+
+    def parse_bind_parameter(self, bind_parameter: Any) -> Any:
+        """Turn the parameter ``bind`` into an address."""
+        return bind_parameter
+
+    def _create_socket(self) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} must make its listening socket")
+
+    # -- what it is --
+
+    @property
+    def connected(self) -> bool:
+        """Always true."""
+        return True
+
+    def _address(self) -> Any:
+        if self._sock is None:
+            return None
+        try:
+            return self._sock.getsockname()
+        except OSError:
+            return None
+
+    @property
+    def host(self) -> Any:
+        """The address that is bound, or the path; ``None`` when closed."""
+        address = self._address()
+        return address[0] if isinstance(address, tuple) else address
+
+    @property
+    def port(self) -> int | None:
+        """The port that is bound; ``None`` when closed, and for a UNIX socket."""
+        address = self._address()
+        return address[1] if isinstance(address, tuple) else None
+
+    # -- requests --
+
+    @handler("write")
+    def write(self, sock: Any, data: bytes | bytearray | memoryview) -> None:
+        """Send data; it is dropped if there is no such connection, or it is being closed.
+
+        Raises:
+            TypeError: ``data`` is not bytes.
+        """
+        if data.__class__ is not bytes:
+            data = self._checked(data)
+        connection = self._connections.get(sock)
+        if connection is not None:
+            connection.write(data)
+
+    @handler("close")
+    def close(self, sock: Any = None) -> None:
+        """Close when all is written.
+
+        Args:
+            sock: One connection; ``None`` is the listening socket and all connections.
+        """
+        if sock is not None and sock is not self._sock:
+            connection = self._connections.get(sock)
+            if connection is not None:
+                connection.close()
+            return
+        was_open = self._sock is not None
+        self._close_listener()
+        if sock is None:
+            for connection in list(self._connections.values()):
+                connection.close()
+        if was_open:
+            self.fire(Closed())
+
+    def pause_reading(self, sock: Any) -> None:
+        """Read nothing from a connection until :meth:`resume_reading`."""
+        connection = self._connections.get(sock)
+        if connection is not None:
+            connection.hold_reading(True)
+
+    def resume_reading(self, sock: Any) -> None:
+        """Read on."""
+        connection = self._connections.get(sock)
+        if connection is not None:
+            connection.hold_reading(False)
+
+    # -- the poller tells --
+
+    @handler("_read")
+    def _on_readable(self, fd: Any) -> None:
+        connection = self._connections.get(fd)
+        if connection is not None:
+            self._readable(connection)
+        elif fd is self._sock:
+            self._accept_batch()
+
+    @handler("_write")
+    def _on_writable(self, fd: Any) -> None:
+        connection = self._connections.get(fd)
+        if connection is not None:
+            connection.flush()
+
+    @handler("_disconnect")
+    def _on_hung_up(self, fd: Any) -> None:
+        connection = self._connections.get(fd)
+        if connection is not None:
+            connection.hung_up()
+
+    @handler("_error")
+    def _on_poller_error(self, fd: Any, problem: OSError) -> None:
+        connection = self._connections.get(fd)
+        if connection is not None:
+            connection.fail(problem)
+
+    # -- accepting --
+
+    def _accept_batch(self) -> None:
+        for _ in range(_ACCEPT_BATCH):
+            listener = self._sock
+            if listener is None:
+                return
+            try:
+                sock, address = listener.accept()
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as problem:
+                if problem.errno in _SKIPPED:
+                    continue
+                if problem.errno in _SHORTAGES:
+                    self._pause_accepting(listener, problem)
+                else:
+                    self.fire(SocketError(listener, problem))
+                return
+            self._accept_pause = 0.0
+            self._accepted(sock, address)
+
+    def _accepted(self, sock: Any, address: Any) -> None:
+        try:
+            sock.setblocking(False)
+            self._set_options(sock)
+        except OSError:  # gone already
+            sock.close()
+            return
+        connection = self._connections[sock] = Connection(self, sock, self._limits)
+        self.fire(Connect(sock, *_address.for_events(address)))
+        connection.watch()
+
+    def _set_options(self, sock: Any) -> None:
+        """Set the options of an accepted socket."""
+
+    def _pause_accepting(self, listener: Any, problem: OSError) -> None:
+        """The system is short of something. The listener would stay readable: look away."""
+        shortest, longest = _ACCEPT_PAUSE
+        if not self._accept_pause:
+            self.fire(SocketError(listener, problem))  # once until accepting works again
+        self._accept_pause = min(max(shortest, self._accept_pause * 2), longest)
+        if self._poller is not None:
+            self._poller.removeReader(listener)
+        self._accept_timer = self._engine.schedule.call_at(
+            _clock.now() + self._accept_pause, self._go_on_accepting
+        )
+
+    def _go_on_accepting(self) -> None:
+        self._accept_timer = None
+        if self._sock is not None and self._poller is not None:
+            self._poller.addReader(self, self._sock)
+
+    # -- what Endpoint asks for --
+
+    def _owned(self) -> Iterable[Connection]:
+        return self._connections.values()
+
+    def _watch_all(self) -> None:
+        if self._sock is not None and self._poller is not None and self._accept_timer is None:
+            self._poller.addReader(self, self._sock)
+        super()._watch_all()
+
+    def _unwatch_all(self, poller: BasePoller) -> None:
+        if self._sock is not None:
+            poller.discard(self._sock)
+        super()._unwatch_all(poller)
+
+    def _became_ready(self) -> None:
+        self.fire(Ready(self, (self.host, self.port)))
+
+    def _close_listener(self) -> None:
+        sock, self._sock = self._sock, None
+        if self._accept_timer is not None:
+            self._accept_timer.cancel()
+            self._accept_timer = None
+        if sock is not None:
+            if self._poller is not None:
+                self._poller.discard(sock)
+            shut(sock)
+
+    def _shut_down(self) -> None:
+        if self.connections_drain_elsewhere:
+            if self._sock is not None:
+                self._close_listener()
+                self.fire(Closed())
+        else:
+            self.close()
+
+    def __del__(self) -> None:
+        # Whoever is not part of a tree any more has nobody else to close what it holds.
+        sock = vars(self).get("_sock")
+        for held in (sock, *vars(self).get("_connections", ())):
+            if held is not None:
+                held.close()
+
+    def _abort(self) -> None:
+        was_open = self._sock is not None
+        self._close_listener()
+        for connection in list(self._connections.values()):
+            connection.finish()
+        if was_open:
+            self.fire(Closed())
+
+    def _echo(self, event: Any, data: bytes) -> None:
+        self.write(event.args[0], data)
+
+    def _finish_input(self, connection: Connection) -> None:
+        holds = self.holds_half_closed
+        if holds is None or not holds(connection.sock):
+            connection.close()
+
+    def _connection_failed(self, connection: Connection, problem: OSError) -> None:
+        self.fire(SocketError(connection.sock, problem))
+
+    def _connection_closed(self, connection: Connection) -> None:
+        if self._connections.pop(connection.sock, None) is not None:
+            self.fire(Disconnect(connection.sock))
+            self._drained()

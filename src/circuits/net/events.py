@@ -1,0 +1,196 @@
+"""The events of sockets, and the names that they have in the 3.x line.
+
+In 2.1.0 and here they belong to :mod:`circuits.net.sockets`, which has them all. The names in
+lower case are the same classes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from circuits.core.events import Event
+
+__all__ = [
+    "Close",
+    "Closed",
+    "Connect",
+    "Connected",
+    "Disconnect",
+    "Disconnected",
+    "Pause",
+    "Read",
+    "Ready",
+    "Resume",
+    "SocketError",
+    "Unreachable",
+    "Write",
+    "close",
+    "closed",
+    "connect",
+    "connected",
+    "disconnect",
+    "disconnected",
+    "error",
+    "read",
+    "ready",
+    "unreachable",
+    "write",
+]
+
+
+class Connect(Event):
+    """A client shall connect; or a server has accepted a connection.
+
+    Fired at a client, by anyone, with ``(host, port)`` or the ``(path,)`` of a UNIX socket; and
+    by a server on its channel with ``(sock, host, port)``, before the first ``read`` of that
+    socket. UNIX sockets have neither host nor port.
+
+    Args:
+        *args: As above.
+        **kwargs: For clients: ``secure``, whether to speak TLS.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+
+
+class Connected(Event):
+    """A client has reached its peer and may write.
+
+    Fired by a client on its channel, once per successful ``connect``.
+
+    Args:
+        host: Name or address, as the caller gave it; for a UNIX socket the name of this machine.
+        port: Port, as the caller gave it; the path of a UNIX socket.
+    """
+
+    def __init__(self, host: Any, port: Any) -> None:
+        super().__init__(host, port)
+
+
+class Disconnect(Event):
+    """A connection of a server is closed; or a client shall close its own.
+
+    Fired by a server on its channel with ``(sock,)``, once per ``connect``; the socket is closed
+    already. Fired at a client, by anyone, without arguments, it means ``close``.
+    """
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+
+
+class Disconnected(Event):
+    """The connection of a client is closed. Fired by it once per ``connected``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+
+class Read(Event):
+    """Data has arrived.
+
+    Fired by a client with ``(data,)``, by a server with ``(sock, data)``. What the handlers
+    return is written back if it is one piece of bytes.
+    """
+
+    notify = True
+    # The constructor is that of Event: there is one of these for each piece of data.
+
+
+class Write(Event):
+    """Data shall be sent: ``(data,)`` at a client, ``(sock, data)`` at a server."""
+
+    # The constructor is that of Event, as for Read.
+
+
+class Close(Event):
+    """A connection shall be closed when all is written.
+
+    At a client without arguments; at a server with ``(sock,)`` for one connection, and without
+    for the listening socket and all connections.
+    """
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+
+
+class Closed(Event):
+    """A server has closed its listening socket; connections may still be draining."""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+
+class SocketError(Event):
+    """A connection failed: ``(exception,)`` by a client, ``(sock, exception)`` by a server."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+
+
+class Ready(Event):
+    """A socket component has a poller and works. Fired by it, once per registration.
+
+    Args:
+        component: The component.
+        bind: For servers, the address that it is bound to: a pair of host and port.
+    """
+
+    def __init__(self, component: Any, bind: Any = None) -> None:
+        if bind is None:
+            super().__init__(component)
+        else:
+            super().__init__(component, bind)
+
+
+class Unreachable(Event):
+    """A client could not connect. ``socket_error`` tells the same.
+
+    .. versionadded:: 2.1
+       From the 3.x line.
+
+    Args:
+        host: Where to, as the caller gave it.
+        port: The port.
+        reason: What went wrong.
+    """
+
+    def __init__(self, host: str, port: int | None, reason: Exception | None = None) -> None:
+        super().__init__(host, port, reason)
+
+
+class Pause(Event):
+    """A peer does not keep up: produce no more for it until ``resume``.
+
+    Fired when more than ``high_water`` bytes are pending: by a client without arguments, by a
+    server with ``(sock,)``. Meanwhile a server reads nothing from that peer.
+
+    .. versionadded:: 2.1
+    """
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+
+
+class Resume(Event):
+    """Less than ``low_water`` bytes are pending after a ``pause``: go on.
+
+    .. versionadded:: 2.1
+    """
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+
+
+# The same in the 3.x line.
+close = Close
+closed = Closed
+connect = Connect
+connected = Connected
+disconnect = Disconnect
+disconnected = Disconnected
+error = SocketError
+read = Read
+ready = Ready
+unreachable = Unreachable
+write = Write
