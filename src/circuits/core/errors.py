@@ -5,6 +5,17 @@ CircuitsError
     UnregistrableError      a component cannot join that tree
     SingletonError          the tree has such a component already
     NotRunningError         something needs a running loop
+    NotSendableError        something cannot be sent to another process
+    PeerLostError           the process at the other end is gone
+        WorkerLostError     ... while it executed a task
+    WorkerError             a worker does not execute a task
+        BacklogFullError    ... because too many are waiting
+        WorkerStoppedError  ... because it ends
+        TaskTimeoutError    ... because the time for it is over (a TimeoutError, too)
+        TaskCancelledError  ... because somebody has cancelled it
+    RemoteError             what was raised in another process, if it cannot be sent itself
+    FatalError              raise it to have a supervisor restart the component
+    GaveUpError             a supervisor has restarted too often
 """
 
 from __future__ import annotations
@@ -12,12 +23,23 @@ from __future__ import annotations
 import builtins
 
 __all__ = [
+    "BacklogFullError",
     "CircuitsError",
+    "FatalError",
+    "GaveUpError",
     "HandlerWarning",
     "NotRunningError",
+    "NotSendableError",
+    "PeerLostError",
+    "RemoteError",
     "SingletonError",
+    "TaskCancelledError",
+    "TaskTimeoutError",
     "TimeoutError",
     "UnregistrableError",
+    "WorkerError",
+    "WorkerLostError",
+    "WorkerStoppedError",
 ]
 
 
@@ -42,6 +64,57 @@ class SingletonError(CircuitsError):
 
 class NotRunningError(CircuitsError, RuntimeError):
     """Something was asked of an application that needs its loop to be running."""
+
+
+class NotSendableError(CircuitsError, TypeError):
+    """A function, an event or a result cannot be sent to another process.
+
+    Functions and classes must be found by name in a module; live components, open files and
+    locks stay where they are.
+    """
+
+
+class PeerLostError(CircuitsError, ConnectionError):
+    """The process at the other end of a bridge ended before it answered."""
+
+
+class WorkerLostError(PeerLostError):
+    """A worker process ended while it executed a task.
+
+    Whether the task had an effect is not known, so it is not executed again.
+    """
+
+
+class WorkerError(CircuitsError):
+    """A worker does not execute a task, or not to its end."""
+
+
+class BacklogFullError(WorkerError):
+    """A worker refuses a task, because too many are waiting."""
+
+
+class WorkerStoppedError(WorkerError):
+    """A worker ended before a task was over."""
+
+
+class TaskTimeoutError(WorkerError, TimeoutError):
+    """A task was not over within the ``timeout`` of its worker."""
+
+
+class TaskCancelledError(WorkerError):
+    """A task was taken back by ``Worker.cancel``."""
+
+
+class RemoteError(CircuitsError):
+    """Stands for an exception of another process that cannot be sent itself."""
+
+
+class FatalError(CircuitsError):
+    """Raised by a handler whose component cannot go on: its supervisor restarts it."""
+
+
+class GaveUpError(CircuitsError):
+    """A supervisor has restarted what it supervises too often, and gives up."""
 
 
 class HandlerWarning(UserWarning):

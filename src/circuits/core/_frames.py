@@ -1,0 +1,104 @@
+"""What goes over the private pipe between a process and its child: framed, pickled messages.
+
+Pickle runs code of the sender's choice, so this is for a pipe whose other end was handed to a
+child of our own, and for nothing that anybody else can reach.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import struct
+
+from .errors import NotSendableError
+from .manager import Manager
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = ["LIMIT_BYTES", "Frames", "pack", "unpack"]
+
+#: The largest message, in bytes. A length beyond means that the peer is out of step.
+LIMIT_BYTES = 256 * 1024 * 1024
+
+_LENGTH = struct.Struct("!I")
+_PROTOCOL = pickle.HIGHEST_PROTOCOL
+
+
+class _Pickler(pickle.Pickler):
+    """Refuses live components: one of them would take its whole tree along."""
+
+    def reducer_override(self, thing: Any) -> Any:
+        if isinstance(thing, Manager):
+            raise pickle.PicklingError(f"{thing!r} is a live component and stays in its process")
+        return NotImplemented
+
+
+def pack(message: object, what: object, limit: int = LIMIT_BYTES) -> bytes:
+    """Make a frame.
+
+    Args:
+        message: What to send.
+        what: How a refusal calls it.
+        limit: The largest frame, in bytes.
+
+    Raises:
+        NotSendableError: It cannot be pickled, or it is too large.
+    """
+    buffer = io.BytesIO()
+    buffer.write(b"\0\0\0\0")
+    try:
+        _Pickler(buffer, _PROTOCOL).dump(message)
+    except Exception as problem:
+        # Objects raise whatever they like when they are pickled.
+        reason = str(problem) or type(problem).__name__
+        raise NotSendableError(f"{what} cannot be sent to another process: {reason}") from problem
+    size = buffer.tell() - _LENGTH.size
+    if size > limit:
+        raise NotSendableError(
+            f"{what} cannot be sent to another process: {size} bytes, at most {limit} are allowed"
+        )
+    frame = buffer.getbuffer()
+    _LENGTH.pack_into(frame, 0, size)
+    frame.release()
+    return buffer.getvalue()
+
+
+def unpack(payload: bytes) -> Any:
+    """The message in a frame."""
+    return pickle.loads(payload)
+
+
+class Frames:
+    """Puts frames together again from whatever pieces they arrive in."""
+
+    __slots__ = ("_buffer", "_limit")
+
+    def __init__(self, limit: int = LIMIT_BYTES) -> None:
+        self._buffer = bytearray()
+        self._limit = limit
+
+    def receive(self, data: bytes) -> list[bytes]:
+        """Take what arrived; give what is complete.
+
+        Raises:
+            ValueError: A frame is longer than the limit.
+        """
+        buffer = self._buffer
+        buffer += data
+        frames = []
+        start, end = 0, len(buffer)
+        head = _LENGTH.size
+        while end - start >= head:
+            (size,) = _LENGTH.unpack_from(buffer, start)
+            if size > self._limit:
+                raise ValueError(f"a message of {size} bytes, at most {self._limit} are allowed")
+            if end - start - head < size:
+                break
+            start += head
+            frames.append(bytes(memoryview(buffer)[start : start + size]))
+            start += size
+        if start:
+            del buffer[:start]
+        return frames
