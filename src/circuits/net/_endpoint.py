@@ -47,6 +47,9 @@ _HOPS = 4
 #: that the events about it are still delivered.
 _DRAIN_PART = 0.9
 
+#: Flags of an event class that make others notice that one was handled.
+_FEEDBACK = ("success", "failure", "complete", "alert_done")
+
 #: Default of ``write_timeout``, in seconds: as long as web servers commonly wait for a client.
 WRITE_TIMEOUT = 60.0
 
@@ -242,7 +245,8 @@ class Endpoint(BaseComponent):
         self._routes_version = engine.routes.version
         self._only_reader = None
         routes = engine.route("read", self._channels)
-        if len(routes) == 1 and not self._read._special:
+        flags = (getattr(self._read, name) for name in _FEEDBACK)
+        if len(routes) == 1 and not any(flags):
             method, wants_event, _ = routes[0]
             if not wants_event:
                 self._only_reader = method
