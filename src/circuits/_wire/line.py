@@ -1,0 +1,157 @@
+r"""Lines of text: bytes to lines, without input or output.
+
+    decoder = LineDecoder(limit_bytes=1000)
+    decoder.receive_data(b"one\r\ntwo\nthr")
+    decoder.next_message()          # b"one"
+    decoder.next_message()          # b"two"
+    decoder.next_message()          # None: more bytes are needed
+    decoder.rest                    # b"thr"
+
+A line ends in LF, with or without a CR before it. A line that is longer than the limit is reported
+once, in its place among the others, and the bytes up to its end are dropped as they come. Where
+the data is cut makes no difference to what comes out.
+
+    ProtocolError
+        LineTooLongError        the peer sends a line, perhaps an endless one, past the limit
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+from circuits._wire import ProtocolError
+
+__all__ = ["LIMIT_BYTES", "LINE_END", "LineDecoder", "LineTooLongError", "Splitter", "split_lines"]
+
+#: How lines end.
+LINE_END: Final = re.compile(rb"\r?\n")
+
+#: Default limit of a line without its end. No text protocol asks for more than a few kilobytes,
+#: and each connection may make us keep this much.
+LIMIT_BYTES: Final = 65536
+
+#: What is kept of a line that is dropped, when a splitter of the application's own looks for its
+#: end: more than any separator is long.
+_OVERLAP: Final = 64
+
+#: How much of a line that is too long an error shows.
+_SHOWN: Final = 64
+
+#: Splits data and what was left over before into whole lines and a new rest.
+Splitter = Callable[[Any, Any], tuple[Any, Any]]
+
+
+class LineTooLongError(ProtocolError):
+    """A line is longer than the limit, or did not end within it.
+
+    Args:
+        limit_bytes: The limit.
+        beginning: How the line begins; for a log, escape it.
+    """
+
+    def __init__(self, limit_bytes: int, beginning: bytes) -> None:
+        super().__init__(limit_bytes, beginning)
+        self.limit_bytes = limit_bytes
+        self.beginning = beginning
+
+    def __str__(self) -> str:
+        return f"a line longer than {self.limit_bytes} bytes begins with {self.beginning!r}"
+
+
+def split_lines(data: bytes, buffer: bytes) -> tuple[list[bytes], bytes]:
+    """Split what was left over before and `data` into whole lines and a new rest."""
+    *lines, rest = LINE_END.split(buffer + data)
+    return lines, rest
+
+
+class LineDecoder:
+    """Decodes what a peer sends.
+
+    Args:
+        limit_bytes: Longest line without its end; ``None`` for no limit.
+        splitter: Splits instead of `split_lines`, and is given the rest with each piece of data
+            anew.
+
+    Attributes:
+        limit_bytes: As above.
+    """
+
+    __slots__ = ("_discarding", "_messages", "_rest", "_splitter", "limit_bytes")
+
+    def __init__(
+        self, limit_bytes: int | None = LIMIT_BYTES, splitter: Splitter | None = None
+    ) -> None:
+        if limit_bytes is not None and limit_bytes < 1:
+            raise ValueError(f"a line must be allowed one byte at least, not {limit_bytes}")
+        self.limit_bytes = limit_bytes
+        self._splitter = None if splitter is split_lines else splitter
+        self._messages: deque[Any] = deque()
+        # Grows in place, so that a line which comes one byte at a time stays linear. What a
+        # splitter has left over is of its own kind, and stays as it is.
+        self._rest: Any = bytearray() if self._splitter is None else b""
+        self._discarding = False
+
+    @property
+    def rest(self) -> Any:
+        """The beginning of a line that has not ended yet. May be set."""
+        return bytes(self._rest) if isinstance(self._rest, bytearray) else self._rest
+
+    @rest.setter
+    def rest(self, rest: Any) -> None:
+        self._rest = bytearray(rest) if self._splitter is None else rest
+
+    def receive_data(self, data: bytes | bytearray | memoryview) -> None:
+        """Take what the peer has sent."""
+        if self._splitter is not None:
+            self._split(data)
+            return
+        pieces = bytes(data).split(b"\n")
+        self._rest += pieces[0]
+        if len(pieces) > 1:
+            if self._discarding:
+                self._discarding = False
+            else:
+                self._add(bytes(self._rest).removesuffix(b"\r"))
+            for piece in pieces[1:-1]:
+                self._add(piece.removesuffix(b"\r"))
+            self._rest = bytearray(pieces[-1])
+        self._check_rest()
+
+    def next_message(self) -> Any:
+        """The next line without its end, or ``None`` as long as it needs more bytes.
+
+        A `LineTooLongError` is returned, not raised: the lines after it are good.
+        """
+        return self._messages.popleft() if self._messages else None
+
+    def _split(self, data: bytes | bytearray | memoryview) -> None:
+        assert self._splitter is not None
+        lines, self._rest = self._splitter(data, self._rest)
+        for line in lines:
+            if self._discarding:
+                self._discarding = False
+            else:
+                self._add(line)
+        self._check_rest()
+
+    def _add(self, line: Any) -> None:
+        if self.limit_bytes is not None and len(line) > self.limit_bytes:
+            line = LineTooLongError(self.limit_bytes, bytes(line[: min(_SHOWN, self.limit_bytes)]))
+        self._messages.append(line)
+
+    def _check_rest(self) -> None:
+        limit, rest = self.limit_bytes, self._rest
+        if self._discarding and self._splitter is None:
+            rest.clear()
+        elif self._discarding:
+            self._rest = rest[-_OVERLAP:]
+        elif limit is not None and len(rest) > limit:
+            # One CR more may belong to the end of the line.
+            if self._splitter is None and len(rest) == limit + 1 and rest[-1] == 13:
+                return
+            self._messages.append(LineTooLongError(limit, bytes(rest[: min(_SHOWN, limit)])))
+            self._discarding = True
+            self._check_rest()

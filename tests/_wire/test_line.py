@@ -1,0 +1,115 @@
+"""The codec of lines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from circuits._wire.line import LineDecoder, LineTooLongError, split_lines
+
+STREAM = b"one\r\n\r\nto\xc3\xbc\n\rx\r\r\n" + b"y" * 12 + b"\n" + b"z" * 10 + b"\r\nrest\r"
+
+
+def shown(messages: list[Any]) -> list[Any]:
+    return [repr(m) if isinstance(m, LineTooLongError) else m for m in messages]
+
+
+def decode(decoder: LineDecoder, *pieces: bytes) -> list[Any]:
+    found = []
+    for piece in pieces:
+        decoder.receive_data(piece)
+        while (message := decoder.next_message()) is not None:
+            found.append(message)
+    return shown(found)
+
+
+WHOLE = [b"one", b"", b"to\xc3\xbc", b"\rx\r", repr(LineTooLongError(10, b"y" * 10)), b"z" * 10]
+
+
+def test_lines_end_in_lf_and_a_cr_before_it_is_dropped() -> None:
+    decoder = LineDecoder(10)
+    assert decode(decoder, STREAM) == WHOLE
+    assert decoder.rest == b"rest\r"
+
+
+@pytest.mark.parametrize("cut", range(1, len(STREAM)))
+def test_where_it_is_cut_makes_no_difference(cut: int) -> None:
+    decoder = LineDecoder(10)
+    assert decode(decoder, STREAM[:cut], STREAM[cut:]) == WHOLE
+    assert decoder.rest == b"rest\r"
+
+
+def test_one_byte_at_a_time() -> None:
+    assert decode(LineDecoder(10), *[bytes([byte]) for byte in STREAM]) == WHOLE
+
+
+def test_an_endless_line_is_reported_once_and_kept_nowhere() -> None:
+    decoder = LineDecoder(10)
+    found = decode(decoder, *[b"x" * 7] * 1000)
+    assert found == [repr(LineTooLongError(10, b"x" * 10))]
+    assert decoder.rest == b""
+    assert decode(decoder, b"\ngood\n") == [b"good"]
+
+
+def test_a_line_of_the_limit_passes_with_either_end() -> None:
+    assert decode(LineDecoder(3), b"abc", b"\r", b"\n", b"abc\n") == [b"abc", b"abc"]
+
+
+def test_a_cr_past_the_limit_that_ends_nothing_counts() -> None:
+    assert decode(LineDecoder(3), b"abc\r", b"d\n", b"e\n") == [
+        repr(LineTooLongError(3, b"abc")),
+        b"e",
+    ]
+
+
+def test_without_a_limit_nothing_is_too_long() -> None:
+    assert decode(LineDecoder(None), b"x" * 100_000, b"\n") == [b"x" * 100_000]
+
+
+def test_a_limit_below_one_makes_no_sense() -> None:
+    with pytest.raises(ValueError, match="at least"):
+        LineDecoder(0)
+
+
+def test_the_error_tells_the_limit_and_the_beginning() -> None:
+    problem = LineTooLongError(5, b"ab\0")
+    assert str(problem) == r"a line longer than 5 bytes begins with b'ab\x00'"
+
+
+def test_the_rest_may_be_set() -> None:
+    decoder = LineDecoder()
+    decoder.rest = b"on"
+    assert decode(decoder, b"e\n") == [b"one"]
+
+
+def by_semicolons(data: bytes, buffer: bytes) -> tuple[list[bytes], bytes]:
+    *lines, rest = (buffer + data).split(b";;")
+    return lines, rest
+
+
+def test_a_splitter_of_its_own() -> None:
+    decoder = LineDecoder(8, by_semicolons)
+    assert decode(decoder, b"a;;b\n;", b";c") == [b"a", b"b\n"]
+    assert decoder.rest == b"c"
+
+
+def test_what_a_splitter_leaves_is_limited_too() -> None:
+    decoder = LineDecoder(8, by_semicolons)
+    error = repr(LineTooLongError(8, b"x" * 8))
+    assert decode(decoder, b"x" * 9, *[b"y" * 99] * 99, b"y;", b";good;;") == [error, b"good"]
+    assert decode(decoder, b"x" * 9 + b";;good;;") == [error, b"good"]
+    assert len(decoder.rest) == 0
+
+
+@pytest.mark.parametrize(
+    ("data", "buffer", "lines", "rest"),
+    [
+        (b"a\r\nb\nc", b"", [b"a", b"b"], b"c"),
+        (b"\nb", b"a\r", [b"a"], b"b"),
+        (b"", b"a", [], b"a"),
+        (b"a\r", b"", [], b"a\r"),
+    ],
+)
+def test_split_lines(data: bytes, buffer: bytes, lines: list[bytes], rest: bytes) -> None:
+    assert split_lines(data, buffer) == (lines, rest)
