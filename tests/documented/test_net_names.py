@@ -21,6 +21,7 @@ from circuits.net.sockets import (
     Connected,
     Disconnect,
     Disconnected,
+    Pipe,
     Read,
     Ready,
     Server,
@@ -29,6 +30,10 @@ from circuits.net.sockets import (
     TCP6Server,
     TCPClient,
     TCPServer,
+    UDP6Client,
+    UDP6Server,
+    UDPClient,
+    UDPServer,
     UNIXClient,
     UNIXServer,
     Write,
@@ -93,7 +98,7 @@ def test_bases() -> None:
     assert issubclass(Server, BaseComponent)
     for client in (TCPClient, UNIXClient):
         assert client.__bases__ == (Client,)
-    for server in (TCPServer, UNIXServer):
+    for server in (TCPServer, UDPServer, UNIXServer):
         assert server.__bases__ == (Server,)
 
 
@@ -102,7 +107,9 @@ def test_constructors_of_clients(component: type) -> None:
     assert signature_of(component).replace(", **kwargs", "") == _CLIENT
 
 
-@pytest.mark.parametrize("component", [Server, TCPServer, TCP6Server, UNIXServer])
+@pytest.mark.parametrize(
+    "component", [Server, TCPServer, TCP6Server, UDPServer, UDP6Server, UNIXServer]
+)
 def test_constructors_of_servers(component: type) -> None:
     assert signature_of(component) == _SERVER
 
@@ -115,6 +122,11 @@ def test_constructors_of_servers(component: type) -> None:
         (Client.write, "(data)"),
         (TCPClient.connect, "(host, port, secure=False, **kwargs)"),
         (UNIXClient.connect, "(path, secure=False, **kwargs)"),
+        (UNIXClient.ready, "(component, bind=None)"),
+        (UDPServer.close, "(sock=None)"),
+        (UDPServer.write, "(address, data)"),
+        (UDPServer.broadcast, "(data, port)"),
+        (Pipe, "(*channels, **kwargs)"),
         (Server.parse_bind_parameter, "(bind_parameter)"),
         (Server.close, "(sock=None)"),
         (Server.write, "(sock, data)"),
@@ -129,6 +141,36 @@ def test_channels_and_families() -> None:
     assert (Client.channel, Server.channel) == ("client", "server")
     assert TCPClient.socket_family == TCPServer.socket_family == socket.AF_INET
     assert TCP6Client.socket_family == TCP6Server.socket_family == socket.AF_INET6
+
+
+def test_udp_clients_are_servers() -> None:
+    assert UDPClient is UDPServer
+    assert UDP6Client is UDP6Server
+    assert (UDPServer.socket_family, UDP6Server.socket_family) == (
+        socket.AF_INET,
+        socket.AF_INET6,
+    )
+    assert UDPClient.channel == "server"  # surprising, and documented
+
+
+def test_a_pipe_is_a_pair_of_connected_clients() -> None:
+    one, other = Pipe()
+    assert (type(one), one.channel, one.connected) == (UNIXClient, "a", True)
+    assert (type(other), other.channel, other.connected) == (UNIXClient, "b", True)
+    one._abort()
+    other._abort()
+
+
+def test_the_names_of_the_later_line() -> None:
+    from circuits.net import events
+
+    names = (
+        "connect", "disconnect", "connected", "disconnected", "read", "unreachable", "broadcast",
+        "write", "close", "ready", "closed",
+    )  # fmt: skip
+    for name in names:
+        assert getattr(events, name).name == name
+    assert events.error is SocketError
 
 
 def test_a_fresh_client() -> None:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import threading
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from circuits.core import _clock
-from circuits.core.events import Event
 from circuits.core.handlers import handler
 
 from . import _address
 from ._endpoint import BUFSIZE, WRITE_TIMEOUT, Endpoint, take_limits
+from ._lookup import look_up
 from ._stream import Connection, State
 from .events import Connected, Disconnected, Pause, Read, Ready, Resume, SocketError, Unreachable
 
@@ -25,15 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["Client"]
 
 _IN_PROGRESS = frozenset({errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EAGAIN, errno.EINTR})
-
-
-class _Resolved(Event):
-    """The addresses of a name, or the error; fired from the thread that looked it up."""
-
-    name = "_resolved"
-
-    def __init__(self, attempt: _Attempt, addresses: list[Any], problem: Exception | None) -> None:
-        super().__init__(attempt, addresses, problem)
 
 
 class _Attempt:
@@ -112,6 +103,10 @@ class Client(Endpoint):
     def _connected(self) -> bool:
         return self.connected
 
+    def _adopt_connection(self) -> None:
+        """Use the socket that was given as ``bind`` as a connection that stands."""
+        self._connection = Connection(self, self._sock, self._limits)
+
     # -- requests --
 
     @handler("write")
@@ -173,19 +168,7 @@ class Client(Endpoint):
             self._try_next(attempt)
         else:
             self._set_timer(attempt, attempt.deadline)
-            thread = threading.Thread(
-                target=self._look_up, args=(attempt,), name=f"{self.name} look-up", daemon=True
-            )
-            thread.start()
-
-    def _look_up(self, attempt: _Attempt) -> None:
-        """Look the name up, in a thread of its own: no system call does so without blocking."""
-        try:
-            addresses = self._find_addresses(*attempt.args)
-        except Exception as problem:
-            self.fire(_Resolved(attempt, [], problem), self)
-        else:
-            self.fire(_Resolved(attempt, addresses, None), self)
+            look_up(self, attempt, partial(self._find_addresses, *args))
 
     @handler("_resolved")
     def _on_resolved(

@@ -11,7 +11,7 @@ import logging  # noqa: F401 - as heapq
 import os
 import traceback  # noqa: F401 - as heapq
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol
 
 from circuits.core import (
     _clock,
@@ -52,6 +52,15 @@ _FEEDBACK = ("success", "failure", "complete", "alert_done")
 
 #: Default of ``write_timeout``, in seconds: as long as web servers commonly wait for a client.
 WRITE_TIMEOUT = 60.0
+
+
+class Source(Protocol):
+    """Where data comes from."""
+
+    sock: Any
+
+    def write(self, data: bytes) -> None: ...
+    def expect(self, event: Any) -> None: ...
 
 
 class EndOfInput(Event):
@@ -101,6 +110,10 @@ class Endpoint(BaseComponent):
     def _unwatch_all(self, poller: BasePoller) -> None:
         for connection in self._owned():
             poller.discard(connection.sock)
+
+    def _is_busy(self) -> bool:
+        """Whether something is still open when the application ends."""
+        return any(self._owned())
 
     def _became_ready(self) -> None:
         """There is a poller for the first time."""
@@ -167,7 +180,7 @@ class Endpoint(BaseComponent):
         self._stopping = True
         self._shut_down()
         engine = self._engine
-        if any(self._owned()) and engine.runner is not None:
+        if self._is_busy() and engine.runner is not None:
             engine.hold(self)
             seconds = component.stop_timeout * _DRAIN_PART
             engine.schedule.call_at(_clock.now() + seconds, self._end_drain)
@@ -179,7 +192,7 @@ class Endpoint(BaseComponent):
 
     def _drained(self) -> None:
         """A connection is closed; was it the last that the end of the application waits for?"""
-        if self._stopping and not any(self._owned()):
+        if self._stopping and not self._is_busy():
             self._engine.release(self)
 
     @handler("prepare_unregister", channel="*")
@@ -205,7 +218,7 @@ class Endpoint(BaseComponent):
             if not connection.unfinished_reads:
                 self._reads_finished(connection)
 
-    def _deliver(self, connection: Connection, data: bytes) -> None:
+    def _deliver(self, connection: Source, data: bytes) -> None:
         """Have ``read`` handled: at once if it were the next event anyway, else in its turn."""
         engine = self._live
         args = (connection.sock, data) if self._tells_sock else (data,)

@@ -197,18 +197,28 @@ class Server(Endpoint):
         connection = self._connections.get(fd)
         if connection is not None:
             connection.flush()
+        elif fd is self._sock:
+            self._listener_writable()
 
     @handler("_disconnect")
     def _on_hung_up(self, fd: Any) -> None:
         connection = self._connections.get(fd)
         if connection is not None:
             connection.hung_up()
+        elif fd is self._sock:
+            self._listener_hung_up()
 
     @handler("_error")
     def _on_poller_error(self, fd: Any, problem: OSError) -> None:
         connection = self._connections.get(fd)
         if connection is not None:
             connection.fail(problem)
+
+    def _listener_writable(self) -> None:
+        """More can be sent by the socket of the server itself."""
+
+    def _listener_hung_up(self) -> None:
+        """Something is wrong with the socket of the server itself."""
 
     # -- accepting --
 

@@ -11,6 +11,7 @@ from typing import Any
 from circuits.core.events import Event
 
 __all__ = [
+    "Broadcast",
     "Close",
     "Closed",
     "Connect",
@@ -24,6 +25,7 @@ __all__ = [
     "SocketError",
     "Unreachable",
     "Write",
+    "broadcast",
     "close",
     "closed",
     "connect",
@@ -159,6 +161,21 @@ class Unreachable(Event):
         super().__init__(host, port, reason)
 
 
+class Broadcast(Event):
+    """A datagram shall go to everybody on the local network; fired at a UDP component.
+
+    .. versionadded:: 2.1
+       From the 3.x line. Programs for 2.1.0 make an event of that name themselves.
+
+    Args:
+        data: What it carries.
+        port: The port that it goes to.
+    """
+
+    def __init__(self, data: bytes, port: int) -> None:
+        super().__init__(data, port)
+
+
 class Pause(Event):
     """A peer does not keep up: produce no more for it until ``resume``.
 
@@ -183,6 +200,7 @@ class Resume(Event):
 
 
 # The same in the 3.x line.
+broadcast = Broadcast
 close = Close
 closed = Closed
 connect = Connect

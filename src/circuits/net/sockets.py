@@ -1,4 +1,4 @@
-"""Clients and servers for TCP and UNIX sockets, and their events (manual: circuits.net.sockets).
+"""Clients and servers for TCP, UDP and UNIX sockets, and their events (manual: circuits.net.sockets).
 
 A component owns one or many connections (:mod:`circuits.net._stream`). It handles ``write``,
 ``close`` and, for clients, ``connect``; it fires ``read`` and tells when connections come, go
@@ -17,10 +17,13 @@ from typing import Any
 from circuits.core.handlers import handler
 
 from . import _address
+from ._activation import inherited_sockets
 from ._clients import Client
+from ._datagrams import UDP6Server, UDPServer
 from ._endpoint import BUFSIZE
 from ._servers import BACKLOG, Server
 from .events import (
+    Broadcast,
     Close,
     Closed,
     Connect,
@@ -39,6 +42,7 @@ from .events import (
 __all__ = [
     "BACKLOG",
     "BUFSIZE",
+    "Broadcast",
     "Client",
     "Close",
     "Closed",
@@ -47,6 +51,7 @@ __all__ = [
     "Disconnect",
     "Disconnected",
     "Pause",
+    "Pipe",
     "Read",
     "Ready",
     "Resume",
@@ -56,6 +61,10 @@ __all__ = [
     "TCP6Server",
     "TCPClient",
     "TCPServer",
+    "UDP6Client",
+    "UDP6Server",
+    "UDPClient",
+    "UDPServer",
     "UNIXClient",
     "UNIXServer",
     "Unreachable",
@@ -65,6 +74,7 @@ __all__ = [
     "getfqdn",
     "gethostbyname",
     "gethostname",
+    "inherited_sockets",
     "parse_ipv4_parameter",
     "parse_ipv6_parameter",
     "socket",
@@ -188,6 +198,42 @@ class UNIXClient(Client):
     def _announced(self, args: tuple[Any, ...]) -> tuple[Any, Any]:
         return gethostname(), args[0]
 
+    @handler("ready")
+    def ready(self, component: Any, bind: Any = None) -> None:
+        """Start reading, if it is connected already: one end of a :func:`Pipe`, say."""
+        if component is self and self._connection is not None:
+            self._connection.watch()
+
+
+def Pipe(*channels: Any, **kwargs: Any) -> tuple[UNIXClient, UNIXClient]:
+    """Make two clients that are connected with each other.
+
+    They need not be part of one application, nor of one process: after a fork, each
+    process drops the one that is the other's.
+
+    Args:
+        *channels: Channels of the two; ``"a"`` and ``"b"`` unless given.
+        **kwargs: Other options of :class:`UNIXClient`, for both.
+
+    Raises:
+        TypeError: More than two channels are given.
+    """
+    if len(channels) > 2:
+        raise TypeError(f"a pipe has two ends, not {len(channels)}")
+    names = (*channels, *("a", "b")[len(channels) :])
+    ends = socket.socketpair()
+    try:
+        one, other = (
+            UNIXClient(end, channel=name, **kwargs) for end, name in zip(ends, names, strict=True)
+        )
+    except BaseException:
+        for end in ends:
+            end.close()
+        raise
+    for client in (one, other):
+        client._adopt_connection()
+    return one, other
+
 
 def _no_tls(secure: Any) -> None:
     if secure:
@@ -200,6 +246,11 @@ def _unix_socket() -> Any:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     sock.setblocking(False)
     return sock
+
+
+#: The same: to be a client is a matter of who begins.
+UDPClient = UDPServer
+UDP6Client = UDP6Server
 
 
 # -- servers -----------------------------------------------------------------------------------
@@ -272,6 +323,7 @@ class UNIXServer(Server):
     """Listens on a path; else as :class:`TCPServer`, but ``connect`` carries the socket alone.
 
     A socket or an empty file at that path is replaced; when the server is closed, it stays.
+    A path that begins with a zero byte is an abstract name: Linux keeps it without any file.
 
     Raises:
         OSError: There is something else at that path, or the path cannot be bound.
@@ -284,8 +336,17 @@ class UNIXServer(Server):
         """A path is used as it is."""
         return os.fspath(bind_parameter)
 
-    def _create_socket(self) -> Any:
-        path = self._bind
+    @property
+    def host(self) -> Any:
+        """The path; ``None`` when closed."""
+        address = self._address()
+        # What has no file has no encoding either, and comes as bytes.
+        return os.fsdecode(address) if isinstance(address, bytes) else address
+
+    def _make_room(self, path: str | bytes) -> None:
+        """Remove what may be removed from the path."""
+        if path[:1] in ("\0", b"\0"):
+            return  # an abstract name: there is no file
         try:
             found = os.stat(path, follow_symlinks=False)
         except FileNotFoundError:
@@ -295,11 +356,14 @@ class UNIXServer(Server):
             if not (stat.S_ISSOCK(found.st_mode) or is_empty):
                 raise FileExistsError(errno.EEXIST, "there is something that is no socket", path)
             os.unlink(path)
+
+    def _create_socket(self) -> Any:
+        self._make_room(self._bind)
         sock = _unix_socket()
         try:
             for option in self.socket_options:
                 sock.setsockopt(*option)
-            sock.bind(path)
+            sock.bind(self._bind)
             sock.listen(self._backlog)
         except BaseException:
             sock.close()
