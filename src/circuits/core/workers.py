@@ -1,0 +1,395 @@
+"""Workers: functions that take long, in threads and processes (manual: circuits.core.workers)."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+
+from . import _clock
+from ._tasks import Suspension, check_seconds
+from .components import BaseComponent, PrepareUnregister
+from .errors import (
+    BacklogFullError,
+    TaskCancelledError,
+    TaskTimeoutError,
+    WorkerStoppedError,
+)
+from .events import Event
+from .handlers import handler
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from typing import Any
+
+    from ._clock import Appointment
+    from ._engine import Engine
+    from ._tasks import Task as HandlerTask
+    from .manager import Manager
+
+__all__ = ["DEFAULT_WORKERS", "Task", "Worker"]
+
+#: How many threads a worker has, unless told otherwise.
+DEFAULT_WORKERS = 10
+
+#: How many tasks may wait, unless told otherwise: some seconds of short ones, and a bound for
+#: the memory that an application takes which asks for more than it can do.
+DEFAULT_BACKLOG = 10_000
+
+#: Which part of the root's ``stop_timeout`` tasks get; the rest is for telling what became of
+#: the others.
+_PATIENCE = 0.9
+
+
+class Task(Event):
+    """Have a function executed by a worker, away from the loop.
+
+    Fired by anyone, on the channel of the worker. The value is what the function returns; what
+    it raises is a failure of the event.
+
+    Args:
+        f: The function. For a worker of processes it must be found by name in a module.
+        *args: What it is called with.
+        **kwargs: What it is called with.
+    """
+
+    def __init__(self, f: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        super().__init__(f, *args, **kwargs)
+
+
+class _Finished(Event):
+    """Threads have something to tell: fired by them, at the worker itself."""
+
+    name = "_finished"
+
+
+class _Job(Suspension):
+    """One task that a worker has taken, and what its handler waits for."""
+
+    __slots__ = (
+        "_appointment",
+        "_outcome",
+        "_task",
+        "_worker",
+        "args",
+        "event",
+        "function",
+        "future",
+        "is_over",
+        "kwargs",
+    )
+
+    def __init__(
+        self, worker: Worker, event: Event, function: Any, args: Any, kwargs: dict[str, Any]
+    ) -> None:
+        self._worker = worker
+        self._task: HandlerTask | None = None
+        self._appointment: Appointment | None = None
+        self._outcome: tuple[Any, BaseException | None] = (None, None)
+        self.event = event
+        self.function = function
+        self.args = args
+        self.kwargs = kwargs
+        self.future: Any = None
+        self.is_over = False
+
+    def attach(self, task: HandlerTask) -> None:
+        self._task = task
+        if self.is_over:
+            task.resume(*self._outcome)
+
+    def detach(self) -> None:
+        self._task = None
+        self.fail(WorkerStoppedError(f"{describe(self.function)} was given up"))
+
+    def expire_at(self, deadline: float) -> None:
+        """Fail at some time, unless over by then."""
+        schedule = self._worker._engine.schedule
+        self._appointment = schedule.call_at(deadline, self._expire)
+
+    def _expire(self) -> None:
+        self._appointment = None
+        seconds = self._worker.timeout
+        self._worker._withdraw(self)
+        self.fail(TaskTimeoutError(f"{describe(self.function)} was not over after {seconds:g} s"))
+
+    def succeed(self, result: Any) -> None:
+        """The function has returned."""
+        self._end(result, None)
+
+    def fail(self, problem: BaseException) -> None:
+        """The function has raised, or something else went wrong."""
+        self._end(None, problem)
+
+    def _end(self, result: Any, problem: BaseException | None) -> None:
+        if self.is_over:
+            return
+        self.is_over = True
+        if self._appointment is not None:
+            self._appointment.cancel()
+        self._outcome = (result, problem)
+        if self._task is not None:
+            self._task.resume(result, problem)  # which settles it
+        else:
+            self._worker._settle(self)
+
+
+class Worker(BaseComponent):
+    """Executes functions in threads or processes, and tells what they return or raise.
+
+    Handles ``task`` on its channel. The handler is suspended until the function is over, so
+    ``yield self.call(Task(f, 1))`` and ``await self.call(Task(f, 1))`` wait for the result, and
+    ``success`` and ``complete`` come after it.
+
+    Threads and processes are started when there is something to do. A stop waits for what was
+    taken, at most the ``stop_timeout`` of the root; a worker that is unregistered waits for
+    nothing. Whatever is not over by then fails with
+    :class:`~circuits.core.errors.WorkerStoppedError`. A process is killed then; a function that
+    runs in a thread cannot be: it goes on, and nobody hears of its result.
+
+    A process that dies takes the one task along that it was executing, which fails with
+    :class:`~circuits.core.errors.WorkerLostError` and is not tried again: its effects may have
+    happened. The process is replaced for the next one.
+
+    Args:
+        process: Use processes, not threads: functions and data are pickled.
+        workers: How many. ``None`` or 0: 10 threads, or a process per processor.
+        channel: Where tasks are fired.
+        backlog: How many tasks may wait, beside those that are executed. One more fails at
+            once with :class:`~circuits.core.errors.BacklogFullError`. ``None``: no limit.
+        timeout: Seconds after which a task fails with
+            :class:`~circuits.core.errors.TaskTimeoutError`, from the moment that it is taken. A
+            process that executes it is killed. ``None``: no limit.
+
+    Attributes:
+        process: As above.
+        workers: How many threads or processes there are at most.
+        backlog: As above; may be changed.
+        timeout: As above; may be changed.
+        pool: The ``concurrent.futures.ThreadPoolExecutor``, or the component that has the
+            processes; made when it is asked for first.
+    """
+
+    channel = "worker"
+
+    def init(
+        self,
+        process: bool = False,
+        workers: int | None = None,
+        channel: Any = "worker",
+        *,
+        backlog: int | None = DEFAULT_BACKLOG,
+        timeout: float | None = None,
+    ) -> None:
+        """Take the arguments of the constructor."""
+        if workers is not None and (isinstance(workers, bool) or workers != int(workers)):
+            raise TypeError(f"workers must be a whole number, not {workers!r}")
+        if workers is not None and workers < 0:
+            raise ValueError(f"workers must be 1 or more, or 0 for the default, not {workers}")
+        if backlog is not None and backlog < 0:
+            raise ValueError(f"backlog must be 0 or more, or None, not {backlog}")
+        if channel != self.channel:
+            self.channel = channel
+        self.process = bool(process)
+        self.workers = workers or (_processors() if process else DEFAULT_WORKERS)
+        self.backlog = backlog
+        self.timeout = None if timeout is None else check_seconds(timeout, "timeout")
+        self._pool: Any = None
+        self._jobs: dict[_Job, None] = {}
+        self._finished: deque[_Job] = deque()
+        self._is_told = False
+        self._strays: list[Any] = []  # futures of functions that run on, unobserved
+        self._is_stopping = False
+
+    @property
+    def pool(self) -> Any:
+        """What executes the functions."""
+        if self._pool is None:
+            self._pool = self._make_pool()
+        return self._pool
+
+    def _make_pool(self) -> Any:
+        if self.process:
+            from ._pools import ProcessPool  # noqa: PLC0415 - brings multiprocessing
+
+            return ProcessPool(self.workers, self.channel, name=f"{self.name}/{self.channel}")
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - brings logging
+
+        return ThreadPoolExecutor(self.workers, thread_name_prefix=f"{self.name}/{self.channel}")
+
+    # -- tasks --
+
+    @handler("task")
+    def _on_task(
+        self, event: Event, f: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> Generator[Any, Any, Any]:
+        limit = self.backlog
+        if limit is not None and len(self._jobs) >= self.workers + limit:
+            raise BacklogFullError(
+                f"{describe(f)} refused: {self!r} executes {self.workers} tasks at a time, "
+                f"and {limit} are waiting"
+            )
+        job = _Job(self, event, f, args, kwargs)
+        self._jobs[job] = None
+        try:
+            self._submit(job)
+        except BaseException:
+            self._settle(job)
+            raise
+        if self.timeout is not None:
+            job.expire_at(_clock.now() + self.timeout)
+        if self._is_stopping:
+            self._engine.hold(self)
+        return self._result_of(job)
+
+    def _result_of(self, job: _Job) -> Generator[Any, Any, Any]:
+        try:
+            return (yield job)
+        finally:
+            self._settle(job)
+
+    def _submit(self, job: _Job) -> None:
+        pool = self.pool
+        if self.process:
+            if pool.parent is pool:
+                pool.register(self)
+            pool.submit(job)
+        else:
+            future = pool.submit(job.function, *job.args, **job.kwargs)
+            job.future = future
+            future.job = job
+            future.add_done_callback(self._future_done)
+
+    def cancel(self, task: Event) -> bool:
+        """Take a task back, which then fails with ``TaskCancelledError``. In the loop's thread.
+
+        A process that executes it is killed. A function that a thread executes already goes on,
+        and so does its task.
+
+        .. versionadded:: 2.1
+
+        Returns:
+            Whether it was taken back.
+        """
+        for job in self._jobs:
+            if job.event is task:
+                if not self.process and not job.future.cancel():
+                    return False
+                self._withdraw(job)
+                job.fail(TaskCancelledError(f"{describe(job.function)} was cancelled"))
+                return True
+        return False
+
+    def _withdraw(self, job: _Job) -> None:
+        """Nobody wants the result of a job any more."""
+        if self.process:
+            self._pool.cancel(job)
+        elif not job.future.cancel():
+            self._strays = [future for future in self._strays if not future.done()]
+            self._strays.append(job.future)
+
+    def _settle(self, job: _Job) -> None:
+        """A job is over, one way or the other."""
+        self._jobs.pop(job, None)
+        if self._is_stopping and not self._jobs:
+            self._dismiss()
+            self._engine.release(self)
+
+    # -- threads --
+
+    def _future_done(self, future: Any) -> None:
+        # In a thread of the pool. One event tells of everything that has finished until it is
+        # handled, so that many short tasks do not become as many events.
+        self._finished.append(future.job)
+        future.job = None
+        if not self._is_told:
+            self._is_told = True
+            self.fire(_Finished(), self)
+
+    @handler("_finished")
+    def _on_finished(self) -> None:
+        self._is_told = False  # first: who comes from now on tells again
+        finished = self._finished
+        while finished:
+            job = finished.popleft()
+            future = job.future
+            if not (job.is_over or future.cancelled()):
+                problem = future.exception()
+                if problem is None:
+                    job.succeed(future.result())
+                else:
+                    job.fail(problem)
+
+    # -- ending --
+
+    @handler("started", channel="*")
+    def _on_started(self, component: Manager) -> None:
+        if component is self.root:
+            self._is_stopping = False
+
+    @handler("stopped", channel="*")
+    def _on_stopped(self, component: Manager) -> None:
+        if component is not self.root or self._is_stopping:
+            return
+        self._is_stopping = True
+        if not self._jobs:
+            self._dismiss()
+            return
+        engine = self._engine
+        if engine.runner is not None:
+            engine.hold(self)
+            seconds = component.stop_timeout * _PATIENCE
+            engine.schedule.call_at(_clock.now() + seconds, self._lose_patience)
+
+    def _lose_patience(self) -> None:
+        if self._is_stopping:
+            self._fail_all("the application stops")
+
+    @handler("prepare_unregister", channel="*")
+    def _on_prepare_unregister(self, event: PrepareUnregister, component: Manager) -> None:
+        if event.in_subtree(self):
+            self._fail_all("the worker leaves")
+            self._dismiss()
+
+    def _left(self, engine: Engine) -> None:
+        if self.parent is self:  # else it left below another one, and may go on elsewhere
+            self._fail_all("the worker left")
+            self._dismiss()
+
+    def _fail_all(self, why: str) -> None:
+        for job in list(self._jobs):
+            self._withdraw(job)
+            job.fail(WorkerStoppedError(f"{describe(job.function)} was not over when {why}"))
+
+    def _dismiss(self) -> None:
+        """End the threads or processes; new ones are started if more tasks come."""
+        pool = self._pool
+        if pool is None:
+            return
+        if self.process:
+            pool.shutdown()
+            return
+        self._pool = None
+        # Threads that have nothing to do end at once. One that is still busy is left behind.
+        is_busy = any(not future.done() for future in self._strays)
+        self._strays.clear()
+        pool.shutdown(wait=not is_busy, cancel_futures=True)
+
+    def _forked(self) -> None:
+        """In a child: the threads and processes are the parent's."""
+        self._pool = None
+        self._jobs.clear()
+        self._finished.clear()
+        self._strays.clear()
+        self._is_told = False
+
+
+def describe(function: object) -> str:
+    """How messages call a function."""
+    name = getattr(function, "__qualname__", None)
+    return f"{getattr(function, '__module__', '?')}.{name}" if name else repr(function)
+
+
+def _processors() -> int:
+    count = getattr(os, "process_cpu_count", os.cpu_count)()
+    return count or 1
