@@ -1,0 +1,22 @@
+"""What applications need beside their own parts (manual: circuits.app)."""
+
+from __future__ import annotations
+
+from .config import Config
+from .daemon import Daemon
+from .dropprivileges import DropPrivileges
+from .env import Environment
+from .log import Log, Logger
+from .startup import Startup
+from .systemd import Systemd
+
+__all__ = [
+    "Config",
+    "Daemon",
+    "DropPrivileges",
+    "Environment",
+    "Log",
+    "Logger",
+    "Startup",
+    "Systemd",
+]

@@ -1,0 +1,178 @@
+"""A pid file: which process it is, and that there is only one.
+
+The process holds a lock on the file for as long as it lives, which the system gives up with it,
+however it ends. So what a dead process has left behind is recognised by being unlocked. The lock
+belongs to the open file, not to the process: it goes along when a daemon forks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from circuits.core.errors import CircuitsError
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - Windows
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["PidFile", "PidFileError", "above_streams", "read_pid"]
+
+#: Seconds by which clocks of files and of processes may differ.
+_CLOCK_SLACK = 2.0
+
+
+class PidFileError(CircuitsError):
+    """The pid file is that of another process, which lives.
+
+    Attributes:
+        pid: Its id, if known.
+    """
+
+    def __init__(self, path: str, pid: int | None) -> None:
+        self.pid = pid
+        who = "another process" if pid is None else f"process {pid}"
+        super().__init__(f"{path} belongs to {who}, which is running")
+
+
+class PidFile:
+    """One pid file, to be acquired, written and removed.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._number = -1
+        self._owner: int | None = None  # who wrote it: a forked child must not remove it
+
+    def acquire(self) -> None:
+        """Open the file, and claim it for this process and what it forks.
+
+        Raises:
+            PidFileError: Another process has it.
+            OSError: It cannot be written.
+        """
+        if self._number >= 0:
+            return
+        while True:
+            number = above_streams(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644))
+            try:
+                self._claim(number)
+                # It may have been removed, by its last owner, between our opening and locking.
+                if _is_same(number, self.path):
+                    break
+            except BaseException:
+                os.close(number)
+                raise
+            os.close(number)
+        self._number = number
+
+    def _claim(self, number: int) -> None:
+        if fcntl is not None:
+            try:
+                fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise PidFileError(self.path, _parse(os.pread(number, 32, 0))) from None
+        pid = _parse(os.pread(number, 32, 0))
+        if pid is not None and _wrote(pid, os.fstat(number).st_mtime):
+            raise PidFileError(self.path, pid)
+
+    def write(self) -> None:
+        """Write the id of this process, and nothing else."""
+        self.acquire()
+        os.ftruncate(self._number, 0)
+        os.pwrite(self._number, str(os.getpid()).encode("ascii"), 0)
+        self._owner = os.getpid()
+
+    def remove(self) -> None:
+        """Remove the file and give up the claim, if this very process has written it."""
+        if self._number < 0 or self._owner != os.getpid():
+            return
+        try:
+            if _is_same(self._number, self.path):
+                try:
+                    os.unlink(self.path)
+                except PermissionError:  # the folder is not ours any more; the open file is
+                    os.ftruncate(self._number, 0)
+        finally:
+            self.release()
+
+    def release(self) -> None:
+        """Give up the claim; the file stays."""
+        if self._number >= 0:
+            os.close(self._number)
+            self._number, self._owner = -1, None
+
+
+def read_pid(path: str) -> int | None:
+    """The process that a pid file names, or ``None`` if it names none, or none that lives."""
+    with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
+        pid = _parse(file.read(32))
+        if pid is not None and _is_alive(pid):
+            return pid
+    return None
+
+
+def above_streams(number: int) -> int:
+    """Move a descriptor out of the way of the standard streams, which may be closed."""
+    if number > 2 or fcntl is None:
+        return number
+    moved = fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 3)
+    os.close(number)
+    return moved
+
+
+def _parse(data: bytes) -> int | None:
+    text = data.strip()
+    return int(text) if text.isdigit() and int(text) > 0 else None
+
+
+def _is_same(number: int, path: str) -> bool:
+    try:
+        return os.path.samestat(os.fstat(number), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OverflowError:  # no process has a number like this
+        return False
+    except PermissionError:  # somebody else's
+        pass
+    fields = _status(pid)
+    return fields is None or fields[0] != b"Z"  # a zombie has ended, and only waits to be reaped
+
+
+def _status(pid: int) -> list[bytes] | None:
+    """What Linux tells of a process, from its state on, which is the third field; else ``None``."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()
+    except OSError:
+        return None
+
+
+def _wrote(pid: int, moment: float) -> bool:
+    """Whether a process that is alive can have written a file at a moment, without locking it.
+
+    Programs that do not lock their files are taken into account where the system tells when a
+    process began: one that is younger than the file has only inherited the number.
+    """
+    if pid == os.getpid() or not _is_alive(pid):
+        return False
+    fields = _status(pid)
+    try:
+        ticks = int((fields or [])[19])
+        with open("/proc/stat", "rb") as file:
+            booted = next(int(line[6:]) for line in file if line.startswith(b"btime "))
+    except (OSError, ValueError, IndexError, StopIteration):
+        return fcntl is None  # no way to know: believe the lock, if there are locks
+    began = booted + ticks / os.sysconf("SC_CLK_TCK")
+    return began <= moment + _CLOCK_SLACK
