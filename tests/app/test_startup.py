@@ -36,8 +36,7 @@ def run(path: Path, command: str, app: Component | None = None) -> int:
     try:
         root.run()
     except SystemExit as end:
-        assert isinstance(end.code, int)
-        return end.code
+        return int(end.code or 0)
     finally:
         if startup.env.log is not None:
             startup.env.log.close()
