@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import select
 import socket
 import threading
 import time
@@ -17,7 +18,7 @@ import pytest
 from circuits import sleep
 from circuits.core.manager import Manager
 from circuits.testing import Recorder
-from circuits.web import BaseServer, Controller, Server
+from circuits.web import BaseServer, Controller, Server, expose
 from tests.integration.web_support import SECONDS, Wire, running
 
 _FOLDER = Path("/proc/self/fd")
@@ -40,6 +41,16 @@ class Root(Controller):
     def slow(self) -> Any:
         yield sleep(0.2)
         yield "slow"
+
+    @expose(stream=True)
+    async def upload(self, pause: str = "") -> str:
+        if pause:
+            await sleep(float(pause))
+        return str(sum([len(piece) async for piece in self.request.body]))
+
+    @expose(stream=True)
+    def early(self) -> str:
+        return "enough"
 
 
 class Runner:
@@ -106,6 +117,64 @@ def test_an_idle_client_is_sent_away(tmp_path: Path, says: bytes) -> None:
             if says:
                 assert wire.send(says).answer().code == 200
             assert wire.is_closed()
+
+
+def test_a_client_that_never_reads_is_given_up(tmp_path: Path) -> None:
+    with _runner(tmp_path, write_timeout=0.4) as runner:
+        with runner.connect() as wire:
+            wire.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            wire.send(b"GET /file HTTP/1.1\r\nHost: t\r\n\r\n" * 3)
+            _wait_until(lambda: runner.server.http._connections)
+            _wait_until(lambda: not runner.server.http._connections)
+            with runner.connect() as other:
+                assert other.get("/").code == 200
+
+
+def test_a_head_that_drips_is_given_up(tmp_path: Path) -> None:
+    """Each byte on its own is progress, but not enough of it."""
+    with _runner(tmp_path, header_timeout=0.3) as runner, runner.connect() as wire:
+        for byte in b"GET / HTTP/1.1\r\nHost: t\r\nX: " + b"x" * 2000:
+            wire.sock.sendall(bytes([byte]))
+            if select.select([wire.sock], [], [], 0.01)[0]:
+                break
+        assert wire.answer().code == 408
+        assert wire.is_closed()
+
+
+# -- uploads ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pause", ["", "?pause=0.2"])
+def test_a_streamed_upload_arrives_whole(runner: Runner, pause: str) -> None:
+    size = 8_000_000
+    with runner.connect() as wire:
+        head = f"POST /upload{pause} HTTP/1.1\r\nHost: t\r\nContent-Length: {size}\r\n\r\n"
+        wire.send(head.encode() + b"x" * size)
+        assert wire.answer().body == str(size).encode()
+        assert wire.get("/").code == 200
+
+
+def test_a_streamed_upload_is_asked_for(runner: Runner) -> None:
+    with runner.connect() as wire:
+        wire.send(b"POST /upload HTTP/1.1\r\nHost: t\r\nContent-Length: 3\r\n")
+        wire.send(b"Expect: 100-continue\r\n\r\n")
+        assert wire.answer().code == 100
+        assert wire.send(b"abc").answer().body == b"3"
+
+
+@pytest.mark.parametrize(("target", "code"), [("/echo", 413), ("/early", 200)])
+def test_an_answer_before_the_end_of_a_body_is_seen(runner: Runner, target: str, code: int) -> None:
+    """The client still writes when the server has answered, and reads the answer afterwards."""
+    size = runner.server.http.limits.body_bytes
+    assert size is not None
+    size += 1 if code == 413 else 0
+    with runner.connect() as wire:
+        wire.send(f"POST {target} HTTP/1.1\r\nHost: t\r\nContent-Length: {size}\r\n\r\n".encode())
+        for _ in range(10):
+            wire.sock.sendall(b"x" * 1_000_000)
+        answer = wire.answer()
+        assert (answer.code, answer["Connection"]) == (code, "close")
+        assert wire.is_closed()
 
 
 # -- descriptors -----------------------------------------------------------------------------------

@@ -134,6 +134,14 @@ class _Decoder:
         """
         return len(self._buffer)
 
+    @property
+    def pending_heads(self) -> int:
+        """How many heads may end in the received bytes that no message has used yet.
+
+        An estimate from above, without decoding: what is in a body may look like the end of one.
+        """
+        return self._buffer.data.count(b"\r\n\r\n", self._buffer.start)
+
     def receive_data(self, data: bytes | bytearray | memoryview) -> None:
         """Take what the peer has sent.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from dataclasses import replace
 from typing import Any
@@ -33,7 +34,13 @@ _LIMITS = (
     "header_count",
     "body_bytes",
 )
-_HTTP_OPTIONS = ("header_timeout", "body_timeout", "idle_timeout", "memory_body_bytes")
+_HTTP_OPTIONS = (
+    "header_timeout",
+    "body_timeout",
+    "idle_timeout",
+    "memory_body_bytes",
+    "stream_buffer_bytes",
+)
 
 
 class BaseServer(BaseComponent):
@@ -50,8 +57,9 @@ class BaseServer(BaseComponent):
         channel: Channel of the server, its transport and its requests.
         **extra: ``debug=False``, whether error pages carry tracebacks; ``display_banner=True``;
             the limits ``request_line_bytes``, ``header_block_bytes``, ``header_count``,
-            ``body_bytes``, ``memory_body_bytes`` and the times in seconds ``header_timeout``,
-            ``body_timeout``, ``idle_timeout``; anything else is for the transport.
+            ``body_bytes``, ``memory_body_bytes``, ``stream_buffer_bytes`` and the times in
+            seconds ``header_timeout``, ``body_timeout``, ``idle_timeout``; anything else is for
+            the transport.
 
     Attributes:
         server: The transport.
@@ -104,6 +112,7 @@ class BaseServer(BaseComponent):
         self.http = HTTP(encoding, channel, self, limits, **options)
         # Who has finished writing may still wait for answers.
         self.server.holds_half_closed = self.http.end_of_input
+        self.http.half_close = self._half_close
         self.server.register(self)
         self.http.register(self)
 
@@ -143,6 +152,19 @@ class BaseServer(BaseComponent):
         if not self.port or self.port == (443 if self._secure else 80):
             return f"{self.scheme}://{host}"
         return f"{self.scheme}://{host}:{self.port}"
+
+    def _half_close(self, sock: Any) -> None:
+        """Let a client see the end of what we send, if all of it is sent.
+
+        Not under TLS: its end is a message of its own, which the connection sends.
+        """
+        connection = self.server._connections.get(sock)
+        if connection is None or connection.pending_bytes or self._secure:
+            return
+        try:
+            sock.shutdown(socket.SHUT_WR)
+        except OSError:  # the client has gone; its connection is about to tell
+            pass
 
 
 class Server(BaseServer):

@@ -8,6 +8,7 @@ import pytest
 
 from circuits import BaseComponent, handler
 from circuits.web import events, exceptions, wrappers
+from circuits.web._body_stream import BodyStream
 from circuits.web.controllers import BaseController, Controller, expose
 from circuits.web.dispatchers.dispatcher import Dispatcher
 from tests.web.controller_support import Site
@@ -381,22 +382,43 @@ def test_a_malformed_form_is_the_client_s_fault(site: Site) -> None:
     assert outcome.code == 400
 
 
-def test_a_stream_method_gets_the_body_unread() -> None:
-    class Upload(Controller):
-        @expose(stream=True)
-        def put(self) -> Any:
-            return self.request.body.read()
+class Upload(Controller):
+    @expose(stream=True)
+    def put(self) -> Any:
+        return (yield self.request.body.read())
 
-        def form(self, **fields: str) -> str:
-            return "form"
+    def form(self, **fields: str) -> str:
+        return repr(fields)
 
+
+_FORM = {"Content_Type": "application/x-www-form-urlencoded"}
+
+
+def test_it_knows_which_methods_want_a_stream() -> None:
     site = Site(Upload())
-    kind = "application/x-www-form-urlencoded"
-    outcome = site.ask("/put", method="POST", body=b"a=1", Content_Type=kind)
-    assert outcome.result == b"a=1"
-    assert site.dispatcher.wants_stream(outcome.request)
-    assert not site.dispatcher.wants_stream(site.ask("/form").request)
-    assert not site.dispatcher.wants_stream(site.ask("/nowhere").request)
+    wants = [site.dispatcher.wants_stream(site.ask(path).request) for path in ("/put", "/form")]
+    assert wants == [True, False]
+    assert site.dispatcher.wants_stream(site.ask("/nowhere").request) is None
+
+
+@pytest.mark.parametrize("body", [b"a=1", None])
+def test_a_stream_method_gets_a_stream_even_of_what_is_there(body: bytes | None) -> None:
+    outcome = Site(Upload()).ask("/put", method="POST", body=body, **_FORM)
+    assert outcome.result == (body or b"")
+
+
+def test_other_methods_wait_for_a_body_that_is_streamed() -> None:
+    site = Site(Upload())
+    stream = BodyStream(100)
+    outcome = site.begin("/form", method="POST", body=stream, **_FORM)
+    for piece in (b"a=", b"1"):
+        stream.feed(piece)
+        site.settle()
+        assert outcome.result is None
+    stream.end()
+    site.settle()
+    assert outcome.result == "{'a': '1'}"
+    outcome.request.body.close()
 
 
 def test_a_certificate_comes_from_the_connection_only() -> None:

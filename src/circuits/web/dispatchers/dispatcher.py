@@ -10,6 +10,7 @@ nobody else, and nothing is waiting in the queue before it, the method is called
 
 from __future__ import annotations
 
+import tempfile
 from types import CoroutineType, GeneratorType
 from typing import Any
 
@@ -19,12 +20,15 @@ from circuits.core.handlers import handler
 from circuits.core.utils import flatten
 from circuits.core.values import Value
 from circuits.web import errors, events, exceptions, wrappers
+from circuits.web._body_stream import BodyStream
 from circuits.web._paths import unescape_segment
 from circuits.web.controllers import BaseController
 from circuits.web.utils import parse_body, parse_qs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from circuits.core.events import BaseEvent
     from circuits.core.manager import Manager
     from circuits.web.controllers import Binding
@@ -47,6 +51,11 @@ _VERBS = frozenset((
 # fmt: on
 
 
+#: How a body is gathered that comes piecemeal: in such pieces, in memory up to this many bytes.
+_PIECE_BYTES = 65536
+_MEMORY_BODY_BYTES = 1024 * 1024
+
+
 class _Choice:
     """What a method and a path lead to.
 
@@ -56,7 +65,9 @@ class _Choice:
         index: For ``request.index``.
         channels: Where the event goes.
         bindings: What the functions take.
-        fits: Whether they can do without any parameter.
+        takes_peer_cert: Whether one of them wants the client's certificate.
+        stream: Whether one of them wants the body as it arrives.
+        is_simple: Whether nothing but the path and the query need be looked at.
         allowed: The verbs of the controller, if they matter.
         routes: Those of the event, when ``call`` was decided.
         call: The only handler of the event, if nothing but it could see the event.
@@ -68,8 +79,8 @@ class _Choice:
         "call",
         "channels",
         "feedback",
-        "fits",
         "index",
+        "is_simple",
         "name",
         "routes",
         "segments",
@@ -92,9 +103,13 @@ class _Choice:
         self.channels = channels
         self.bindings = bindings
         self.allowed = allowed
-        self.fits = all(binding.fits(len(segments)) for binding in bindings)
         self.takes_peer_cert = any(binding.takes_peer_cert for binding in bindings)
         self.stream = any(binding.stream for binding in bindings)
+        self.is_simple = (
+            all(binding.fits(len(segments)) for binding in bindings)
+            and not self.takes_peer_cert
+            and not self.stream
+        )
         self.feedback = (f"{name}_success", f"{name}_failure", f"{name}_complete")
         self.routes: Any = None
         self.call: Any = None
@@ -170,15 +185,21 @@ class Dispatcher(BaseComponent):
 
     # -- what a request leads to ------------------------------------------------------------------
 
-    def wants_stream(self, request: wrappers.Request) -> bool:
+    def wants_stream(self, request: wrappers.Request) -> bool | None:
         """Whether the method for a request is to be called before its body is there.
+
+        The HTTP component asks this of every component with a handler of ``request``, in their
+        order, until one knows.
+
+        Returns:
+            ``None`` if the request leads to no method.
 
         .. versionadded:: 2.1
         """
         choice = self._choices.get((request.method, request.path))
         if choice is None:
             choice = self._choose(request.method, request.path)
-        return choice is not None and choice.stream
+        return None if choice is None else choice.stream
 
     def _choose(self, method: str, path: str) -> _Choice | None:
         choices = self._choices
@@ -243,7 +264,13 @@ class Dispatcher(BaseComponent):
             return self._refuse_verb(choice, request, response)
 
         kwargs: dict[str, Any] = {}
-        if request.qs or request._body or choice.takes_peer_cert or not choice.fits:
+        if request.qs or request._body or not choice.is_simple:
+            body = request._body
+            if choice.stream:
+                if not isinstance(body, BodyStream):
+                    request.body = BodyStream.of(request.body.read())
+            elif isinstance(body, BodyStream):
+                return self._gathered(request, response)
             try:
                 kwargs = self._parameters(choice, request, response)
             except exceptions.HTTPException as problem:
@@ -292,6 +319,17 @@ class Dispatcher(BaseComponent):
                 return result
         event = self._event(choice, request, response, kwargs)
         return self.fire(event, *choice.channels)
+
+    def _gathered(
+        self, request: wrappers.Request, response: wrappers.Response
+    ) -> Generator[Any, Any, Any]:
+        """Answer when the body is there that another handler of requests wanted piecemeal."""
+        stream = request._body
+        body = request.body = tempfile.SpooledTemporaryFile(max_size=_MEMORY_BODY_BYTES)  # noqa: SIM115 - closed with the request
+        while piece := (yield stream.read(_PIECE_BYTES)):
+            body.write(piece)
+        body.seek(0)
+        return self._on_request(request, response)
 
     def _decide(self, choice: _Choice) -> Any:
         """Look up who would see the event of a method, and find out whether to call it."""

@@ -1,0 +1,226 @@
+"""Bodies of requests that are read while they arrive.
+
+The HTTP component puts pieces in at one end, and one handler takes them out at the other. What
+nobody has taken is limited: the component reads no more from a client while ``is_full``.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from circuits.core._tasks import Suspension
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from circuits.core._tasks import Task
+
+__all__ = ["BodyStream", "Reading"]
+
+#: How much ``async for`` takes at most at a time, in bytes: as much as one read of a socket.
+_PIECE_BYTES = 65536
+
+
+class BodyStream:
+    """The body of a request for a handler with ``stream=True``: ``request.body``.
+
+    A coroutine handler iterates, ``async for piece in request.body``, or reads, ``piece = await
+    request.body.read(n)``. A generator handler reads with ``piece = yield request.body.read(n)``.
+
+    Reading raises ``ConnectionResetError`` when the client has gone, an
+    :class:`~circuits.web.exceptions.HTTPException` when the rest of the body is malformed (400),
+    too long (413) or too slow (408), and ``ValueError`` when the response is over.
+
+    .. versionadded:: 2.1
+    """
+
+    def __init__(self, limit_bytes: int, on_demand: Callable[[], None] | None = None) -> None:
+        """Make an empty one.
+
+        Args:
+            limit_bytes: With more than this many bytes that nobody has taken it is full.
+            on_demand: Called when a handler waits for more, and when there is room again.
+        """
+        self._limit_bytes = limit_bytes
+        self._on_demand = on_demand
+        self._pieces: deque[bytes] = deque()
+        self._offset = 0  # into the first piece
+        self._held_bytes = 0
+        self._is_over = False
+        self._problem: BaseException | None = None
+        self._reading: Reading | None = None
+
+    @classmethod
+    def of(cls, data: bytes) -> BodyStream:
+        """A body that has arrived already."""
+        stream = cls(len(data))
+        if data:
+            stream.feed(data)
+        stream.end()
+        return stream
+
+    # -- for handlers --
+
+    def read(self, size: int = -1) -> Reading:
+        """Wait for the next piece; to be awaited or yielded.
+
+        Args:
+            size: The most bytes to take. Negative waits for all that is left, however much.
+
+        Returns:
+            What gives ``bytes``; empty ones at the end of the body.
+        """
+        return Reading(self, size)
+
+    def __aiter__(self) -> BodyStream:
+        return self
+
+    async def __anext__(self) -> bytes:
+        piece: bytes = await Reading(self, _PIECE_BYTES)
+        if not piece:
+            raise StopAsyncIteration
+        return piece
+
+    # -- for the component that receives --
+
+    @property
+    def is_full(self) -> bool:
+        """Whether to receive no more: much is held, and nobody waits for it."""
+        return self._held_bytes > self._limit_bytes and self._reading is None
+
+    def feed(self, data: bytes) -> None:
+        """Add what has arrived."""
+        self._pieces.append(data)
+        self._held_bytes += len(data)
+        self._tell()
+
+    def end(self) -> None:
+        """Nothing else will come."""
+        self._is_over = True
+        self._on_demand = None
+        self._tell()
+
+    def fail(self, problem: BaseException) -> None:
+        """The rest will never come."""
+        if self._problem is None and not self._is_over:
+            self._problem = problem
+            self._on_demand = None
+            self._tell()
+
+    def close(self) -> None:
+        """Forget what was not taken; whoever still reads is told so."""
+        self._pieces.clear()
+        self._held_bytes = self._offset = 0
+        self._is_over = False
+        self.fail(ValueError("the body of a request cannot be read after its response"))
+
+    def _tell(self) -> None:
+        reading = self._reading
+        if reading is not None and self._is_ready(reading.size):
+            reading.wake()
+
+    # -- for readings --
+
+    def _is_ready(self, size: int) -> bool:
+        """Whether reading this much need not wait."""
+        if self._is_over or self._problem is not None:
+            return True
+        return self._held_bytes > 0 if size > 0 else size == 0
+
+    def _enter(self, reading: Reading) -> None:
+        """Have a reading wait."""
+        if self._reading is not None:
+            raise RuntimeError("another handler is reading the body of this request")
+        self._reading = reading
+        self._demand()
+
+    def _leave(self, reading: Reading) -> None:
+        if self._reading is reading:
+            self._reading = None
+
+    def _demand(self) -> None:
+        if self._on_demand is not None:
+            self._on_demand()
+
+    def _take(self, size: int) -> bytes:
+        """Take what there is, as much as is wanted."""
+        pieces = self._pieces
+        if size < 0 and self._problem is None:
+            data = b"".join(pieces)[self._offset :]
+            pieces.clear()
+            self._held_bytes = self._offset = 0
+            return data
+        if not pieces or size <= 0:
+            if self._problem is not None:
+                raise self._problem
+            return b""
+        first = pieces[0]
+        data = first[self._offset : self._offset + size]
+        self._offset += len(data)
+        if self._offset == len(first):
+            pieces.popleft()
+            self._offset = 0
+        before = self._held_bytes
+        self._held_bytes = before - len(data)
+        if self._held_bytes * 2 <= self._limit_bytes < before * 2:
+            self._demand()
+        return data
+
+
+class Reading(Suspension):
+    """One call of ``read``, which a handler waits for."""
+
+    __slots__ = ("_future", "_stream", "_task", "size")
+
+    def __init__(self, stream: BodyStream, size: int) -> None:
+        self.size = size
+        self._stream = stream
+        self._task: Task | None = None
+        self._future: Any = None
+
+    def wake(self) -> None:
+        """There is something to take."""
+        if self._task is not None:
+            self._resume(self._task)
+        elif not self._future.done():
+            self._future.set_result(None)
+
+    def _resume(self, task: Task) -> None:
+        self._stream._leave(self)
+        try:
+            data = self._stream._take(self.size)
+        except BaseException as problem:  # what the body failed with, whatever that was
+            task.resume(None, problem)
+        else:
+            task.resume(data)
+
+    def attach(self, task: Task) -> None:
+        if self._stream._is_ready(self.size):
+            self._resume(task)
+        else:
+            self._task = task
+            try:
+                self._stream._enter(self)
+            except RuntimeError as problem:  # for the handler, not for whoever runs it
+                task.resume(None, problem)
+
+    def detach(self) -> None:
+        self._stream._leave(self)
+
+    def __iter__(self) -> Generator[Any, Any, Any]:
+        return (yield self)
+
+    def __await__(self) -> Generator[Any, Any, bytes]:
+        stream = self._stream
+        if not stream._is_ready(self.size):
+            import asyncio  # noqa: PLC0415 - whoever awaits has it loaded
+
+            self._future = asyncio.get_running_loop().create_future()
+            stream._enter(self)
+            try:
+                yield from self._future.__await__()
+            finally:
+                stream._leave(self)
+        return stream._take(self.size)
