@@ -10,14 +10,14 @@ import io
 import pickle
 import struct
 
-from .errors import NotSendableError
+from .errors import NotSendableError, RemoteError
 from .manager import Manager
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["LIMIT_BYTES", "Frames", "pack", "unpack"]
+__all__ = ["LIMIT_BYTES", "Frames", "pack", "sendable", "unpack"]
 
 #: The largest message, in bytes. A length beyond means that the peer is out of step.
 LIMIT_BYTES = 256 * 1024 * 1024
@@ -35,19 +35,21 @@ class _Pickler(pickle.Pickler):
         return NotImplemented
 
 
-def pack(message: object, what: object, limit: int = LIMIT_BYTES) -> bytes:
+def pack(message: object, what: object, limit: int = LIMIT_BYTES, head: bytes = b"") -> bytes:
     """Make a frame.
 
     Args:
         message: What to send.
         what: How a refusal calls it.
         limit: The largest frame, in bytes.
+        head: What goes before the pickled message.
 
     Raises:
         NotSendableError: It cannot be pickled, or it is too large.
     """
     buffer = io.BytesIO()
     buffer.write(b"\0\0\0\0")
+    buffer.write(head)
     try:
         _Pickler(buffer, _PROTOCOL).dump(message)
     except Exception as problem:
@@ -65,9 +67,19 @@ def pack(message: object, what: object, limit: int = LIMIT_BYTES) -> bytes:
     return buffer.getvalue()
 
 
-def unpack(payload: bytes) -> Any:
+def unpack(payload: bytes | memoryview) -> Any:
     """The message in a frame."""
     return pickle.loads(payload)
+
+
+def sendable(problem: BaseException) -> BaseException:
+    """The exception, or one that stands for it because it would not arrive."""
+    try:
+        # Some can be pickled, but not unpickled: their constructors want other arguments.
+        unpack(pack(problem, "exception")[_LENGTH.size :])
+    except Exception:
+        return RemoteError(f"{type(problem).__qualname__}: {problem}")
+    return problem
 
 
 class Frames:

@@ -197,9 +197,9 @@ class Session:
 def run(manager: Manager, socket: Any) -> None:
     """Run a manager; see :meth:`circuits.core.manager.Manager.run`."""
     if socket is not None:
-        from .bridge import Bridge  # type: ignore[import-not-found]  # noqa: PLC0415
+        from .bridge import Bridge  # noqa: PLC0415 - brings pickle
 
-        Bridge(socket, channel=socket.channel).register(manager)
+        Bridge(socket, channel=getattr(socket, "channel", "bridge")).register(manager)
     session = Session(manager, signals=True)
     with session:
         try:

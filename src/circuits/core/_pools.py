@@ -17,7 +17,7 @@ from multiprocessing import connection
 from traceback import format_exception
 
 from ._descriptor import Descriptor, DescriptorOwner
-from ._frames import LIMIT_BYTES, Frames, pack, unpack
+from ._frames import LIMIT_BYTES, Frames, pack, sendable, unpack
 from .errors import NotSendableError, RemoteError, WorkerLostError
 from .workers import describe
 
@@ -44,6 +44,9 @@ _GRACE = 1.0
 
 #: How much of one answer is read before others get their turn.
 _READ_BYTES = 1024 * 1024
+
+#: How much of the traceback of a worker process is kept, in characters.
+_TRACEBACK_LIMIT = 100_000
 
 
 class _Slot:
@@ -298,15 +301,12 @@ def _execute(payload: bytes, limit: int) -> bytes:
 
 
 def _pack_problem(problem: BaseException, limit: int) -> bytes:
-    text = "".join(format_exception(problem))
+    text = "".join(format_exception(problem))[-_TRACEBACK_LIMIT:]
+    stand_in = sendable(problem)
     try:
-        frame = pack((None, problem, text), "exception", limit)
-        # Some can be pickled, but not unpickled: their constructors want other arguments.
-        unpack(frame[4:])
-    except Exception:
-        stand_in = RemoteError(f"{type(problem).__qualname__}: {problem}")
-        frame = pack((None, stand_in, text[-10_000:]), "exception", limit)
-    return frame
+        return pack((None, stand_in, text), "exception", limit)
+    except NotSendableError:  # too large
+        return pack((None, RemoteError(type(problem).__qualname__), text), "exception")
 
 
 def end_with_parent(end: Callable[[], object]) -> None:

@@ -1,0 +1,163 @@
+"""Running a tree in a process of its own: ``start(process=True)``.
+
+The child is forked, so that components need not be picklable, and goes on with a copy of the tree.
+What stands for objects of the kernel is made anew there (see _forking). Its end comes when it is
+stopped, when it is told to by SIGTERM, and when its parent ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import time
+import warnings
+import weakref
+
+from ._pools import end_with_parent
+from ._routing import TREE_LOCK
+from .bridge import Bridge
+from .errors import UnregistrableError
+from .handlers import handler
+from .utils import flatten
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .manager import Manager
+
+__all__ = ["start_process", "stop_process"]
+
+#: Seconds that a process has beyond the ``stop_timeout`` of its root before it is killed.
+_GRACE = 1.0
+
+#: Our ends of the pipes to other processes. A forked child must not keep copies: the process at
+#: the other end would never see that we have closed ours.
+_private_ends: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+
+
+def start_process(manager: Manager, method: str, link: Manager | None) -> tuple[Any, Bridge | None]:
+    """Start a child that runs a tree.
+
+    Args:
+        manager: The root of the tree, which is not running.
+        method: ``"fork"``; ``"spawn"`` or ``"forkserver"`` if the tree can be pickled.
+        link: Where to register the bridge to it.
+
+    Returns:
+        The process, and the bridge if there is one.
+    """
+    if manager.parent is not manager or manager._engine.runner is not None:
+        raise UnregistrableError(
+            f"{manager!r} cannot be started as a process: it is part of a tree, or it runs"
+        )
+    if method not in multiprocessing.get_all_start_methods():
+        raise OSError(
+            f"this system cannot {method} processes: it has "
+            f"{', '.join(multiprocessing.get_all_start_methods())}"
+        )
+    context: Any = multiprocessing.get_context(method)
+    if method != "fork" and type(manager).__reduce__ is object.__reduce__:
+        raise TypeError(
+            f"{manager!r} cannot be sent to a process that is {method}ed: its class needs a "
+            "__reduce__ that says how to make it there; a forked one gets a copy"
+        )
+    near, far = socket.socketpair() if link is not None else (None, None)
+    if near is not None:
+        _private_ends.add(near)
+    try:
+        process = context.Process(
+            target=_run_child if method == "fork" else _run_sent,
+            args=(manager, far),
+            name=manager.name,
+            daemon=True,
+        )
+        _start(process, method)
+    except BaseException:
+        if near is not None:
+            near.close()
+        raise
+    finally:
+        if far is not None:
+            far.close()
+    bridge = None
+    if near is not None and link is not None:
+        bridge = Bridge(near, channel=f"bridge-{process.pid}")
+        bridge.process = process
+        bridge.register(link)
+    return process, bridge
+
+
+def _start(process: Any, method: str) -> None:
+    if method != "fork":
+        process.start()
+        return
+    with warnings.catch_warnings():
+        # Python warns of threads, which may hold locks that nobody releases in the child. The
+        # lock of ours is held here; those of the standard library take care of themselves.
+        warnings.filterwarnings("ignore", ".*fork", DeprecationWarning)
+        with TREE_LOCK:
+            process.start()
+
+
+def stop_process(process: Any, seconds: float) -> None:
+    """Tell a child to stop, wait for its orderly end, and kill it when it takes too long."""
+    if process.is_alive():
+        process.terminate()
+        process.join(seconds + _GRACE)
+        if process.is_alive():
+            process.kill()
+    process.join()
+
+
+# -- in the child ----------------------------------------------------------------------------------
+
+
+def _run_child(manager: Manager, far: socket.socket | None) -> None:
+    """Run the copy of the tree that the fork has made."""
+    with contextlib.suppress(RuntimeError):
+        while True:
+            TREE_LOCK.release()  # acquired by the thread of the parent that we are a copy of
+    for end in list(_private_ends):
+        end.close()
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is not None:
+        asyncio._set_running_loop(None)
+    # The handlers that the parent has installed would act on its tree.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    signal.set_wakeup_fd(-1)
+    for node in flatten(manager):
+        forked = getattr(node, "_forked", None)
+        if forked is not None:
+            forked()
+    manager._child_pid = manager._process = None
+    _run_sent(manager, far)
+
+
+def _run_sent(manager: Manager, far: socket.socket | None) -> None:
+    """Run a tree until it is stopped, or the parent ends."""
+    end_with_parent(lambda: _end(manager))
+    if far is None:
+        manager.run()
+        return
+
+    @handler("bridge_lost", channel="*")
+    def _on_parent_lost(self: Manager, bridge: Bridge, reason: Any = None) -> None:
+        if bridge._descriptor is not None and bridge._descriptor.file is far:
+            self.stop()
+
+    manager.addHandler(_on_parent_lost)
+    manager.run(far)
+
+
+def _end(manager: Manager) -> None:
+    """The parent is gone: stop, or be gone, too. In a thread that nobody waits for."""
+    manager.stop()
+    time.sleep(manager.stop_timeout + _GRACE)
+    os._exit(1)

@@ -1,0 +1,573 @@
+"""Bridge: events of one process in another one, and their results back (manual: core.bridge).
+
+Theory of operation. Two bridges hold the two ends of one stream. Each tells the other the names of
+the events that its tree has handlers for. What is dispatched in a tree and has handlers over
+there is sent, the handler of the bridge is suspended until the answer is there, and so success,
+completion and callers wait for the other process as they would for any other handler.
+
+What arrives is fired by the bridge that received it, with ``remote`` set, which keeps it from
+being sent on. When its handlers are done, their results and failures are sent back.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from . import _clock
+from ._descriptor import Descriptor, DescriptorOwner
+from ._frames import LIMIT_BYTES, Frames, pack, sendable, unpack
+from ._routing import is_leaving
+from ._tasks import Suspension
+from .errors import NotSendableError, PeerLostError, RemoteError
+from .events import BaseEvent, DerivedEvent, Event, Failure
+from .handlers import handler
+from .manager import Manager
+from .values import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+    from typing import Any
+
+    from ._engine import Engine
+    from ._routing import Routes
+    from ._tasks import Task
+
+__all__ = ["Bridge", "BridgeLost", "Ipc", "Ready", "ipc"]
+
+
+class Ready(Event):
+    """The other end of a bridge answers. Fired by the bridge on its channel, once.
+
+    Args:
+        component: The bridge.
+    """
+
+    def __init__(self, component: Manager) -> None:
+        super().__init__(component)
+
+
+class BridgeLost(Event):
+    """The process at the other end is gone. Fired by the bridge on its channel, once.
+
+    The bridge then leaves its tree.
+
+    Args:
+        bridge: The bridge.
+        reason: What went wrong, or ``None`` if the other end was closed.
+    """
+
+    def __init__(self, bridge: Bridge, reason: Exception | None = None) -> None:
+        super().__init__(bridge, reason)
+
+
+class Ipc(Event):
+    """Have an event fired in the process at the other end of a bridge, and only there.
+
+    Fired by anyone. On the channel of a bridge it goes over that one, on any other over all.
+    Its value is that of the event over there.
+
+    .. versionadded:: 2.1
+       From the 3.x line.
+
+    Args:
+        event: What to fire there.
+        channel: Where; by default on the channels of the event, or everywhere if it has none.
+    """
+
+    def __init__(self, event: BaseEvent, channel: Any = None) -> None:
+        if not isinstance(event, BaseEvent):
+            raise TypeError(f"an event is needed, not {event!r}")
+        super().__init__(event, channel)
+
+
+#: The name of the 3.x line.
+ipc = Ipc
+
+
+class _Write(Event):
+    """Asks a socket component to send."""
+
+    name = "write"
+
+
+# Kinds of messages. Before the pickled rest of each: its kind, and a number that pairs questions
+# and answers. So one that cannot be unpickled is known to belong to somebody.
+_NAMES, _EVENT, _ANSWER, _LATE = range(4)
+_HEAD = struct.Struct("!BQ")
+
+# Kinds of results in an answer.
+_VALUE, _ERROR, _PENDING = range(3)
+
+#: Which part of the root's ``stop_timeout`` answers are waited for.
+_PATIENCE = 0.9
+
+#: While the application stops, how often to look whether others are still at work, in seconds.
+_LOOK_INTERVAL = 0.02
+
+#: What is known of the routes of no tree.
+_NEVER = -1
+
+
+class _Changed(Event):
+    """A value that the other end waits for has changed: fired by the bridge at itself."""
+
+    name = "_changed"
+
+
+class _Promised(Value):
+    """Watches a value that was sent before it was there."""
+
+    def __init__(self, bridge: Bridge, number: int, value: Value, outer: Value | None) -> None:
+        super().__init__(value.event, bridge)
+        self._bridge = bridge
+        self._promise = number
+        self._watched = value
+        if outer is not None:
+            self._parent = outer
+        value._parent = self
+
+    def _follow(self, nested: Value) -> None:
+        super()._follow(nested)
+        # Not at once: the event may have more handlers, whose results belong to it, too.
+        self._bridge.fire(_Changed(self._promise, self._watched), self._bridge)
+
+
+class _Answer(Suspension):
+    """What a handler waits for: the answer from the other end."""
+
+    __slots__ = ("_bridge", "_number", "_outcome", "_task", "event")
+
+    def __init__(self, bridge: Bridge, number: int, event: BaseEvent) -> None:
+        self._bridge = bridge
+        self._number = number
+        self._task: Task | None = None
+        self._outcome: Any = None
+        self.event = event
+
+    def attach(self, task: Task) -> None:
+        self._task = task
+        if self._outcome is not None:
+            task.resume(self._outcome)
+
+    def detach(self) -> None:
+        self._bridge._asked.pop(self._number, None)
+
+    def arrive(self, outcome: Any) -> None:
+        """The answer, or the reason why there will be none."""
+        self._outcome = outcome
+        if self._task is not None:
+            self._task.resume(outcome)
+
+
+class _Asked:
+    """An event from the other end that is being handled: a waiter for its end."""
+
+    __slots__ = ("bridge", "number")
+
+    is_awaited = False  # its failures are reported here as well as there
+
+    def __init__(self, bridge: Bridge, number: int) -> None:
+        self.bridge = bridge
+        self.number = number
+
+    def resolve(self, event: BaseEvent) -> None:
+        """The engine tells that all handlers are done."""
+        self.bridge._answer(self.number, event)
+
+
+class Bridge(DescriptorOwner):
+    """Joins the tree to that of another process, over a private stream.
+
+    Every event that is dispatched here, and that the other tree has handlers for, is dispatched
+    there too, and the other way round. Exceptions are: the names in :attr:`ignore`, the
+    feedback about other events, what is fired at a component itself, and what came over a
+    bridge. What the handlers over there return and raise is part of the event's value here,
+    and callers wait for it.
+
+    Messages are pickled: this is for the processes of one application, never for a network.
+    An event whose arguments cannot be pickled fails with
+    :class:`~circuits.core.errors.NotSendableError`. Events that wait for their answer when the
+    other process ends fail with :class:`~circuits.core.errors.PeerLostError`.
+
+    Fires ``ready`` and ``bridge_lost`` on its channel.
+
+    Args:
+        socket: One end: a connected stream socket, which now belongs to the bridge, or a
+            socket component such as half of a ``Pipe``, which is registered to it.
+        channel: Channel of the bridge.
+        forward: ``False``: send nothing but what is wrapped in :class:`Ipc`.
+        limit_bytes: The largest message, pickled.
+
+    Attributes:
+        ignore: Names of events that stay where they are. A set or a list, of the class or of
+            the instance.
+        is_connected: Whether the other end is there, as far as is known.
+        process: The child process at the other end, if ``start(process=True)`` made it.
+    """
+
+    channel = "bridge"
+
+    ignore: Any = frozenset(
+        {
+            "bridge_lost", "close", "connect", "connected", "crashed", "disconnect",
+            "disconnected", "error", "gave_up", "generate_events", "ipc", "prepare_unregister",
+            "read", "ready", "registered", "restarted", "signal", "started", "stopped", "task",
+            "unregister", "unregistered", "value_changed", "write", "_read", "_write",
+        }
+    )  # fmt: skip
+
+    def init(
+        self,
+        socket: Any,
+        channel: Any = "bridge",
+        *,
+        forward: bool = True,
+        limit_bytes: int = LIMIT_BYTES,
+    ) -> None:
+        """Take the arguments of the constructor."""
+        if channel != self.channel:
+            self.channel = channel
+        self.forward = forward
+        self.process: Any = None
+        self.is_connected = True
+        self._limit_bytes = limit_bytes
+        self._frames = Frames(limit_bytes)
+        self._number = 0
+        self._asked: dict[int, _Answer] = {}
+        self._late: dict[int, Value] = {}  # what the other end has promised, by number
+        #: The names that the other tree has handlers for; ``None`` until it has told.
+        self._wanted: frozenset[str] | None = None
+        self._told_version = _NEVER
+        self._told: frozenset[str] | None = None
+        self._is_stopping = False
+        self._descriptor: Descriptor | None = None
+        self._socket: Any = None
+        if isinstance(socket, Manager):
+            self._use_component(socket)
+        else:
+            self._descriptor = Descriptor(self, socket, max_pending=limit_bytes + 4)
+            self._adopt(self._descriptor)
+
+    def _use_component(self, socket: Any) -> None:
+        @handler("read", channel=socket.channel)
+        def _on_socket_read(self: Bridge, data: bytes) -> None:
+            self._receive(data)
+
+        @handler("disconnected", channel=socket.channel)
+        def _on_socket_disconnected(self: Bridge) -> None:
+            self._lose(None)
+
+        self._socket = socket
+        self.addHandler(_on_socket_read)
+        self.addHandler(_on_socket_disconnected)
+        if socket.parent is not self:
+            socket.register(self)
+
+    # -- sending --
+
+    @handler(channel="*", priority=100)
+    def _on_event(self, event: BaseEvent, *args: Any, **kwargs: Any) -> Any:
+        if self._told_version != self._live.routes.version and self.is_connected:
+            self._tell_names()
+        name = event.name
+        if not self.forward or event.remote or not self.is_connected:
+            return None
+        wanted = self._wanted
+        if wanted is not None and name not in wanted and "*" not in wanted:
+            return None  # nobody there could tell
+        if name in self.ignore or name[0] == "_" or isinstance(event, DerivedEvent):
+            return None
+        channels = tuple(c for c in event.channels if not isinstance(c, Manager))
+        if not channels:
+            return None
+        return self._ask(event, event, channels)
+
+    @handler("ipc", channel="*")
+    def _on_ipc(self, event: Event, wrapped: BaseEvent, channel: Any = None) -> Any:
+        if not self._is_meant(event):
+            return None
+        if not self.is_connected:
+            raise PeerLostError(f"{self!r} has lost its other end: {wrapped!r} cannot be sent")
+        if channel is not None:
+            channels: tuple[Any, ...] = (channel,)
+        else:
+            channels = tuple(c for c in wrapped.channels or () if not isinstance(c, Manager))
+        return self._ask(event, wrapped, channels or ("*",))
+
+    def _is_meant(self, event: BaseEvent) -> bool:
+        """Whether an ``ipc`` event was fired at this bridge, or at none of those there are."""
+        from .utils import flatten  # noqa: PLC0415
+
+        def is_target(bridge: Bridge) -> bool:
+            return any(c is bridge or c == bridge.channel for c in event.channels)
+
+        if is_target(self):
+            return True
+        bridges = (node for node in flatten(self.root) if isinstance(node, Bridge))
+        return not any(is_target(bridge) for bridge in bridges)
+
+    def _ask(self, event: BaseEvent, sent: BaseEvent, channels: tuple[Any, ...]) -> Any:
+        self._number = number = self._number + 1
+        own, sent.channels = sent.channels, channels
+        try:
+            head = _HEAD.pack(_EVENT, number)
+            frame = pack(sent, repr(sent), self._limit_bytes, head)
+        finally:
+            sent.channels = own
+        answer = _Answer(self, number, event)
+        self._asked[number] = answer
+        if self._is_stopping:
+            self._engine.hold(self)
+        self._send(frame)
+        return self._take_answer(answer)
+
+    def _take_answer(self, answer: _Answer) -> Generator[Any, Any, None]:
+        event = answer.event
+        try:
+            results = yield answer
+            if isinstance(results, Exception):
+                raise results
+            for kind, content in results:
+                if kind == _ERROR:
+                    self._take_error(event, *content)
+                elif kind == _PENDING:
+                    self._late[content] = late = Value(None, self)
+                    event.value.setValue(late)
+                else:
+                    event.value.setValue(content)
+        finally:
+            self._check_end()
+
+    def _take_error(self, event: BaseEvent, problem: BaseException, lines: list[str]) -> None:
+        """What a failing handler of ours would have caused, with the traceback from there."""
+        engine = self._engine
+        error = (type(problem), problem, lines)
+        event._failed = True
+        event.value.fail(error)
+        if event.failure:
+            channels = getattr(event, "failure_channels", None) or event.channels
+            engine._feedback(Failure, "Failure", event, channels, error)
+        engine.report(problem, self._on_event, event, lines)
+
+    def _send(self, frame: bytes) -> None:
+        if self._descriptor is not None:
+            self._descriptor.write(frame)
+        elif self._socket is not None:
+            self.fire(_Write(frame), self._socket)
+
+    def _tell_names(self) -> None:
+        """Tell the other end what this tree has handlers for, if that has changed."""
+        routes = self._engine.routes
+        self._told_version = routes.version
+        names = frozenset(_names_wanted(routes))
+        if names != self._told:
+            self._told = names
+            self._send(pack(names, "names", head=_HEAD.pack(_NAMES, 0)))
+
+    # -- receiving --
+
+    def _poller_found(self) -> None:
+        self._tell_names()
+
+    def _descriptor_readable(self, descriptor: Descriptor) -> None:
+        data = descriptor.read()
+        if data:
+            self._receive(data)
+        elif data is not None:
+            descriptor.finish()
+
+    def _receive(self, data: bytes) -> None:
+        try:
+            payloads = self._frames.receive(data)
+        except ValueError as problem:
+            self._lose(problem)
+            return
+        for payload in payloads:
+            kind, number = _HEAD.unpack_from(payload)
+            try:
+                body = unpack(memoryview(payload)[_HEAD.size :])
+            except Exception as reason:
+                refusal = RemoteError(f"what came over {self!r} cannot be read here: {reason!r}")
+                if kind == _EVENT:
+                    self._reply(_ANSWER, number, [(_ERROR, (refusal, []))])
+                    continue
+                body = [(_ERROR, (refusal, []))]
+            self._handle(kind, number, body)
+
+    def _handle(self, kind: int, number: int, body: Any) -> None:
+        if kind == _EVENT:
+            self._execute(number, body)
+        elif kind == _ANSWER:
+            answer = self._asked.pop(number, None)
+            if answer is not None:
+                answer.arrive(body)
+        elif kind == _LATE:
+            late = self._late.pop(number, None)
+            if late is not None:
+                for sort, content in body:
+                    if sort == _ERROR:
+                        late.fail((type(content[0]), *content))
+                    else:
+                        late.setValue(content)
+        else:
+            is_first = self._wanted is None
+            self._wanted = body
+            if is_first:
+                self.fire(Ready(self))
+
+    def _execute(self, number: int, event: BaseEvent) -> None:
+        if self._told_version != self._engine.routes.version:
+            self._tell_names()
+        event.remote = True
+        event.notify = False  # whoever fired it is told over there
+        if event._waiters is None:
+            event._waiters = []
+        event._waiters.append(_Asked(self, number))
+        event._special = True
+        self.fire(event, *event.channels)
+
+    # -- answering --
+
+    def _answer(self, number: int, event: BaseEvent) -> None:
+        value = event.value
+        results = [self._encode(item, value) for item in _items(value)]
+        self._reply(_ANSWER, number, results, event)
+
+    def _encode(self, item: Any, value: Value) -> tuple[int, Any]:
+        if isinstance(item, Value):
+            if not item.result:
+                # A handler has returned the value of an event that is still to be handled.
+                self._number = number = self._number + 1
+                _Promised(self, number, item, value)
+                return (_PENDING, number)
+            item = item.value
+        if _is_error(item, value):
+            return (_ERROR, (sendable(item[1]), item[2]))
+        return (_VALUE, item)
+
+    @handler("_changed")
+    def _on_changed(self, number: int, value: Value) -> None:
+        if value.event is None or not value.event.waitingHandlers:
+            self._reply(_LATE, number, [self._encode(item, value) for item in _items(value)])
+
+    def _reply(self, kind: int, number: int, results: Any, event: BaseEvent | None = None) -> None:
+        if not self.is_connected:
+            return
+        head = _HEAD.pack(kind, number)
+        try:
+            frame = pack(results, f"the result of {event!r}", self._limit_bytes, head)
+        except NotSendableError as problem:
+            frame = pack([(_ERROR, (problem, []))], "the refusal", head=head)
+        self._send(frame)
+
+    # -- the end --
+
+    def _descriptor_failed(self, descriptor: Descriptor, problem: OSError) -> None:
+        self._lose(problem)
+
+    def _descriptor_closed(self, descriptor: Descriptor) -> None:
+        self._lose(None)
+        self._engine.release(self)
+
+    def _lose(self, reason: Exception | None) -> None:
+        """There is nobody at the other end any more, or nobody who could be understood."""
+        if not self.is_connected:
+            return
+        self.is_connected = False
+        asked, self._asked = self._asked, {}
+        for answer in asked.values():
+            answer.arrive(self._lost(answer.event))
+        late, self._late = self._late, {}
+        for value in late.values():
+            problem = self._lost(value)
+            value.fail((type(problem), problem, []))
+        self._check_end()
+        if self._descriptor is not None:
+            self._descriptor.finish()
+        elif self._socket is not None and reason is not None:
+            self.fire(Event.create("close"), self._socket)
+        if not (self._is_stopping or is_leaving(self)):
+            self.fire(BridgeLost(self, reason))
+            self.unregister()
+        if self.process is not None:
+            _reap(self._engine, self.process)
+
+    def _lost(self, thing: object) -> PeerLostError:
+        return PeerLostError(f"the process at the other end of {self!r} is gone: no {thing!r}")
+
+    @handler("started", channel="*")
+    def _on_run_started(self, component: Manager) -> None:
+        if component is self.root:
+            self._is_stopping = False
+
+    @handler("stopped", channel="*")
+    def _on_stopped(self, component: Manager) -> None:
+        if component is not self.root or self._is_stopping or not self.is_connected:
+            return
+        self._is_stopping = True
+        engine = self._engine
+        if engine.runner is not None:
+            engine.hold(self)
+            seconds = component.stop_timeout * _PATIENCE
+            engine.schedule.call_at(_clock.now() + seconds, self._lose_patience)
+        self._check_end()
+
+    def _check_end(self) -> None:
+        """While the application stops: is there still something to wait for?
+
+        Whatever else the end waits for may need the other process, so a bridge goes last.
+        """
+        if not self._is_stopping or self._asked:
+            return
+        engine = self._engine
+        if self._descriptor is None or self._descriptor.is_closed:
+            engine.release(self)
+        elif all(isinstance(holder, Bridge) for holder in engine.holds.values()):
+            self._descriptor.close()  # which tells when all is written
+        else:
+            engine.schedule.call_at(_clock.now() + _LOOK_INTERVAL, self._check_end)
+
+    def _lose_patience(self) -> None:
+        if self._is_stopping:
+            self._lose(None)
+
+    def _leave(self) -> None:
+        self._lose(None)
+        super()._leave()
+
+
+def _reap(engine: Engine, process: Any, wait: float = 0.01) -> None:
+    """Have the system forget a process that is about to end, without waiting for it here."""
+    if process.is_alive():
+        engine.schedule.call_at(
+            _clock.now() + wait, lambda: _reap(engine, process, min(2 * wait, 1.0))
+        )
+
+
+def _names_wanted(routes: Routes) -> Iterator[str]:
+    """The names that a tree has handlers for, those of bridges left out."""
+    for name, channels in list(routes._by_name.items()):
+        if name != "*":
+            if name[0] != "_" and name not in Bridge.ignore:
+                yield name
+        elif any(
+            not isinstance(component, Bridge)
+            for components in list(channels.values())
+            for component in list(components.values())
+        ):
+            yield name
+
+
+def _items(value: Value) -> list[Any]:
+    """The results in a value, one by one."""
+    if value._count > 1:
+        return list(value._value)
+    return [value._value] if value._count else []
+
+
+def _is_error(item: Any, value: Value) -> bool:
+    """Whether a result is the error tuple of a handler that failed."""
+    if not isinstance(item, tuple) or len(item) != 3:
+        return False
+    return any(item[1] is problem for problem in value.exceptions)
