@@ -1,0 +1,32 @@
+"""Masking of payloads (RFC 6455, 5.3), as fast as the standard library allows."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# Two ways, measured on CPython 3.11 and 3.13. As one large integer: 0.6 us for 64 bytes, 85 % more
+# than linear after that, since the conversions go byte by byte. As four interleaved strings that
+# are each translated by a table: 0.9 us for 64 bytes, even at 250, and 2.4 times as fast for
+# 64 KiB. A loop over bytes takes 50 times as long.
+_TRANSLATE_BYTES: Final = 300
+
+_TABLES: Final = tuple(bytes(byte ^ key for byte in range(256)) for key in range(256))
+
+
+def mask(data: bytes | bytearray | memoryview, key: bytes) -> bytes:
+    """Mask, or unmask, which is the same.
+
+    Args:
+        data: What to mask.
+        key: Four bytes; the first belongs to the first byte of the data.
+    """
+    size = len(data)
+    if size < _TRANSLATE_BYTES:
+        pad = (key * ((size >> 2) + 1))[:size]
+        number = int.from_bytes(data, "little") ^ int.from_bytes(pad, "little")
+        return number.to_bytes(size, "little")
+    masked = bytearray(data)
+    for place in range(4):
+        if key[place]:
+            masked[place::4] = masked[place::4].translate(_TABLES[key[place]])
+    return bytes(masked)

@@ -1,0 +1,549 @@
+r"""WebSocket: handshake, frames and messages, both roles, without input or output (RFC 6455).
+
+After the handshake (`check_request`, `response_headers`; `request_headers`, `check_response`), each
+side has a codec:
+
+    codec = Codec(is_client=False, deflate=agreement.deflate)
+    codec.receive_data(b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58")
+    codec.next_message()            # "Hello"
+    codec.next_message()            # None: more bytes are needed
+    codec.send("Hello")             # b"\x81\x05Hello"
+
+Messages are `str`, `bytes`, `Ping`, `Pong` and `Close`. The codec answers nothing by itself: answer
+`Ping` with ``send_pong(ping.payload)``, `Close` with ``send_close(close.code)``, and a
+`RemoteProtocolError`, which ``next_message()`` raises once, with ``send_close(error.code)``.
+
+Payloads are unmasked, decompressed and decoded as they arrive, so text that is not UTF-8 and
+messages that are too big are refused at the first byte that shows it. Where the data is cut makes
+no other difference. Speed: a frame that arrives whole, as nearly all do, takes a short way.
+"""
+
+from __future__ import annotations
+
+import codecs
+import os
+import struct
+from enum import Enum
+from typing import Final
+
+from circuits._wire import LocalProtocolError, ProtocolError
+from circuits._wire._websocket_deflate import (
+    Deflate,
+    Deflater,
+    Inflater,
+    NegotiationError,
+    parse_extensions,
+)
+from circuits._wire._websocket_handshake import (
+    Agreement,
+    HandshakeError,
+    HandshakeRequest,
+    accept_key,
+    check_request,
+    check_response,
+    choose_subprotocol,
+    is_valid_key,
+    make_key,
+    request_headers,
+    response_headers,
+)
+from circuits._wire._websocket_masking import mask
+from circuits._wire._websocket_messages import (
+    ABNORMAL,
+    GOING_AWAY,
+    INVALID_DATA,
+    NO_STATUS,
+    NORMAL,
+    PROTOCOL_ERROR,
+    TOO_BIG,
+    Close,
+    Limits,
+    Ping,
+    Pong,
+    RemoteProtocolError,
+    is_sendable_code,
+)
+
+__all__ = [
+    "ABNORMAL",
+    "DEFAULT_LIMITS",
+    "GOING_AWAY",
+    "INVALID_DATA",
+    "NORMAL",
+    "NO_STATUS",
+    "PROTOCOL_ERROR",
+    "TOO_BIG",
+    "Agreement",
+    "Close",
+    "Codec",
+    "Deflate",
+    "HandshakeError",
+    "HandshakeRequest",
+    "Limits",
+    "LocalProtocolError",
+    "Message",
+    "NegotiationError",
+    "Ping",
+    "Pong",
+    "ProtocolError",
+    "RemoteProtocolError",
+    "State",
+    "accept_key",
+    "check_request",
+    "check_response",
+    "choose_subprotocol",
+    "is_sendable_code",
+    "is_valid_key",
+    "make_key",
+    "mask",
+    "parse_extensions",
+    "request_headers",
+    "response_headers",
+]
+
+Message = str | bytes | Ping | Pong | Close
+
+DEFAULT_LIMITS: Final = Limits()
+
+_CONTINUATION: Final = 0
+_TEXT: Final = 1
+_BINARY: Final = 2
+_CLOSE: Final = 8
+_PING: Final = 9
+_PONG: Final = 10
+
+_NO_KEY: Final = b"\0\0\0\0"
+_CONTROL_BYTES: Final = 125
+
+_UTF8: Final = codecs.getincrementaldecoder("utf-8")
+
+
+class State(Enum):
+    """Where a connection is."""
+
+    OPEN = "messages go both ways"
+    CLOSING = "we have sent a close frame and wait for the peer's"
+    PEER_CLOSED = "the peer has sent a close frame and waits for ours"
+    CLOSED = "both have closed, or the peer broke the rules: nothing else is received"
+
+
+# Looking up a member of an enum is slow on Python 3.11.
+_OPEN: Final = State.OPEN
+_CLOSING: Final = State.CLOSING
+_PEER_CLOSED: Final = State.PEER_CLOSED
+_CLOSED: Final = State.CLOSED
+
+
+class Codec:
+    """One side of a connection, after the handshake.
+
+    Args:
+        is_client: Which side: clients mask what they send, servers do not.
+        deflate: What both sides have agreed on for compression.
+        limits: What is accepted at most.
+
+    Attributes:
+        state: Where the connection is; for reading only.
+        limits: As above.
+    """
+
+    __slots__ = (
+        "_allowed_rsv",
+        "_close_sent",
+        "_data",
+        "_deflater",
+        "_frame_final",
+        "_inflater",
+        "_is_client",
+        "_is_compressed",
+        "_key",
+        "_mask_bit",
+        "_minimum_bytes",
+        "_opcode",
+        "_parts",
+        "_position",
+        "_remaining",
+        "_sending",
+        "_short_bytes",
+        "_size",
+        "_utf8",
+        "limits",
+        "state",
+    )
+
+    def __init__(
+        self,
+        is_client: bool,
+        deflate: Deflate | None = None,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
+        self.state = _OPEN
+        self.limits = limits
+        self._is_client = is_client
+        self._mask_bit = 0 if is_client else 0x80  # of frames that we receive
+        # Payloads up to this size need no look at the limits.
+        sizes = (125, limits.message_bytes, limits.frame_bytes)
+        self._short_bytes = min(size for size in sizes if size is not None)
+        self._data: bytes = b""
+        self._position = 0
+        # The message that is being received, and the frame of it.
+        self._opcode = 0  # 0 while there is none
+        self._is_compressed = False
+        self._parts: list[bytes | str] = []
+        self._size = 0  # of the message so far, decompressed
+        self._utf8: codecs.IncrementalDecoder | None = None
+        self._remaining = -1  # bytes of the frame that are missing; -1 between frames
+        self._frame_final = False
+        self._key = _NO_KEY
+        # Sending.
+        self._sending = 0  # opcode of the message that is being sent in parts
+        self._close_sent = False
+        self._deflater: Deflater | None = None
+        self._inflater: Inflater | None = None
+        self._allowed_rsv = 0
+        self._minimum_bytes = 0
+        if deflate is not None:
+            self._deflater = Deflater(deflate, is_client)
+            self._inflater = Inflater(deflate, is_client)
+            self._allowed_rsv = 0x40
+            self._minimum_bytes = deflate.minimum_bytes
+
+    @property
+    def is_client(self) -> bool:
+        """Whether this is the client's side."""
+        return self._is_client
+
+    @property
+    def pending_bytes(self) -> int:
+        """Received bytes that no message has used yet, parts of messages apart."""
+        return len(self._data) - self._position
+
+    @property
+    def is_receiving(self) -> bool:
+        """Whether a message has begun, but not ended."""
+        return self._opcode != 0 or self._remaining >= 0 or self.pending_bytes > 0
+
+    # -- receiving --
+
+    def receive_data(self, data: bytes | bytearray | memoryview) -> None:
+        """Take what the peer has sent."""
+        if self.state is _CLOSED or self.state is _PEER_CLOSED:
+            return
+        if self._position == len(self._data):
+            self._data = bytes(data)
+        else:
+            # Payloads are used up as they come: a header or a control frame is what is left
+            # over, unless the caller receives more before it has read all messages.
+            self._data = self._data[self._position :] + data
+        self._position = 0
+
+    def next_message(self) -> Message | None:
+        """The next message, or ``None`` as long as it needs more bytes.
+
+        After a `Close` there is nothing else.
+
+        Raises:
+            RemoteProtocolError: Tell the peer, and close the connection.
+        """
+        try:
+            return self._next_message()
+        except RemoteProtocolError:
+            self._give_up()
+            raise
+        except UnicodeDecodeError as problem:
+            self._give_up()
+            raise RemoteProtocolError(INVALID_DATA, f"text that is not UTF-8: {problem}") from None
+
+    def _next_message(self) -> Message | None:
+        while True:
+            if self._remaining >= 0:
+                message = self._read_payload()
+                if message is not None:
+                    return message
+                if self._remaining >= 0:
+                    return None
+                continue
+            data = self._data
+            position = self._position
+            available = len(data) - position
+            if available < 2:
+                if available == 1:
+                    self._check_first(data[position])
+                return None
+            first = data[position]
+            second = data[position + 1]
+            length = second & 0x7F
+            masked = second & 0x80
+            # What follows is the short way, for a whole message in one whole frame.
+            if (
+                (first == 0x81 or first == 0x82)
+                and length <= self._short_bytes
+                and masked == self._mask_bit
+                and not self._opcode
+            ):
+                begin = position + (6 if masked else 2)
+                end = begin + length
+                if end <= len(data):
+                    self._position = end
+                    payload = data[begin:end]
+                    if masked:
+                        payload = mask(payload, data[begin - 4 : begin])
+                    return payload if first == 0x82 else payload.decode()
+            opcode = first & 0x0F
+            self._check_first(first)
+            if masked != self._mask_bit:
+                raise RemoteProtocolError(
+                    PROTOCOL_ERROR,
+                    "a server masks its frames" if masked else "a client does not mask its frames",
+                )
+            if opcode >= _CLOSE and length > _CONTROL_BYTES:
+                raise RemoteProtocolError(PROTOCOL_ERROR, "a control frame is longer than 125")
+            header = 2 if length < 126 else 4 if length == 126 else 10
+            if masked:
+                header += 4
+            if available < header:
+                return None
+            if length == 126:
+                length = int.from_bytes(data[position + 2 : position + 4])
+                if length < 126:
+                    raise RemoteProtocolError(PROTOCOL_ERROR, "a length in too many bytes")
+            elif length == 127:
+                length = int.from_bytes(data[position + 2 : position + 10])
+                if length < 65536 or length >> 63:
+                    raise RemoteProtocolError(PROTOCOL_ERROR, "a length in too many bytes")
+            key = data[position + header - 4 : position + header] if masked else _NO_KEY
+            if opcode >= _CLOSE:
+                if available < header + length:
+                    return None
+                payload = data[position + header : position + header + length]
+                self._position = position + header + length
+                return self._control(opcode, mask(payload, key) if masked else payload)
+            self._begin_frame(first, length)
+            self._key = key
+            self._position = position + header
+
+    def _check_first(self, first: int) -> None:
+        """Check all that the first byte of a frame tells."""
+        opcode = first & 0x0F
+        if first & 0x70:
+            # Only the first frame of a message may say that it is compressed.
+            if first & 0x70 & ~self._allowed_rsv or opcode not in (_TEXT, _BINARY):
+                raise RemoteProtocolError(PROTOCOL_ERROR, "a reserved bit is set")
+        if opcode >= _CLOSE:
+            if opcode > _PONG:
+                raise RemoteProtocolError(PROTOCOL_ERROR, f"unknown opcode {opcode}")
+            if not first & 0x80:
+                raise RemoteProtocolError(PROTOCOL_ERROR, "a control frame is fragmented")
+        elif opcode > _BINARY:
+            raise RemoteProtocolError(PROTOCOL_ERROR, f"unknown opcode {opcode}")
+        elif opcode == _CONTINUATION:
+            if not self._opcode:
+                raise RemoteProtocolError(PROTOCOL_ERROR, "nothing is there to be continued")
+        elif self._opcode:
+            raise RemoteProtocolError(PROTOCOL_ERROR, "a message begins within another")
+
+    def _begin_frame(self, first: int, length: int) -> None:
+        limits = self.limits
+        if limits.frame_bytes is not None and length > limits.frame_bytes:
+            raise _too_big(length, limits.frame_bytes)
+        opcode = first & 0x0F
+        if opcode:
+            self._opcode = opcode
+            self._is_compressed = bool(first & 0x40)
+            self._utf8 = None
+            self._size = 0
+        if not self._is_compressed and limits.message_bytes is not None:
+            if self._size + length > limits.message_bytes:
+                raise _too_big(self._size + length, limits.message_bytes)
+        self._remaining = length
+        self._frame_final = first >= 0x80
+
+    def _read_payload(self) -> str | bytes | None:
+        """Use what is there of a payload; the message, if that was the end of it."""
+        data, position, remaining = self._data, self._position, self._remaining
+        available = len(data) - position
+        size = min(available, remaining)
+        if not size and remaining:
+            return None
+        if size == len(data):
+            piece = data
+        else:
+            piece = data[position : position + size]
+        self._position = position + size
+        remaining -= size
+        key = self._key
+        if key != _NO_KEY and size:
+            piece = mask(piece, key)
+            turn = size & 3
+            if turn and remaining:
+                self._key = key[turn:] + key[:turn]
+        is_last = not remaining and self._frame_final
+        if self._is_compressed:
+            piece = self._inflate(piece, is_last)
+        self._size += len(piece)
+        self._remaining = remaining or -1
+        if self._opcode == _BINARY:
+            if piece:
+                self._parts.append(piece)
+            if not is_last:
+                return None
+            message: str | bytes = self._parts[0] if len(self._parts) == 1 else self._join_bytes()
+        elif is_last and self._utf8 is None:
+            message = piece.decode()
+        else:
+            if self._utf8 is None:
+                self._utf8 = _UTF8()
+            text = self._utf8.decode(piece, is_last)
+            if text:
+                self._parts.append(text)
+            if not is_last:
+                return None
+            message = "".join(self._parts)  # type: ignore[arg-type]  # text has parts of text
+        self._opcode = 0
+        self._parts = []
+        return message
+
+    def _join_bytes(self) -> bytes:
+        return b"".join(self._parts)  # type: ignore[arg-type]  # binaries have parts of bytes
+
+    def _inflate(self, piece: bytes, is_last: bool) -> bytes:
+        assert self._inflater is not None
+        limit = self.limits.message_bytes
+        left = None if limit is None else limit - self._size
+        return self._inflater.decompress(piece, is_last, left)
+
+    def _control(self, opcode: int, payload: bytes) -> Message:
+        if opcode == _PING:
+            return Ping(payload)
+        if opcode == _PONG:
+            return Pong(payload)
+        code, reason = NO_STATUS, ""
+        if payload:
+            if len(payload) < 2:
+                raise RemoteProtocolError(PROTOCOL_ERROR, "a close frame with half a code")
+            code = int.from_bytes(payload[:2])
+            if not is_sendable_code(code):
+                raise RemoteProtocolError(PROTOCOL_ERROR, f"a close frame with the code {code}")
+            reason = payload[2:].decode()
+        self._forget()
+        self.state = _CLOSED if self._close_sent else _PEER_CLOSED
+        return Close(code, reason)
+
+    def _give_up(self) -> None:
+        self.state = _CLOSED
+        self._forget()
+
+    def _forget(self) -> None:
+        """Drop what is not complete: it never will be."""
+        self._data = b""
+        self._position = 0
+        self._parts = []
+        self._opcode = 0
+        self._remaining = -1
+
+    # -- sending --
+
+    def send(self, message: str | bytes | bytearray | memoryview, final: bool = True) -> bytes:
+        """Make the bytes of a message, text for `str` and otherwise binary.
+
+        Args:
+            message: The message, or a part of it.
+            final: ``False``: more parts follow, all of one kind. Pings, pongs and a close may
+                come between them.
+
+        Raises:
+            LocalProtocolError: A close frame was sent, or a part is of another kind.
+        """
+        if self.state is not _OPEN:
+            raise LocalProtocolError(f"no message can be sent when {self.state.value}")
+        if isinstance(message, str):
+            opcode, payload = _TEXT, message.encode()
+        else:
+            opcode = _BINARY
+            payload = message if isinstance(message, bytes) else bytes(message)
+        if final and not self._sending and self._deflater is None:
+            return self._frame(0x80 | opcode, payload)
+        return self._send_part(opcode, payload, final)
+
+    def _send_part(self, opcode: int, payload: bytes, final: bool) -> bytes:
+        first = opcode
+        sending = self._sending
+        if sending:
+            if opcode != sending & 0x0F:
+                raise LocalProtocolError("the parts of a message are all text or all binary")
+            first = _CONTINUATION
+            compressed = sending & 0x40
+        else:
+            compressed = 0
+            if self._deflater is not None and (not final or len(payload) >= self._minimum_bytes):
+                compressed = 0x40
+            first |= compressed
+        self._sending = 0 if final else opcode | compressed
+        if compressed:
+            assert self._deflater is not None
+            payload = self._deflater.compress(payload, final)
+        return self._frame(first | (0x80 if final else 0), payload)
+
+    def send_ping(self, payload: bytes = b"") -> bytes:
+        """Make a ping, with 125 bytes of payload at most."""
+        return self._send_control(_PING, payload)
+
+    def send_pong(self, payload: bytes = b"") -> bytes:
+        """Make a pong, usually with the payload of the ping that it answers."""
+        return self._send_control(_PONG, payload)
+
+    def send_close(self, code: int | None = NORMAL, reason: str = "") -> bytes:
+        """Make the close frame; nothing can be sent after it, but the peer's is still received.
+
+        Args:
+            code: Why: 1000 and so on. ``None``, or the 1005 of a `Close` without a code, sends
+                none.
+            reason: For a log, 123 bytes at most.
+
+        Raises:
+            LocalProtocolError: It was sent already, or the code or the reason are not allowed.
+        """
+        if self._close_sent:
+            raise LocalProtocolError("a close frame is sent once")
+        if code is None or code == NO_STATUS:
+            if reason:
+                raise LocalProtocolError("a reason needs a code")
+            payload = b""
+        elif not is_sendable_code(code):
+            raise LocalProtocolError(f"a close frame may not have the code {code}")
+        else:
+            payload = struct.pack("!H", code) + reason.encode()
+            if len(payload) > _CONTROL_BYTES:
+                raise LocalProtocolError("a reason has 123 bytes at most")
+        self._close_sent = True
+        self.state = _CLOSING if self.state is _OPEN else _CLOSED
+        return self._frame(0x80 | _CLOSE, payload)
+
+    def _send_control(self, opcode: int, payload: bytes) -> bytes:
+        if self._close_sent or self.state is _CLOSED:
+            raise LocalProtocolError(f"nothing can be sent when {self.state.value}")
+        if len(payload) > _CONTROL_BYTES:
+            raise LocalProtocolError("a ping or pong has 125 bytes at most")
+        return self._frame(0x80 | opcode, bytes(payload))
+
+    def _frame(self, first: int, payload: bytes) -> bytes:
+        size = len(payload)
+        if not self._is_client:
+            if size < 126:
+                return b"%c%c%b" % (first, size, payload)
+            if size < 65536:
+                return struct.pack("!BBH", first, 126, size) + payload
+            return struct.pack("!BBQ", first, 127, size) + payload
+        # From the system's generator: a script must not be able to foretell it (10.3).
+        key = os.urandom(4)
+        if size < 126:
+            return b"%c%c%b%b" % (first, 0x80 | size, key, mask(payload, key))
+        if size < 65536:
+            head = struct.pack("!BBH4s", first, 0xFE, size, key)
+        else:
+            head = struct.pack("!BBQ4s", first, 0xFF, size, key)
+        return head + mask(payload, key)
+
+
+def _too_big(size: int, limit: int) -> RemoteProtocolError:
+    return RemoteProtocolError(TOO_BIG, f"message of {size} bytes, limit {limit}")
