@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from typing import TYPE_CHECKING
 
 import pytest
 
 from circuits import Component, Manager, handler, tools
+from circuits.tools import graphs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,6 +52,29 @@ def test_graph_dot_has_a_node_per_instance_and_an_edge_per_pair() -> None:
     assert len({line for line in lines if "->" not in line and line.endswith(";")}) == 3
 
 
+def test_labels_are_unique_even_if_addresses_are_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    top = tree()[0]
+    monkeypatch.setattr(graphs, "id", lambda thing: 0xABCDEF0, raising=False)
+    lines = tools.graph_dot(top).splitlines()
+    assert lines[1:4] == ['    "A-cdef";'] + [f'    "B-{digits}";' for digits in ("cdf0", "cdf1")]
+    assert lines[4:6] == ['    "A-cdef" -> "B-cdf0";', '    "B-cdf0" -> "B-cdf1";']
+
+
+def test_names_are_quoted() -> None:
+    odd = type('A"\\', (Component,), {"channel": 'say "hi" & <go>'})()
+    assert tools.graph_dot(odd, 'the "graph"').startswith('digraph "the \\"graph\\"" {\n')
+    assert '"A\\"\\\\-' in tools.graph_dot(odd)
+    assert tools.graph_mermaid(odd) == (
+        'graph TD\n    n0["A#quot;\\/say #quot;hi#quot; #amp; <go>"]\n'
+    )
+
+
+def test_mermaid_has_a_node_per_component_and_an_edge_per_pair() -> None:
+    assert tools.graph_mermaid(tree()[0]) == (
+        'graph TD\n    n0["A/*"]\n    n1["B/b"]\n    n2["B/b"]\n    n0 --> n1\n    n1 --> n2\n'
+    )
+
+
 def test_a_picture_that_cannot_be_written_is_no_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -58,6 +83,49 @@ def test_a_picture_that_cannot_be_written_is_no_error(
     missing = tmp_path / "missing" / "picture"
     assert tools.graph(top, str(missing)) == tools.graph(top)
     assert not missing.parent.exists()
+
+
+def install_dot(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """Put a program in the place of graphviz."""
+    program = folder / "dot"
+    program.write_text(f"#!{sys.executable}\nimport sys\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs scripts that can be run")
+def test_graphviz_draws_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install_dot(
+        tmp_path,
+        monkeypatch,
+        "format, out, source = sys.argv[1:]\nopen(out[2:], 'w').write(format + open(source).read())",
+    )
+    top = tree()[0]
+    path = tools.graph_png(top, str(tmp_path / "picture"))
+    assert path == str(tmp_path / "picture.png")
+    dot = (tmp_path / "picture.dot").read_text()
+    assert dot == tools.graph_dot(top, "picture")
+    assert (tmp_path / "picture.png").read_text() == "-Tpng" + dot
+    monkeypatch.chdir(tmp_path)
+    assert tools.graph_png(top) == "A.png"
+    assert tools.graph(top, "B") == tools.graph_ascii(top)
+    assert (tmp_path / "B.png").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs scripts that can be run")
+def test_graphviz_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    top = tree()[0]
+    install_dot(tmp_path, monkeypatch, "sys.exit('out of ink')")
+    with pytest.raises(tools.GraphvizError, match="status 1: out of ink"):
+        tools.graph_png(top, str(tmp_path / "picture"))
+    assert tools.graph(top, str(tmp_path / "picture")) == tools.graph_ascii(top)
+
+
+def test_graphviz_that_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(tools.GraphvizError, match="install graphviz"):
+        tools.graph_png(tree()[0], str(tmp_path / "picture"))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_inspect_lists_children_and_handlers() -> None:

@@ -1,0 +1,200 @@
+"""Handlers that nobody fires for, and events that nobody handles.
+
+What is fired cannot be seen in a tree; it is looked up in the sources: every place where an event
+class is called, or an event is made by name. So the answer is a hint, not a proof: names that are
+made up at run time are not seen, and a call that is never reached counts.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import inspect
+import sys
+from typing import TYPE_CHECKING, Any
+
+from circuits.core.components import BaseComponent
+from circuits.core.events import BaseEvent, LiteralEvent
+from circuits.core.handlers import SELF, reprhandler
+from circuits.core.utils import flatten, uncamel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from types import ModuleType
+
+    from circuits.core.handlers import HandlerSpec
+    from circuits.core.manager import Manager
+
+__all__ = ["Finding", "check"]
+
+#: What an event may be followed by.
+_FEEDBACK = ("_success", "_failure", "_complete", "_done", "_value_changed")
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class Finding:
+    """Something that does not fit together. As text, it is a line.
+
+    Attributes:
+        kind: ``"unfired"``, a handler whose event nobody fires, or ``"unhandled"``, an event
+            that is fired and that nobody handles.
+        name: Name of the event.
+        where: The handler, or ``file:line`` of where the event is made.
+    """
+
+    kind: str
+    name: str
+    where: str
+
+    def __str__(self) -> str:
+        if self.kind == "unfired":
+            return f"{self.where} handles {self.name!r}, which nobody fires"
+        return f"{self.where}: {self.name!r} is fired, and nobody handles it"
+
+
+def check(x: Manager, *modules: ModuleType) -> list[Finding]:
+    """Look for handlers that nobody fires for, and for events that nobody handles.
+
+    Args:
+        x: The application, completely registered.
+        *modules: Modules whose sources count, beside those that define the components below
+            ``x`` and the events of the application. Those of circuits are known.
+
+    .. versionadded:: 2.1
+    """
+    nodes = list(flatten(x.root))
+    sources = {*_modules_of(nodes), *modules}
+    made: dict[str, list[str]] = {}
+    awaited: set[str] = set()
+    for module in sorted(sources, key=lambda module: module.__name__):
+        _Reader(module, made, awaited).read()
+    return sorted({*_unfired(nodes, made), *_unhandled(nodes, made, awaited)})
+
+
+def _is_ours(module: str) -> bool:
+    return module == "circuits" or module.startswith("circuits.")
+
+
+def _modules_of(nodes: Iterable[Manager]) -> Iterator[ModuleType]:
+    names = {base.__module__ for node in nodes for base in type(node).__mro__}
+    names |= {event.__module__ for event in _event_classes()}
+    for name in names:
+        module = sys.modules.get(name)
+        if module is not None and name != "builtins" and not _is_ours(name):
+            yield module
+
+
+def _event_classes(base: type[BaseEvent] = BaseEvent) -> Iterator[type[BaseEvent]]:
+    for cls in base.__subclasses__():
+        yield cls
+        yield from _event_classes(cls)
+
+
+def _unfired(nodes: Iterable[Manager], made: dict[str, list[str]]) -> Iterator[Finding]:
+    known = {*made, *(event.name for event in _event_classes() if _is_ours(event.__module__))}
+    for node in nodes:
+        for spec in node._specs:
+            if _is_ours(_module_of(spec)) or spec.channel is SELF or _is_page(node):
+                continue
+            for name in spec.names:
+                if name != "*" and _stem(name) not in known and name not in known:
+                    yield Finding("unfired", name, reprhandler(spec.bound_to(node)))
+
+
+def _module_of(spec: HandlerSpec) -> str:
+    return str(getattr(spec.function, "__module__", ""))
+
+
+def _is_page(node: Manager) -> bool:
+    # A web dispatcher makes their events from the path of a request.
+    channel = node._channels[0] if isinstance(node, BaseComponent) else None
+    return isinstance(channel, str) and channel.startswith("/")
+
+
+def _stem(name: str) -> str:
+    for ending in _FEEDBACK:
+        name = name.removesuffix(ending)
+    return name
+
+
+def _unhandled(
+    nodes: Iterable[Manager], made: dict[str, list[str]], awaited: set[str]
+) -> Iterator[Finding]:
+    handled = set(awaited)
+    for node in nodes:
+        for spec in node._specs:
+            if spec.names and "*" not in spec.names:
+                handled.update(spec.names)
+            elif spec.channel != "*":
+                return  # one that takes whatever comes on its channel; the others only look on
+    for name, places in made.items():
+        if name not in handled:
+            for place in places:
+                yield Finding("unhandled", name, place)
+
+
+class _Reader(ast.NodeVisitor):
+    """Notes which events the source of a module makes, and which it waits for."""
+
+    def __init__(self, module: ModuleType, made: dict[str, list[str]], awaited: set[str]) -> None:
+        self._module = module
+        self._made = made
+        self._awaited = awaited
+        # Names within functions cannot be looked up; by the name of the class they are found.
+        self._by_name = {cls.__name__: cls for cls in _event_classes()}
+
+    def read(self) -> None:
+        try:
+            source = inspect.getsource(self._module)
+        except (OSError, TypeError):  # typed in, compiled, or made at run time
+            return
+        self.visit(ast.parse(source))
+
+    def visit_Call(self, node: ast.Call) -> None:
+        self.generic_visit(node)
+        event = self._class_of(node.func)
+        if event is not None:
+            self._note(event.name, node)
+            return
+        if not isinstance(node.func, ast.Attribute) or not node.args:
+            return
+        first = node.args[0]
+        if node.func.attr == "create":
+            self._note_created(node)
+        elif node.func.attr in ("wait", "waitEvent"):
+            if isinstance(first, ast.Constant) and isinstance(first.value, str):
+                self._awaited.add(first.value)
+            elif (awaited := self._class_of(first)) is not None:
+                self._awaited.add(awaited.name)
+
+    def _note_created(self, node: ast.Call) -> None:
+        maker = self._class_of(node.func.value) if isinstance(node.func, ast.Attribute) else None
+        if maker is None:
+            return
+        is_literal = issubclass(maker, LiteralEvent)
+        for argument in node.args[: 2 if is_literal else 1]:
+            if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+                self._note(argument.value if is_literal else uncamel(argument.value), node)
+                return
+
+    def _note(self, name: str, node: ast.Call) -> None:
+        path = getattr(self._module, "__file__", None) or self._module.__name__
+        places = self._made.setdefault(name, [])
+        places.append(f"{path}:{node.lineno}")
+
+    def _class_of(self, node: ast.expr) -> type[BaseEvent] | None:
+        """The event class that an expression names."""
+        found: Any = self._resolve(node)
+        if found is None:
+            name = node.id if isinstance(node, ast.Name) else getattr(node, "attr", None)
+            found = self._by_name.get(name) if isinstance(name, str) else None
+        return found if isinstance(found, type) and issubclass(found, BaseEvent) else None
+
+    def _resolve(self, node: ast.expr) -> Any:
+        if isinstance(node, ast.Name):
+            return vars(self._module).get(node.id)
+        if isinstance(node, ast.Attribute):
+            base = self._resolve(node.value)
+            if inspect.ismodule(base) or isinstance(base, type):
+                return vars(base).get(node.attr)
+        return None
