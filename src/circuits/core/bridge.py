@@ -19,8 +19,9 @@ from ._frames import LIMIT_BYTES, Frames, pack, sendable, unpack
 from ._routing import is_leaving
 from ._tasks import Suspension
 from .errors import NotSendableError, PeerLostError, RemoteError
-from .events import BaseEvent, DerivedEvent, Event, Failure
+from .events import BaseEvent, DerivedEvent, Error, Event, Failure
 from .handlers import handler
+from .helpers import log_if_unheard
 from .manager import Manager
 from .values import Value
 
@@ -207,6 +208,7 @@ class Bridge(DescriptorOwner):
     """
 
     channel = "bridge"
+    _only_watches = True
 
     ignore: Any = frozenset(
         {
@@ -271,6 +273,8 @@ class Bridge(DescriptorOwner):
         if self._told_version != self._live.routes.version and self.is_connected:
             self._tell_names()
         name = event.name
+        if name == "error" and isinstance(event, Error):
+            log_if_unheard(self, event)
         if not self.forward or event.remote or not self.is_connected:
             return None
         wanted = self._wanted

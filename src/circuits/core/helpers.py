@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
-    from .events import BaseEvent, GenerateEvents
+    from .events import BaseEvent, Error, GenerateEvents
 
 __all__ = ["FallBackErrorHandler", "FallBackGenerator", "format_error"]
 
@@ -98,6 +98,19 @@ def format_error(
     except Exception as problem:
         text = f"<{type(problem).__name__} while showing it>"
     return f"ERROR {who}{about} ({etype!r}): {text}\n{''.join(traceback)}\n"
+
+
+def log_if_unheard(watcher: BaseComponent, event: Error) -> None:
+    """Log an error that only reached components which watch errors, but report none.
+
+    To be called by each of them: where there is nobody else, the first one logs it, as happens
+    by itself where nobody handles ``error`` at all. Their class has ``_only_watches``.
+    """
+    engine = watcher._engine
+    methods = [method for method, _, _ in engine.route("error", event.channels)]
+    owners = [getattr(method, "__self__", None) for method in methods]
+    if owners[0] is watcher and all(getattr(owner, "_only_watches", False) for owner in owners):
+        engine._no_error_handler(event)
 
 
 def safe_repr(thing: object) -> str:
