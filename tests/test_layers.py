@@ -29,6 +29,7 @@ _MAY_IMPORT: dict[str, set[str]] = {
     "tools": _EVERYTHING | {"testing"},
     "testing": _EVERYTHING | {"tools"},
     "cli": _EVERYTHING | {"tools", "testing"},
+    "bench": {"core"},
 }
 # Packages that import the standard library and nothing else.
 _ONLY_STANDARD_LIBRARY = {"_wire", "_version"}
