@@ -27,7 +27,7 @@ class Scope:
         """Count an event that was just fired as an effect."""
         self.pending += 1
         event._effect = self
-        event._special = True
+        event._key = None
 
     def leave(self) -> list[BaseEvent]:
         """Count one event as finished.

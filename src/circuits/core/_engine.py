@@ -40,7 +40,6 @@ TURNS_PER_POLL = 8
 # Elsewhere than in CPython nothing is counted, and nothing has to be parted.
 getrefcount: Callable[[object], int] = getattr(sys, "getrefcount", lambda thing: 0)
 
-_NO_KEYWORDS: dict[str, Any] = {}
 _NO_ROUTES: dict[tuple[Any, ...], tuple[Route, ...]] = {}
 
 
@@ -187,27 +186,56 @@ class Engine:
         Returns:
             Whether there was anything.
         """
-        queue = self.queue
+        queue, plain = self.queue, self.routes.plain
         if not self._left:
             if self.ranked:
                 self._rank_batch()
             self._left = len(queue)
-        worked = False
-        while self._left:
-            self._left -= 1
+            if not queue:
+                return False
+        while left := self._left:
+            self._left = left - 1
             try:
                 event = queue.popleft()
             except IndexError:  # this tree became part of another one
                 self._left = 0
                 break
-            worked = True
-            self.dispatch(event)
+            key = event._key
+            if key is None or self.awaited:
+                self.dispatch(event)
+            else:
+                try:
+                    methods = plain[key][event.channels]
+                except KeyError:
+                    methods = self.routes.resolve_plain(key, event.channels)
+                if methods is None:
+                    self.dispatch(event)
+                else:
+                    # What dispatch does, without the call, for most handlers of most events.
+                    marked = False
+                    for method in methods:
+                        event.handler = method
+                        args = event._args
+                        try:
+                            result = method(*args) if args else method()
+                        except BaseException as problem:
+                            self._failed(event, method, problem)
+                        else:
+                            if result is not None:
+                                self._take(event, method, result)
+                        if event.handler is not method:
+                            marked = True
+                            if event.stopped:
+                                break
+                    event.handler = None
+                    if marked and event._key is None and not event.waitingHandlers:
+                        self._finish(event)
             # An event and its value hold each other. If nobody else holds either, part them:
             # waiting for the garbage collector costs a third of all that an event costs.
             value = event.value
             if getrefcount(value) == _HELD_ONCE_MORE and getrefcount(event) == _HELD_ONCE_MORE:
                 value.event = None
-        return worked
+        return True
 
     def flush_within(self) -> None:
         """Flush in a handler whose effects are counted: what others fire is none of them."""
@@ -228,45 +256,33 @@ class Engine:
 
     def dispatch(self, event: BaseEvent) -> None:
         """Run the handlers of one event."""
-        if event._special or self.awaited:
+        key = event._key
+        if key is None or self.awaited:
             self._dispatch_special(event)
             return
         try:
-            routes = self.routes.cache[event.name][event.channels]
+            routes = self.routes.cache[key][event.channels]
         except KeyError:
-            routes = self.routes.resolve(event.name, event.channels)
-        if len(routes) != 1:
-            if routes:
-                self._run(event, routes)
-            elif event.name == "error":
-                self._no_error_handler(event)
-        else:
-            # The same as _run, for the one handler that most events have.
-            method, wants_event, _ = routes[0]
-            event.handler = method
-            try:
-                result = method(event, *event.args) if wants_event else method(*event.args)
-            except BaseException as problem:
-                self._failed(event, method, problem)
-            else:
-                if result is not None:
-                    self._take(event, method, result)
-            event.handler = None
-        if event._special and not event.waitingHandlers:
+            routes = self.routes.resolve(key, event.channels)
+        if routes:
+            self._run(event, routes)
+        elif key == "error":
+            self._no_error_handler(event)
+        if event._key is None and not event.waitingHandlers:
             self._finish(event)
 
     def _run(self, event: BaseEvent, routes: tuple[Route, ...]) -> None:
-        args = event.args
-        kwargs = event.kwargs if event._special else _NO_KEYWORDS
+        kwargs = event.__dict__.get("kwargs") if event._key is None else None
         for method, wants_event, is_filter in routes:
             event.handler = method
+            args = event._args
             try:
-                if wants_event:
-                    result = method(event, *args, **kwargs)
-                elif kwargs:
-                    result = method(*args, **kwargs)
+                if kwargs:
+                    result = (
+                        method(event, *args, **kwargs) if wants_event else method(*args, **kwargs)
+                    )
                 else:
-                    result = method(*args)
+                    result = method(event, *args) if wants_event else method(*args)
             except BaseException as problem:
                 self._failed(event, method, problem)
                 if is_filter and not isinstance(problem, KeyboardInterrupt | SystemExit):
@@ -278,14 +294,14 @@ class Engine:
                 self._take(event, method, result)
                 if is_filter:
                     break
-            # stop() takes the handler away, which is faster to see than the flag.
+            # Whatever marks an event takes the handler away, which is fast to see.
             if event.handler is not method and event.stopped:
                 break
         event.handler = None
 
     def _take(self, event: BaseEvent, method: Any, result: Any) -> None:
         """Store what a handler returned, or go on with it later."""
-        kind = result.__class__
+        kind = type(result)
         if kind is GeneratorType:
             self._suspend(event, Task(self, event, result, method))
         elif kind is CoroutineType:
@@ -442,7 +458,7 @@ class Engine:
     def _suspend(self, event: BaseEvent, task: Any) -> None:
         event.waitingHandlers += 1
         event.value.promise = True
-        event._special = True  # its end is told later
+        event._mark()  # its end is told later
         self.tasks[task] = None
         self.ready.append(task)
 
@@ -530,7 +546,7 @@ class Engine:
                 if event._waiters is None:
                     event._waiters = []
                 event._waiters.append(wait)
-                event._special = True
+                event._key = None
 
     # -- time and idleness --
 
@@ -674,7 +690,7 @@ class Engine:
         )
         if routes:
             event._departed = routes  # type: ignore[attr-defined]
-            event._special = True
+            event._key = None
 
 
 def _format_traceback(problem: BaseException) -> list[str]:

@@ -21,7 +21,7 @@ class Field:
         self._position = position
 
     def __get__(self, event: BaseEvent | None, owner: type[BaseEvent]) -> Any:
-        return self if event is None else event.args[self._position]
+        return self if event is None else event._args[self._position]
 
     def __set__(self, event: BaseEvent, value: Any) -> None:
         event.args[self._position] = value
@@ -87,7 +87,7 @@ def _make_constructor(cls: type[BaseEvent]) -> Callable[..., None]:
     names = [name for name, _ in cls._fields]
     scope = {f"_default_{n}": default for n, default in cls._fields if default is not REQUIRED}
     parameters = ", ".join(f"{n}=_default_{n}" if f"_default_{n}" in scope else n for n in names)
-    source = f"def __init__(self, {parameters}):\n    self.args = [{', '.join(names)}]\n"
+    source = f"def __init__(self, {parameters}):\n    self._args = ({''.join(n + ', ' for n in names)})\n"
     exec(source, scope)  # noqa: S102 - identifiers of a class body, nothing from outside
     constructor: Callable[..., None] = scope["__init__"]
     constructor.__qualname__ = f"{cls.__qualname__}.__init__"

@@ -38,10 +38,13 @@ if TYPE_CHECKING:
     Route = tuple[Callable[..., Any], bool, bool]
 
 
+_NO_ROUTES: dict[tuple[Any, ...], tuple[Route, ...]] = {}
+
+
 class Routes:
     """Index and cache of the handlers of one tree."""
 
-    __slots__ = ("_by_name", "cache", "version")
+    __slots__ = ("_by_name", "cache", "plain", "version")
 
     def __init__(self) -> None:
         # name -> channel -> id of the component -> component; ids, since a component may
@@ -49,6 +52,8 @@ class Routes:
         self._by_name: dict[str, dict[Any, dict[int, Manager]]] = {}
         #: name -> channels -> routes; read without lock.
         self.cache: dict[str, dict[tuple[Any, ...], tuple[Route, ...]]] = {}
+        #: name -> channels -> the methods alone, if none wants the event or is a filter.
+        self.plain: dict[str, dict[tuple[Any, ...], tuple[Callable[..., Any], ...] | None]] = {}
         #: Rises with every change; whoever derives something from routes compares it.
         self.version = 0
 
@@ -73,6 +78,7 @@ class Routes:
         self.remove_specs(component, component._specs)
         for name in component._targeted or ():
             self.cache.pop(name, None)
+            self.plain.pop(name, None)
         component._targeted = None
 
     def remove_specs(
@@ -100,8 +106,10 @@ class Routes:
         self.version += 1
         if name == "*":
             self.cache.clear()
+            self.plain.clear()
         else:
             self.cache.pop(name, None)
+            self.plain.pop(name, None)
 
     # -- asking --
 
@@ -124,6 +132,7 @@ class Routes:
             known = self.cache.setdefault(name, {})
             if len(known) >= CHANNELS_LIMIT:
                 known.clear()
+                self.plain.pop(name, None)
             for channel in channels:
                 if _is_component(channel):
                     # The key would keep the component alive: it knows where to be taken out.
@@ -133,6 +142,26 @@ class Routes:
             if not any(_is_component(c) and not _in_tree_of(c, self) for c in channels):
                 known[channels] = routes
             return routes
+
+    def resolve_plain(
+        self, name: str, channels: tuple[Any, ...]
+    ) -> tuple[Callable[..., Any], ...] | None:
+        """The methods alone of the routes of an event, where they need nothing but arguments.
+
+        Returns:
+            ``None`` where one wants the event or is a filter, or an error finds no handler.
+        """
+        with TREE_LOCK:
+            routes = self.cache.get(name, _NO_ROUTES).get(channels)
+            if routes is None:
+                routes = self.resolve(name, channels)
+            methods = None
+            if not any(wants_event or is_filter for _, wants_event, is_filter in routes):
+                if routes or name != "error":
+                    methods = tuple(method for method, _, _ in routes)
+            if channels in self.cache[name]:
+                self.plain.setdefault(name, {})[channels] = methods
+            return methods
 
     def _matches(
         self, name: str, channel: Any

@@ -319,7 +319,7 @@ class Wait(Suspension):
         if event._waiters is None:
             event._waiters = []
         event._waiters.append(self)
-        event._special = True
+        event._mark()
         if self._fire:
             self._manager.fire(event, *self._channels)
 

@@ -3,9 +3,10 @@
 An event is its arguments, a name, and the channels that it was fired on. Everything else has
 a default on the class, so that making one costs two attributes.
 
-The flags ``success``, ``failure``, ``complete``, ``alert_done`` and the marks ``stop`` and
-``cancel`` are rare. Setting any of them, on a class or on an instance, also sets the one
-attribute ``_special`` that dispatch looks at; an event without it takes the short way.
+What is rare about an event - the flags ``success``, ``failure``, ``complete``, ``alert_done``
+and ``notify``, keyword arguments, ``stop`` and ``cancel``, a name of its own - marks it, on the
+class or on the instance: its ``_key`` is ``None`` then, and it takes the long way through the
+dispatch. All others are found in one look by that key, which is their name.
 """
 
 from __future__ import annotations
@@ -64,31 +65,51 @@ __all__ = [
 #: application knows, and a bound for names that come from elsewhere.
 CREATED_CLASSES_LIMIT = 1024
 
-_FLAGS = ("success", "failure", "complete", "alert_done")
+#: What marks an event when it is set, and where the value is kept.
+_MARKING = {
+    name: "_flag_" + name for name in ("success", "failure", "complete", "alert_done", "notify")
+}
+_MARKING["name"] = "_name"
 
 
-class _Flag:
-    """A boolean of an event that also marks the event as special when it is set."""
+class _Marking:
+    """An attribute of an event that takes it off the short way when it is set."""
 
-    __slots__ = ("_key", "_name")
+    __slots__ = ("_kept",)
 
     def __init__(self, name: str) -> None:
-        self._name = name
-        self._key = "_flag_" + name
+        self._kept = _MARKING[name]
 
-    def __get__(self, event: BaseEvent | None, owner: type[BaseEvent]) -> bool:
-        return bool(getattr(owner if event is None else event, self._key))
+    def __get__(self, event: BaseEvent | None, owner: type[BaseEvent]) -> Any:
+        return getattr(owner if event is None else event, self._kept)
 
-    def __set__(self, event: BaseEvent, value: bool) -> None:
-        setattr(event, self._key, bool(value))
+    def __set__(self, event: BaseEvent, value: Any) -> None:
+        setattr(event, self._kept, value)
         if value:
-            event._special = True
+            event._mark()
+
+
+class _Arguments:
+    """The positional arguments as a list, which most events are never asked for."""
+
+    __slots__ = ()
+
+    def __get__(self, event: BaseEvent | None, owner: type[BaseEvent]) -> Any:
+        if event is None:
+            return self
+        args = event._args
+        if args.__class__ is not list:
+            args = event._args = [*args]
+        return args
+
+    def __set__(self, event: BaseEvent, args: Any) -> None:
+        event._args = args
 
 
 class _NoKeywords:
     """Makes the dictionary of keyword arguments when somebody wants it: most events have none.
 
-    An event that has one is special, since dispatch does not look for it otherwise.
+    An event that has one is marked, since dispatch does not look for it otherwise.
     """
 
     __slots__ = ()
@@ -98,20 +119,31 @@ class _NoKeywords:
             return self
         kwargs: dict[str, Any] = {}
         event.kwargs = kwargs
-        event._special = True
+        event._mark()
         return kwargs
 
 
+class _Special:
+    """Whether an event takes the long way."""
+
+    __slots__ = ()
+
+    def __get__(self, event: BaseEvent | None, owner: type[BaseEvent]) -> bool:
+        return (owner if event is None else event)._key is None
+
+    def __set__(self, event: BaseEvent, special: bool) -> None:
+        event._key = None if special else event._name
+
+
 class EventMetaClass(type):
-    """Keeps the flags of event classes in step when they are set on a class."""
+    """Keeps name, flags and mark of event classes in step when they are set on a class."""
 
     def __setattr__(cls, name: str, value: Any) -> None:
-        if name in _FLAGS:
-            type.__setattr__(cls, "_flag_" + name, bool(value))
-            if value:
-                type.__setattr__(cls, "_special", True)
-        else:
-            type.__setattr__(cls, name, value)
+        kept = _MARKING.get(name)
+        type.__setattr__(cls, name if kept is None else kept, value)
+        if kept is not None:
+            flags: Any = (getattr(cls, flag) for flag in _MARKING.values() if flag != "_name")
+            type.__setattr__(cls, "_key", None if any(flags) else cls._name)  # type: ignore[attr-defined]
 
 
 class BaseEvent(metaclass=EventMetaClass):
@@ -140,9 +172,7 @@ class BaseEvent(metaclass=EventMetaClass):
         uid: Free for applications.
     """
 
-    name: ClassVar[str] = "base_event"
     channels: tuple[Any, ...] = ()
-    notify: bool | str = False
     waitingHandlers: int = 0  # noqa: N815 - documented name
     value: Value = None  # type: ignore[assignment]  # None until fired
     handler: Callable[..., Any] | None = None
@@ -153,8 +183,10 @@ class BaseEvent(metaclass=EventMetaClass):
     remote: bool = False
 
     if TYPE_CHECKING:
+        name: ClassVar[str]
         args: list[Any]
         kwargs: dict[str, Any]
+        notify: bool | str
         success: bool
         failure: bool
         complete: bool
@@ -163,17 +195,24 @@ class BaseEvent(metaclass=EventMetaClass):
         failure_channels: Iterable[Any]
         complete_channels: Iterable[Any]
     else:
-        success = _Flag("success")
-        failure = _Flag("failure")
-        complete = _Flag("complete")
-        alert_done = _Flag("alert_done")
+        name = _Marking("name")
+        args = _Arguments()
         kwargs = _NoKeywords()
+        notify = _Marking("notify")
+        success = _Marking("success")
+        failure = _Marking("failure")
+        complete = _Marking("complete")
+        alert_done = _Marking("alert_done")
+    _special = _Special()
+    _name = "base_event"
+    _flag_notify: bool | str = False
     _flag_success = False
     _flag_failure = False
     _flag_complete = False
     _flag_alert_done = False
-    #: Whether dispatch must look at the flags, the waiters or the effects at all.
-    _special: bool = False
+    #: The name; ``None`` where dispatch must look at flags, waiters, effects and the like.
+    _key: str | None = "base_event"
+    _args: Any  # a tuple, until somebody asks for the list
     _literal = False
     _failed: bool = False  # whether a handler of the latest firing failed
     _effect: Any = None  # the scope of cause and effect (see _effects) that counts this event
@@ -186,21 +225,21 @@ class BaseEvent(metaclass=EventMetaClass):
     _created: ClassVar[dict[Any, type[BaseEvent]]] = {}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self.args = [*args]
+        self._args = args
         if kwargs:
             self.kwargs = kwargs
-            self._special = True
+            self._key = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         body = cls.__dict__
-        if "name" not in body:
-            cls.name = cls.__name__ if cls._literal else uncamel(cls.__name__)
-        for flag in _FLAGS:
-            if flag in body and not isinstance(body[flag], _Flag):
-                value = body[flag]
-                type.__delattr__(cls, flag)
-                setattr(cls, flag, value)
+        given = {attribute: body[attribute] for attribute in _MARKING if attribute in body}
+        for attribute in given:
+            type.__delattr__(cls, attribute)
+        if "name" not in given and "_name" not in body:
+            given["name"] = cls.__name__ if cls._literal else uncamel(cls.__name__)
+        for attribute, value in given.items():
+            setattr(cls, attribute, value)
         cls._created = {}
         declare_fields(cls)
 
@@ -235,8 +274,7 @@ class BaseEvent(metaclass=EventMetaClass):
         come as usual.
         """
         self.stopped = True
-        self._special = True
-        self.handler = None
+        self._mark()
 
     def cancel(self) -> None:
         """Discard the event when its turn comes: no handler runs and no feedback is fired.
@@ -245,7 +283,12 @@ class BaseEvent(metaclass=EventMetaClass):
         Once dispatch has begun it is too late, and nothing happens.
         """
         self.cancelled = True
-        self._special = True
+        self._mark()
+
+    def _mark(self) -> None:
+        self._key = None
+        # In the midst of dispatch a missing handler is faster to see than a new mark.
+        self.handler = None
 
     def __getitem__(self, key: int | str) -> Any:
         if isinstance(key, int):
@@ -263,7 +306,9 @@ class BaseEvent(metaclass=EventMetaClass):
             raise TypeError(f"an event is indexed by int or str, not {type(key).__name__}")
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in vars(self).items() if k not in _RUNTIME_ATTRIBUTES}
+        state = {k: v for k, v in vars(self).items() if k not in _RUNTIME_ATTRIBUTES}
+        state["_args"] = [*self._args]
+        return state
 
     def __reduce__(self) -> tuple[Any, ...]:
         cls = type(self)
@@ -282,9 +327,11 @@ class BaseEvent(metaclass=EventMetaClass):
         names = [field for field, _ in self._fields]
         arguments = ", ".join(
             f"{names[i]}={arg!r}" if i < len(names) else repr(arg)
-            for i, arg in enumerate(self.args)
+            for i, arg in enumerate(self._args)
         )
-        keywords = ", ".join(f"{key}={value!r}" for key, value in self.kwargs.items())
+        keywords = ", ".join(
+            f"{key}={value!r}" for key, value in self.__dict__.get("kwargs", _NOTHING).items()
+        )
         return f"<{type(self).__name__}[{where}.{self.name}] ({arguments} {keywords})>"
 
 
@@ -332,6 +379,8 @@ def _class_for(cls: type[BaseEvent], key: Any, make: Callable[[], type[Any]]) ->
         created[key] = made
     return made
 
+
+_NOTHING: dict[str, Any] = {}
 
 #: State of one firing in one process; it neither travels nor is copied.
 _RUNTIME_ATTRIBUTES = frozenset(

@@ -207,14 +207,16 @@ class Manager:
             TypeError: ``event`` is no event, or a channel is not hashable.
         """
         try:
-            event.args  # noqa: B018 - an attribute that only instances have, and only of events
+            event._args  # noqa: B018 - an attribute that only instances have, and only of events
         except AttributeError:
             raise TypeError(_no_event(event)) from None
         if channels:
             hash(channels)
         else:
-            channels = event.channels or self._channels
-            if channels.__class__ is not tuple:
+            channels = event.channels
+            if not channels:
+                channels = self._channels
+            elif type(channels) is not tuple:
                 channels = (channels,) if isinstance(channels, str) else tuple(channels)
         event.channels = channels
         # What Value(event, self) does, without the call.
@@ -416,7 +418,10 @@ class Manager:
 
     def flush(self) -> None:
         """Dispatch the events that are queued in the tree; what they fire stays for later."""
-        engine = self._engine
+        try:
+            engine = self._live
+        except AttributeError:
+            engine = self._engine
         if engine.cause is None:
             engine.flush()
         else:

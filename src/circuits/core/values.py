@@ -169,7 +169,7 @@ class Value:
                 self._follow(value)
         else:
             flags = self._flags = self._flags | _RESULT
-            if flags & _MORE or (self.event is not None and self.event.notify):
+            if flags & _MORE or (self.event is not None and self.event._flag_notify):
                 self._changed()
 
     def fail(self, error: tuple[type[BaseException], BaseException, list[str]]) -> None:
