@@ -9,6 +9,7 @@ import argparse
 import json
 import math
 import platform
+import signal
 import sys
 import time
 from collections import deque
@@ -191,18 +192,26 @@ class _Sync(_Bench):
     """Fire and flush, one event after the other, without a loop."""
 
     def measure(self) -> None:
+        # An interrupt that hits a handler would be taken for its failure.
+        before = signal.signal(signal.SIGINT, self._on_interrupt)
+        try:
+            self._fire_and_flush()
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def _on_interrupt(self, *_: object) -> None:
+        self.is_over = True
+
+    def _fire_and_flush(self) -> None:
         deadline = self.options.time or math.inf
         fire, flush, clock = self.fire, self.flush, time.perf_counter
         self._began = clock()
-        try:
-            while self.count < self.limit:
-                for _ in range(int(min(1000, self.limit - self.count))):
-                    fire(_Hello())
-                    flush()
-                if clock() - self._began >= deadline:
-                    break
-        except KeyboardInterrupt:
-            pass
+        while self.count < self.limit and not self.is_over:
+            for _ in range(int(min(1000, self.limit - self.count))):
+                fire(_Hello())
+                flush()
+            if clock() - self._began >= deadline:
+                break
         self.seconds = clock() - self._began
 
     @handler("hello")
