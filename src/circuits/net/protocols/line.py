@@ -1,0 +1,149 @@
+"""Lines out of what a socket or a file reads (manual: circuits.net.protocols.line)."""
+
+from __future__ import annotations
+
+import codecs
+from typing import Any
+
+from circuits._wire.line import LIMIT_BYTES, LineDecoder, LineTooLongError, split_lines
+from circuits._wire.line import LINE_END as LINESEP
+from circuits.core.components import BaseComponent
+from circuits.core.events import Event
+from circuits.core.handlers import handler
+from circuits.net.sockets import SocketError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from circuits._wire.line import Splitter
+
+__all__ = ["LINESEP", "LP", "Line", "LineTooLongError", "splitLines"]
+
+
+class Line(Event):
+    """A line has come. Fired by :class:`LP` on its channel; return values are ignored.
+
+    Args:
+        *args: ``(line,)``, or ``(sock, line)`` where several peers are served. The line is text
+            without its end.
+    """
+
+
+def splitLines(s: bytes, buffer: bytes) -> tuple[list[bytes], bytes]:
+    r"""Split data into lines.
+
+    Args:
+        s: What has come.
+        buffer: What was left over before.
+
+    Returns:
+        The whole lines, without the LF or CR LF at their ends, and what is left over now. A CR
+        at the very end is left over, since its LF may come.
+    """
+    return split_lines(s, buffer)
+
+
+class LP(BaseComponent):
+    """Line protocol: makes ``line`` events out of ``read`` events.
+
+    Register it beside a client, a server or a file, on the same channel. With ``read(data)`` it
+    keeps the unfinished line in ``buffer``, with ``read(sock, data)`` one for each socket. An
+    unfinished line is dropped when its connection ends.
+
+    Handles ``read``, ``disconnect`` and ``disconnected``; fires ``line`` and, for each line past
+    ``max_line``, one ``socket_error`` with a :class:`LineTooLongError`, in its place among the
+    lines. The rest of such a line is dropped as it comes.
+
+    Args:
+        *args: Ignored, or for ``init`` of a subclass.
+        encoding: Of the lines. Each line is decoded on its own, and what cannot be decoded is
+            replaced. ``None``: lines are bytes.
+        splitter: Function of the data and of what it left over before; it returns a list of
+            lines and what is left over now.
+        getBuffer: Function of a socket that returns what was left over of its data; ``None`` and
+            ``KeyError`` mean nothing. For programs that keep it themselves.
+        updateBuffer: Function that is given a socket and what is left over, before the lines are
+            fired.
+        max_line: Longest line in bytes without its end; ``None`` for no limit.
+
+            .. versionadded:: 2.1
+        **kwargs: ``channel``.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        encoding: str | None = "utf-8",
+        splitter: Splitter = splitLines,
+        getBuffer: Callable[[Any], Any] | None = None,  # noqa: N803 - documented name
+        updateBuffer: Callable[[Any, Any], Any] | None = None,  # noqa: N803 - documented name
+        max_line: int | None = LIMIT_BYTES,
+        **kwargs: Any,
+    ) -> None:
+        if encoding is not None:
+            codecs.lookup(encoding)  # raises the LookupError that names it
+        self.encoding = encoding
+        self.splitter = splitter
+        self.getBuffer = getBuffer  # noqa: N815 - documented name
+        self.updateBuffer = updateBuffer  # noqa: N815 - documented name
+        self.max_line = max_line
+        self._decoder = self._new_decoder()
+        self._decoders: dict[Any, LineDecoder] = {}
+        super().__init__(*args, **kwargs)
+
+    @property
+    def buffer(self) -> Any:
+        """The unfinished line of ``read(data)``. May be set."""
+        return self._decoder.rest
+
+    @buffer.setter
+    def buffer(self, rest: Any) -> None:
+        self._decoder.rest = rest
+
+    @handler("read")
+    def _on_read(self, *args: Any) -> None:
+        if len(args) == 1:
+            self._decoder.receive_data(args[0])
+            self._tell(self._decoder)
+            return
+        sock, data = args
+        decoder = self._decoders.get(sock)
+        if decoder is None:
+            decoder = self._decoders[sock] = self._new_decoder()
+        if self.getBuffer is not None:
+            decoder.rest = self._stored(self.getBuffer, sock)
+        decoder.receive_data(data)
+        if self.updateBuffer is not None:
+            self.updateBuffer(sock, decoder.rest)
+        self._tell(decoder, sock)
+
+    @handler("disconnect")
+    def _on_disconnect(self, sock: Any = None) -> None:
+        self._decoders.pop(sock, None)
+
+    @handler("disconnected")
+    def _on_disconnected(self) -> None:
+        self._decoder = self._new_decoder()
+
+    def _new_decoder(self) -> LineDecoder:
+        splitter = None if self.splitter is splitLines else self.splitter
+        return LineDecoder(self.max_line, splitter)
+
+    @staticmethod
+    def _stored(get_buffer: Callable[[Any], Any], sock: Any) -> Any:
+        try:
+            stored = get_buffer(sock)
+        except KeyError:
+            return b""
+        return b"" if stored is None else stored
+
+    def _tell(self, decoder: LineDecoder, *sock: Any) -> None:
+        encoding = self.encoding
+        while (line := decoder.next_message()) is not None:
+            if isinstance(line, LineTooLongError):
+                self.fire(SocketError(*sock, line))
+            elif encoding is None or isinstance(line, str):
+                self.fire(Line(*sock, line))
+            else:
+                self.fire(Line(*sock, bytes(line).decode(encoding, "replace")))
