@@ -11,7 +11,7 @@ import pytest
 
 from circuits import Component, Event, handler, sleep
 from circuits.testing import settle
-from circuits.tools import TaskDump, tasks
+from circuits.tools import Suspended, TaskDump, tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -106,6 +106,21 @@ def test_a_bare_yield() -> None:
     assert tasks(app)[0].waits_for == "nothing that it names: a bare yield"
 
 
+def test_one_that_asks_for_itself(app_runner: Run) -> None:
+    seen = []
+
+    def look(self: Component) -> Any:
+        seen.extend(tasks(self))
+        return sleep(5)
+
+    app = Component()
+    Waiting(look).register(app)
+    app_runner(app)
+    app.fire(Begin())
+    settle(app)
+    assert [entry.waits_for for entry in seen] == ["nothing: it is running"]
+
+
 def test_the_whole_chain_is_shown(app_runner: Run) -> None:
     app = Component()
     Waiting(lambda self: nested()).register(app)
@@ -151,11 +166,17 @@ def test_what_a_coroutine_waits_for(app_runner: Run) -> None:
         async def helper(self) -> None:
             await asyncio.sleep(100)
 
+        @handler("begin", channel="*")
+        async def _on_look(self) -> None:
+            seen.extend(tasks(self))
+
+    seen: list[Suspended] = []
     app = App()
     Never().register(app)
     app_runner(app)
     app.fire(Begin())
     settle(app)
+    assert [s.waits_for for s in seen if "_on_look" in s.handler] == ["nothing: it is running"]
     found = {entry.handler.rpartition(".")[2]: entry for entry in tasks(app)}
     assert found["_on_call)>"].waits_for.startswith("the end of <Ask[never.ask] ( )>, ")
     assert [p.rpartition(".")[2] for p in found["_on_helper)>"].places][:2] == [

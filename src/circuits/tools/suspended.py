@@ -108,6 +108,9 @@ def _suspension(node: Any) -> Suspension | None:
 
 
 def _waits_for(engine: Engine, task: Any, chain: list[Any]) -> str:
+    is_running = getattr(getattr(task, "coroutine", None), "cr_running", False)
+    if task.is_executing or is_running:  # it is the one that asks, or that a signal has interrupted
+        return "nothing: it is running"
     waiting = task.waiting
     if waiting is None:
         waiting = next(filter(None, map(_suspension, chain)), None)
