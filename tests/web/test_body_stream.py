@@ -163,7 +163,7 @@ def test_yield_from_reads_too() -> None:
     class Other(Reader):
         @handler("go", override=True)
         def _on_go(self) -> Any:
-            self.got.append((yield from self.stream.read(1)))  # type: ignore[misc]
+            self.got.append((yield from self.stream.read(1)))
 
     assert Other(BodyStream.of(b"a")).go().got == [b"a"]
 

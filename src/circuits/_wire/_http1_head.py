@@ -202,11 +202,31 @@ _DECISIVE: Final = _PRIVATE | frozenset(
 )
 
 
+# Spelling of a name -> the name in lower case if it is decisive, else an empty text. Clients use
+# few different names, each in one or two spellings.
+_SPELLINGS_COUNT: Final = 512
+_spellings: dict[str, str] = {}
+
+
+def _learn(name: str) -> str:
+    key = name.lower()
+    if key not in _DECISIVE:
+        key = ""
+    if len(_spellings) >= _SPELLINGS_COUNT:
+        _spellings.clear()
+    if len(name) <= 64:
+        _spellings[name] = key
+    return key
+
+
 def _collect(fields: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
+    spellings = _spellings
     for name, value in fields:
-        key = name.lower()
-        if key in _DECISIVE:
+        key = spellings.get(name)
+        if key is None:
+            key = _learn(name)
+        if key:
             if key in found:
                 found[key].append(value)
             else:

@@ -132,7 +132,8 @@ class _Decoder:
 
         In state ``HEAD``, zero means that the connection is idle.
         """
-        return len(self._buffer)
+        buffer = self._buffer
+        return len(buffer.data) - buffer.start
 
     @property
     def pending_heads(self) -> int:
@@ -307,7 +308,8 @@ class RequestDecoder(_Decoder):
                 end = data.find(b"\r\n\r\n", buffer.searched) + 4
                 if end < 4:
                     return self._incomplete_head()
-                line_end = data.find(b" HTTP/", start, end)
+                if not start < line_end < end:
+                    line_end = data.find(b" HTTP/", start, end)
                 if len(key) != end - line_end or end != len(data):
                     key = bytes(data[line_end:end])
                     facts = self._remembered.get(key)
@@ -371,8 +373,12 @@ class RequestDecoder(_Decoder):
         """Parse a head from its version on, which begins with a space."""
         if key == self._last_key and self._last_facts is not None:
             return self._last_facts
-        version_end = key.find(b"\r\n")
-        version = parse_version(key[1:version_end].decode("latin-1"))
+        if key.startswith(b" HTTP/1.1\r\n"):
+            version_end = 9
+            version = (1, 1)
+        else:
+            version_end = key.find(b"\r\n")
+            version = parse_version(key[1:version_end].decode("latin-1"))
         self._check_block_length(len(key) - version_end - 4)
         facts = request_facts(version, key[version_end + 2 : -2].decode("latin-1"), self.limits)
         if not facts[-1]:

@@ -32,6 +32,8 @@ _JOIN_BYTES = 65536
 #: connection can be kept; making a new one costs a client as much as this.
 _DRAIN_BYTES = 65536
 
+_CLOSED = State.CLOSED  # looking up a member of an enum is slow on Python 3.11
+
 
 class _Unanswered(Event):
     """No handler had an answer; fired behind what they have fired, which may be one."""
@@ -332,7 +334,7 @@ class Answers(Connections):
             connection.is_idle = False
             # Not from here: a client that sends a thousand requests at once must not nest them.
             self._engine.schedule.call_at(_clock.now(), lambda: self._go_on(connection))
-        elif decoder.state is State.CLOSED or connection.is_at_end:
+        elif decoder.state is _CLOSED or connection.is_at_end:
             self._close(connection)
 
     def _go_on(self, connection: Connection) -> None:

@@ -144,7 +144,9 @@ class Connections(BaseComponent):
         self._sweeper: Any = None
         self._stopping = False
         self._routes_version = -1
-        self._may_shortcut = False
+        self._scheme = "http"
+        #: The handlers of ``request``, if only we could tell a call from an event.
+        self._request_methods: list[Callable[..., Any]] = []
         self._may_respond = False
         self._write_now: Any = None
         self._close_now: Any = None
@@ -181,17 +183,22 @@ class Connections(BaseComponent):
         def unheard(*names: str) -> bool:
             return not any(engine.route(name, channels) for name in names)
 
-        self._may_shortcut = only("request_success", self) and unheard(
-            "request_done", "request_complete"
-        )
+        routes = engine.route("request", channels)
+        self._request_methods = []
+        if only("request_success", self) and unheard("request_done", "request_complete"):
+            # The first result counts where all but the last handler are filters.
+            if all(is_filter for _, _, is_filter in routes[:-1]):
+                if not any(wants_event for _, wants_event, _ in routes):
+                    self._request_methods = [method for method, _, _ in routes]
         self._may_respond = only("response", self) and unheard(
             "response_success", "response_done", "response_complete"
         )
         self._write_now = transport.write if only("write", transport) else None
         self._close_now = transport.close if only("close", transport) else None
-        choosers = [_stream_chooser(method) for method, _, _ in engine.route("request", channels)]
+        choosers = [_stream_chooser(method) for method, _, _ in routes]
         self._stream_choosers = [choose for choose in choosers if choose is not None]
         self._streams_all = _every_body in choosers
+        self._scheme = "https" if getattr(self.web_server, "secure", False) else "http"
         self._routes_version = engine.routes.version
 
     def _is_next(self) -> bool:

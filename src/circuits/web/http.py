@@ -17,6 +17,7 @@ from __future__ import annotations
 import tempfile
 from functools import partial
 from io import BytesIO
+from types import CoroutineType, GeneratorType
 from typing import Any
 
 from circuits._wire import LocalProtocolError
@@ -31,6 +32,8 @@ from ._paths import parse_target
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from circuits.core.events import BaseEvent
+
     from ._connections import Connection
     from ._paths import Target
 
@@ -167,6 +170,7 @@ class HTTP(Answers):
         engine = self._live
         if self._routes_version != engine.routes.version:
             self._find_shortcuts(engine)
+        message: Any = None
         try:
             while not connection.is_closing and (
                 connection.request is None or connection.stream is not None
@@ -177,20 +181,24 @@ class HTTP(Answers):
                         self._close(connection)
                     return
                 if isinstance(message, RequestHead):
-                    target = _take_apart(message)
+                    target = parse_target(message.target, message.method)
                     if message.has_body:
                         self._begin_body(connection, message, target)
-                    else:
-                        request = self._make_request(connection, message, target)
-                        if self._streams_all and self._wants_stream(request):
-                            request.body = BodyStream.of(b"")
-                        self._dispatch(connection, request, message.keep_alive, target)
+                        continue
+                    request = self._make_request(connection, message, target)
+                    if self._streams_all and self._wants_stream(request):
+                        request.body = BodyStream.of(b"")
+                    self._dispatch(connection, request, message.keep_alive, target)
+                    if not decoder.pending_bytes:
+                        return  # as most clients wait for an answer
                 elif isinstance(message, Data):
                     self._receive_body(connection, message.data)
                 else:
                     self._end_body(connection)
         except RemoteProtocolError as problem:
             self._refuse(connection, problem)
+        except exceptions.HTTPException as problem:  # from parse_target
+            self._refuse(connection, RemoteProtocolError(problem.code, "bad target", message))
 
     # -- bodies --------------------------------------------------------------------------------
 
@@ -292,7 +300,7 @@ class HTTP(Answers):
         request = wrappers.Request(
             connection.sock,
             "GET" if head is None else head.method,
-            self._scheme(),
+            self._scheme,
             "/" if head is None else head.target.partition("?")[0],
             (1, 1),
             "",
@@ -321,9 +329,6 @@ class HTTP(Answers):
         kind = _BODY_PROBLEMS.get(problem.status, exceptions.BadRequest)
         stream.fail(kind())
 
-    def _scheme(self) -> str:
-        return "https" if getattr(self.web_server, "secure", False) else "http"
-
     # -- requests ----------------------------------------------------------------------------
 
     def _make_request(
@@ -333,7 +338,7 @@ class HTTP(Answers):
         request = wrappers.Request(
             connection.sock,
             head.method,
-            self._scheme(),
+            self._scheme,
             target.path,
             version if version < (1, 1) else (1, 1),
             target.qs,
@@ -364,45 +369,56 @@ class HTTP(Answers):
             else:
                 self.fire(errors.HTTPError(request, response, 400))
             return
-        if request.method == "CONNECT":
-            self.fire(errors.HTTPError(request, response, 501))
+        certificate = _peer_certificate(connection.sock) if request.scheme == "https" else None
+        if certificate:
+            request.peer_cert = certificate
+        elif self._request_methods and self._is_next():
+            self._call_handlers(connection, request, response)
             return
-        event = events.Request(request, response)
-        if request.scheme == "https":
-            certificate = _peer_certificate(connection.sock)
-            if certificate:
-                request.peer_cert = certificate
-                event.args.append(certificate)
+        self.fire(events.Request(request, response, *([certificate] if certificate else ())))
+
+    def _call_handlers(
+        self, connection: Connection, request: wrappers.Request, response: wrappers.Response
+    ) -> None:
+        """Do what the event ``request`` would, which nobody sees, and answer with the result."""
         engine = self._live
-        if not self._is_next() or not self._nobody_watches():
-            self.fire(event)
-            return
-        # Nobody else sees its success, so it need not be fired: see right away what came of it.
+        result = None
+        for method in self._request_methods:
+            try:
+                result = method(request, response)
+            except BaseException as problem:  # as the engine catches it, with what stops it
+                event = self._made_event(request, response)
+                engine._failed(event, method, problem)
+                if event._failed:
+                    return
+            if result is not None:
+                break
+        kind = result.__class__
+        if (
+            engine.queue
+            or engine.ranked
+            or kind is GeneratorType
+            or kind is CoroutineType
+            or kind is Value
+        ):
+            event = self._made_event(request, response)
+            if result is not None:
+                engine._take(event, method, result)
+            if engine.queue or engine.ranked:
+                # Its success comes after what the handlers have fired, which may be an answer.
+                if not event.waitingHandlers:
+                    engine._finish(event)
+            elif not event.waitingHandlers:
+                self._settle(event)
+        elif not (request.handled or response.done or connection.is_answered):
+            self._answer(request, response, result)
+
+    def _made_event(self, request: wrappers.Request, response: wrappers.Response) -> BaseEvent:
+        """The event ``request`` as if it had been fired, without its effects being counted."""
+        event = events.Request(request, response)
         event.channels = self._channels
         event.value = Value(event, self)
-        event._special = False
-        engine.dispatch(event)
-        if event.waitingHandlers or event._failed:
-            return
-        if engine.queue or engine.ranked:
-            # Its success would come after what the handlers have fired, which may be an answer.
-            engine._finish(event)
-        else:
-            self._settle(event)
-
-    def _nobody_watches(self) -> bool:
-        """Whether only we would see the feedback events of a request."""
-        engine = self._live
-        if self._routes_version != engine.routes.version:
-            self._find_shortcuts(engine)
-        return self._may_shortcut
-
-
-def _take_apart(head: RequestHead) -> Target:
-    try:
-        return parse_target(head.target, head.method)
-    except exceptions.HTTPException as problem:
-        raise RemoteProtocolError(problem.code, "malformed target", head) from None
+        return event
 
 
 def _peer_certificate(sock: Any) -> dict[str, Any] | None:
