@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future
 from typing import Any
 
 import pytest
@@ -20,30 +19,18 @@ from circuits.testing import Recorder, VirtualClock, settle
 
 
 class ManualPool:
-    """An executor that executes one task at a time, when asked to."""
+    """An executor that executes what it was given when asked to."""
 
     def __init__(self) -> None:
-        self.waiting: list[tuple[Future[Any], Callable[[], Any]]] = []
+        self.calls: list[Callable[[], Any]] = []
         self.told: list[dict[str, bool]] = []
 
-    def submit(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        self.waiting.append((future, lambda: function(*args, **kwargs)))
-        return future
+    def submit(self, function: Callable[[], Any]) -> None:
+        self.calls.append(function)
 
     def execute(self) -> None:
-        future, call = self.waiting.pop(0)
-        if future.set_running_or_notify_cancel():
-            try:
-                result = call()
-            except BaseException as problem:
-                future.set_exception(problem)
-            else:
-                future.set_result(result)
-
-    def execute_all(self) -> None:
-        while self.waiting:
-            self.execute()
+        while self.calls:
+            self.calls.pop(0)()
 
     def shutdown(self, **options: bool) -> None:
         self.told.append(options)
@@ -77,6 +64,16 @@ def observed(*args: Any, **kwargs: Any) -> Task:
     task = Task(*args, **kwargs)
     task.success = task.failure = task.complete = True
     return task
+
+
+def begin(worker: Worker) -> Any:
+    """Take a task as a thread does that is still executing it."""
+    return worker._waiting.popleft()
+
+
+def end(worker: Worker, job: Any, result: Any) -> None:
+    job.result = result
+    worker._executed(job)
 
 
 def fail(problem: BaseException) -> None:
@@ -150,9 +147,9 @@ def test_a_handler_waits_for_the_result(make: Callable[..., Made], kind: str) ->
     asking = Asking().register(app)
     app.fire(Event.create(kind), "asking")
     settle(app)
-    pool.execute_all()
+    pool.execute()
     settle(app)
-    pool.execute_all()
+    pool.execute()
     settle(app)
     assert asking.got == [42]
     assert not app._tasks
@@ -190,7 +187,7 @@ def test_one_task_too_many_is_refused_and_the_others_are_not(make: Callable[...,
     settle(app)
     again = app.fire(Task(lambda: "again"), "worker")
     settle(app)
-    pool.execute_all()
+    pool.execute()
     settle(app)
     assert [v.value for v in values[:3]] == ["done"] * 3
     assert again.value == "again"
@@ -200,7 +197,7 @@ def test_without_a_limit_all_wait(make: Callable[..., Made]) -> None:
     app, _, pool, _ = make(workers=1, backlog=None)
     values = [app.fire(Task(lambda: 1), "worker") for _ in range(50)]
     settle(app)
-    pool.execute_all()
+    pool.execute()
     settle(app)
     assert [v.value for v in values] == [1] * 50
 
@@ -210,7 +207,7 @@ def test_many_results_need_one_event(make: Callable[..., Made]) -> None:
     for _ in range(20):
         app.fire(Task(lambda: 1), "worker")
     settle(app)
-    pool.execute_all()
+    pool.execute()
     assert len(app) == 1
     settle(app)
     assert not worker._jobs
@@ -225,20 +222,19 @@ def test_a_waiting_task_can_be_taken_back(make: Callable[..., Made]) -> None:
     settle(app)
     assert isinstance(value.value[1], TaskCancelledError)
     assert not worker.cancel(task)
-    pool.execute_all()
+    pool.execute()
     settle(app)
     assert len(value.exceptions) == 1
 
 
 def test_a_task_in_a_thread_cannot_be_taken_back(make: Callable[..., Made]) -> None:
-    app, worker, pool, _ = make()
+    app, worker, _, _ = make()
     task = Task(lambda: 1)
     value = app.fire(task, "worker")
     settle(app)
-    future, _ = pool.waiting[0]
-    future.set_running_or_notify_cancel()
+    job = begin(worker)
     assert not worker.cancel(task)
-    future.set_result("late")
+    end(worker, job, "late")
     settle(app)
     assert value.value == "late"
 
@@ -251,19 +247,18 @@ def test_an_unknown_task_is_not_taken_back(make: Callable[..., Made]) -> None:
 def test_a_task_that_takes_too_long_fails(
     virtual_clock: VirtualClock, make: Callable[..., Made]
 ) -> None:
-    app, _, pool, _ = make(timeout=5)
+    app, worker, pool, _ = make(timeout=5)
     value = app.fire(Task(lambda: "late"), "worker")
     quick = app.fire(Task(lambda: "quick"), "worker")
     settle(app)
-    running, _ = pool.waiting.pop(0)
-    running.set_running_or_notify_cancel()
+    job = begin(worker)
     pool.execute()
     settle(app, until=virtual_clock() + 6)
     assert isinstance(value.value[1], TaskTimeoutError)
     assert isinstance(value.value[1], TimeoutError)
     assert "after 5 s" in str(value.value[1])
     assert quick.value == "quick"
-    running.set_result("late")
+    end(worker, job, "late")
     settle(app)
     assert len(value.exceptions) == 1
 
@@ -281,7 +276,7 @@ def test_a_stop_waits_for_tasks(pool: ManualPool) -> None:
         # Taken while the application stops: a request that is being answered may need it.
         values.append(app.fire(Task(lambda: "too"), "worker"))
         settle(app)
-        pool.execute_all()
+        pool.execute()
     assert [v.value for v in values] == ["finished", "too"]
     assert pool.told == [{"wait": True, "cancel_futures": True}]
 
@@ -293,15 +288,17 @@ def test_a_stop_does_not_wait_for_ever(pool: ManualPool, virtual_clock: VirtualC
         value = app.fire(Task(lambda: "late"), "worker")
         waiting = app.fire(Task(lambda: "never"), "worker")
         settle(app)
-        pool.waiting[0][0].set_running_or_notify_cancel()
+        job = begin(worker)
         app.stop()
         settle(app, until=virtual_clock() + app.stop_timeout)
     assert isinstance(value.value[1], WorkerStoppedError)
     assert isinstance(waiting.value[1], WorkerStoppedError)
-    assert pool.waiting[1][0].cancelled()
+    assert not worker._waiting
     # The thread is busy: it is not waited for.
     assert pool.told == [{"wait": False, "cancel_futures": True}]
-    assert not worker._jobs
+    end(worker, job, "late")
+    settle(app)
+    assert len(value.exceptions) == 1
 
 
 def test_an_idle_worker_ends_its_pool_at_once(make: Callable[..., Made]) -> None:
@@ -350,7 +347,7 @@ def test_tasks_fail_when_the_worker_is_moved(make: Callable[..., Made]) -> None:
     assert not worker._jobs
     value = other.fire(Task(lambda: 2), "worker")
     settle(other)
-    pool.execute_all()
+    pool.execute()
     settle(other)
     assert value.value == 2
 
@@ -362,7 +359,7 @@ def test_the_stop_of_something_else_is_not_ours(make: Callable[..., Made]) -> No
     app.fire(Event.create("Stopped", Component()), "worker")
     settle(app)
     assert pool.told == []
-    pool.execute_all()
+    pool.execute()
     settle(app)
 
 
@@ -377,6 +374,65 @@ def test_a_pool_that_refuses_is_a_failure(make: Callable[..., Made]) -> None:
     settle(app)
     assert isinstance(value.value[1], RuntimeError)
     assert not worker._jobs
+    assert not worker._waiting
+    assert worker._takers == 0
+
+
+def test_a_pool_is_given_as_many_calls_as_it_has_threads(make: Callable[..., Made]) -> None:
+    app, worker, pool, _ = make(workers=2)
+    values = [app.fire(Task(lambda: 1), "worker") for _ in range(5)]
+    settle(app)
+    assert len(pool.calls) == 2
+    pool.execute()
+    settle(app)
+    assert worker._takers == 0
+    assert [v.value for v in values] == [1] * 5
+
+
+def test_a_task_is_an_effect_of_what_fired_it(make: Callable[..., Made]) -> None:
+    app, _, pool, seen = make()
+
+    class Batch(Event):
+        complete = True
+
+    class Batches(Component):
+        channel = "batches"
+
+        def batch(self) -> None:
+            for n in range(3):
+                self.fire(Task(lambda n=n: n), "worker")
+            self.fire(Task(fail, ValueError()), "worker")
+
+    Batches().register(app)
+    app.fire(Batch(), "batches")
+    settle(app)
+    assert "batch_complete" not in seen.names
+    pool.execute()
+    settle(app)
+    assert seen.names.index("batch_complete") > seen.names.index("error")
+
+
+def test_a_handler_may_take_a_task_back(make: Callable[..., Made]) -> None:
+    app, worker, pool, _ = make()
+
+    class Undecided(Component):
+        channel = "undecided"
+
+        @handler("go")
+        def _go(self) -> Any:
+            task = Task(lambda: 1)
+            self.fire(task, "worker")
+            yield
+            assert worker.cancel(task)
+            got = yield self.call(Task(lambda: 2), "worker")
+            return got.value
+
+    Undecided().register(app)
+    value = app.fire(Event.create("go"), "undecided")
+    settle(app)
+    pool.execute()
+    settle(app)
+    assert value.value == 2
 
 
 @pytest.mark.parametrize(

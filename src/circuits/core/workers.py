@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 from collections import deque
 
 from . import _clock
-from ._tasks import Suspension, check_seconds
+from ._tasks import check_seconds
 from .components import BaseComponent, PrepareUnregister
 from .errors import (
     BacklogFullError,
@@ -19,12 +20,11 @@ from .handlers import handler
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
     from typing import Any
 
     from ._clock import Appointment
     from ._engine import Engine
-    from ._tasks import Task as HandlerTask
     from .manager import Manager
 
 __all__ = ["DEFAULT_WORKERS", "Task", "Worker"]
@@ -63,75 +63,101 @@ class _Finished(Event):
     name = "_finished"
 
 
-class _Job(Suspension):
-    """One task that a worker has taken, and what its handler waits for."""
+class _Job:
+    """One task that a worker has taken.
+
+    For the engine it is the suspended handler of the event, like the tasks of generators, but
+    there is no code to be resumed: its first step is its last one.
+    """
 
     __slots__ = (
         "_appointment",
-        "_outcome",
-        "_task",
-        "_worker",
         "args",
+        "engine",
         "event",
         "function",
-        "future",
+        "is_done",
         "is_over",
         "kwargs",
+        "method",
+        "owner",
+        "problem",
+        "result",
     )
+
+    waiting = None
+    is_executing = False
 
     def __init__(
         self, worker: Worker, event: Event, function: Any, args: Any, kwargs: dict[str, Any]
     ) -> None:
-        self._worker = worker
-        self._task: HandlerTask | None = None
-        self._appointment: Appointment | None = None
-        self._outcome: tuple[Any, BaseException | None] = (None, None)
+        self.owner = worker
         self.event = event
+        self.method = event.handler
+        self.engine = worker._engine
         self.function = function
         self.args = args
         self.kwargs = kwargs
-        self.future: Any = None
-        self.is_over = False
+        self.result: Any = None
+        self.problem: BaseException | None = None
+        self.is_done = False  # the function has returned or raised
+        self.is_over = False  # the event has gone on
+        self._appointment: Appointment | None = None
 
-    def attach(self, task: HandlerTask) -> None:
-        self._task = task
-        if self.is_over:
-            task.resume(*self._outcome)
-
-    def detach(self) -> None:
-        self._task = None
-        self.fail(WorkerStoppedError(f"{describe(self.function)} was given up"))
+    def suspend(self) -> None:
+        """Have the event wait."""
+        event = self.event
+        event.waitingHandlers += 1
+        event.value.promise = True
+        event._special = True
+        self.engine.tasks[self] = None
 
     def expire_at(self, deadline: float) -> None:
         """Fail at some time, unless over by then."""
-        schedule = self._worker._engine.schedule
-        self._appointment = schedule.call_at(deadline, self._expire)
+        self._appointment = self.engine.schedule.call_at(deadline, self._expire)
 
     def _expire(self) -> None:
         self._appointment = None
-        seconds = self._worker.timeout
-        self._worker._withdraw(self)
-        self.fail(TaskTimeoutError(f"{describe(self.function)} was not over after {seconds:g} s"))
+        worker = self.owner
+        worker._withdraw(self)
+        name, seconds = describe(self.function), worker.timeout
+        self.fail(TaskTimeoutError(f"{name} was not over after {seconds:g} s"))
 
     def succeed(self, result: Any) -> None:
         """The function has returned."""
-        self._end(result, None)
+        self.result = result
+        self._end()
 
     def fail(self, problem: BaseException) -> None:
         """The function has raised, or something else went wrong."""
-        self._end(None, problem)
+        self.problem = problem
+        self._end()
 
-    def _end(self, result: Any, problem: BaseException | None) -> None:
+    def _end(self) -> None:
         if self.is_over:
             return
+        engine = self.engine
+        if self in engine.tasks:
+            was_stepping = engine.stepping
+            engine.step(self)  # which goes on as what the event is an effect of
+            engine.stepping = was_stepping
+        self._settle()
+
+    def step(self) -> None:
+        """Called by the engine, at our request."""
+        self.engine.end_task(self, self.result, self.problem)
+
+    def close(self) -> None:
+        """Called by the engine: the handler is cancelled."""
+        self.owner._withdraw(self)
+        self._settle()
+
+    def _settle(self) -> None:
         self.is_over = True
         if self._appointment is not None:
             self._appointment.cancel()
-        self._outcome = (result, problem)
-        if self._task is not None:
-            self._task.resume(result, problem)  # which settles it
-        else:
-            self._worker._settle(self)
+            self._appointment = None
+        self.owner._settle(self)
 
 
 class Worker(BaseComponent):
@@ -196,9 +222,13 @@ class Worker(BaseComponent):
         self.timeout = None if timeout is None else check_seconds(timeout, "timeout")
         self._pool: Any = None
         self._jobs: dict[_Job, None] = {}
+        # Of threads: the lock protects what waits, and how many threads take from that.
+        self._lock_of_waiting = _thread.allocate_lock()
+        self._waiting: deque[_Job] = deque()
+        self._takers = 0
         self._finished: deque[_Job] = deque()
         self._is_told = False
-        self._strays: list[Any] = []  # futures of functions that run on, unobserved
+        self._strays: list[_Job] = []  # whose functions run on, unobserved
         self._is_stopping = False
 
     @property
@@ -220,9 +250,7 @@ class Worker(BaseComponent):
     # -- tasks --
 
     @handler("task")
-    def _on_task(
-        self, event: Event, f: Callable[..., Any], *args: Any, **kwargs: Any
-    ) -> Generator[Any, Any, Any]:
+    def _on_task(self, event: Event, f: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         limit = self.backlog
         if limit is not None and len(self._jobs) >= self.workers + limit:
             raise BacklogFullError(
@@ -230,23 +258,13 @@ class Worker(BaseComponent):
                 f"and {limit} are waiting"
             )
         job = _Job(self, event, f, args, kwargs)
+        self._submit(job)
+        job.suspend()
         self._jobs[job] = None
-        try:
-            self._submit(job)
-        except BaseException:
-            self._settle(job)
-            raise
         if self.timeout is not None:
             job.expire_at(_clock.now() + self.timeout)
         if self._is_stopping:
             self._engine.hold(self)
-        return self._result_of(job)
-
-    def _result_of(self, job: _Job) -> Generator[Any, Any, Any]:
-        try:
-            return (yield job)
-        finally:
-            self._settle(job)
 
     def _submit(self, job: _Job) -> None:
         pool = self.pool
@@ -254,11 +272,20 @@ class Worker(BaseComponent):
             if pool.parent is pool:
                 pool.register(self)
             pool.submit(job)
-        else:
-            future = pool.submit(job.function, *job.args, **job.kwargs)
-            job.future = future
-            future.job = job
-            future.add_done_callback(self._future_done)
+            return
+        with self._lock_of_waiting:
+            self._waiting.append(job)
+            if self._takers == self.workers:
+                return
+            self._takers += 1
+        try:
+            pool.submit(self._execute_waiting)
+        except BaseException:
+            with self._lock_of_waiting:
+                self._takers -= 1
+                if job in self._waiting:
+                    self._waiting.remove(job)
+            raise
 
     def cancel(self, task: Event) -> bool:
         """Take a task back, which then fails with ``TaskCancelledError``. In the loop's thread.
@@ -273,7 +300,7 @@ class Worker(BaseComponent):
         """
         for job in self._jobs:
             if job.event is task:
-                if not self.process and not job.future.cancel():
+                if not self.process and job not in self._waiting:
                     return False
                 self._withdraw(job)
                 job.fail(TaskCancelledError(f"{describe(job.function)} was cancelled"))
@@ -284,9 +311,13 @@ class Worker(BaseComponent):
         """Nobody wants the result of a job any more."""
         if self.process:
             self._pool.cancel(job)
-        elif not job.future.cancel():
-            self._strays = [future for future in self._strays if not future.done()]
-            self._strays.append(job.future)
+            return
+        with self._lock_of_waiting:
+            if job in self._waiting:
+                self._waiting.remove(job)
+                return
+        self._strays = [stray for stray in self._strays if not stray.is_done]
+        self._strays.append(job)
 
     def _settle(self, job: _Job) -> None:
         """A job is over, one way or the other."""
@@ -295,30 +326,40 @@ class Worker(BaseComponent):
             self._dismiss()
             self._engine.release(self)
 
-    # -- threads --
+    # -- in the threads of the pool --
 
-    def _future_done(self, future: Any) -> None:
-        # In a thread of the pool. One event tells of everything that has finished until it is
-        # handled, so that many short tasks do not become as many events.
-        self._finished.append(future.job)
-        future.job = None
+    def _execute_waiting(self) -> None:
+        """What is submitted to the executor: many tasks in one go, since each way there is long."""
+        while True:
+            with self._lock_of_waiting:
+                if not self._waiting:
+                    self._takers -= 1
+                    return
+                job = self._waiting.popleft()
+            try:
+                job.result = job.function(*job.args, **job.kwargs)
+            except BaseException as problem:
+                job.problem = problem
+            self._executed(job)
+            del job  # while it waits for the next one, nothing is to be kept alive
+
+    def _executed(self, job: _Job) -> None:
+        job.is_done = True
+        # One event tells of everything that has finished until it is handled, so that many
+        # short tasks do not become as many events.
+        self._finished.append(job)
         if not self._is_told:
             self._is_told = True
             self.fire(_Finished(), self)
+
+    # -- in the thread of the loop --
 
     @handler("_finished")
     def _on_finished(self) -> None:
         self._is_told = False  # first: who comes from now on tells again
         finished = self._finished
         while finished:
-            job = finished.popleft()
-            future = job.future
-            if not (job.is_over or future.cancelled()):
-                problem = future.exception()
-                if problem is None:
-                    job.succeed(future.result())
-                else:
-                    job.fail(problem)
+            finished.popleft()._end()
 
     # -- ending --
 
@@ -371,14 +412,17 @@ class Worker(BaseComponent):
             return
         self._pool = None
         # Threads that have nothing to do end at once. One that is still busy is left behind.
-        is_busy = any(not future.done() for future in self._strays)
+        is_busy = any(not stray.is_done for stray in self._strays)
         self._strays.clear()
         pool.shutdown(wait=not is_busy, cancel_futures=True)
 
     def _forked(self) -> None:
         """In a child: the threads and processes are the parent's."""
         self._pool = None
+        self._lock_of_waiting = _thread.allocate_lock()
+        self._takers = 0
         self._jobs.clear()
+        self._waiting.clear()
         self._finished.clear()
         self._strays.clear()
         self._is_told = False
