@@ -30,7 +30,7 @@ class Journal(BaseComponent):
         self._changed = threading.Condition()
 
     @handler(priority=100)
-    def _on_any(self, event: Event, *args: Any) -> None:
+    def _on_any(self, event: Event, *args: Any, **kwargs: Any) -> None:
         if event.name in _SILENT or event.name.endswith("registered"):
             return
         with self._changed:

@@ -9,42 +9,100 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
-from circuits.core import _clock
 from circuits.core.handlers import handler
 
 from . import _address
-from ._endpoint import BUFSIZE, WRITE_TIMEOUT, Endpoint, take_limits
+from ._connecting import Attempt, interleaved
+from ._endpoint import BUFSIZE, HANDSHAKE_TIMEOUT, WRITE_TIMEOUT, Endpoint, take_limits
 from ._lookup import look_up
-from ._stream import Connection, State
-from .events import Connected, Disconnected, Pause, Read, Ready, Resume, SocketError, Unreachable
+from ._stream import RECEIVES, Connection, State
+from .events import (
+    Connected,
+    Disconnected,
+    Pause,
+    Read,
+    Ready,
+    Resume,
+    SocketError,
+    StartTLSDone,
+    Unreachable,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from circuits.core._clock import Appointment
+    import ssl
+    from collections.abc import Callable
+
+    from circuits.core.pollers import BasePoller
 
 __all__ = ["Client"]
 
-_IN_PROGRESS = frozenset({errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EAGAIN, errno.EINTR})
+#: Options of TLS that ``connect`` takes besides ``context`` and ``server_hostname``.
+_TLS_OPTIONS = frozenset(
+    {
+        "alpn_protocols",
+        "ca_certs",
+        "cert_reqs",
+        "certfile",
+        "check_hostname",
+        "keyfile",
+        "ssl_version",
+    }
+)
 
 
-class _Attempt:
-    """One attempt to connect: where to, the addresses that are left, and until when."""
+class _Target:
+    """Where to connect, and with which TLS."""
 
-    __slots__ = ("addresses", "args", "deadline", "problem", "timer")
+    __slots__ = ("args", "context", "server_hostname", "wants_alpn")
 
     def __init__(self, args: tuple[Any, ...]) -> None:
         self.args = args  # as the caller gave them
-        self.addresses: list[Any] = []
-        self.deadline: float | None = None
-        self.timer: Appointment | None = None
-        self.problem: Exception | None = None
+        self.context: ssl.SSLContext | None = None
+        self.server_hostname: str | None = None
+        self.wants_alpn = False
+
+    def take_tls(self, secure: Any, options: dict[str, Any]) -> None:
+        """Take the options of TLS.
+
+        Raises:
+            OSError: A file cannot be read.
+            TypeError: There is no such option.
+            ValueError: They contradict each other.
+        """
+        self.server_hostname = options.pop("server_hostname", None)
+        self.wants_alpn = bool(options.pop("require_alpn", False))
+        context = options.pop("context", None)
+        if hasattr(secure, "wrap_bio"):
+            context = secure
+        chosen = {name: options.pop(name) for name in _TLS_OPTIONS & options.keys()}
+        if options:
+            raise TypeError(f"TLS has no option {', '.join(sorted(options))}")
+        if not secure:
+            return
+        if context is None:
+            from ._tls_contexts import client_context
+
+            context = client_context(**chosen)
+        self.context = context
+        if self.server_hostname is None and len(self.args) > 1:
+            self.server_hostname = self.args[0].rstrip(".")
+        if context.check_hostname and not self.server_hostname:
+            raise ValueError("TLS needs a server_hostname to check, or check_hostname=False")
 
 
 class Client(Endpoint):
-    """A socket that connects to a server; see :class:`TCPClient`."""
+    """A socket that connects to a server; see :class:`TCPClient`.
+
+    Attributes:
+        holds_half_closed: Called when the peer has finished writing and nothing that it sent
+            is left to be read. If it returns true, the connection stays open for writing,
+            and whoever provided the function closes it.
+    """
 
     channel = "client"
-    socket_family = socket.AF_INET
+    socket_family: int = socket.AF_INET
+    holds_half_closed: Callable[[], bool] | None = None
 
     _read = Read
     _pause = Pause
@@ -63,6 +121,8 @@ class Client(Endpoint):
         super().__init__(channel=channel)
         self._limits = take_limits(bufsize, kwargs, reads_on=True)
         self.write_timeout = kwargs.pop("write_timeout", WRITE_TIMEOUT)
+        self.handshake_timeout = kwargs.pop("handshake_timeout", HANDSHAKE_TIMEOUT)
+        self.socket_family = kwargs.pop("socket_family", self.socket_family)
         if kwargs:
             raise TypeError(f"{type(self).__name__}() has no option {', '.join(sorted(kwargs))}")
         self._bufsize = bufsize
@@ -71,8 +131,9 @@ class Client(Endpoint):
         self.port: int | None = 0
         self.secure = False
         self._connection: Connection | None = None
-        self._attempt: _Attempt | None = None
-        self._queued: tuple[Any, ...] | None = None
+        self._attempt: Attempt | None = None
+        self._target: _Target | None = None  # of the connection, or of the attempt
+        self._queued: _Target | None = None
         if isinstance(bind, socket.socket):
             bind.setblocking(False)
             self._bind: Any = bind.getsockname()
@@ -90,14 +151,18 @@ class Client(Endpoint):
     def _create_socket(self) -> Any:
         return None
 
-    def _find_addresses(self, host: str, port: int) -> list[Any]:
-        """Look a name up; called in a thread of its own."""
+    def _make_socket(self, family: int) -> Any:
+        """Make a socket that has not been connected."""
+        raise NotImplementedError(f"{type(self).__name__} must make its socket")
+
+    def _find_addresses(self, host: str, port: int) -> list[tuple[int, Any]]:
+        """Look a name up; called in a thread of its own. Pairs of family and address."""
         raise NotImplementedError(f"{type(self).__name__} must find addresses")
 
     @property
     def connected(self) -> bool:
         """Whether there is a connection, and nobody has asked to close it."""
-        return self._connection is not None and self._connection.state is State.OPEN
+        return self._connection is not None and self._connection.state in RECEIVES
 
     @property
     def _connected(self) -> bool:
@@ -126,9 +191,48 @@ class Client(Endpoint):
         self._queued = None
         if self._attempt is not None:
             self._end_attempt()
-            self._drop_socket()
         elif self._connection is not None:
             self._connection.close()
+
+    def finish_writing(self) -> None:
+        """Tell the peer, when all is written, that nothing more will come; reading goes on.
+
+        .. versionadded:: 2.1
+        """
+        if self._connection is not None:
+            self._connection.end_output()
+
+    @handler("starttls")
+    def starttls(self, **kwargs: Any) -> None:
+        """Go on encrypted: begin the handshake, which the server must expect.
+
+        What has been written so far is still sent as it is, what is written from now on is
+        sent when ``starttls_done`` is fired. A handshake that fails ends the connection.
+
+        Args:
+            **kwargs: Options of TLS, as for ``connect``.
+
+        Raises:
+            RuntimeError: There is no connection, or it is encrypted already.
+        """
+        connection, target = self._connection, self._target
+        if connection is None or not self.connected:
+            raise RuntimeError("starttls: there is no connection")
+        if connection.tls is not None:
+            raise RuntimeError("starttls: this connection speaks TLS already")
+        if target is None:
+            target = self._target = _Target(())
+        target.take_tls(True, kwargs)
+        self.secure = True
+        self._begin_tls(connection, target)
+
+    def ssl_object(self) -> ssl.SSLObject | None:
+        """What :mod:`ssl` knows of the connection; ``None`` if it is not encrypted.
+
+        .. versionadded:: 2.1
+        """
+        connection = self._connection
+        return None if connection is None or connection.tls is None else connection.tls.object
 
     def pause_reading(self) -> None:
         """Read nothing until :meth:`resume_reading`; the peer will have to wait."""
@@ -142,147 +246,126 @@ class Client(Endpoint):
 
     # -- connecting --
 
-    def _start(self, args: tuple[Any, ...]) -> None:
+    def _start(self, args: tuple[Any, ...], secure: Any, options: dict[str, Any]) -> None:
         """Connect, as soon as there is a poller."""
         if self._attempt is not None or (
             self._connection is not None and self._connection.state is not State.CLOSED
         ):
             busy = errno.EALREADY if self._attempt is not None else errno.EISCONN
             self.fire(SocketError(OSError(busy, os.strerror(busy))))
-        elif self._poller is None:
-            self._queued = args
+            return
+        target = _Target(args)
+        try:
+            target.take_tls(secure or options.pop("ssl", False), options)
+        except OSError as problem:
+            self._report(target, problem)
+            return
+        if self._poller is None:
+            self._queued = target
         else:
-            self._begin(args)
+            self._begin(target)
 
-    def _begin(self, args: tuple[Any, ...]) -> None:
+    def _begin(self, target: _Target) -> None:
+        args = target.args
+        self._target = target
         self.host = args[0]
         self.port = args[1] if len(args) > 1 else None
-        attempt = self._attempt = _Attempt(args)
-        if self.connect_timeout is not None:
-            attempt.deadline = _clock.now() + self.connect_timeout
+        self.secure = target.context is not None
+        attempt = self._attempt = Attempt(self, self._engine.schedule)
+        attempt.limit(self.connect_timeout)
         if len(args) == 1:
-            attempt.addresses = [args[0]]
-            self._try_next(attempt)
-        elif _address.is_numeric(self.socket_family, args[0]):
-            attempt.addresses = [(args[0], args[1])]
-            self._try_next(attempt)
-        else:
-            self._set_timer(attempt, attempt.deadline)
-            look_up(self, attempt, partial(self._find_addresses, *args))
+            attempt.start([(self.socket_family, args[0])])
+            return
+        for family in self._families():
+            if _address.is_numeric(family, args[0]):
+                attempt.start([(family, args)])
+                return
+        look_up(self, attempt, partial(self._find_addresses, *args))
+
+    def _families(self) -> tuple[int, ...]:
+        if self.socket_family == socket.AF_UNSPEC:
+            return (socket.AF_INET6, socket.AF_INET)
+        return (self.socket_family,)
 
     @handler("_resolved")
     def _on_resolved(
-        self, attempt: _Attempt, addresses: list[Any], problem: Exception | None
+        self, attempt: Attempt, addresses: list[tuple[int, Any]], problem: Exception | None
     ) -> None:
-        if attempt is not self._attempt:
-            return
-        attempt.addresses = list(dict.fromkeys(addresses))
-        attempt.problem = problem
-        self._try_next(attempt)
-
-    def _set_timer(self, attempt: _Attempt, deadline: float | None) -> None:
-        if attempt.timer is not None:
-            attempt.timer.cancel()
-            attempt.timer = None
-        if deadline is not None:
-            attempt.timer = self._engine.schedule.call_at(deadline, lambda: self._too_late(attempt))
-
-    def _too_late(self, attempt: _Attempt) -> None:
         if attempt is self._attempt:
-            attempt.problem = TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
-            self._drop_socket()
-            self._try_next(attempt)
+            attempt.problem = problem
+            attempt.start(interleaved(addresses))
 
-    def _try_next(self, attempt: _Attempt) -> None:
-        """Connect to the next address; report when there is none left."""
-        while attempt.addresses:
-            now = _clock.now()
-            left = None if attempt.deadline is None else attempt.deadline - now
-            if left is not None and left <= 0:
-                break
-            # Each address gets its part of the time, so that a silent one does not use it up.
-            part = None if left is None else now + left / len(attempt.addresses)
-            address = attempt.addresses.pop(0)
+    def _open_socket(self, family: int) -> Any:
+        """A socket for one address of an attempt."""
+        sock, self._sock = self._sock, None  # which may have been made by the constructor
+        if sock is None:
+            sock = self._create_socket()
+        if sock is None:
+            sock = self._make_socket(family)
+        if self._bind is not None:
             try:
-                sock = self._sock
-                if sock is None:
-                    sock = self._sock = self._create_socket()
-                if self._bind is not None:
-                    self._bind_socket(sock)
-                code = sock.connect_ex(address)
-                if code and code not in _IN_PROGRESS:
-                    raise OSError(code, os.strerror(code))
-            except OSError as problem:
-                attempt.problem = problem
-                self._drop_socket()
-                continue
-            except (TypeError, ValueError, OverflowError) as problem:  # no address at all
-                attempt.problem = OSError(errno.EINVAL, str(problem))
-                self._drop_socket()
-                continue
-            self._connection = Connection(self, sock, self._limits, State.CONNECTING)
-            self._set_timer(attempt, part)
-            if code == 0:
-                self._established(attempt)
-            else:
-                self._connection.watch()
-            return
-        self._end_attempt()
-        self._drop_socket()
-        reason = attempt.problem or OSError(errno.EHOSTUNREACH, "the name has no address")
-        port = attempt.args[1] if len(attempt.args) > 1 else None
-        self.fire(Unreachable(attempt.args[0], port, reason))
-        self.fire(SocketError(reason))
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                sock.bind(self._bind)
+            except BaseException:
+                sock.close()
+                raise
+        return sock
 
-    def _bind_socket(self, sock: Any) -> None:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(self._bind)
-
-    def _established(self, attempt: _Attempt) -> None:
-        connection = self._connection
-        assert connection is not None
-        self._end_attempt()
-        connection.state = State.OPEN
+    def _won(self, attempt: Attempt, sock: Any) -> None:
+        """An address has answered."""
+        self._attempt = None
+        self._sock = sock
+        target = self._target
+        assert target is not None
+        secure = target.context is not None
+        state = State.HANDSHAKING if secure else State.OPEN
+        connection = self._connection = Connection(self, sock, self._limits, state)
         if self._poller is not None:
-            self._poller.removeWriter(connection.sock)
+            self._poller.removeWriter(sock)
+        if secure:
+            self._begin_tls(connection, target)
+            return
         connection.watch()
         if connection.state is State.OPEN:
-            self.fire(Connected(*self._announced(attempt.args)))
+            self.fire(Connected(*self._announced(target.args)))
+
+    def _lost(self, attempt: Attempt) -> None:
+        """No address has answered, or not in time."""
+        self._attempt = None
+        assert self._target is not None
+        self._report(self._target, attempt.problem)
+
+    def _begin_tls(self, connection: Connection, target: _Target) -> None:
+        assert target.context is not None
+        name = target.server_hostname
+        self._encrypt(connection, target.context, server_side=False, server_hostname=name)
+
+    def _connection_opened(self, connection: Connection) -> None:
+        target = self._target
+        assert target is not None
+        if not self._opened(connection, target.wants_alpn):
+            return
+        if connection.was_open:
+            self.fire(StartTLSDone())
+        else:
+            connection.announce()
+            self.fire(Connected(*self._announced(target.args)))
+
+    def _report(self, target: _Target, problem: Exception | None) -> None:
+        host, port = target.args if len(target.args) > 1 else (target.args[0], None)
+        reason = problem or OSError(errno.EHOSTUNREACH, "the name has no address")
+        self.fire(Unreachable(host, port, reason))
+        self.fire(SocketError(reason))
 
     def _announced(self, args: tuple[Any, ...]) -> tuple[Any, Any]:
         """What ``connected`` carries."""
         host, port = args
         return host, port
 
-    def _check_connecting(self, connection: Connection, hung_up: bool = False) -> None:
-        """The kernel has an answer for a connection that is being made."""
-        attempt = self._attempt
-        if attempt is None:
-            return
-        code = connection.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if code == 0 and not hung_up:
-            self._established(attempt)
-            return
-        code = code or errno.ECONNREFUSED
-        attempt.problem = OSError(code, os.strerror(code))
-        self._drop_socket()
-        self._try_next(attempt)
-
     def _end_attempt(self) -> None:
         attempt, self._attempt = self._attempt, None
         if attempt is not None:
-            self._set_timer(attempt, None)
-
-    def _drop_socket(self) -> None:
-        """Give up a socket that is not connected yet."""
-        connection, self._connection = self._connection, None
-        sock, self._sock = self._sock, None
-        if connection is not None:
-            connection.state = State.CLOSED
-            if self._poller is not None:
-                self._poller.discard(connection.sock)
-        if sock is not None:
-            sock.close()
+            attempt.end()
 
     # -- the poller tells --
 
@@ -296,20 +379,17 @@ class Client(Endpoint):
     def _on_writable(self, fd: Any) -> None:
         connection = self._connection
         if connection is not None and connection.sock is fd:
-            if connection.state is State.CONNECTING:
-                self._check_connecting(connection)
-            else:
-                connection.flush()
+            connection.flush()
+        elif self._attempt is not None and fd in self._attempt.racing:
+            self._attempt.check(fd)
 
     @handler("_disconnect")
     def _on_hung_up(self, fd: Any) -> None:
         connection = self._connection
-        if connection is None or connection.sock is not fd:
-            return
-        if connection.state is State.CONNECTING:
-            self._check_connecting(connection, hung_up=True)
-        else:
+        if connection is not None and connection.sock is fd:
             connection.hung_up()
+        elif self._attempt is not None and fd in self._attempt.racing:
+            self._attempt.check(fd, hung_up=True)
 
     @handler("_error")
     def _on_poller_error(self, fd: Any, problem: OSError) -> None:
@@ -322,39 +402,67 @@ class Client(Endpoint):
     def _owned(self) -> Iterable[Connection]:
         return () if self._connection is None else (self._connection,)
 
+    def _watch_all(self) -> None:
+        if self._attempt is not None:
+            self._attempt.watch()
+        super()._watch_all()
+
+    def _unwatch_all(self, poller: BasePoller) -> None:
+        if self._attempt is not None:
+            for sock in self._attempt.racing:
+                poller.discard(sock)
+        super()._unwatch_all(poller)
+
     def _became_ready(self) -> None:
         self.fire(Ready(self))
         queued, self._queued = self._queued, None
         if queued is not None:
             self._begin(queued)
 
+    def _close_unused(self) -> None:
+        """Close a socket that is neither connected nor on the way to be."""
+        if self._connection is None:
+            sock, self._sock = self._sock, None
+            if sock is not None:
+                sock.close()
+
     def _shut_down(self) -> None:
         self.close()
-        if self._connection is None:
-            self._drop_socket()
+        self._close_unused()
 
     def __del__(self) -> None:
         # Whoever is not part of a tree any more has nobody else to close what it holds.
-        sock = vars(self).get("_sock")
-        if sock is not None:
-            sock.close()
+        own = vars(self)
+        attempt = own.get("_attempt")
+        for sock in (own.get("_sock"), *(() if attempt is None else attempt.racing)):
+            if sock is not None:
+                sock.close()
 
     def _abort(self) -> None:
         self._queued = None
-        if self._connection is not None and self._attempt is None:
+        if self._connection is not None:
             self._connection.finish()
         self._end_attempt()
-        self._drop_socket()
+        self._close_unused()
+
+    def _finish_input(self, connection: Connection) -> None:
+        holds = self.holds_half_closed
+        if holds is None or not holds():
+            connection.close()
 
     def _echo(self, event: Any, data: bytes) -> None:
         self.write(data)
 
     def _connection_failed(self, connection: Connection, problem: OSError) -> None:
-        self.fire(SocketError(problem))
+        if connection.was_open or self._target is None:
+            self.fire(SocketError(problem))
+        else:
+            self._report(self._target, problem)
 
     def _connection_closed(self, connection: Connection) -> None:
         if connection is self._connection:
             self._connection = None
             self._sock = None
-            self.fire(Disconnected())
+            if connection.was_open:
+                self.fire(Disconnected())
             self._drained()

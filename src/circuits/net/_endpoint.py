@@ -11,6 +11,7 @@ import logging  # noqa: F401 - as heapq
 import os
 import traceback  # noqa: F401 - as heapq
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, Protocol
 
 from circuits.core import (
@@ -25,16 +26,18 @@ from circuits.core.pollers import BasePoller, Poller
 from circuits.core.utils import flatten
 from circuits.core.values import Value
 
-from ._stream import Connection, Limits, as_bytes
+from ._stream import RECEIVES, Connection, Limits, as_bytes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import ssl
+
     from circuits.core._clock import Appointment
     from circuits.core._engine import Engine
     from circuits.core.components import PrepareUnregister
     from circuits.core.manager import Manager
 
-__all__ = ["BUFSIZE", "WRITE_TIMEOUT", "EndOfInput", "Endpoint", "take_limits"]
+__all__ = ["BUFSIZE", "HANDSHAKE_TIMEOUT", "WRITE_TIMEOUT", "EndOfInput", "Endpoint", "take_limits"]
 
 #: With how many bytes reading starts; more while they are filled.
 BUFSIZE = 4096
@@ -52,6 +55,9 @@ _FEEDBACK = ("success", "failure", "complete", "alert_done")
 
 #: Default of ``write_timeout``, in seconds: as long as web servers commonly wait for a client.
 WRITE_TIMEOUT = 60.0
+
+#: Default of ``handshake_timeout``, in seconds: whoever says nothing is sent away before ten.
+HANDSHAKE_TIMEOUT = 8.0
 
 
 class Source(Protocol):
@@ -88,6 +94,8 @@ class Endpoint(BaseComponent):
     _stopping = False
     #: Seconds without a byte of progress after which a connection fails that has data pending.
     write_timeout: float | None = WRITE_TIMEOUT
+    #: Seconds that a handshake of TLS may take.
+    handshake_timeout: float | None = HANDSHAKE_TIMEOUT
     #: Connections with data pending: how much was flushed when it was last looked at, and when
     #: that had last changed.
     _blocked: dict[Connection, tuple[int, float]] | None = None
@@ -213,10 +221,23 @@ class Endpoint(BaseComponent):
         data = connection.receive()
         if data:
             self._deliver(connection, data)
+            if connection.tls is not None:
+                self._check_tls(connection)
         elif data is not None:
             connection.end_of_input()
             if not connection.unfinished_reads:
                 self._reads_finished(connection)
+        elif connection.tls is not None:
+            connection.watch()
+
+    def _check_tls(self, connection: Connection) -> None:
+        """See to what the poller cannot know after data has been decrypted."""
+        tls = connection.tls
+        if tls is not None and tls.is_spent and not connection.at_end:
+            if connection.state in RECEIVES:
+                self._readable(connection)
+        elif tls is not None and tls.owes:
+            connection.watch()
 
     def _deliver(self, connection: Source, data: bytes) -> None:
         """Have ``read`` handled: at once if it were the next event anyway, else in its turn."""
@@ -309,6 +330,60 @@ class Endpoint(BaseComponent):
 
     def _finish_input(self, connection: Connection) -> None:
         connection.close()
+
+    # -- TLS --
+
+    def _encrypt(
+        self,
+        connection: Connection,
+        context: ssl.SSLContext,
+        *,
+        server_side: bool,
+        server_hostname: str | None = None,
+    ) -> None:
+        """Begin a handshake. When it is done, ``_connection_opened`` is called.
+
+        Raises:
+            ValueError: The context wants a name to check, and there is none.
+        """
+        from ._tls import TLSSocket, TLSStream
+
+        tls = TLSStream(
+            connection.sock,
+            context,
+            server_side=server_side,
+            server_hostname=server_hostname,
+            opened=connection.opened,
+            before=connection.take_pending(),
+        )
+        if self.handshake_timeout is not None:
+            deadline = _clock.now() + self.handshake_timeout
+            tls.timer = self._engine.schedule.call_at(deadline, partial(self._late, connection))
+        if isinstance(connection.sock, TLSSocket):
+            connection.sock._tls = tls.object
+        connection.encrypt(tls)
+        if not server_side:
+            try:
+                tls.begin()
+            except OSError as problem:
+                connection.fail(problem)
+            connection.watch()
+
+    def _late(self, connection: Connection) -> None:
+        seconds = f"{self.handshake_timeout:g} seconds"
+        connection.fail(TimeoutError(errno.ETIMEDOUT, f"no TLS handshake within {seconds}"))
+
+    def _opened(self, connection: Connection, wants_alpn: bool) -> bool:
+        """Look at what the handshake has brought; whether the connection may be used."""
+        tls = connection.tls
+        assert tls is not None
+        if tls.timer is not None:
+            tls.timer.cancel()
+            tls.timer = None
+        if wants_alpn and tls.object.selected_alpn_protocol() is None:
+            connection.fail(OSError(errno.EPROTO, "TLS: the peer knows none of our protocols"))
+            return False
+        return True
 
     # -- what connections tell --
 

@@ -11,12 +11,23 @@ from circuits.core import _clock
 from circuits.core.handlers import handler
 
 from . import _address
-from ._endpoint import BUFSIZE, WRITE_TIMEOUT, Endpoint, take_limits
-from ._stream import Connection, shut
-from .events import Closed, Connect, Disconnect, Pause, Read, Ready, Resume, SocketError
+from ._endpoint import BUFSIZE, HANDSHAKE_TIMEOUT, WRITE_TIMEOUT, Endpoint, take_limits
+from ._stream import Connection, State, shut
+from .events import (
+    Closed,
+    Connect,
+    Disconnect,
+    Pause,
+    Read,
+    Ready,
+    Resume,
+    SocketError,
+    StartTLSDone,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
 
     from circuits.core._clock import Appointment
@@ -31,7 +42,7 @@ BACKLOG = 5000
 _ACCEPT_BATCH = 64
 
 #: Seconds between two attempts to accept while the system is short of something.
-_ACCEPT_PAUSE = (0.1, 1.0)
+_ACCEPT_PAUSE = (0.1, 0.5)
 
 _SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _SKIPPED = frozenset({errno.EPERM, errno.ECONNABORTED})
@@ -41,7 +52,9 @@ class _ListOfClients:
     """The attribute ``_clients``: a list of sockets, made when somebody looks at it."""
 
     def __get__(self, server: Server | None, owner: type[Server]) -> Any:
-        return self if server is None else list(server._connections)
+        if server is None:
+            return self
+        return [sock for sock, known in server._connections.items() if known.was_open]
 
 
 class Server(Endpoint):
@@ -77,20 +90,18 @@ class Server(Endpoint):
         **kwargs: Any,
     ) -> None:
         super().__init__(channel=channel)
-        if secure:
-            raise NotImplementedError("TLS is not available yet")
         self._limits = take_limits(bufsize, kwargs)
         self.write_timeout = kwargs.pop("write_timeout", WRITE_TIMEOUT)
         self._reuse_port = bool(kwargs.pop("reuse_port", False))
         self.socket_options = list(kwargs.pop("socket_options", self.socket_options))
-        for name in ("certfile", "keyfile", "cert_reqs", "ssl_version", "ca_certs"):
-            setattr(self, name, kwargs.pop(name, None))
+        self._take_tls(secure, kwargs)
         if kwargs:
             raise TypeError(f"{type(self).__name__}() has no option {', '.join(sorted(kwargs))}")
-        self.secure = False
         self._backlog = backlog
         self._bufsize = bufsize
         self._connections: dict[Any, Connection] = {}
+        #: Of those whose handshake is not done.
+        self._addresses: dict[Connection, Any] = {}
         self._accept_pause = 0.0
         self._accept_timer: Appointment | None = None
         if isinstance(bind, socket.socket):
@@ -100,6 +111,35 @@ class Server(Endpoint):
         else:
             self._bind = self.parse_bind_parameter(bind)
             self._sock = self._create_socket()
+
+    def _take_tls(self, secure: Any, kwargs: dict[str, Any]) -> None:
+        context = kwargs.pop("context", None)
+        if hasattr(secure, "wrap_bio"):
+            context = secure
+        self.secure = bool(secure)
+        self.certfile = kwargs.pop("certfile", None)
+        self.keyfile = kwargs.pop("keyfile", None)
+        self.cert_reqs = kwargs.pop("cert_reqs", 0)  # CERT_NONE
+        self.ssl_version = kwargs.pop("ssl_version", None)
+        self.ca_certs = kwargs.pop("ca_certs", None)
+        self._wants_alpn = bool(kwargs.pop("require_alpn", False))
+        self.handshake_timeout = kwargs.pop("handshake_timeout", HANDSHAKE_TIMEOUT)
+        alpn_protocols = kwargs.pop("alpn_protocols", None)
+        if context is None and self.certfile is not None:
+            from ._tls_contexts import server_context
+
+            context = server_context(
+                certfile=self.certfile,
+                keyfile=self.keyfile,
+                cert_reqs=self.cert_reqs,
+                ssl_version=self.ssl_version,
+                ca_certs=self.ca_certs,
+                alpn_protocols=alpn_protocols,
+            )
+        if context is None and secure:
+            name = type(self).__name__
+            raise RuntimeError(f"{name}(secure=True) needs a certfile, or a context of ssl")
+        self._context: ssl.SSLContext | None = context
 
     def parse_bind_parameter(self, bind_parameter: Any) -> Any:
         """Turn the parameter ``bind`` into an address."""
@@ -169,6 +209,43 @@ class Server(Endpoint):
                 connection.close()
         if was_open:
             self.fire(Closed())
+
+    @handler("starttls")
+    def starttls(self, sock: Any) -> None:
+        """Have a connection go on encrypted: the client begins the handshake.
+
+        The socket stays the same. What has been written so far is still sent as it is, what is
+        written from now on is sent when ``starttls_done`` is fired. There is neither a second
+        ``connect``, nor anything for a connection that does not exist.
+
+        Raises:
+            RuntimeError: It is encrypted already, or the server has no certificate.
+        """
+        connection = self._connections.get(sock)
+        if connection is None:
+            return
+        if connection.tls is not None:
+            raise RuntimeError("starttls: this connection speaks TLS already")
+        if self._context is None:
+            raise RuntimeError("starttls: the server needs a certfile, or a context of ssl")
+        self._encrypt(connection, self._context, server_side=True)
+
+    def ssl_object(self, sock: Any) -> ssl.SSLObject | None:
+        """What :mod:`ssl` knows of a connection; ``None`` if it is not encrypted.
+
+        .. versionadded:: 2.1
+        """
+        connection = self._connections.get(sock)
+        return None if connection is None or connection.tls is None else connection.tls.object
+
+    def finish_writing(self, sock: Any) -> None:
+        """Tell a client, when all is written, that nothing more will come; reading goes on.
+
+        .. versionadded:: 2.1
+        """
+        connection = self._connections.get(sock)
+        if connection is not None:
+            connection.end_output()
 
     def pause_reading(self, sock: Any) -> None:
         """Read nothing from a connection until :meth:`resume_reading`."""
@@ -243,15 +320,36 @@ class Server(Endpoint):
             self._accepted(sock, address)
 
     def _accepted(self, sock: Any, address: Any) -> None:
+        if self._context is not None:
+            from ._tls import TLSSocket
+
+            sock = TLSSocket.take_over(sock)
         try:
             sock.setblocking(False)
             self._set_options(sock)
         except OSError:  # gone already
             sock.close()
             return
+        if self.secure and self._context is not None:
+            connection = Connection(self, sock, self._limits, State.HANDSHAKING)
+            self._connections[sock] = connection
+            self._addresses[connection] = address
+            self._encrypt(connection, self._context, server_side=True)
+            return
         connection = self._connections[sock] = Connection(self, sock, self._limits)
         self.fire(Connect(sock, *_address.for_events(address)))
         connection.watch()
+
+    def _connection_opened(self, connection: Connection) -> None:
+        address = self._addresses.pop(connection, None)
+        if not self._opened(connection, self._wants_alpn):
+            return
+        sock = connection.sock
+        if connection.was_open:
+            self.fire(StartTLSDone(sock, sock))
+        else:
+            connection.announce()
+            self.fire(Connect(sock, *_address.for_events(address)))
 
     def _set_options(self, sock: Any) -> None:
         """Set the options of an accepted socket."""
@@ -303,6 +401,8 @@ class Server(Endpoint):
 
     def _shut_down(self) -> None:
         if self.connections_drain_elsewhere:
+            for connection in list(self._addresses):
+                connection.finish()
             if self._sock is not None:
                 self._close_listener()
                 self.fire(Closed())
@@ -337,5 +437,10 @@ class Server(Endpoint):
 
     def _connection_closed(self, connection: Connection) -> None:
         if self._connections.pop(connection.sock, None) is not None:
-            self.fire(Disconnect(connection.sock))
+            self._addresses.pop(connection, None)
+            if connection.was_open:
+                self.fire(Disconnect(connection.sock))
+            if self._accept_timer is not None:
+                self._accept_timer.cancel()  # there is a descriptor again
+                self._go_on_accepting()
             self._drained()

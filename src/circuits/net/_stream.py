@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from circuits.core.events import BaseEvent
     from circuits.core.pollers import BasePoller
 
-__all__ = ["Connection", "Limits", "Owner", "State", "as_bytes"]
+    from ._tls import TLSStream
+
+__all__ = ["RECEIVES", "Connection", "Limits", "Owner", "State", "as_bytes"]
 
 #: The largest piece that is read at once, in bytes; more was slower.
 READ_BYTES = 65536
@@ -41,8 +43,9 @@ _LATER = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR, errno.ENOBUFS}
 class State(enum.Enum):
     """Where a connection is in its life; it only ever moves down this list."""
 
-    CONNECTING = "connecting"
+    HANDSHAKING = "handshaking"  # nobody but us knows of it
     OPEN = "open"
+    RECEIVING = "receiving"  # has written all that it will
     DRAINING = "draining"  # a close was asked for; what is pending is still written
     CLOSED = "closed"
 
@@ -74,11 +77,16 @@ class Limits:
             )
 
 
+#: In which states something is read.
+RECEIVES = (State.OPEN, State.RECEIVING)
+
+
 class Owner(Protocol):
     """What a connection needs of the component that it belongs to."""
 
     _poller: BasePoller | None
 
+    def _connection_opened(self, connection: Connection) -> None: ...  # sets ``OPEN``
     def _connection_failed(self, connection: Connection, problem: OSError) -> None: ...
     def _connection_closed(self, connection: Connection) -> None: ...
     def _connection_congested(self, connection: Connection, is_congested: bool) -> None: ...
@@ -92,6 +100,8 @@ class Connection:
     Attributes:
         sock: The socket, non-blocking.
         state: Where it is in its life.
+        tls: What encrypts it, or ``None``.
+        was_open: Whether it has been open ever.
         pending_bytes: How much the kernel has not taken yet.
         flushed_bytes: How much it has taken late, since the beginning.
         is_congested: More than the high-water mark is pending.
@@ -101,6 +111,7 @@ class Connection:
     """
 
     __slots__ = (
+        "_io",
         "_limits",
         "_owner",
         "_pending",
@@ -112,7 +123,9 @@ class Connection:
         "pending_bytes",
         "sock",
         "state",
+        "tls",
         "unfinished_reads",
+        "was_open",
     )
 
     #: So that the engine may tell us about the end of an event: nobody gets its exceptions.
@@ -123,14 +136,22 @@ class Connection:
         self._limits = limits
         self._pending: deque[memoryview] = deque()
         self._read_bytes = limits.bufsize
+        self._io = sock  # what is read and written: the socket, or what encrypts
         self.sock = sock
+        self.tls: TLSStream | None = None
         self.state = state
+        self.was_open = state is State.OPEN
         self.pending_bytes = 0
         self.flushed_bytes = 0
         self.is_congested = False
         self.is_held = False
         self.at_end = False
         self.unfinished_reads = 0
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it has ended."""
+        return self.state is State.CLOSED
 
     # -- the poller --
 
@@ -139,13 +160,20 @@ class Connection:
         poller = self._owner._poller
         if poller is None or self.state is State.CLOSED:
             return
+        tls = self.tls
         try:
-            congested = self.is_congested and not self._limits.reads_on
-            if self.state is State.OPEN and not (self.at_end or self.is_held or congested):
+            if tls is not None and not tls.is_open:
+                reads, writes = True, tls.owes
+            else:
+                congested = self.is_congested and not self._limits.reads_on
+                held = self.at_end or self.is_held or congested
+                reads = self.state in RECEIVES and not held
+                writes = bool(self._pending) or (tls is not None and tls.owes)
+            if reads:
                 poller.addReader(self._owner, self.sock)
             elif poller.isReading(self.sock):
                 poller.removeReader(self.sock)
-            if self._pending or self.state is State.CONNECTING:
+            if writes:
                 poller.addWriter(self._owner, self.sock)
         except (OSError, ValueError) as problem:
             self.fail(problem if isinstance(problem, OSError) else OSError(str(problem)))
@@ -160,7 +188,7 @@ class Connection:
         """
         size = self._read_bytes
         try:
-            data: bytes = self.sock.recv(size)
+            data: bytes = self._io.recv(size)
         except (BlockingIOError, InterruptedError):
             return None
         except OSError as problem:
@@ -197,7 +225,7 @@ class Connection:
     def resolve(self, event: BaseEvent) -> None:
         """The engine tells that all handlers of a ``read`` event are done."""
         self.unfinished_reads -= 1
-        if self.at_end and not self.unfinished_reads and self.state is State.OPEN:
+        if self.at_end and not self.unfinished_reads and self.state in RECEIVES:
             self._owner._reads_finished(self)
 
     # -- writing --
@@ -212,7 +240,7 @@ class Connection:
         if not data:
             return
         try:
-            sent = self.sock.send(data)
+            sent = self._io.send(data)
         except (BlockingIOError, InterruptedError):
             sent = 0
         except OSError as problem:
@@ -247,14 +275,16 @@ class Connection:
     def flush(self) -> None:
         """Send what is pending, as much as the kernel takes."""
         pending = self._pending
+        if self.tls is not None and not self._has_paid(self.tls):
+            return
         if not pending:
             self._flushed()
             return
         try:
-            if len(pending) == 1 or not hasattr(self.sock, "sendmsg"):
-                sent = self.sock.send(pending[0])
+            if len(pending) == 1 or not hasattr(self._io, "sendmsg"):
+                sent = self._io.send(pending[0])
             else:
-                sent = self.sock.sendmsg(list(islice(pending, _PIECES)))
+                sent = self._io.sendmsg(list(islice(pending, _PIECES)))
         except (BlockingIOError, InterruptedError):
             return
         except OSError as problem:
@@ -278,17 +308,104 @@ class Connection:
                 self.watch()
                 self._owner._connection_congested(self, False)
 
+    def _has_paid(self, tls: TLSStream) -> bool:
+        """Send what TLS owes; whether data may follow."""
+        try:
+            paid = tls.push()
+        except OSError as problem:
+            self.fail(problem)
+            return False
+        if paid and not tls.is_open:  # now it is the peer's turn
+            if self.state is State.DRAINING and not self._pending:
+                self.finish()
+            else:
+                self._stop_writing()
+        return paid and tls.is_open
+
     def _flushed(self) -> None:
         if self.state is State.DRAINING:
-            self.finish()
-        elif self._owner._poller is not None:
+            if self._has_parted():
+                self.finish()
+            return
+        if self.state is State.RECEIVING:
+            self._end_output()
+        if self.state is not State.CLOSED and not (self.tls is not None and self.tls.owes):
+            self._stop_writing()
+
+    def _has_parted(self) -> bool:
+        """Whether the peer need not be told any more that this was all."""
+        tls = self.tls
+        if tls is None:
+            return True
+        try:
+            tls.end_output()
+        except OSError:
+            return True  # it is gone already
+        return not tls.owes
+
+    def _stop_writing(self) -> None:
+        if self._owner._poller is not None:
             self._owner._poller.removeWriter(self.sock)
+
+    # -- TLS --
+
+    def encrypt(self, tls: TLSStream) -> None:
+        """Speak TLS from now on; what is pending must be part of what it sends first."""
+        self._pending.clear()
+        self.pending_bytes = 0
+        self.tls = self._io = tls
+        if self.is_congested:
+            self.is_congested = False
+            self._owner._connection_congested(self, False)
+        self.watch()
+
+    def take_pending(self) -> bytes:
+        """What the kernel has not taken yet."""
+        return b"".join(self._pending)
+
+    def opened(self) -> bool:
+        """The handshake is done.
+
+        Returns:
+            Whether data may follow.
+        """
+        if self.is_closed:
+            return False
+        self._owner._connection_opened(self)
+        if self.is_closed:
+            return False
+        self.flush()  # what was written meanwhile; if nothing was, the poller need not ask
+        self.watch()
+        return self.state in RECEIVES
+
+    def announce(self) -> None:
+        """The application may know of it from now on."""
+        if self.state is State.HANDSHAKING:
+            self.state = State.OPEN
+        self.was_open = True
 
     # -- ending --
 
+    def end_output(self) -> None:
+        """Tell the peer, when all is written, that this was all; reading goes on."""
+        if self.state is State.OPEN:
+            self.state = State.RECEIVING
+            if not self._pending:
+                self._end_output()
+
+    def _end_output(self) -> None:
+        try:
+            if self.tls is not None:
+                self.tls.end_output()
+                self.watch()
+            else:
+                self.sock.shutdown(socket.SHUT_WR)
+        except OSError as problem:
+            self.fail(problem)
+
     def close(self) -> None:
         """Close when all is written; nothing more is read."""
-        if self.state is State.OPEN and self._pending:
+        if self.state in RECEIVES and (self._pending or not self._has_parted()):
             self.state = State.DRAINING
             self.watch()
         elif self.state is not State.DRAINING:
@@ -309,8 +426,8 @@ class Connection:
             return
         if code:
             self.fail(OSError(code, os.strerror(code)))
-        else:
-            self.finish()
+        elif not (self.is_held and self.state in RECEIVES):
+            self.finish()  # else there may be something left to be read, when it is wanted
 
     def finish(self) -> None:
         """Close at once; what is pending is lost."""
@@ -322,6 +439,8 @@ class Connection:
         poller = self._owner._poller
         if poller is not None:
             poller.discard(self.sock)
+        if self.tls is not None:
+            self.tls.close()
         shut(self.sock)
         self._owner._connection_closed(self)
 

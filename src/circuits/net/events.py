@@ -23,6 +23,8 @@ __all__ = [
     "Ready",
     "Resume",
     "SocketError",
+    "StartTLS",
+    "StartTLSDone",
     "Unreachable",
     "Write",
     "broadcast",
@@ -35,6 +37,7 @@ __all__ = [
     "error",
     "read",
     "ready",
+    "starttls",
     "unreachable",
     "write",
 ]
@@ -49,7 +52,7 @@ class Connect(Event):
 
     Args:
         *args: As above.
-        **kwargs: For clients: ``secure``, whether to speak TLS.
+        **kwargs: For clients: ``secure``, whether to speak TLS, and its options.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -176,6 +179,30 @@ class Broadcast(Event):
         super().__init__(data, port)
 
 
+class StartTLS(Event):
+    """A connection shall go on encrypted: ``(sock,)`` at a server, which then waits for the client.
+
+    At a client without positional arguments; keyword arguments are those of its ``starttls``.
+
+    .. versionadded:: 2.1
+       From the 3.x line.
+    """
+
+    name = "starttls"
+
+
+class StartTLSDone(Event):
+    """A connection is encrypted from now on, after ``starttls``.
+
+    Fired by a server with the socket before and after, which are the same here; by a client
+    without arguments.
+
+    .. versionadded:: 2.1
+    """
+
+    name = "starttls_done"
+
+
 class Pause(Event):
     """A peer does not keep up: produce no more for it until ``resume``.
 
@@ -210,5 +237,6 @@ disconnected = Disconnected
 error = SocketError
 read = Read
 ready = Ready
+starttls = StartTLS
 unreachable = Unreachable
 write = Write

@@ -35,6 +35,8 @@ from .events import (
     Ready,
     Resume,
     SocketError,
+    StartTLS,
+    StartTLSDone,
     Unreachable,
     Write,
 )
@@ -57,6 +59,8 @@ __all__ = [
     "Resume",
     "Server",
     "SocketError",
+    "StartTLS",
+    "StartTLSDone",
     "TCP6Client",
     "TCP6Server",
     "TCPClient",
@@ -121,7 +125,9 @@ class TCPClient(Client):
             addresses; ``None`` leaves it to the system.
         **kwargs: ``high_water``, ``low_water``, ``max_pending``: see ``pause`` and ``resume``;
             ``write_timeout=60.0``, after how many seconds in which the peer reads nothing of
-            what is pending the connection fails, ``None`` for never.
+            what is pending the connection fails, ``None`` for never;
+            ``handshake_timeout=8.0``, seconds for TLS to begin; ``socket_family``,
+            ``AF_UNSPEC`` connects over IPv6 or IPv4, whatever answers first.
 
     Attributes:
         host, port: Where it is connected to, as the caller gave it.
@@ -134,14 +140,19 @@ class TCPClient(Client):
         return parse_ipv4_parameter(bind_parameter)
 
     def _create_socket(self) -> Any:
-        sock = socket.socket(self.socket_family, socket.SOCK_STREAM)
+        if self.socket_family == socket.AF_UNSPEC:
+            return None  # it depends on the address
+        return self._make_socket(self.socket_family)
+
+    def _make_socket(self, family: int) -> Any:
+        sock = socket.socket(family, socket.SOCK_STREAM)
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return sock
 
-    def _find_addresses(self, host: str, port: int) -> list[Any]:
+    def _find_addresses(self, host: str, port: int) -> list[tuple[int, Any]]:
         found = getaddrinfo(host, port, self.socket_family, socket.SOCK_STREAM)
-        return [entry[4] for entry in found]
+        return [(entry[0], entry[4]) for entry in found]
 
     @handler("connect")
     def connect(self, host: str, port: int, secure: bool = False, **kwargs: Any) -> None:
@@ -150,14 +161,20 @@ class TCPClient(Client):
         Args:
             host: Name or address.
             port: Port.
-            secure: Whether to speak TLS.
-            **kwargs: Options of TLS.
+            secure: Whether to speak TLS; a context of :mod:`ssl` means to, by its rules.
+            **kwargs: Options of TLS. ``ca_certs``, a file or folder of certificates to trust
+                besides those of the system; ``cert_reqs=ssl.CERT_NONE`` trusts everybody;
+                ``check_hostname=False`` accepts any name; ``server_hostname``, whom to
+                expect there, if not ``host``; ``certfile`` and ``keyfile``, what to show
+                if the server asks; ``ssl_version``, a ``ssl.TLSVersion``, the oldest one;
+                ``alpn_protocols``, what to propose; ``require_alpn``, whether the server
+                must accept one of them; ``context``, instead of all these.
 
         Raises:
-            NotImplementedError: ``secure`` is true.
+            TypeError: There is no such option.
+            ValueError: The options contradict each other.
         """
-        _no_tls(secure or kwargs.get("ssl", False))
-        self._start((host, port))
+        self._start((host, port), secure, kwargs)
 
 
 class TCP6Client(TCPClient):
@@ -189,11 +206,16 @@ class UNIXClient(Client):
     def connect(self, path: str, secure: bool = False, **kwargs: Any) -> None:
         """Connect to a path; before the component is ready, as soon as it is.
 
+        Args:
+            path: The path, or an abstract name that begins with a zero byte.
+            secure: Whether to speak TLS; as for TCP.
+            **kwargs: Options of TLS; ``server_hostname`` must be given to be checked.
+
         Raises:
-            NotImplementedError: ``secure`` is true.
+            TypeError: There is no such option.
+            ValueError: The options contradict each other.
         """
-        _no_tls(secure or kwargs.get("ssl", False))
-        self._start((os.fspath(path),))
+        self._start((os.fspath(path),), secure, kwargs)
 
     def _announced(self, args: tuple[Any, ...]) -> tuple[Any, Any]:
         return gethostname(), args[0]
@@ -235,11 +257,6 @@ def Pipe(*channels: Any, **kwargs: Any) -> tuple[UNIXClient, UNIXClient]:
     return one, other
 
 
-def _no_tls(secure: Any) -> None:
-    if secure:
-        raise NotImplementedError("TLS is not available yet")
-
-
 def _unix_socket() -> Any:
     if not hasattr(socket, "AF_UNIX"):
         raise OSError(errno.EAFNOSUPPORT, "this platform has no UNIX sockets")
@@ -267,7 +284,7 @@ class TCPServer(Server):
         bind: A port, ``"host:port"``, a pair of host and port, or a listening socket. Port 0
             picks a free one. A port alone binds to the address that the name of this machine
             has, so a pair is better.
-        secure: Whether to speak TLS.
+        secure: Whether to speak TLS; a context of :mod:`ssl` means to, by its rules.
         backlog: How many connections the system keeps until they are accepted.
         bufsize: With how many bytes reading starts; more while they are filled.
         channel: Channel of the component.
@@ -275,13 +292,20 @@ class TCPServer(Server):
             ``socket_options``, tuples of level, option and value for the listening socket;
             ``high_water``, ``low_water``, ``max_pending``: see ``pause`` and ``resume``;
             ``write_timeout=60.0``, after how many seconds in which a peer reads nothing of
-            what is pending its connection fails, ``None`` for never.
+            what is pending its connection fails, ``None`` for never. For TLS: ``certfile``,
+            a certificate and perhaps its key; ``keyfile``; ``cert_reqs=ssl.CERT_REQUIRED``
+            asks clients for certificates that ``ca_certs``, a file or folder, vouches
+            for; ``ssl_version``, a ``ssl.TLSVersion``, the oldest one; ``alpn_protocols``,
+            what is spoken, the best first; ``require_alpn``, whether clients must propose
+            one of them; ``context``, instead of all these; ``handshake_timeout=8.0``,
+            seconds until a client must have completed its handshake.
 
     Attributes:
         host, port: Where it listens; ``None`` when closed.
 
     Raises:
-        OSError: The address cannot be bound.
+        OSError: The address cannot be bound, or a file of TLS cannot be read.
+        RuntimeError: ``secure`` is true, and there is neither certificate nor context.
     """
 
     def parse_bind_parameter(self, bind_parameter: Any) -> Any:

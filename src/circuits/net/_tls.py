@@ -1,0 +1,325 @@
+"""TLS over a non-blocking socket, without ever waiting.
+
+The bytes pass through memory: OpenSSL reads and writes two buffers, and only this module moves
+them to and from the socket. So a socket stays the same object when its connection becomes
+encrypted, one system call carries many records, and nothing that is decrypted already can
+hide from the poller.
+
+To a connection, a :class:`TLSStream` looks like a socket: ``recv`` gives plain bytes or raises
+``BlockingIOError``, ``send`` says how many plain bytes need not be offered again.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import ssl
+from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from circuits.core._clock import Appointment
+
+__all__ = ["TLSSocket", "TLSStream"]
+
+#: How much is encrypted before it is sent, in bytes: four records of the largest size.
+_CHUNK = 65536
+
+#: The largest record, in bytes of what it carries.
+_RECORD = 16384
+
+#: How much is received at once, in bytes: begins with the first, grows to four full records.
+_SIZES = (4096, _CHUNK + 1024)
+
+
+class TLSSocket(socket.socket):
+    """A socket of a server that can speak TLS, and what programs want to know about that.
+
+    It stands for the connection in events. Its own methods for reading and writing would
+    bypass the encryption.
+    """
+
+    # Filled in when the handshake begins: a connection may become encrypted later.
+    _tls: ssl.SSLObject | None = None
+
+    @classmethod
+    def take_over(cls, sock: Any) -> Any:
+        """Turn a socket into one of these; anything that is no socket stays what it is."""
+        if not isinstance(sock, socket.socket):
+            return sock
+        family, kind, protocol = sock.family, sock.type, sock.proto
+        return cls(family, kind, protocol, fileno=sock.detach())
+
+    def version(self) -> str | None:
+        """Version of TLS, such as ``"TLSv1.3"``; ``None`` while there is no encryption."""
+        return None if self._tls is None else self._tls.version()
+
+    def cipher(self) -> tuple[str, str, int] | None:
+        """Name, protocol and secret bits of the cipher."""
+        return None if self._tls is None else self._tls.cipher()
+
+    def getpeercert(self, binary_form: bool = False) -> Any:
+        """The certificate that the client has shown; see ``ssl.SSLSocket.getpeercert``."""
+        return None if self._tls is None else self._tls.getpeercert(binary_form)
+
+    def selected_alpn_protocol(self) -> str | None:
+        """The protocol that both sides have agreed upon."""
+        return None if self._tls is None else self._tls.selected_alpn_protocol()
+
+
+class TLSStream:
+    """Encrypts and decrypts what goes through one socket.
+
+    Args:
+        sock: The socket, non-blocking.
+        context: What to do and to demand.
+        server_side: Whether the peer begins.
+        server_hostname: For clients, whom they expect to reach.
+        before: What must be sent before, as it is.
+        opened: Called once, when the handshake is done; returns whether to go on.
+
+    Attributes:
+        object: The connection as :mod:`ssl` sees it.
+        is_open: Whether the handshake is done.
+        is_spent: Nothing more will be received: ``recv`` tells at once whether that is the end
+            or an error, and the socket need not be readable for it.
+        timer: When the handshake will have taken too long.
+    """
+
+    __slots__ = (
+        "_claimed",
+        "_incoming",
+        "_opened",
+        "_outgoing",
+        "_problem",
+        "_rest",
+        "_size",
+        "_sock",
+        "is_open",
+        "is_spent",
+        "object",
+        "timer",
+    )
+
+    def __init__(
+        self,
+        sock: Any,
+        context: ssl.SSLContext,
+        *,
+        server_side: bool,
+        opened: Callable[[], bool],
+        server_hostname: str | None = None,
+        before: bytes = b"",
+    ) -> None:
+        self._sock = sock
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self.object = context.wrap_bio(
+            self._incoming, self._outgoing, server_side, server_hostname=server_hostname
+        )
+        self._opened: Callable[[], bool] | None = opened
+        self._size = _SIZES[0]
+        #: What the kernel has not taken of what must leave before anything else.
+        self._rest = memoryview(before)
+        #: How many of the bytes that were offered to ``send`` last are part of that.
+        self._claimed = 0
+        self._problem: OSError | None = None
+        self.is_open = False
+        self.is_spent = False
+        self.timer: Appointment | None = None
+
+    # -- the handshake --
+
+    def begin(self) -> None:
+        """Speak first, as clients do."""
+        self._shake()
+
+    def _shake(self) -> None:
+        try:
+            self.object.do_handshake()
+        except ssl.SSLWantReadError:
+            self._collect()
+            self.push()
+            return
+        except ssl.SSLError:
+            self.say_last()  # the alert that says why
+            raise
+        self.is_open = True
+        self._collect()
+        self.push()  # what a client sends last in a handshake, and the tickets of a server
+
+    # -- receiving --
+
+    def recv(self, size: int) -> bytes:
+        """Receive and decrypt, or go on with the handshake.
+
+        Args:
+            size: Ignored: whole records are decrypted, and buffers follow the traffic here.
+
+        Raises:
+            BlockingIOError: There is nothing yet.
+            OSError: The connection, or the handshake, has failed.
+        """
+        if self._problem is not None:
+            raise self._problem
+        if self.is_spent:
+            return b""
+        try:
+            data = self._sock.recv(self._size)
+        except (BlockingIOError, InterruptedError):
+            # Data that came together with the end of the handshake may wait in memory.
+            if not (self._incoming.pending or self.object.pending()):
+                raise
+            count = 0
+        else:
+            count = len(data)
+            if data:
+                self._incoming.write(data)
+            else:
+                self._incoming.write_eof()
+            smallest, largest = _SIZES
+            if count == self._size:
+                self._size = min(count * 4, largest)
+            elif count < self._size >> 2:
+                self._size = max(self._size >> 2, smallest)
+        if not self.is_open:
+            self._shake()
+            if not self.is_open:
+                raise BlockingIOError
+            opened, self._opened = self._opened, None
+            if opened is None or not opened():
+                raise BlockingIOError
+        return self._decrypt(max(count, _RECORD))
+
+    def _decrypt(self, size: int) -> bytes:
+        read, incoming, pending = self.object.read, self._incoming, self.object.pending
+        pieces = []
+        try:
+            while piece := read(size):
+                pieces.append(piece)
+                # An exception costs more than to look whether it would come.
+                if not incoming.pending and not incoming.eof and not pending():
+                    break
+            else:
+                self.is_spent = True  # the peer has said that it was all
+        except ssl.SSLWantReadError:
+            pass
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
+            # Cut off without a word, as many peers do. Protocols know themselves what is whole.
+            self.is_spent = True
+        except ssl.SSLError as problem:
+            self.is_spent = True
+            self._problem = problem
+            self.say_last()
+        if self._outgoing.pending:  # an answer to a change of keys, or an alert
+            self.say_last()
+        if pieces:
+            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if self._problem is not None:
+            raise self._problem
+        if self.is_spent:
+            return b""
+        raise BlockingIOError
+
+    # -- sending --
+
+    def send(self, data: Any) -> int:
+        """Encrypt and send as much as the kernel takes.
+
+        What was encrypted and not sent is not counted, and must be offered again; it is not
+        encrypted twice. So whoever waits until all is counted waits until all has left.
+        """
+        if not self.is_open or not self.push():
+            return 0
+        sent, self._claimed = self._claimed, 0
+        total = len(data)
+        if total - sent <= _RECORD:  # the usual case
+            if sent < total:
+                rest = memoryview(data)[sent:] if sent else data
+                count = self.object.write(rest)
+                self._rest = memoryview(self._outgoing.read())
+                if self.push():
+                    sent += count
+                else:
+                    self._claimed = count
+            return sent
+        view = memoryview(data)
+        while sent < total:
+            count = 0
+            while count < _CHUNK and sent + count < total:
+                count += self.object.write(view[sent + count : sent + count + _RECORD])
+            self._rest = memoryview(self._outgoing.read())
+            if not self.push():
+                self._claimed = count
+                break
+            sent += count
+        return sent
+
+    def sendmsg(self, pieces: Iterable[Any]) -> int:
+        """As ``send``, for several pieces."""
+        return self.send(b"".join(pieces))
+
+    @property
+    def owes(self) -> bool:
+        """Whether something must leave that nobody offers again."""
+        return bool(self._rest)
+
+    def push(self) -> bool:
+        """Send what must leave first.
+
+        Returns:
+            Whether nothing of it is left.
+
+        Raises:
+            OSError: The connection has failed.
+        """
+        while self._rest:
+            try:
+                count = self._sock.send(self._rest)
+            except (BlockingIOError, InterruptedError):
+                return False
+            except OSError as problem:
+                if problem.errno == errno.ENOBUFS:
+                    return False
+                raise
+            self._rest = self._rest[count:]
+        return True
+
+    def _collect(self) -> None:
+        if self._outgoing.pending:
+            made = self._outgoing.read()
+            self._rest = memoryview(b"".join((self._rest, made)) if self._rest else made)
+
+    # -- ending --
+
+    def end_output(self) -> None:
+        """Tell the peer that this was all; it may go on sending."""
+        if self.is_open:
+            try:
+                self.object.unwrap()
+            except ssl.SSLError:
+                pass  # it would wait for the peer to say so, too
+            self._collect()
+            self.push()
+
+    def say_last(self) -> None:
+        """Send what TLS has to say for itself; that the peer does not listen is found out later."""
+        try:
+            self._collect()
+            self.push()
+        except OSError:
+            self._rest = memoryview(b"")
+
+    def close(self) -> None:
+        """Take leave, without waiting; the socket is closed by whoever owns it."""
+        self._opened = None
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+        if self._problem is None and not self._rest:
+            try:
+                self.end_output()
+            except OSError:
+                return  # gone already

@@ -1,0 +1,305 @@
+"""TLS between two ends within the process. There are no certificates: anonymous keys will do."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from circuits.net._tls import TLSSocket, TLSStream
+from circuits.net._tls_contexts import client_context
+from circuits.testing import MemoryConnection, VirtualClock, settle
+
+from .net_fakes import FakeServer, failure
+from .test_sockets import Application
+
+Pairs = Callable[[], tuple[MemoryConnection, MemoryConnection]]
+
+
+def anonymous(kind: int) -> ssl.SSLContext:
+    context = ssl.SSLContext(kind)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("AECDH:ADH:@SECLEVEL=0")
+    return context
+
+
+class Side:
+    """One end, as a connection would use it."""
+
+    def __init__(self, sock: MemoryConnection, *, is_server: bool, before: bytes = b"") -> None:
+        kind = ssl.PROTOCOL_TLS_SERVER if is_server else ssl.PROTOCOL_TLS_CLIENT
+        self.sock = sock
+        self.opened = 0
+        self.goes_on = True
+        self.stream = TLSStream(
+            sock, anonymous(kind), server_side=is_server, opened=self._open, before=before
+        )
+
+    def _open(self) -> bool:
+        self.opened += 1
+        return self.goes_on
+
+    def _has_more(self) -> bool:
+        try:
+            return bool(self.sock._socket.recv(1, socket.MSG_PEEK))
+        except BlockingIOError:
+            return False
+
+    def receive(self) -> bytes | None:
+        """Everything there is now; ``None`` at the end."""
+        pieces: list[bytes] = []
+        while True:
+            try:
+                piece = self.stream.recv(1)
+            except BlockingIOError:
+                if self._has_more():
+                    continue  # that was a part of a record
+                return b"".join(pieces)
+            if not piece:
+                return b"".join(pieces) or None
+            pieces.append(piece)
+
+
+class Two:
+    def __init__(self, pairs: Pairs, before: bytes = b"") -> None:
+        here, there = pairs()
+        self.server = Side(here, is_server=True, before=before)
+        self.client = Side(there, is_server=False)
+
+    def shake(self) -> Two:
+        self.client.stream.begin()
+        for _ in range(1000):
+            for side in (self.server, self.client):
+                side.stream.push()
+                assert side.receive() == b""
+            if self.client.stream.is_open and self.server.stream.is_open:
+                return self
+        raise AssertionError("no handshake")
+
+    def carry(self, data: bytes) -> bytes:
+        """Send as a connection does, with what was not counted offered again; what arrives."""
+        arrived = b""
+        while data:
+            data = data[self.client.stream.send(data) :]
+            arrived += self.server.receive() or b""
+        return arrived + (self.server.receive() or b"")
+
+
+@pytest.fixture
+def two(connections: Pairs) -> Two:
+    return Two(connections).shake()
+
+
+@pytest.mark.parametrize("limit", [None, 1, 7, 1000])
+@pytest.mark.parametrize("size", [1, 100, 16_384, 16_385, 200_000])
+def test_all_sizes_in_all_pieces(connections: Pairs, limit: int | None, size: int) -> None:
+    two = Two(connections)
+    if limit != 1 or size < 1000:
+        two.client.sock.send_limit = limit
+        two.server.sock.receive_limit = limit
+    two.shake()
+    assert (two.client.opened, two.server.opened) == (1, 1)
+    data = bytes(n % 251 for n in range(size))
+    assert two.carry(data) == data
+
+
+def test_nothing_is_counted_before_it_has_left(two: Two) -> None:
+    sock, stream = two.client.sock, two.client.stream
+    sock.send_limit = 0
+    data = bytes(100_000)
+    assert stream.send(data) == 0
+    assert stream.owes
+    assert stream.send(data) == 0  # and it is not encrypted again
+    sock.send_limit = None
+    assert stream.send(data) == len(data)
+    assert not stream.owes
+    assert two.server.receive() == data
+
+
+def test_several_pieces_are_one(two: Two) -> None:
+    assert two.client.stream.sendmsg([b"one ", memoryview(b"two")]) == 7
+    assert two.server.receive() == b"one two"
+
+
+def test_nothing_is_sent_before_the_handshake_is_done(connections: Pairs) -> None:
+    two = Two(connections)
+    assert two.client.stream.send(b"secret") == 0
+    assert two.server.sock.received() == b""
+
+
+def test_what_was_pending_before_leaves_first_and_as_it_was(connections: Pairs) -> None:
+    two = Two(connections, before=b"go ahead\n")
+    two.server.stream.push()
+    assert two.client.sock.recv(9) == b"go ahead\n"
+    two.shake()
+    assert two.carry(b"secret") == b"secret"
+
+
+def test_whoever_opened_it_may_stop_it_there(connections: Pairs) -> None:
+    two = Two(connections)
+    two.server.goes_on = False
+    two.shake()
+    assert two.server.opened == 1
+
+
+def test_half_a_close(two: Two) -> None:
+    two.client.stream.send(b"last")
+    two.client.stream.end_output()
+    assert two.server.receive() == b"last"
+    assert two.server.stream.is_spent  # the poller cannot know
+    assert two.server.stream.recv(1) == b""
+    two.server.stream.send(b"answer")
+    assert two.client.receive() == b"answer"
+    two.server.stream.close()
+    assert two.client.receive() is None
+
+
+def test_a_close_that_is_cut_off_is_an_end(two: Two) -> None:
+    two.client.stream.send(b"last")
+    two.client.sock.close()
+    assert two.server.receive() == b"last"
+    assert two.server.receive() is None
+
+
+def test_data_before_garbage_arrives(two: Two) -> None:
+    two.client.stream.send(b"fine")
+    two.client.sock.send(b"\x17\x03\x03\x00\x20" + bytes(32))
+    assert two.server.stream.recv(1) == b"fine"
+    assert two.server.stream.is_spent
+    for _ in range(2):
+        with pytest.raises(ssl.SSLError):
+            two.server.stream.recv(1)
+
+
+def test_garbage_instead_of_a_handshake(connections: Pairs) -> None:
+    two = Two(connections)
+    two.client.sock.send(b"GET / HTTP/1.1\r\n\r\n")
+    with pytest.raises(ssl.SSLError):
+        two.server.stream.recv(1)
+    assert two.client.sock.received()[:1] in (b"", b"\x15")  # an alert says why
+
+
+def test_a_failure_to_send(two: Two) -> None:
+    two.client.sock.send_error = problem = failure(errno.ECONNRESET)
+    with pytest.raises(OSError, match="reset") as caught:
+        two.client.stream.send(b"x")
+    assert caught.value is problem
+
+
+def test_a_farewell_never_fails(two: Two) -> None:
+    two.client.sock.send_error = failure(errno.EPIPE)
+    two.client.stream.close()
+    two.client.stream.close()
+
+
+def test_the_buffer_follows_the_traffic(two: Two) -> None:
+    sizes: list[int] = []
+    receive = two.server.sock.recv
+
+    def recv(size: int, flags: int = 0) -> bytes:
+        sizes.append(size)
+        return receive(size, flags)
+
+    two.server.sock.recv = recv  # type: ignore[method-assign]
+    two.carry(bytes(1_000_000))
+    assert max(sizes) > 65536
+    for _ in range(10):
+        two.carry(b"x")
+    assert sizes[-1] == 4096
+
+
+# -- a server --
+
+
+@pytest.fixture
+def secured(app_runner: Any) -> tuple[Application, FakeServer]:
+    server = FakeServer(secure=anonymous(ssl.PROTOCOL_TLS_SERVER), handshake_timeout=5)
+    app = Application(server)
+    app_runner(app)
+    app.told()
+    return app, server
+
+
+def test_a_server_tells_of_those_who_have_shaken_hands(
+    secured: tuple[Application, FakeServer],
+) -> None:
+    app, server = secured
+    (peer,) = server.listener.dial()
+    client = Side(peer, is_server=False)
+    assert app.told() == []
+    assert server._clients == []
+    client.stream.begin()
+    while not client.stream.is_open:
+        settle(app)
+        client.receive()
+    ((name, sock, *_),) = app.told()
+    assert name == "connect"
+    assert server._clients == [sock]
+    client.stream.send(b"hello")
+    assert app.told() == [("read", sock, b"hello")]
+    server.write(sock, b"answer")
+    server.close(sock)
+    assert client.receive() == b"answer"
+    assert client.stream.is_spent
+    assert app.told() == [("disconnect", sock)]
+    peer.close()
+
+
+def test_a_silent_peer_is_dropped_in_time(
+    secured: tuple[Application, FakeServer], virtual_clock: VirtualClock
+) -> None:
+    app, server = secured
+    (peer,) = server.listener.dial()
+    settle(app, until=virtual_clock.now + 4.9)
+    assert app.told() == []
+    settle(app, until=virtual_clock.now + 0.2)
+    ((name, _, problem),) = app.told()
+    assert (name, type(problem), problem.errno) == ("socket_error", TimeoutError, errno.ETIMEDOUT)
+    assert peer.at_end
+    peer.close()
+
+
+# -- contexts --
+
+
+def test_clients_check_by_default() -> None:
+    context = client_context()
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname
+    assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+    assert context.options & ssl.OP_NO_RENEGOTIATION
+    assert client_context() is context  # to load certificates takes its time
+
+
+def test_less_must_be_asked_for() -> None:
+    assert client_context(cert_reqs=ssl.CERT_NONE).verify_mode is ssl.CERT_NONE
+    assert not client_context(cert_reqs=ssl.CERT_NONE).check_hostname
+    lenient = client_context(check_hostname=False)
+    assert (lenient.verify_mode, lenient.check_hostname) == (ssl.CERT_REQUIRED, False)
+
+
+@pytest.mark.parametrize("version", [None, ssl.PROTOCOL_TLS_CLIENT, ssl.TLSVersion.TLSv1_2, 2, 5])
+def test_versions_that_mean_1_2(version: Any) -> None:
+    assert client_context(ssl_version=version).minimum_version is ssl.TLSVersion.TLSv1_2
+
+
+def test_a_later_version_may_be_the_least() -> None:
+    context = client_context(ssl_version=ssl.TLSVersion.TLSv1_3)
+    assert context.minimum_version is ssl.TLSVersion.TLSv1_3
+
+
+@pytest.mark.parametrize("version", [0, 1, 3, 4, ssl.TLSVersion.SSLv3, ssl.TLSVersion.TLSv1_1])
+def test_what_is_too_old(version: Any) -> None:
+    with pytest.raises(ValueError, match="TLS 1"):
+        client_context(ssl_version=version)
+
+
+def test_only_sockets_are_taken_over(connections: Pairs) -> None:
+    one, _ = connections()
+    assert TLSSocket.take_over(one) is one
