@@ -269,6 +269,40 @@ def test_a_loop_in_a_thread_stays_where_it_is(start: Callable[..., Daemonised]) 
     assert "does not run in the main thread" in failed.err
 
 
+_THREAD = """
+    def started(self, component):
+        import threading, warnings
+        warnings.simplefilter("{action}", RuntimeWarning)
+        threading.Thread(target=threading.Event().wait, name="busy", daemon=True).start()
+"""
+
+
+def test_threads_that_stay_behind_are_told_of(start: Callable[..., Daemonised]) -> None:
+    daemon = start(_THREAD.format(action="always"))
+    assert "RuntimeWarning: threads do not go along into the background: busy;" in daemon.err
+    daemon.err = ""
+    daemon.started()
+    assert daemon.ask(b"hello") == "HELLO"
+    daemon.end()
+
+
+def test_a_warning_that_is_an_error_keeps_it_in_the_foreground(
+    start: Callable[..., Daemonised],
+) -> None:
+    more = (
+        _THREAD.format(action="error")
+        + """
+    @handler("daemonize", channel="daemon", priority=-1)
+    def _after(self):
+        self.stop()
+"""
+    )
+    failed = start(more)
+    assert "threads do not go along" in failed.err
+    assert failed.out.endswith("over\n")
+    assert not failed.pidfile.exists()
+
+
 def test_handlers_that_raise_do_no_harm(start: Callable[..., Daemonised]) -> None:
     more = """
     @handler("started", channel="*")

@@ -10,6 +10,7 @@ import contextlib
 import os
 import sys
 import threading
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from circuits.core._forking import fork
@@ -84,8 +85,9 @@ class Daemon(BaseComponent):
     error and the status is 1: a pid file that another living process has, a file or folder that
     cannot be used. What a dead process has left behind in the pid file is replaced.
 
-    What has been opened before goes along: sockets that listen, files, the poller. Threads do
-    not, so begin none before ``daemonized``. The loop must be that of the main thread.
+    What has been opened before goes along: sockets that listen, files, the poller. Threads and
+    processes do not, so begin none before ``daemonized``; of threads, a warning tells. The loop
+    must be that of the main thread.
 
     Handles ``started``, ``registered``, ``daemonize``, ``write_pid``, ``delete_pid``, ``stopped``.
     Fires ``Daemonize``, ``WritePID``, ``Daemonized``, ``DeletePID``.
@@ -158,6 +160,7 @@ class Daemon(BaseComponent):
             return
         if threading.current_thread() is not threading.main_thread():
             self._refuse("the application does not run in the main thread")
+        _warn_of_threads()
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(AttributeError, OSError, ValueError):
                 stream.flush()
@@ -220,6 +223,18 @@ class Daemon(BaseComponent):
     @handler("delete_pid")
     def _on_delete_pid(self) -> None:
         self._file.remove()
+
+
+def _warn_of_threads() -> None:
+    ours = threading.current_thread()
+    names = [thread.name for thread in threading.enumerate() if thread is not ours]
+    if names:
+        warnings.warn(
+            f"threads do not go along into the background: {', '.join(names)}; begin them when "
+            "the application is told that it is there, by the event daemonized",
+            RuntimeWarning,
+            stacklevel=2,
+        )
 
 
 def _reserve_streams() -> set[int]:

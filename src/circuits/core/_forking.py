@@ -10,6 +10,7 @@ from __future__ import annotations
 import _thread
 import os
 import sys
+import warnings
 
 from ._routing import TREE_LOCK
 from .utils import flatten
@@ -35,7 +36,10 @@ def fork(manager: Manager) -> int:
         raise OSError("this system cannot fork")
     asyncio = sys.modules.get("asyncio")
     loop = None if asyncio is None else asyncio._get_running_loop()
-    with TREE_LOCK:  # so that nobody holds it in the child
+    with TREE_LOCK, warnings.catch_warnings():  # locked, so that nobody holds it in the child
+        # Python warns of threads when there is a child already: as an error, it would come in the
+        # parent, which could not know that it has one. Callers look for themselves.
+        warnings.simplefilter("ignore", DeprecationWarning)
         pid = os.fork()
     if pid:
         return pid
