@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from circuits.web import wrappers
+from circuits.web import _response
 from circuits.web.constants import SERVER_VERSION
 from circuits.web.errors import NotFound
 from circuits.web.headers import Headers
-from circuits.web.wrappers import FileRange, Host, Request, Response, file_generator
+from circuits.web.wrappers import Body, FileRange, Host, Request, Response, file_generator
 from tests.web.support import NOW, NOW_TEXT, FakeServer, make, make_request
 
 
@@ -227,7 +227,7 @@ def test_defaults_of_a_response(monkeypatch: pytest.MonkeyPatch) -> None:
     assert response.body == []
     assert response.headers.items() == [("Date", NOW_TEXT), ("Server", "circuits/test")]
     assert repr(response) == "<Response 200 OK >"
-    assert isinstance(Response.body, wrappers.Body)
+    assert isinstance(Response.body, Body)
 
 
 def test_constructor_arguments() -> None:
@@ -618,12 +618,12 @@ def test_prepared_heads_follow_the_clock() -> None:
 
 
 def test_prepared_heads_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wrappers, "_HEADS_LIMIT", 3)
+    monkeypatch.setattr(_response, "_HEADS_LIMIT", 3)
     for code in range(400, 410):
         response = make()[1]
         response.code, response.body = code, "x"
         response._encode()
-        assert len(wrappers._heads) <= 3
+        assert len(_response._heads) <= 3
 
 
 def test_a_banner_that_one_request_hides() -> None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from circuits.core.events import BaseEvent
     from circuits.core.manager import Manager
-    from circuits.web.controllers import Binding
+    from circuits.web._binding import Binding
 
 __all__ = ["Dispatcher"]
 

@@ -1,0 +1,319 @@
+"""Requests as objects; see :mod:`circuits.web.wrappers`."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import Any
+
+from . import utils
+from .constants import SERVER_PROTOCOL
+from .headers import Headers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Protocol
+
+    from ._cookies import CookieJar
+
+    class Closable(Protocol):
+        """What has to be closed in the end."""
+
+        def close(self) -> object: ...
+
+
+__all__ = ["Host", "Request"]
+
+
+class Host:
+    """An internet address.
+
+    Args:
+        ip: The address; ``None`` where there is none, as for a UNIX socket.
+        port: The port.
+        name: Name of the host; by default the address.
+    """
+
+    ip: str | None = "0.0.0.0"
+    port: int | None = 80
+    name: str | None = "unknown.tld"
+
+    def __init__(self, ip: str | None, port: int | None, name: str | None = None) -> None:
+        self.ip = ip
+        self.port = port
+        self.name = ip if name is None else name
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Host):
+            return NotImplemented
+        return (self.ip, self.port, self.name) == (other.ip, other.port, other.name)
+
+    __hash__ = None  # type: ignore[assignment]  # mutable
+
+    def __repr__(self) -> str:
+        return f"Host({self.ip!r}, {self.port!r}, {self.name!r})"
+
+
+def _host_of(name: Any) -> Host:
+    """The host of what ``getpeername`` or ``getsockname`` gave."""
+    if isinstance(name, tuple) and len(name) >= 2:
+        return Host(name[0], name[1])
+    return Host(None, None)
+
+
+class Request:
+    """What a client asked for.
+
+    Args:
+        sock: Socket of the client, ``None`` under WSGI.
+        method: The method as it was sent.
+        scheme: ``"http"`` or ``"https"``.
+        path: The decoded path, without the query.
+        protocol: Version of HTTP as a pair, such as ``(1, 1)``.
+        qs: The query, without the question mark; not decoded.
+        pairs: Header fields that a codec has checked.
+        server: The server component, ``None`` under WSGI.
+        raw_path: The path as it was sent; by default the path.
+
+    Attributes:
+        headers: :class:`~circuits.web.headers.Headers`. Assigning also renews ``cookie``,
+            ``base`` and ``xhr``.
+        cookie: The cookies, in a jar that the response shares.
+        body: The content, as a seekable binary file. Bytes may be assigned.
+        remote, local: The peer, and the address that was connected to.
+        base: Scheme and host of absolute URLs.
+        host: Name of the server's host.
+        script_name: Prefix that a WSGI application is mounted at.
+        xhr: Whether the request calls itself an ``XMLHttpRequest``.
+        login: Name of the user after a successful authentication, ``False`` after a failed one,
+            ``None`` before any.
+        index: ``True`` if routed to ``index``, ``False`` if to a named method, else ``None``.
+        handled: Whether a failure has been turned into a response.
+        args, kwargs: What an exposed method was called with.
+        peer_cert: The client's TLS certificate as a dictionary, or ``None``.
+        print_debug: Whether error pages show tracebacks; by default what the server says.
+        display_banner: Whether the server names itself; by default what the server says.
+    """
+
+    server: Any = None
+    """The server component, ``None`` under WSGI."""
+
+    server_protocol: tuple[int, int] = SERVER_PROTOCOL
+    script_name: str = ""
+    login: str | bool | None = None
+    index: bool | None = None
+    handled: bool = False
+    args: tuple[Any, ...] | None = None
+    kwargs: dict[str, Any] | None = None
+    peer_cert: dict[str, Any] | None = None
+
+    _pairs: Iterable[tuple[str, str]] = ()
+    _headers: Headers | None = None
+    _cookie: CookieJar | None = None
+    _body: Any = None
+    _base: str | None = None
+    _xhr: bool | None = None
+    _host: str | None = None
+    _peer: Any = None  # what getpeername gave when the client connected
+    _remote: Host | None = None
+    _local: Host | None = None
+    _raw_path: str | None = None
+    _print_debug: bool | None = None
+    _display_banner: bool | None = None
+    _resources: list[Closable] | None = None
+
+    def __init__(
+        self,
+        sock: Any,
+        method: str,
+        scheme: str,
+        path: str,
+        protocol: tuple[int, int],
+        qs: str,
+        pairs: Iterable[tuple[str, str]] = (),
+        server: Any = None,
+        raw_path: str | None = None,
+    ) -> None:
+        self.sock = sock
+        self.method = method
+        self.scheme = scheme
+        self.path = path
+        self.protocol = protocol
+        self.qs = qs
+        self._pairs = pairs
+        self.server = server
+        self._raw_path = raw_path
+
+    # -- headers and what follows from them ----------------------------------------------
+
+    @property
+    def headers(self) -> Headers:
+        headers = self._headers
+        if headers is None:
+            headers = self._headers = Headers.from_pairs(self._pairs)
+        return headers
+
+    @headers.setter
+    def headers(self, headers: Headers) -> None:
+        self._headers = headers
+        self._base = self._xhr = None
+        if self._cookie is not None:
+            for value in headers.get_all("Cookie"):
+                self._cookie.receive(value)
+
+    @property
+    def cookie(self) -> CookieJar:
+        jar = self._cookie
+        if jar is None:
+            from ._cookies import CookieJar  # few requests look at cookies
+
+            jar = self._cookie = CookieJar("; ".join(self.headers.get_all("Cookie")))
+        return jar
+
+    @cookie.setter
+    def cookie(self, jar: CookieJar) -> None:
+        self._cookie = jar
+
+    @property
+    def base(self) -> str:
+        base = self._base
+        if base is None:
+            authority = self.headers["Host"]
+            if not authority:
+                authority = self.host or self.local.name or "localhost"
+                port = self.local.port
+                if port and port != (443 if self.scheme == "https" else 80):
+                    authority = f"{authority}:{port}"
+            base = self._base = f"{self.scheme}://{authority}"
+        return base
+
+    @base.setter
+    def base(self, base: str) -> None:
+        self._base = base
+
+    @property
+    def xhr(self) -> bool:
+        if self._xhr is None:
+            value = self.headers.get("X-Requested-With", "")
+            self._xhr = value.lower() == "xmlhttprequest"
+        return self._xhr
+
+    @xhr.setter
+    def xhr(self, xhr: bool) -> None:
+        self._xhr = xhr
+
+    # -- the rest ---------------------------------------------------------------------------
+
+    @property
+    def body(self) -> Any:
+        body = self._body
+        if body is None or isinstance(body, (bytes, bytearray)):
+            body = self._body = BytesIO(body or b"")
+        return body
+
+    @body.setter
+    def body(self, body: Any) -> None:
+        self._body = body
+
+    @property
+    def raw_path(self) -> str:
+        """The path as it was sent."""
+        return self.path if self._raw_path is None else self._raw_path
+
+    @raw_path.setter
+    def raw_path(self, raw_path: str) -> None:
+        self._raw_path = raw_path
+
+    @property
+    def host(self) -> str:
+        if self._host is None:
+            self._host = getattr(self.server, "host", None) or ""
+        return self._host
+
+    @host.setter
+    def host(self, host: str) -> None:
+        self._host = host
+
+    @property
+    def remote(self) -> Host:
+        if self._remote is None:
+            peer = self._peer
+            if peer is None and self.sock is not None:
+                try:
+                    peer = self.sock.getpeername()
+                except (AttributeError, OSError):  # the client has gone already
+                    peer = None
+            self._remote = _host_of(peer)
+        return self._remote
+
+    @remote.setter
+    def remote(self, remote: Host) -> None:
+        self._remote = remote
+
+    @property
+    def local(self) -> Host:
+        if self._local is None:
+            server = self.server
+            if server is not None:
+                self._local = Host(
+                    getattr(server, "host", None) or "0.0.0.0", getattr(server, "port", None)
+                )
+            else:
+                try:
+                    self._local = _host_of(self.sock.getsockname())
+                except (AttributeError, OSError):
+                    self._local = Host(None, None)
+        return self._local
+
+    @local.setter
+    def local(self, local: Host) -> None:
+        self._local = local
+
+    @property
+    def print_debug(self) -> bool:
+        if self._print_debug is None:
+            return bool(getattr(self.server, "debug", False))
+        return self._print_debug
+
+    @print_debug.setter
+    def print_debug(self, print_debug: bool) -> None:
+        self._print_debug = print_debug
+
+    @property
+    def display_banner(self) -> bool:
+        if self._display_banner is None:
+            return bool(getattr(self.server, "display_banner", True))
+        return self._display_banner
+
+    @display_banner.setter
+    def display_banner(self, display_banner: bool) -> None:
+        self._display_banner = display_banner
+
+    def url(self, *args: Any, **kwargs: Any) -> str:
+        """Make a URL; see :func:`circuits.web.utils.url`."""
+        return utils.url(self, *args, **kwargs)
+
+    def _release_later(self, resource: Closable) -> None:
+        """Have something closed when the response is over."""
+        if self._resources is None:
+            self._resources = []
+        self._resources.append(resource)
+
+    def release(self) -> None:
+        """Close uploads and the body; called by the server when the response is over.
+
+        .. versionadded:: 2.1
+        """
+        resources, self._resources = self._resources, None
+        body = self._body
+        for resource in resources or ():
+            resource.close()
+        # Input that the WSGI server lent us is not ours to close.
+        if body is not None and not isinstance(body, bytes) and self.server is not None:
+            close = getattr(body, "close", None)
+            if close is not None:
+                close()
+
+    def __repr__(self) -> str:
+        major, minor = self.protocol
+        return f"<Request {self.method} {self.path} HTTP/{major}.{minor}>"

@@ -1,0 +1,460 @@
+"""Responses as objects, and the bytes that they become; see :mod:`circuits.web.wrappers`."""
+
+from __future__ import annotations
+
+import time as _time
+from typing import Any
+
+from . import utils
+from ._files import FileRange, file_generator
+from ._status import Status, has_no_body, reason
+from .constants import SERVER_VERSION
+from .headers import Headers, check_value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import overload
+
+    from ._cookies import CookieJar
+    from ._request import Closable, Request
+
+__all__ = ["Body", "Response"]
+
+
+class Body:
+    """The descriptor behind ``response.body``: what may be assigned, and what it becomes.
+
+    - ``bytes`` and ``str``: a list of one element, or an empty one; text is encoded when the
+      response is prepared, so that filters see what the handler returned;
+    - a file: ``stream`` is set and the body is a generator of its chunks;
+    - a :class:`FileRange`: ``stream`` is set;
+    - an ``HTTPError``: its page;
+    - ``None``: an empty list;
+    - a tuple: a list; a list or any other iterable: as it is.
+    """
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __get__(self, response: None, owner: type[Response]) -> Body: ...
+        @overload
+        def __get__(self, response: Response, owner: type[Response]) -> Any: ...
+
+    def __get__(self, response: Response | None, owner: type[Response]) -> Any:
+        if response is None:
+            return self
+        body = response._body
+        if body is None:
+            body = response._body = []
+        return body
+
+    def __set__(self, response: Response, value: Any) -> None:
+        kind = type(value)
+        if kind is str or kind is bytes:
+            body: Any = [value] if value else []
+        elif kind is list:
+            body = value
+        elif value is None:
+            body = []
+        elif isinstance(value, (str, bytes, bytearray, memoryview)):
+            body = [value] if len(value) else []
+        elif isinstance(value, tuple):
+            body = list(value)
+        elif isinstance(value, FileRange):
+            response._streams_file(value)
+            response._body = value
+            return
+        elif hasattr(value, "read"):
+            response._streams_file(value)
+            response._body = file_generator(value, FileRange.CHUNK_BYTES)
+            return
+        elif getattr(value, "name", None) == "httperror":
+            page = str(value)
+            body = [page] if page else []
+        else:
+            if value is not response._body:
+                response._adopt(value)
+            response._body = value
+            return
+        if response._resources is not None:
+            # A file was assigned before and is not wanted any more.
+            response.release()
+            response.stream = False
+        response._body = body
+
+
+class Response:
+    """What is sent back to the client.
+
+    Args:
+        request: The request.
+        encoding: How text in the body is encoded.
+        code: Status code; ``None`` is 200.
+        message: Reason phrase; ``None`` takes that of the code.
+
+    Attributes:
+        code: Status code.
+        message: Reason phrase if it is not that of the code.
+        status: ``"<code> <reason>"``, which also equals the code. A code may be assigned.
+        headers: Begin with ``Date``, and with ``Server`` or ``X-Powered-By``.
+        cookie: The jar of the request.
+        body: See :class:`Body`.
+        stream: Whether the body is sent chunk by chunk as it is made.
+        chunked: Whether it goes out with the chunked transfer coding; set by :meth:`prepare`.
+        close: Whether the connection is closed afterwards.
+        done: Whether everything has been handed to the transport.
+        protocol: ``"HTTP/1.1"`` or ``"HTTP/1.0"``.
+        time: When it was made, in seconds since the epoch.
+
+    Raises:
+        ValueError: If ``message`` holds CR, LF or NUL.
+    """
+
+    #: Tells the time; replaced by tests.
+    _clock = staticmethod(_time.time)
+
+    code: int = 200
+    protocol: str = "HTTP/1.1"
+    stream: bool = False
+    chunked: bool = False
+    close: bool = False
+    done: bool = False
+    body = Body()
+
+    _message: str | None = None
+    _headers: Headers | None = None
+    _body: Any = None
+    _gzip: bool | None = None
+    _resources: list[Closable] | None = None
+    _sent_cookies: list[str] | None = None
+    _prepared = False
+    _etags_validated = False
+
+    def __init__(
+        self,
+        request: Request,
+        encoding: str = "utf-8",
+        code: int | None = None,
+        message: str | None = None,
+    ) -> None:
+        self.request = request
+        self.encoding = encoding
+        self.time = self._clock()
+        if code is not None:
+            self.code = code
+        if message is not None:
+            self.message = message
+        if request.protocol < (1, 1):
+            self.protocol = "HTTP/1.0"
+
+    @property
+    def message(self) -> str | None:
+        return self._message
+
+    @message.setter
+    def message(self, message: str | None) -> None:
+        self._message = None if message is None else check_value(message, "reason")
+
+    @property
+    def status(self) -> Status:
+        return Status(self.code, self._message)
+
+    @status.setter
+    def status(self, status: int | str) -> None:
+        if isinstance(status, Status):
+            self.code, self.message = status.code, status.reason
+        elif isinstance(status, int):
+            self.code, self.message = int(status), None
+        else:
+            code, _, message = status.partition(" ")
+            self.code, self.message = int(code), message or None
+
+    @property
+    def headers(self) -> Headers:
+        headers = self._headers
+        if headers is None:
+            pairs = [("Date", utils.formatdate(self.time))]
+            banner = self._banner()
+            if banner is not None:
+                pairs.append(banner)
+            headers = self._headers = Headers.from_pairs(pairs)
+            if self._prepared:
+                # It went out from a prepared head; show what that said.
+                self._complete(headers, self._payload_length())
+        return headers
+
+    @headers.setter
+    def headers(self, headers: Headers) -> None:
+        self._headers = headers
+
+    @property
+    def cookie(self) -> CookieJar:
+        return self.request.cookie
+
+    @cookie.setter
+    def cookie(self, jar: CookieJar) -> None:
+        self.request.cookie = jar
+
+    @property
+    def gzip(self) -> bool:
+        """Whether the client accepts gzip."""
+        if self._gzip is None:
+            elements = self.request.headers.elements("Accept-Encoding")
+            accepted = {e.value.lower(): getattr(e, "qvalue", 1.0) for e in elements}
+            self._gzip = accepted.get("gzip", accepted.get("x-gzip", 0.0)) > 0
+        return self._gzip
+
+    @gzip.setter
+    def gzip(self, gzip: bool) -> None:
+        self._gzip = gzip
+
+    def _banner(self) -> tuple[str, str] | None:
+        request = self.request
+        if not request.display_banner:
+            return None
+        server = request.server
+        if server is None:
+            return ("X-Powered-By", SERVER_VERSION)
+        return ("Server", getattr(server, "version", SERVER_VERSION))
+
+    # -- resources behind the body ---------------------------------------------------------
+
+    def _streams_file(self, file: Closable) -> None:
+        self.stream = True
+        self._adopt(file)
+
+    def _adopt(self, resource: Any) -> None:
+        """Keep what has to be closed with the response; it may be wrapped by later bodies."""
+        if hasattr(resource, "close"):
+            if self._resources is None:
+                self._resources = []
+            self._resources.append(resource)
+
+    def release(self) -> None:
+        """Close the files and iterators that were assigned as body.
+
+        Called by the server when the response is over, or when the client has gone.
+
+        .. versionadded:: 2.1
+        """
+        resources, self._resources = self._resources, None
+        for resource in reversed(resources or ()):
+            resource.close()
+
+    # -- preparing ---------------------------------------------------------------------------
+
+    def _payload(self) -> bytes | None:
+        """The whole body as bytes; ``None`` if it is made as it is sent."""
+        body = self._body
+        if body is None and not self.stream:
+            return b""
+        if self.stream or not isinstance(body, list):
+            return None
+        if len(body) == 1:
+            part = body[0]
+            if type(part) is bytes:
+                return part
+            if type(part) is str:
+                return part.encode(self.encoding)
+        return b"".join([self.encode_part(part) for part in body if part is not None])
+
+    def encode_part(self, part: Any) -> bytes:
+        """Turn a part of the body into bytes.
+
+        Raises:
+            TypeError: If it is neither text nor bytes.
+
+        .. versionadded:: 2.1
+        """
+        if isinstance(part, bytes):
+            return part
+        if isinstance(part, str):
+            return part.encode(self.encoding)
+        if isinstance(part, (bytearray, memoryview)):
+            return bytes(part)
+        raise TypeError(
+            f"a response to {self.request!r} consists of str and bytes, "
+            f"but its body has {type(part).__name__}: {part!r:.80}"
+        )
+
+    def _payload_length(self) -> int | None:
+        payload = self._payload()
+        return None if payload is None else len(payload)
+
+    def prepare(self) -> None:
+        """Complete the headers and decide how the body is delimited.
+
+        May be called again after a change.
+        """
+        self._prepare()
+
+    def _prepare(self) -> bytes | None:
+        payload = self._payload()
+        self._complete(self.headers, None if payload is None else len(payload))
+        return payload
+
+    def _complete(self, headers: Headers, length: int | None) -> None:
+        code = self.code
+        if type(code) is not int or not 100 <= code <= 999:
+            raise ValueError(f"not a status code: {code!r}")
+        request = self.request
+        self._prepared = True
+        if self._sent_cookies:
+            sent, self._sent_cookies = self._sent_cookies, None
+            cookies = [value for value in headers.get_all("Set-Cookie") if value not in sent]
+            del headers["Set-Cookie"]
+            for value in cookies:
+                headers.append("Set-Cookie", value)
+        # From here on by lower-case keys, past the checks of what our own names are.
+        has = headers._index_keys().__contains__
+        if has_no_body(code):
+            self.chunked = False
+            headers._drop("transfer-encoding")
+            if code != 304:
+                headers._drop("content-length")
+        else:
+            if not has("content-type"):
+                kind = check_value(f"text/html; charset={self.encoding}")
+                headers._put("Content-Type", "content-type", kind)
+            if length is not None and not self.chunked and not has("transfer-encoding"):
+                # The answer to HEAD tells the length of what GET would have got.
+                if length or request.method != "HEAD" or not has("content-length"):
+                    self._state_length(headers, length)
+            else:
+                self._delimit(headers, length)
+        if code == 413:
+            self.close = True
+        if request.server is not None and not has("connection"):
+            if self.protocol == "HTTP/1.0":
+                if not self.close:
+                    headers._put("Connection", "connection", "Keep-Alive")
+            elif self.close:
+                headers._put("Connection", "connection", "close")
+        if request._cookie is not None:
+            self._sent_cookies = request._cookie.changed()
+            for value in self._sent_cookies:
+                headers.append("Set-Cookie", check_value(value, "cookie"))
+
+    def _delimit(self, headers: Headers, length: int | None) -> None:
+        """Decide how the end of the body is told, where its length is not all there is to it."""
+        request = self.request
+        may_chunk = self.protocol != "HTTP/1.0" and request.server is not None
+        wish = headers["Transfer-Encoding"]
+        if may_chunk and (self.chunked or (wish or "").strip().lower() == "chunked"):
+            self.chunked = True
+        else:
+            self.chunked = False
+            if length is not None:
+                self._state_length(headers, length)
+            elif "Content-Length" not in headers and request.method != "HEAD":
+                self.chunked = may_chunk
+                self.close = self.close or not may_chunk
+        if not self.chunked:
+            del headers["Transfer-Encoding"]
+        else:
+            del headers["Content-Length"]
+            if wish != "chunked":
+                headers["Transfer-Encoding"] = "chunked"
+
+    @staticmethod
+    def _state_length(headers: Headers, length: int) -> None:
+        text = str(length)
+        # A field that is right stays in its place, so that preparing twice changes nothing.
+        if dict.get(headers, "content-length") != text:
+            headers._put("Content-Length", "content-length", text)
+
+    # -- writing --------------------------------------------------------------------------------
+
+    def _encode(self) -> tuple[bytes, bytes | None]:
+        """Prepare, and give the head and the body as they go out.
+
+        Returns:
+            Status line and headers with the empty line; and the body, which is empty where none
+            may be sent, and ``None`` where it has to be made chunk by chunk. With ``chunked``,
+            the transfer coding is yet to be applied.
+        """
+        body = self._body
+        request = self.request
+        if (
+            self._headers is None
+            and request._cookie is None
+            and body.__class__ is list
+            and len(body) == 1
+            and self._message is None
+            and not self.stream
+            and not self.chunked
+        ):
+            global _heads_second
+            part = body[0]
+            if part.__class__ is str:
+                part = part.encode(self.encoding)
+            if part.__class__ is bytes:
+                if self.time // 1 != _heads_second:
+                    _heads.clear()
+                    _heads_second = self.time // 1
+                server = request.server
+                key = (self.code, self.close, self.protocol, self.encoding, server)
+                head = _heads.get(key) or self._make_head(key)
+                if head is not None and request._display_banner is None:
+                    self._prepared = True
+                    return (
+                        b"%b%d%b" % (head[0], len(part), head[1]),
+                        part if request.method != "HEAD" else b"",
+                    )
+        payload = self._prepare()
+        if has_no_body(self.code) or request.method == "HEAD":
+            payload = b""
+        return self._head(), payload
+
+    def _make_head(self, key: tuple[Any, ...]) -> tuple[bytes, bytes] | None:
+        """Keep a head, up to the length and from there on, for the rest of the second."""
+        code = self.code
+        if (
+            type(code) is not int
+            or not 200 <= code <= 999
+            or code in (204, 304, 413)
+            or self.request._display_banner is not None
+        ):
+            return None
+        # What the general way writes for this length is the template for the others.
+        self._complete(self.headers, _SAMPLE_LENGTH)
+        before, after = self._head().split(b"Content-Length: %d\r\n" % _SAMPLE_LENGTH)
+        self._headers = None
+        if len(_heads) >= _HEADS_LIMIT:
+            _heads.clear()
+        head = _heads[key] = (before + b"Content-Length: ", b"\r\n" + after)
+        return head
+
+    def _head(self) -> bytes:
+        phrase = self._message
+        if phrase is None:
+            phrase = reason(self.code)
+        text = f"{self.protocol} {self.code} {phrase}\r\n{self._headers}"
+        try:
+            return text.encode("latin-1")
+        except UnicodeEncodeError:
+            lines = text.split("\r\n")
+            return b"\r\n".join([_encode_line(line) for line in lines])
+
+    def __str__(self) -> str:
+        self.prepare()
+        return self._head().decode("latin-1")
+
+    def __repr__(self) -> str:
+        kind = None if self._headers is None else self._headers["Content-Type"]
+        return f"<Response {self.status} {kind or ''}>"
+
+
+def _encode_line(line: str) -> bytes:
+    try:
+        return line.encode("latin-1")
+    except UnicodeEncodeError:
+        return line.encode("utf-8")
+
+
+#: Prepared heads of the current second, up to the length and from there on.
+_heads: dict[tuple[Any, ...], tuple[bytes, bytes]] = {}
+_heads_second = -1.0
+_HEADS_LIMIT = 256
+#: Not 0, which the answer to a HEAD request may leave out.
+_SAMPLE_LENGTH = 4242424242
