@@ -176,6 +176,8 @@ class Routes:
                 names = spec.names
                 if names and name not in names and "*" not in names:
                     continue
+                if spec.skips is not None and spec.skips(name):
+                    continue
                 if not listens(spec, component, channel):
                     continue
                 if not (spec.is_global or component is target):

@@ -178,9 +178,19 @@ class HandlerSpec:
         names: Names of the events, () for every event.
         channel: Channel it declares, ``None`` for that of its component, ``SELF`` for itself.
         priority, filter, wants_event: As declared.
+        skips: For handlers of ours that see every event: says which names it does not see.
     """
 
-    __slots__ = ("attribute", "channel", "filter", "function", "names", "priority", "wants_event")
+    __slots__ = (
+        "attribute",
+        "channel",
+        "filter",
+        "function",
+        "names",
+        "priority",
+        "skips",
+        "wants_event",
+    )
 
     def __init__(self, function: Any, attribute: str, names: tuple[str, ...] | None = None) -> None:
         self.function = function
@@ -190,6 +200,7 @@ class HandlerSpec:
         self.priority = function.priority
         self.filter = bool(function.filter)
         self.wants_event = bool(function.event)
+        self.skips: Callable[[str], bool] | None = getattr(function, "skips", None)
 
     @property
     def is_global(self) -> bool:

@@ -108,6 +108,7 @@ class Manager:
     _targeted: set[str] | None = None
     _traverse = True
     _child_pid: int | None = None
+    _process: Any = None  # the child that start(process=True) made
     __thread: threading.Thread | None = None
     _entered: threading.Event | None = None
     _exit_code: Any = None
@@ -460,16 +461,38 @@ class Manager:
 
         await run_in_running_loop(self)
 
-    def start(self, process: bool = False, link: Manager | None = None) -> tuple[Any, Any]:
-        """Run the tree in a thread.
+    def start(self, process: bool | str = False, link: Manager | None = None) -> tuple[Any, Any]:
+        """Run the tree in a thread, or in a process.
+
+        A process is forked, and goes on with a copy of the tree; what becomes of that is not
+        seen in the tree here. It ends when it is stopped, and when this process ends.
+
+        Args:
+            process: ``True``, which means ``"fork"``; or ``"spawn"`` or ``"forkserver"`` for a
+                tree whose class has a ``__reduce__`` that says how to make it.
+            link: Where to register a :class:`~circuits.core.bridge.Bridge` to the process.
+                Without one the processes do not communicate.
 
         Returns:
-            The thread, and ``None`` for the bridge that only processes have.
+            The thread or process, and the bridge or ``None``.
+
+        Raises:
+            UnregistrableError: It runs already; or is part of a tree, for a process.
+            OSError: The system does not have this way to start processes.
         """
         if link is not None and not isinstance(link, Manager):
             raise TypeError(f"link must be a manager, not {link!r}")
-        if process or link is not None:
-            raise NotImplementedError("start(process=True) is not available yet")
+        if link is not None and not process:
+            raise TypeError("link joins two processes: add process=True")
+        if self._process is not None and self._process.is_alive():
+            raise UnregistrableError(f"{self!r} is running already, as process {self.pid}")
+        if process:
+            from ._processes import start_process  # noqa: PLC0415 - brings multiprocessing
+
+            method = process if isinstance(process, str) else "fork"
+            self._process, bridge = start_process(self, method, link)
+            self._child_pid = self._process.pid
+            return self._process, bridge
         if self.__thread is not None and self.__thread.is_alive():
             raise UnregistrableError(f"{self!r} is running already")
         entered = threading.Event()
@@ -494,13 +517,24 @@ class Manager:
     def stop(self, code: Any = None) -> None:
         """End ``run`` in an orderly way. From any thread; without effect if not running.
 
+        Of a tree that ``start(process=True)`` runs elsewhere: end that process. It is waited
+        for a little longer than the ``stop_timeout``, and killed then.
+
         Args:
             code: Exit status; other than 0 or ``None`` makes ``run`` raise ``SystemExit``.
         """
+        process = self._process
+        if process is not None and not self._running:
+            from ._processes import stop_process  # noqa: PLC0415 - is loaded
+
+            stop_process(process, self.stop_timeout)
+            return
         _loop.stop(self, code)
 
     def join(self) -> None:
-        """Wait for the thread that :meth:`start` made; returns at once if there is none."""
+        """Wait for the thread or process that :meth:`start` made; at once if there is none."""
+        if self._process is not None:
+            self._process.join()
         thread = self.__thread
         if thread is not None and thread is not threading.current_thread():
             thread.join()
