@@ -143,7 +143,7 @@ def _left(appointment: Any) -> str:
         appointment = appointment.moved_to
     if appointment is None:
         return ""
-    return f", {max(0.0, appointment.deadline - _clock.now()):.3g} s left"
+    return f", {round(max(0.0, appointment.deadline - _clock.now()), 1):g} s left"
 
 
 class _Dump(Event):
