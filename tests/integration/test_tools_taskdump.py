@@ -24,7 +24,7 @@ class App(Component):
     def hang(self):
         yield sleep(0.01)
         print("hanging", flush=True)
-        while self.root.running:  # the signal that ends it comes in between
+        while self._running:  # the signal that ends it comes in between
             pass
 
 app = App()
