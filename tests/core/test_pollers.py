@@ -311,8 +311,36 @@ def test_a_hang_up_of_what_is_only_written_is_a_disconnect(
     if kind is Select:  # which can tell no more than that a write would not block
         assert got == [("write", writer)]
         return
-    assert got[-1] == ("disconnect", writer)
+    assert got == [("disconnect", writer)]  # and not that it could be written
     assert not bench.poller.isWriting(writer)
+
+
+def test_who_reads_an_end_and_forgets_it_hears_no_more(
+    kind: type[BasePoller], connections: Pair
+) -> None:
+    class Forgetful(BaseComponent):
+        channel = "owner"
+        written = 0
+
+        @handler("_read")
+        def _on_read(self, fd: Any) -> None:
+            poller.discard(fd)
+
+        @handler("_write")
+        def _on_write(self, fd: Any) -> None:
+            self.written += 1
+
+    app = Forgetful()
+    poller: Any = kind().register(app)
+    here, there = connections()
+    there.send(b"x")
+    with app.running():
+        settle(app)
+        poller.addReader(app, here)
+        poller.addWriter(app, here)
+        poller.report([(here.fileno(), 3)])  # both, in one wait
+        settle(app)
+        assert app.written == 0
 
 
 def test_a_descriptor_closed_behind_our_back_does_not_stop_the_others(

@@ -294,9 +294,10 @@ class BasePoller(BaseComponent):
     def _forget(self, watch: _Watch) -> None:
         self._watches.pop(watch.number, None)
         self._numbers.pop(watch.fd, None)
-        if watch.interest:
+        before, watch.interest = watch.interest, 0
+        if before:
             try:
-                self._set_interest(watch.number, watch.interest, 0)
+                self._set_interest(watch.number, before, 0)
             except (OSError, ValueError):
                 return  # closed: the kernel has forgotten it too
 
@@ -338,14 +339,16 @@ class BasePoller(BaseComponent):
                 if number in self._callbacks:
                     self._callbacks[number]()
                 continue
-            if readiness & _READABLE and watch.interest & _READABLE:
+            reads = readiness & _READABLE and watch.interest & _READABLE
+            if readiness & _GONE and not reads:
+                # Nothing can be written either, whatever the kernel says about that.
+                self._forget(watch)
+                self.fire(Disconnect(watch.fd), watch.target)
+                continue
+            if reads:
                 self._tell(watch, Read, direct)
             if readiness & _WRITABLE and watch.interest & _WRITABLE:
                 self._tell(watch, Write, direct)
-            if readiness & _GONE and not (readiness & _READABLE and watch.interest & _READABLE):
-                if self._watches.get(number) is watch:
-                    self._forget(watch)
-                    self.fire(Disconnect(watch.fd), watch.target)
 
     def _tell(self, watch: _Watch, event: type[Event], direct: bool) -> None:
         if direct:

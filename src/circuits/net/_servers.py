@@ -44,6 +44,9 @@ _ACCEPT_BATCH = 64
 #: Seconds between two attempts to accept while the system is short of something.
 _ACCEPT_PAUSE = (0.1, 0.5)
 
+#: Seconds between two reports of a shortage.
+_SHORTAGE_SECONDS = 1.0
+
 _SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _SKIPPED = frozenset({errno.EPERM, errno.ECONNABORTED})
 
@@ -103,6 +106,7 @@ class Server(Endpoint):
         #: Of those whose handshake is not done.
         self._addresses: dict[Connection, Any] = {}
         self._accept_pause = 0.0
+        self._quiet_until = 0.0
         self._accept_timer: Appointment | None = None
         if isinstance(bind, socket.socket):
             bind.setblocking(False)
@@ -357,13 +361,16 @@ class Server(Endpoint):
     def _pause_accepting(self, listener: Any, problem: OSError) -> None:
         """The system is short of something. The listener would stay readable: look away."""
         shortest, longest = _ACCEPT_PAUSE
-        if not self._accept_pause:
-            self.fire(SocketError(listener, problem))  # once until accepting works again
+        now = _clock.now()
+        if not self._accept_pause and now >= self._quiet_until:
+            # Once until accepting works again, and not for each descriptor that comes and goes.
+            self._quiet_until = now + _SHORTAGE_SECONDS
+            self.fire(SocketError(listener, problem))
         self._accept_pause = min(max(shortest, self._accept_pause * 2), longest)
         if self._poller is not None:
             self._poller.removeReader(listener)
         self._accept_timer = self._engine.schedule.call_at(
-            _clock.now() + self._accept_pause, self._go_on_accepting
+            now + self._accept_pause, self._go_on_accepting
         )
 
     def _go_on_accepting(self) -> None:
