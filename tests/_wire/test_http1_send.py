@@ -128,6 +128,22 @@ def test_too_short_body() -> None:
         body.end()
 
 
+def test_a_part_that_was_sent_by_other_means_counts() -> None:
+    body = BodyEncoder(5)
+    body.skip(3)
+    assert body.send(b"lo") == b"lo"
+    assert body.end() == b""
+    until_close = BodyEncoder()
+    until_close.skip(3)
+    assert until_close.end() == b""
+
+
+@pytest.mark.parametrize("body", [BodyEncoder(2), BodyEncoder(chunked=True)])
+def test_more_cannot_have_been_sent_than_was_announced(body: BodyEncoder) -> None:
+    with pytest.raises(LocalProtocolError, match="3 bytes"):
+        body.skip(3)
+
+
 def test_chunked_body() -> None:
     body = BodyEncoder(chunked=True)
     assert b"".join(map(bytes, [body.send(b"ab"), body.send(b""), body.end(), body.end()])) == (

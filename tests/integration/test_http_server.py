@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import random
 import select
 import socket
 import threading
@@ -22,6 +23,7 @@ from circuits.web import BaseServer, Controller, Server, expose
 from tests.integration.web_support import SECONDS, Wire, running
 
 _FOLDER = Path("/proc/self/fd")
+_SERVED = random.Random(1).randbytes(9_000_000)
 
 
 class Root(Controller):
@@ -34,6 +36,9 @@ class Root(Controller):
 
     def file(self) -> Any:
         return (self.folder / "large").open("rb")
+
+    def served(self) -> Any:
+        return self.serve_file(str(self.folder / "served"))
 
     def echo(self) -> Any:
         return self.request.body.read()
@@ -77,6 +82,7 @@ class Runner:
 
 def _runner(folder: Path, **options: Any) -> Runner:
     (folder / "large").write_bytes(b"x" * 4_000_000)
+    (folder / "served").write_bytes(_SERVED)
     server = Server(("127.0.0.1", 0), **options)
     Root(folder).register(server)
     return Runner(server, server)
@@ -139,6 +145,30 @@ def test_a_head_that_drips_is_given_up(tmp_path: Path) -> None:
                 break
         assert wire.answer().code == 408
         assert wire.is_closed()
+
+
+# -- files -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.001])
+def test_a_file_arrives_whole_however_the_client_reads(runner: Runner, pause: float) -> None:
+    with runner.connect() as wire:
+        wire.send(b"GET /served HTTP/1.1\r\nHost: t\r\n\r\n")
+        wire.until(b"\r\n\r\n")
+        waiting = threading.Event()
+        for start in range(0, len(_SERVED), 200_000):
+            expected = _SERVED[start : start + 200_000]
+            assert wire.exactly(len(expected)) == expected
+            waiting.wait(pause)
+        part = wire.get("/served", "Range: bytes=7000000-")
+        assert (part.code, part.body) == (206, _SERVED[7_000_000:])
+
+
+def test_a_file_that_shrinks_breaks_the_connection(runner: Runner, tmp_path: Path) -> None:
+    with runner.connect() as wire:
+        wire.send(b"GET /served HTTP/1.1\r\nHost: t\r\n\r\n").until(b"\r\n\r\n")
+        os.truncate(tmp_path / "served", 5_000_000)
+        assert len(wire.rest()) < len(_SERVED)
 
 
 # -- uploads ---------------------------------------------------------------------------------------

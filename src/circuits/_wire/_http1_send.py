@@ -154,6 +154,13 @@ class BodyEncoder:
             self.remaining -= size
         return data
 
+    def skip(self, size: int) -> None:
+        """Take note that bytes of a body of known length were sent by other means."""
+        if self.chunked or self.ended or (self.remaining is not None and size > self.remaining):
+            raise LocalProtocolError(f"{size} bytes were sent past the announcement of the body")
+        if self.remaining is not None:
+            self.remaining -= size
+
     def end(self) -> bytes:
         """The bytes to write after the last piece. Calling it again gives nothing."""
         if self.ended:

@@ -17,6 +17,7 @@ from circuits.core.values import Value
 
 from . import errors, events, exceptions, wrappers
 from ._connections import Connection, Connections
+from ._files import FileRange
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -369,6 +370,8 @@ class Answers(Connections):
         source = connection.source
         try:
             chunk = None
+            if source.__class__ is FileRange:
+                self._send_file(connection, source)
             while chunk is None or not len(chunk):
                 chunk = next(source)
         except StopIteration:
@@ -377,6 +380,23 @@ class Answers(Connections):
             self._close(connection, abort=True)  # without the end, so that the client notices
             raise
         self.fire(events.Stream(response, chunk))
+
+    def _send_file(self, connection: Connection, source: FileRange) -> None:
+        """Have the kernel send a file, as far as nobody could tell and it can do so at once."""
+        engine, encoder = self._live, connection.encoder
+        if (
+            self.send_file is None
+            or encoder is None
+            or encoder.chunked
+            or self._write_now is None
+            or not self._may_stream
+            or engine.queue
+            or engine.ranked
+        ):
+            return
+        before = source.offset
+        self.send_file(connection.sock, source)
+        encoder.skip(source.offset - before)
 
     @handler("stream")
     def _on_stream(self, response: wrappers.Response, data: Any) -> None:

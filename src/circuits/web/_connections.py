@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from . import wrappers
     from ._body_stream import BodyStream
+    from ._files import FileRange
     from ._paths import Target
 
 __all__ = ["Connection", "Connections"]
@@ -117,9 +118,12 @@ class Connections(BaseComponent):
     Attributes:
         half_close: Called with a socket to tell its peer that nothing else will be sent, while
             it is read from. Without it, connections are closed at once.
+        send_file: Called with a socket and a :class:`~circuits.web.wrappers.FileRange`, of which
+            it sends as much as the kernel takes without waiting.
     """
 
     half_close: Callable[[Any], object] | None = None
+    send_file: Callable[[Any, FileRange], object] | None = None
 
     def __init__(
         self,
@@ -148,6 +152,7 @@ class Connections(BaseComponent):
         #: The handlers of ``request``, if only we could tell a call from an event.
         self._request_methods: list[Callable[..., Any]] = []
         self._may_respond = False
+        self._may_stream = False
         self._write_now: Any = None
         self._close_now: Any = None
         #: Whom to ask whether a request is to be dispatched before its body, in their order.
@@ -192,6 +197,9 @@ class Connections(BaseComponent):
                     self._request_methods = [method for method, _, _ in routes]
         self._may_respond = only("response", self) and unheard(
             "response_success", "response_done", "response_complete"
+        )
+        self._may_stream = only("stream", self) and unheard(
+            "stream_success", "stream_done", "stream_complete"
         )
         self._write_now = transport.write if only("write", transport) else None
         self._close_now = transport.close if only("close", transport) else None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import socket
 import sys
 from dataclasses import replace
 from typing import Any
@@ -15,6 +15,7 @@ from circuits.core.handlers import handler
 from circuits.core.pollers import BasePoller, Poller
 from circuits.core.utils import findtype
 from circuits.net import sockets
+from circuits.net._stream import State
 
 from .constants import SERVER_VERSION
 from .dispatchers.dispatcher import Dispatcher
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from circuits.core.manager import Manager
+
+    from ._files import FileRange
 
 __all__ = ["BaseServer", "FakeSock", "Server", "StdinServer"]
 
@@ -41,6 +44,12 @@ _HTTP_OPTIONS = (
     "memory_body_bytes",
     "stream_buffer_bytes",
 )
+
+#: The most that is sent of a file before others get their turn, in bytes.
+_SENDFILE_BYTES = 1024 * 1024
+
+#: There are files that cannot be sent that way; they are read.
+_CANNOT_SENDFILE = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
 
 
 class BaseServer(BaseComponent):
@@ -112,7 +121,9 @@ class BaseServer(BaseComponent):
         self.http = HTTP(encoding, channel, self, limits, **options)
         # Who has finished writing may still wait for answers.
         self.server.holds_half_closed = self.http.end_of_input
-        self.http.half_close = self._half_close
+        self.http.half_close = self.server.finish_writing
+        if hasattr(os, "sendfile"):
+            self.http.send_file = self._send_file
         self.server.register(self)
         self.http.register(self)
 
@@ -153,18 +164,26 @@ class BaseServer(BaseComponent):
             return f"{self.scheme}://{host}"
         return f"{self.scheme}://{host}:{self.port}"
 
-    def _half_close(self, sock: Any) -> None:
-        """Let a client see the end of what we send, if all of it is sent.
-
-        Not under TLS: its end is a message of its own, which the connection sends.
-        """
+    def _send_file(self, sock: Any, source: FileRange) -> None:
+        """Send what the kernel takes of a file, unless it has to wait or to be encrypted."""
         connection = self.server._connections.get(sock)
-        if connection is None or connection.pending_bytes or self._secure:
+        if connection is None or connection.pending_bytes or connection.tls is not None:
             return
+        if connection.state is not State.OPEN:
+            return
+        left = min(source.remaining, _SENDFILE_BYTES)
         try:
-            sock.shutdown(socket.SHUT_WR)
-        except OSError:  # the client has gone; its connection is about to tell
+            while left:
+                sent = os.sendfile(sock.fileno(), source.file.fileno(), source.offset, left)
+                if not sent:
+                    return  # the file has shrunk; who reads on finds that out
+                source.advance(sent)
+                left -= sent
+        except BlockingIOError:
             pass
+        except OSError as problem:
+            if problem.errno not in _CANNOT_SENDFILE:
+                connection.fail(problem)
 
 
 class Server(BaseServer):
