@@ -1,0 +1,68 @@
+"""Requests whose bodies are read as they arrive: names, defaults, and what a user relies on."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable
+from typing import Any
+
+import pytest
+
+from circuits import Component, handler
+from circuits.web import BaseServer, Controller, expose
+from circuits.web._body_stream import BodyStream
+from circuits.web.dispatchers import Dispatcher
+from circuits.web.http import HTTP
+from tests.web.http_support import get, serving
+
+
+class Root(Controller):
+    @expose(stream=True)
+    async def upload(self, name: str) -> str:
+        size = 0
+        async for piece in self.request.body:
+            size += len(piece)
+        return f"{name}: {size}"
+
+    @expose(stream=True)
+    def first(self) -> Any:
+        return (yield self.request.body.read(3))
+
+
+class Sink(Component):
+    channel = "web"
+
+    @handler("request", stream=True)
+    def _on_request(self, request: Any, response: Any) -> Any:
+        total = 0
+        while piece := (yield request.body.read(65536)):
+            total += len(piece)
+        yield f"{total}"
+
+
+@pytest.mark.parametrize(
+    ("target", "body"), [("/upload?name=a", b"a: 5"), ("/first", b"abc"), ("/other", b"5")]
+)
+def test_the_program_of_the_page_on_the_web(target: str, body: bytes) -> None:
+    with serving(Dispatcher(), Root(), Sink()) as server:
+        client = server.connect()
+        client.feed(get(target, "Content-Length: 5", method="POST"))
+        assert client.ask(b"abc", b"de").body == body
+
+
+def test_a_body_can_be_read_and_iterated() -> None:
+    assert list(inspect.signature(BodyStream.read).parameters) == ["self", "size"]
+    assert inspect.signature(BodyStream.read).parameters["size"].default == -1
+    body = BodyStream.of(b"x")
+    assert isinstance(body.read(1), Awaitable)
+    assert body.__aiter__() is body
+
+
+def test_the_limit_has_a_name_and_a_default() -> None:
+    default = inspect.signature(HTTP).parameters["stream_buffer_bytes"].default
+    assert default == 256 * 1024
+    assert "stream_buffer_bytes" in (BaseServer.__doc__ or "")
+
+
+def test_a_dispatcher_knows_which_methods_stream() -> None:
+    assert list(inspect.signature(Dispatcher.wants_stream).parameters) == ["self", "request"]
