@@ -290,4 +290,43 @@ _TCP: Final = (
     _tcp("echo_64k", "64 KiB, 50 connections", _connections(50, "--echo", "65536"), 0.7, 1),
 )
 
-ROWS: Final = (*_KERNEL, *_MEMORY, *_IMPORT, *_HTTP, *_TCP)
+_FUTURES: Final = "concurrent.futures"
+
+
+def _work(
+    program: str, title: str, against: str, at_most: float, aim: float, unit: str = "us"
+) -> Row:
+    return Row(
+        f"work.{program}",
+        title,
+        unit,
+        (
+            Contender("circuits", "here", "work_circuits.py", (program,)),
+            Contender(against, "here", "work_plain.py", (program,)),
+        ),
+        (Bound(against, at_most, aim),),
+        less_is_better=True,
+    )
+
+
+def _restart(kind: str, title: str) -> Row:
+    return Row(
+        f"work.restart_{kind}",
+        title,
+        "ms",
+        (Contender("circuits", "here", "work_circuits.py", (f"restart_{kind}",)),),
+        less_is_better=True,
+        floor=50,
+        goal=20,
+    )
+
+
+_WORK: Final = (
+    _work("threads", "1000 short tasks for 4 threads, each", _FUTURES, 1.3, 1.1),
+    _work("processes", "1000 short tasks for 2 processes, each", _FUTURES, 1.5, 1),
+    _work("bridge", "round trip to another process", "socket pair, same frames", 3, 2.5),
+    _restart("component", "restart of a component by its supervisor"),
+    _restart("process", "restart of a killed process, until its bridge is ready"),
+)
+
+ROWS: Final = (*_KERNEL, *_MEMORY, *_IMPORT, *_HTTP, *_TCP, *_WORK)

@@ -2,7 +2,7 @@
 
 Theory of operation. Two bridges hold the two ends of one stream. Each tells the other the names of
 the events that its tree has handlers for. What is dispatched in a tree and has handlers over
-there is sent, the handler of the bridge is suspended until the answer is there, and so success,
+there is sent, the handler of the bridge waits until the answer is there, and so success,
 completion and callers wait for the other process as they would for any other handler.
 
 What arrives is fired by the bridge that received it, with ``remote`` set, which keeps it from
@@ -15,24 +15,22 @@ import struct
 
 from . import _clock
 from ._descriptor import Descriptor, DescriptorOwner
-from ._frames import LIMIT_BYTES, Frames, pack, sendable, unpack
+from ._frames import LIMIT_BYTES, Frames, are_plain, pack, sendable, unpack
+from ._pending import Pending
 from ._routing import is_leaving
-from ._tasks import Suspension
 from .errors import NotSendableError, PeerLostError, RemoteError
-from .events import BaseEvent, DerivedEvent, Error, Event, Failure
+from .events import BaseEvent, DerivedEvent, Event, Failure
 from .handlers import handler
-from .helpers import log_if_unheard
 from .manager import Manager
 from .values import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Iterator
     from typing import Any
 
     from ._engine import Engine
     from ._routing import Routes
-    from ._tasks import Task
 
 __all__ = ["Bridge", "BridgeLost", "Ipc", "Ready", "ipc"]
 
@@ -110,6 +108,15 @@ _LOOK_INTERVAL = 0.02
 _NEVER = -1
 
 
+#: The attributes of an event that has nothing of its own but arguments and channels.
+_USUAL = frozenset(
+    {
+        "_args", "_effect", "_failed", "_key", "_waiters", "channels", "handler", "stopped",
+        "value", "waitingHandlers",
+    }
+)  # fmt: skip
+
+
 class _Changed(Event):
     """A value that the other end waits for has changed: fired by the bridge at itself."""
 
@@ -134,31 +141,36 @@ class _Promised(Value):
         self._bridge.fire(_Changed(self._promise, self._watched), self._bridge)
 
 
-class _Answer(Suspension):
-    """What a handler waits for: the answer from the other end."""
+class _Answer(Pending):
+    """An event that waits for the answer from the other end."""
 
-    __slots__ = ("_bridge", "_number", "_outcome", "_task", "event")
+    __slots__ = ("number", "results")
+
+    owner: Bridge
 
     def __init__(self, bridge: Bridge, number: int, event: BaseEvent) -> None:
-        self._bridge = bridge
-        self._number = number
-        self._task: Task | None = None
-        self._outcome: Any = None
-        self.event = event
+        super().__init__(bridge, event)
+        self.number = number
+        self.results: Any = None
 
-    def attach(self, task: Task) -> None:
-        self._task = task
-        if self._outcome is not None:
-            task.resume(self._outcome)
+    def arrive(self, results: Any) -> None:
+        """The answer, or the exception that says why there will be none."""
+        self.results = results
+        self.go_on()
 
-    def detach(self) -> None:
-        self._bridge._asked.pop(self._number, None)
+    def finish(self) -> None:
+        results = self.results
+        problem = result = None
+        if isinstance(results, Exception):
+            problem = results
+        elif len(results) == 1 and results[0][0] == _VALUE:
+            result = results[0][1]
+        else:
+            self.owner._take_results(self.event, results)
+        self.engine.end_task(self, result, problem)
 
-    def arrive(self, outcome: Any) -> None:
-        """The answer, or the reason why there will be none."""
-        self._outcome = outcome
-        if self._task is not None:
-            self._task.resume(outcome)
+    def given_up(self) -> None:
+        self.owner._asked.pop(self.number, None)
 
 
 class _Asked:
@@ -208,7 +220,6 @@ class Bridge(DescriptorOwner):
     """
 
     channel = "bridge"
-    _only_watches = True
 
     ignore: Any = frozenset(
         {
@@ -269,35 +280,43 @@ class Bridge(DescriptorOwner):
     # -- sending --
 
     @handler(channel="*", priority=100)
-    def _on_event(self, event: BaseEvent, *args: Any, **kwargs: Any) -> Any:
-        if self._told_version != self._live.routes.version and self.is_connected:
+    def _on_event(self, event: BaseEvent, *args: Any, **kwargs: Any) -> None:
+        if not self.is_connected:
+            return
+        if self._told_version != self._live.routes.version:
             self._tell_names()
         name = event.name
-        if name == "error" and isinstance(event, Error):
-            log_if_unheard(self, event)
-        if not self.forward or event.remote or not self.is_connected:
-            return None
         wanted = self._wanted
         if wanted is not None and name not in wanted and "*" not in wanted:
-            return None  # nobody there could tell
-        if name in self.ignore or name[0] == "_" or isinstance(event, DerivedEvent):
-            return None
-        channels = tuple(c for c in event.channels if not isinstance(c, Manager))
-        if not channels:
-            return None
-        return self._ask(event, event, channels)
+            return  # nobody there could tell
+        if not self.forward or event.remote or name in self.ignore:
+            return
+        if isinstance(event, DerivedEvent):
+            return
+        channels = event.channels
+        for channel in channels:
+            if isinstance(channel, Manager):
+                channels = tuple(c for c in channels if not isinstance(c, Manager))
+                if not channels:
+                    return
+                break
+        self._ask(event, event, channels)
+
+    # A loop that has nothing to do is no event to the other end, nor are descriptors. Errors are
+    # not for us either: where we are the only one to see one, it is to be logged.
+    _on_event.skips = lambda name: name[0] == "_" or name in {"generate_events", "error"}  # type: ignore[attr-defined]
 
     @handler("ipc", channel="*")
-    def _on_ipc(self, event: Event, wrapped: BaseEvent, channel: Any = None) -> Any:
+    def _on_ipc(self, event: Event, wrapped: BaseEvent, channel: Any = None) -> None:
         if not self._is_meant(event):
-            return None
+            return
         if not self.is_connected:
             raise PeerLostError(f"{self!r} has lost its other end: {wrapped!r} cannot be sent")
         if channel is not None:
             channels: tuple[Any, ...] = (channel,)
         else:
             channels = tuple(c for c in wrapped.channels or () if not isinstance(c, Manager))
-        return self._ask(event, wrapped, channels or ("*",))
+        self._ask(event, wrapped, channels or ("*",))
 
     def _is_meant(self, event: BaseEvent) -> bool:
         """Whether an ``ipc`` event was fired at this bridge, or at none of those there are."""
@@ -311,37 +330,38 @@ class Bridge(DescriptorOwner):
         bridges = (node for node in flatten(self.root) if isinstance(node, Bridge))
         return not any(is_target(bridge) for bridge in bridges)
 
-    def _ask(self, event: BaseEvent, sent: BaseEvent, channels: tuple[Any, ...]) -> Any:
+    def _ask(self, event: BaseEvent, sent: BaseEvent, channels: tuple[Any, ...]) -> None:
         self._number = number = self._number + 1
-        own, sent.channels = sent.channels, channels
-        try:
-            head = _HEAD.pack(_EVENT, number)
-            frame = pack(sent, repr(sent), self._limit_bytes, head)
-        finally:
-            sent.channels = own
+        frame = self._pack_event(sent, channels, _HEAD.pack(_EVENT, number))
         answer = _Answer(self, number, event)
+        answer.suspend()
         self._asked[number] = answer
         if self._is_stopping:
             self._engine.hold(self)
         self._send(frame)
-        return self._take_answer(answer)
 
-    def _take_answer(self, answer: _Answer) -> Generator[Any, Any, None]:
-        event = answer.event
+    def _pack_event(self, event: BaseEvent, channels: tuple[Any, ...], head: bytes) -> bytes:
+        cls = type(event)
+        if vars(event).keys() <= _USUAL and "_recipe" not in cls.__dict__:
+            # The parts of most events, without the ceremony of pickling an object.
+            args = event._args
+            is_plain = are_plain(args) and are_plain(channels)
+            return pack((cls, [*args], channels), event, self._limit_bytes, head, is_plain)
+        own, event.channels = event.channels, channels
         try:
-            results = yield answer
-            if isinstance(results, Exception):
-                raise results
-            for kind, content in results:
-                if kind == _ERROR:
-                    self._take_error(event, *content)
-                elif kind == _PENDING:
-                    self._late[content] = late = Value(None, self)
-                    event.value.setValue(late)
-                else:
-                    event.value.setValue(content)
+            return pack((None, event, channels), event, self._limit_bytes, head)
         finally:
-            self._check_end()
+            event.channels = own
+
+    def _take_results(self, event: BaseEvent, results: Any) -> None:
+        for kind, content in results:
+            if kind == _ERROR:
+                self._take_error(event, *content)
+            elif kind == _PENDING:
+                self._late[content] = late = Value(None, self)
+                event.value.setValue(late)
+            else:
+                event.value.setValue(content)
 
     def _take_error(self, event: BaseEvent, problem: BaseException, lines: list[str]) -> None:
         """What a failing handler of ours would have caused, with the traceback from there."""
@@ -406,6 +426,8 @@ class Bridge(DescriptorOwner):
             answer = self._asked.pop(number, None)
             if answer is not None:
                 answer.arrive(body)
+                if self._is_stopping:
+                    self._check_end()
         elif kind == _LATE:
             late = self._late.pop(number, None)
             if late is not None:
@@ -420,23 +442,28 @@ class Bridge(DescriptorOwner):
             if is_first:
                 self.fire(Ready(self))
 
-    def _execute(self, number: int, event: BaseEvent) -> None:
+    def _execute(self, number: int, body: Any) -> None:
+        cls, event, channels = body
+        if cls is not None:
+            args, event = event, cls.__new__(cls)
+            event._args = args
         if self._told_version != self._engine.routes.version:
             self._tell_names()
         event.remote = True
-        event.notify = False  # whoever fired it is told over there
-        if event._waiters is None:
-            event._waiters = []
-        event._waiters.append(_Asked(self, number))
+        if event.notify:
+            event.notify = False  # whoever fired it is told over there
+        event._waiters = [_Asked(self, number)]
         event._special = True
-        self.fire(event, *event.channels)
+        self.fire(event, *channels)
 
     # -- answering --
 
     def _answer(self, number: int, event: BaseEvent) -> None:
         value = event.value
-        results = [self._encode(item, value) for item in _items(value)]
-        self._reply(_ANSWER, number, results, event)
+        if value._count == 1 and are_plain((value._value,)):
+            self._reply(_ANSWER, number, [(_VALUE, value._value)], True)
+        else:
+            self._reply(_ANSWER, number, [self._encode(item, value) for item in _items(value)])
 
     def _encode(self, item: Any, value: Value) -> tuple[int, Any]:
         if isinstance(item, Value):
@@ -455,12 +482,12 @@ class Bridge(DescriptorOwner):
         if value.event is None or not value.event.waitingHandlers:
             self._reply(_LATE, number, [self._encode(item, value) for item in _items(value)])
 
-    def _reply(self, kind: int, number: int, results: Any, event: BaseEvent | None = None) -> None:
+    def _reply(self, kind: int, number: int, results: Any, is_plain: bool = False) -> None:
         if not self.is_connected:
             return
         head = _HEAD.pack(kind, number)
         try:
-            frame = pack(results, f"the result of {event!r}", self._limit_bytes, head)
+            frame = pack(results, "what a handler returned", self._limit_bytes, head, is_plain)
         except NotSendableError as problem:
             frame = pack([(_ERROR, (problem, []))], "the refusal", head=head)
         self._send(frame)

@@ -7,6 +7,7 @@ import os
 from collections import deque
 
 from . import _clock
+from ._pending import Pending
 from ._tasks import check_seconds
 from .components import BaseComponent, PrepareUnregister
 from .errors import (
@@ -63,54 +64,24 @@ class _Finished(Event):
     name = "_finished"
 
 
-class _Job:
-    """One task that a worker has taken.
+class _Job(Pending):
+    """One task that a worker has taken."""
 
-    For the engine it is the suspended handler of the event, like the tasks of generators, but
-    there is no code to be resumed: its first step is its last one.
-    """
+    __slots__ = ("_appointment", "args", "function", "is_done", "kwargs", "problem", "result")
 
-    __slots__ = (
-        "_appointment",
-        "args",
-        "engine",
-        "event",
-        "function",
-        "is_done",
-        "is_over",
-        "kwargs",
-        "method",
-        "owner",
-        "problem",
-        "result",
-    )
-
-    waiting = None
-    is_executing = False
+    owner: Worker
 
     def __init__(
         self, worker: Worker, event: Event, function: Any, args: Any, kwargs: dict[str, Any]
     ) -> None:
-        self.owner = worker
-        self.event = event
-        self.method = event.handler
-        self.engine = worker._engine
+        super().__init__(worker, event)
         self.function = function
         self.args = args
         self.kwargs = kwargs
         self.result: Any = None
         self.problem: BaseException | None = None
         self.is_done = False  # the function has returned or raised
-        self.is_over = False  # the event has gone on
         self._appointment: Appointment | None = None
-
-    def suspend(self) -> None:
-        """Have the event wait."""
-        event = self.event
-        event.waitingHandlers += 1
-        event.value.promise = True
-        event._special = True
-        self.engine.tasks[self] = None
 
     def expire_at(self, deadline: float) -> None:
         """Fail at some time, unless over by then."""
@@ -126,34 +97,28 @@ class _Job:
     def succeed(self, result: Any) -> None:
         """The function has returned."""
         self.result = result
-        self._end()
+        self.go_on()
+        self._settle()
 
     def fail(self, problem: BaseException) -> None:
         """The function has raised, or something else went wrong."""
         self.problem = problem
-        self._end()
-
-    def _end(self) -> None:
-        if self.is_over:
-            return
-        engine = self.engine
-        if self in engine.tasks:
-            was_stepping = engine.stepping
-            engine.step(self)  # which goes on as what the event is an effect of
-            engine.stepping = was_stepping
+        self.go_on()
         self._settle()
 
-    def step(self) -> None:
-        """Called by the engine, at our request."""
+    def conclude(self) -> None:
+        """The function has returned or raised in a thread, which has left the outcome here."""
+        self.go_on()
+        self._settle()
+
+    def finish(self) -> None:
         self.engine.end_task(self, self.result, self.problem)
 
-    def close(self) -> None:
-        """Called by the engine: the handler is cancelled."""
+    def given_up(self) -> None:
         self.owner._withdraw(self)
         self._settle()
 
     def _settle(self) -> None:
-        self.is_over = True
         if self._appointment is not None:
             self._appointment.cancel()
             self._appointment = None
@@ -359,7 +324,7 @@ class Worker(BaseComponent):
         self._is_told = False  # first: who comes from now on tells again
         finished = self._finished
         while finished:
-            finished.popleft()._end()
+            finished.popleft().conclude()
 
     # -- ending --
 
