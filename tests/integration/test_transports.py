@@ -365,6 +365,51 @@ def test_pause_and_resume(linked: Maker) -> None:
     eventually(lambda: len(text(link.told)) == total, "something is missing")
 
 
+def test_a_peer_that_never_reads_is_given_up(linked: Maker) -> None:
+    class Source(Component):
+        """Produces as long as nobody says stop."""
+
+        channel = "far"
+        most = 0
+
+        paused = False
+
+        def go(self) -> None:
+            if self.paused:
+                return
+            link.far.write(*link.sock, bytes(50_000))
+            held = getattr(link.far, "_connection", None) or link.far._connections[link.sock[0]]
+            self.most = max(self.most, held.pending_bytes)
+            self.fire(Go())
+
+        def pause(self, *sock: Any) -> None:
+            self.paused = True
+
+    class Go(Event):
+        pass
+
+    source = Source()
+    link = linked(source, high_water=200_000, low_water=10_000, write_timeout=0.2)
+    link.program.inside(link.near.pause_reading)
+    link.program.app.fire(Go(), "far")
+    (*_, problem) = link.heard.expect("socket_error")
+    assert isinstance(problem, TimeoutError)
+    link.program.inside(link.near.resume_reading)
+    link.gone()
+    assert link.heard.of("pause") == [link.sock]
+    assert 200_000 < source.most <= 250_000
+
+
+def test_a_peer_that_vanishes_while_it_is_written_to(linked: Maker) -> None:
+    link = linked(high_water=100_000_000, max_pending=100_000_000)
+    link.program.inside(link.near.pause_reading)
+    link.program.inside(lambda: link.far.write(*link.sock, bytes(20_000_000)))
+    link.program.inside(link.near.unregister)
+    link.gone()
+    assert link.ends == (1, 1)
+    assert len(link.heard.of("socket_error")) == 1
+
+
 def test_a_reader_that_pauses_keeps_what_came_before_the_end(linked: Maker) -> None:
     link = linked()
     link.program.inside(link.near.pause_reading)
