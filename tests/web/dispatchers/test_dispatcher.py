@@ -421,6 +421,16 @@ def test_other_methods_wait_for_a_body_that_is_streamed() -> None:
     outcome.request.body.close()
 
 
+def test_what_paths_lead_to_is_forgotten_in_another_tree() -> None:
+    site = Site(Root())
+    dispatcher = site.dispatcher
+    site.ask("/foo/1")
+    assert dispatcher._choices
+    dispatcher.unregister()
+    site.settle()
+    assert not dispatcher._choices
+
+
 def test_a_certificate_comes_from_the_connection_only() -> None:
     class Secret(Controller):
         def who(self, peer_cert: Any = None) -> str:

@@ -29,6 +29,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from circuits.core._engine import Engine
     from circuits.core.events import BaseEvent
     from circuits.core.manager import Manager
     from circuits.web._binding import Binding
@@ -69,7 +70,7 @@ class _Choice:
         stream: Whether one of them wants the body as it arrives.
         is_simple: Whether nothing but the path and the query need be looked at.
         allowed: The verbs of the controller, if they matter.
-        routes: Those of the event, when ``call`` was decided.
+        version: That of the routes when ``call`` was decided.
         call: The only handler of the event, if nothing but it could see the event.
     """
 
@@ -78,14 +79,13 @@ class _Choice:
         "bindings",
         "call",
         "channels",
-        "feedback",
         "index",
         "is_simple",
         "name",
-        "routes",
         "segments",
         "stream",
         "takes_peer_cert",
+        "version",
     )
 
     def __init__(
@@ -110,8 +110,7 @@ class _Choice:
             and not self.takes_peer_cert
             and not self.stream
         )
-        self.feedback = (f"{name}_success", f"{name}_failure", f"{name}_complete")
-        self.routes: Any = None
+        self.version = -1
         self.call: Any = None
 
 
@@ -166,6 +165,12 @@ class Dispatcher(BaseComponent):
                 self.paths.setdefault(left[0].channel, left[0])
             else:
                 del self._mounts[path]
+        self._forget_choices()
+
+    def _joined(self) -> None:
+        self._forget_choices()  # another tree counts its own versions
+
+    def _left(self, engine: Engine) -> None:
         self._forget_choices()
 
     def _mount(self, controller: BaseController) -> None:
@@ -289,23 +294,10 @@ class Dispatcher(BaseComponent):
         request.index = choice.index
 
         # Whether anybody could tell a call from an event.
-        engine = self._engine
+        engine = self._live
         if not engine.queue and not engine.ranked and not engine.awaited:
-            call = choice.call
-            channels = choice.channels
-            cache = engine.routes.cache
-            try:
-                if cache[choice.name][channels] is not choice.routes:
-                    call = self._decide(choice)
-                success, failure, complete = choice.feedback
-                if (
-                    cache[success][channels]
-                    or cache[failure][channels]
-                    or cache[complete][channels]
-                ):
-                    call = None
-            except KeyError:
-                call = self._decide(choice)
+            version = engine.routes.version
+            call = choice.call if choice.version == version else self._decide(choice, version)
             if call is not None:
                 try:
                     result = call(request, response, *choice.segments, **kwargs)
@@ -331,20 +323,21 @@ class Dispatcher(BaseComponent):
         body.seek(0)
         return self._on_request(request, response)
 
-    def _decide(self, choice: _Choice) -> Any:
+    def _decide(self, choice: _Choice, version: int) -> Any:
         """Look up who would see the event of a method, and find out whether to call it."""
-        engine, channels = self._engine, choice.channels
-        assert choice.name is not None
-        routes = choice.routes = engine.route(choice.name, channels)
+        engine, name, channels = self._live, choice.name, choice.channels
+        assert name is not None
         choice.call = None
+        routes = engine.route(name, channels)
         if len(routes) == 1:
             method, wants_event, _ = routes[0]
             controller = getattr(method, "__self__", None)
             if not wants_event and isinstance(controller, BaseController):
-                choice.call = method
-        # All of them, so that the next request finds them in the cache.
-        watched = [engine.route(name, channels) for name in choice.feedback]
-        return None if any(watched) else choice.call
+                feedback = (f"{name}_success", f"{name}_failure", f"{name}_complete")
+                if not any(engine.route(derived, channels) for derived in feedback):
+                    choice.call = method
+        choice.version = version
+        return choice.call
 
     def _event(
         self,
