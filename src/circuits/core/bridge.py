@@ -366,6 +366,7 @@ class Bridge(DescriptorOwner):
     def _take_error(self, event: BaseEvent, problem: BaseException, lines: list[str]) -> None:
         """What a failing handler of ours would have caused, with the traceback from there."""
         engine = self._engine
+        problem.__cause__ = RemoteError(f"in the other process:\n{''.join(lines)}")
         error = (type(problem), problem, lines)
         event._failed = True
         event.value.fail(error)
