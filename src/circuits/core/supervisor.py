@@ -88,7 +88,7 @@ class _Child:
     """How to make one child, and what has become of it."""
 
     __slots__ = (
-        "component", "fatal", "is_running", "link", "make", "name", "process", "restart", "runs_apart",
+        "component", "fatal", "has_ended", "is_running", "link", "make", "name", "process", "restart", "runs_apart",
         "watch",
     )  # fmt: skip
 
@@ -111,6 +111,7 @@ class _Child:
         self.process: Any = None
         self.watch: Descriptor | None = None
         self.is_running = False
+        self.has_ended = False  # by itself and in good order: it is not started again
 
 
 class _Watcher(DescriptorOwner):
@@ -341,6 +342,7 @@ class Supervisor(BaseComponent):
         """A child has ended by itself, in good order or not."""
         if problem is None and child.restart != "always":
             child.is_running = False
+            child.has_ended = True
         else:
             self._crash(child, problem or FatalError(f"{child.name} ended by itself"))
 
@@ -396,11 +398,7 @@ class Supervisor(BaseComponent):
             return [crashed]
         if self.strategy == "rest_for_one":
             children = children[children.index(crashed) :]
-        # Those that have ended in good order stay so.
-        return [c for c in children if c is crashed or c.is_running or self._has_failed(c)]
-
-    def _has_failed(self, child: _Child) -> bool:
-        return any(failed is child for failed, _ in self._failed)
+        return [child for child in children if not child.has_ended]
 
     def _is_too_much(self) -> bool:
         now = _clock.now()
