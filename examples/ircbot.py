@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 
-from circuits import Component, Debugger
+from circuits import Component, Debugger, handler
 from circuits.net.protocols.irc import (
     CTCPREPLY,
     ERR_NICKNAMEINUSE,
@@ -47,7 +47,9 @@ class Bot(Component):
             self.nickname += "_"
             self.fire(NICK(self.nickname))
 
-    def join(self, source, channel):
+    # Components have a method join already, so this one has another name.
+    @handler("join")
+    def somebody_joined(self, source, channel):
         nick = source[0]
         if nick == self.nickname:
             print(f"Joined {channel} as {nick}", flush=True)

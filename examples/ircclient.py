@@ -13,7 +13,7 @@ import getpass
 
 from keyboard import Keyboard
 
-from circuits import Component, Debugger
+from circuits import Component, Debugger, handler
 from circuits.net.protocols.irc import (
     ERR_NICKNAMEINUSE,
     IRC,
@@ -60,7 +60,9 @@ class Client(Component):
             self.nickname += "_"
             self.fire(NICK(self.nickname))
 
-    def join(self, source, channel):
+    # Components have a method join already, so this one has another name.
+    @handler("join")
+    def somebody_joined(self, source, channel):
         show(f"--> {source[0]} has joined {channel}")
 
     def part(self, source, channel, message):

@@ -10,6 +10,7 @@ import pytest
 
 from circuits import BaseComponent
 from circuits._wire.stomp import Frame, FrameDecoder, encode
+from circuits.net import sockets
 from circuits.net.protocols import stomp
 from circuits.net.protocols.stomp import StompClient, StompError
 from circuits.net.sockets import Connected, Disconnected, Read, SocketError, StartTLSDone
@@ -56,7 +57,7 @@ class FakeSocket(BaseComponent):
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[VirtualClock]:
-    monkeypatch.setattr(stomp.sockets, "TCPClient", FakeSocket)
+    monkeypatch.setattr(sockets, "TCPClient", FakeSocket)
     with VirtualClock() as clock:
         yield clock
 
@@ -85,7 +86,7 @@ class Table(Bench):
             self.fire(event, self.wire.channel)
         return self.told()
 
-    def frame(self, command: str, body: bytes = b"", **headers: str) -> list[tuple[Any, ...]]:
+    def frame(self, command: str, body: bytes = b"", /, **headers: str) -> list[tuple[Any, ...]]:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return self.socket_tells(Read(encode(Frame(command, named, body))))
 
