@@ -143,7 +143,7 @@ def _measure_server(contender: Contender, seconds: float) -> float:
             text=True,
         )
         try:
-            port = _announced_port(server)
+            port = _announced_port(server, probes="udp" not in contender.load)
             load = ROOT / "benchmarks" / "load.py"
             options = ["--port", port, "--pid", server.pid, "--seconds", seconds, *contender.load]
             return _figure([sys.executable, load, *map(str, options)])
@@ -161,13 +161,15 @@ def _measure_server(contender: Contender, seconds: float) -> float:
             server.stdout.close()
 
 
-def _announced_port(server: subprocess.Popen[str]) -> int:
+def _announced_port(server: subprocess.Popen[str], *, probes: bool) -> int:
     output: IO[str] | None = server.stdout
     assert output is not None
     line = output.readline()
     if not line.strip().isdigit():
         raise Failed(f"the server did not start: {line!r}")
     port = int(line)
+    if not probes:
+        return port
     # The old line announces before it listens.
     deadline = time.monotonic() + _SERVER_START_SECONDS
     while time.monotonic() < deadline:

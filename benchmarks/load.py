@@ -14,6 +14,7 @@ import random
 import resource
 import select
 import socket
+import ssl
 import sys
 from pathlib import Path
 from time import perf_counter
@@ -75,7 +76,9 @@ def http_length(data: bytes) -> int:
 class Load:
     """Connections that send a request each and the next one when the answer is complete."""
 
-    def __init__(self, port: int, connections: int, requests: list[bytes], echo: bool) -> None:
+    def __init__(
+        self, port: int, connections: int, requests: list[bytes], echo: bool, transport: str
+    ) -> None:
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         self.requests = requests
@@ -88,9 +91,9 @@ class Load:
         self.lengths: dict[int, int] = {}
         self.poll = select.epoll()
         self.sockets: dict[int, socket.socket] = {}
+        self.is_tls = transport == "tls"
         for _ in range(connections):
-            sock = socket.create_connection(("127.0.0.1", port), timeout=30)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock = self.connect(port, transport)
             self.sockets[sock.fileno()] = sock
             self.poll.register(sock, select.EPOLLIN)
         for sock in self.sockets.values():
@@ -98,9 +101,29 @@ class Load:
         for sock in self.sockets.values():
             sock.setblocking(False)
 
+    @staticmethod
+    def connect(port: int, transport: str) -> socket.socket:
+        if transport == "udp":
+            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            sock.connect(("127.0.0.1", port))
+            return sock
+        sock = socket.create_connection(("127.0.0.1", port), timeout=30)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if transport == "tls":
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+            sock = context.wrap_socket(sock)
+        return sock
+
     def send(self, sock: socket.socket) -> None:
         request = self.requests[self.next]
         self.next = (self.next + 1) % len(self.requests)
+        if self.is_tls:
+            sock.setblocking(True)
+            sock.sendall(request)
+            sock.setblocking(False)
+            return
         sent = sock.send(request)
         if sent != len(request):
             # Only echo of large messages gets here: the peer reads at its pace, so wait for it.
@@ -118,8 +141,11 @@ class Load:
                 sock = sockets[descriptor]
                 try:
                     data = sock.recv(size)
-                except BlockingIOError:
+                except (BlockingIOError, ssl.SSLWantReadError):
                     continue
+                if isinstance(sock, ssl.SSLSocket):
+                    while sock.pending():  # what is decrypted already wakes nobody
+                        data += sock.recv(size)
                 if not data:
                     sys.exit("load: the server closed a connection")
                 if len(data) != expected or descriptor in partial:
@@ -143,6 +169,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--vary", action="store_true", help="no two request heads are equal")
     parser.add_argument("--echo", type=int, metavar="BYTES", help="send bytes, expect them back")
+    parser.add_argument("--transport", choices=["tcp", "tls", "udp"], default="tcp")
     options = parser.parse_args()
 
     host = f"127.0.0.1:{options.port}"
@@ -152,7 +179,8 @@ def main() -> None:
         requests = varied_requests(host)
     else:
         requests = [plain_request(host)]
-    load = Load(options.port, options.connections, requests, echo=bool(options.echo))
+    echo = bool(options.echo)
+    load = Load(options.port, options.connections, requests, echo, options.transport)
     load.run(options.seconds / 4)  # the server warms up
     answered, cpu, begin = load.answered, server_cpu(options.pid), perf_counter()
     load.run(options.seconds)

@@ -271,23 +271,81 @@ _HTTP: Final = (
 )
 
 
-def _tcp(name: str, title: str, load: tuple[str, ...], at_least: float, aim: float) -> Row:
+def _echo(
+    transport: str,
+    name: str,
+    title: str,
+    peer: str,
+    load: tuple[str, ...],
+    at_least: float | None = None,
+    aim: float | None = None,
+) -> Row:
+    load = (*load, "--transport", transport)
     return Row(
-        f"tcp.{name}",
+        f"{transport}.{name}",
         title,
         "echoes/CPU s of the server",
         (
-            Contender("circuits", "here", "tcp_circuits.py", load=load),
-            Contender("asyncio Protocol", "here", "tcp_asyncio.py", load=load),
+            Contender("circuits", "here", f"{transport}_circuits.py", load=load),
+            Contender(peer, "here", f"{transport}_asyncio.py", load=load),
         ),
-        (Bound("asyncio Protocol", at_least, aim),),
+        (Bound(peer, at_least, aim),),
     )
 
 
+_PROTOCOL: Final = "asyncio Protocol"
+_DATAGRAMS: Final = "asyncio DatagramProtocol"
+_64: Final = ("--echo", "64")
+_64K: Final = ("--echo", "65536")
+
 _TCP: Final = (
-    _tcp("echo_50", "64 bytes, 50 connections", _connections(50, "--echo", "64"), 0.9, 1.2),
-    _tcp("echo_1000", "64 bytes, 1000 connections", _connections(1000, "--echo", "64"), 0.9, 1.2),
-    _tcp("echo_64k", "64 KiB, 50 connections", _connections(50, "--echo", "65536"), 0.7, 1),
+    _echo(
+        "tcp", "echo_50", "64 bytes, 50 connections", _PROTOCOL, _connections(50, *_64), 0.9, 1.2
+    ),
+    _echo(
+        "tcp",
+        "echo_1000",
+        "64 bytes, 1000 connections",
+        _PROTOCOL,
+        _connections(1000, *_64),
+        0.9,
+        1.2,
+    ),
+    _echo("tcp", "echo_64k", "64 KiB, 50 connections", _PROTOCOL, _connections(50, *_64K), 0.7, 1),
+)
+
+_TLS: Final = (
+    _echo(
+        "tls",
+        "echo_50",
+        "64 bytes over TLS, 50 connections",
+        _PROTOCOL,
+        _connections(50, *_64),
+        1.1,
+        1.4,
+    ),
+    _echo(
+        "tls",
+        "echo_64k",
+        "64 KiB over TLS, 50 connections",
+        _PROTOCOL,
+        _connections(50, *_64K),
+        0.7,
+        1,
+    ),
+)
+
+_UDP: Final = (
+    _echo("udp", "echo_50", "64 bytes from 50 peers", _DATAGRAMS, _connections(50, *_64), 2, 3),
+    _echo(
+        "udp",
+        "echo_8k",
+        "8 KiB from 50 peers",
+        _DATAGRAMS,
+        _connections(50, "--echo", "8192"),
+        2,
+        3,
+    ),
 )
 
 _FUTURES: Final = "concurrent.futures"
@@ -329,4 +387,4 @@ _WORK: Final = (
     _restart("process", "restart of a killed process, until its bridge is ready"),
 )
 
-ROWS: Final = (*_KERNEL, *_MEMORY, *_IMPORT, *_HTTP, *_TCP, *_WORK)
+ROWS: Final = (*_KERNEL, *_MEMORY, *_IMPORT, *_HTTP, *_TCP, *_TLS, *_UDP, *_WORK)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import resource
 import socket
+import subprocess
+import tempfile
+from pathlib import Path
 
 
 def many_descriptors() -> None:
@@ -25,3 +28,19 @@ def listening_socket() -> socket.socket:
 
 def announce(port: int) -> None:
     print(port, flush=True)
+
+
+def certificate() -> str:
+    """A key and a certificate for ``localhost``, made by the program ``openssl``."""
+    folder = Path(tempfile.mkdtemp(prefix="circuits-bench-"))
+    key, signed, both = folder / "key", folder / "certificate", folder / "both.pem"
+    subprocess.run(
+        [
+            "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+            "-nodes", "-days", "2", "-subj", "/CN=localhost", "-keyout", key, "-out", signed,
+        ],
+        check=True,
+        capture_output=True,
+    )  # fmt: skip
+    both.write_text(key.read_text() + signed.read_text())
+    return str(both)

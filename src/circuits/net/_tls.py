@@ -191,13 +191,13 @@ class TLSStream:
             opened, self._opened = self._opened, None
             if opened is None or not opened():
                 raise BlockingIOError
-        return self._decrypt(max(count, _RECORD))
+        return self._decrypt()
 
-    def _decrypt(self, size: int) -> bytes:
+    def _decrypt(self) -> bytes:
         read, incoming, pending = self.object.read, self._incoming, self.object.pending
         pieces = []
         try:
-            while piece := read(size):
+            while piece := read(_RECORD):
                 pieces.append(piece)
                 # An exception costs more than to look whether it would come.
                 if not incoming.pending and not incoming.eof and not pending():
