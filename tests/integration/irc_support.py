@@ -28,6 +28,7 @@ MotdPhrase = Hello there
 [Limits]
 ConnectRetry = 60
 MaxConnectionsIP = 0
+MaxPenaltyTime = 0
 PingTimeout = {ping_timeout}
 [Options]
 DNS = no
