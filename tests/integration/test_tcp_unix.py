@@ -71,3 +71,28 @@ def test_anything_else_is_left_alone(tmp_path: Path) -> None:
 def test_what_is_no_path_is_refused(wrong: Any) -> None:
     with pytest.raises(TypeError):
         UNIXServer(wrong)
+
+
+def test_a_socket_that_nobody_listens_on_any_more_is_unreachable(tmp_path: Path) -> None:
+    path = str(tmp_path / "dead")
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(path)
+    client, journal = UNIXClient(), Journal("client")
+    with running(client, journal) as program:
+        program.app.fire(Connect(path), "client")
+        (problem,) = journal.expect("socket_error")
+        assert problem.errno == errno.ECONNREFUSED
+        assert journal.of("unreachable") == [(path, None, problem)]
+
+
+def test_too_many_who_wait_already_are_an_error(tmp_path: Path) -> None:
+    path = str(tmp_path / "busy")
+    client, journal = UNIXClient(), Journal("client")
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as other:
+        listener.bind(path)
+        listener.listen(0)
+        other.connect(path)
+        with running(client, journal) as program:
+            program.app.fire(Connect(path), "client")
+            (problem,) = journal.expect("socket_error")
+            assert problem.errno == errno.EAGAIN

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import http.client
 import os
 import socket
 import ssl
@@ -16,6 +17,7 @@ from circuits import Component, handler
 from circuits.core.pollers import BasePoller, EPoll, Poll, Select
 from circuits.net.events import starttls
 from circuits.net.sockets import Close, Connect, TCPClient, TCPServer, UNIXClient, Write
+from circuits.web import Controller, Server
 from tests.certificates import Certificates
 from tests.support import require_program
 
@@ -619,6 +621,22 @@ def test_openssl_as_a_server(
         while b"olleh" not in heard:
             number += 1
             heard += journal.expect("read", number)[0]
+
+
+def test_a_web_server_speaks_tls(certificates: Certificates, trusting: ssl.SSLContext) -> None:
+    class Root(Controller):
+        def index(self) -> str:
+            return "hello"
+
+    server = Server(("127.0.0.1", 0), secure=True, certfile=certificates.server)
+    server.display_banner = False
+    with running(server, Root()):
+        client = http.client.HTTPSConnection("localhost", server.port, context=trusting)
+        for _ in range(2):  # on one connection
+            client.request("GET", "/")
+            answer = client.getresponse()
+            assert (answer.status, answer.read()) == (200, b"hello")
+        client.close()
 
 
 def test_socat_as_a_client(echo: MakeEcho, certificates: Certificates) -> None:

@@ -127,6 +127,12 @@ def test_several_pieces_are_one(two: Two) -> None:
     assert two.server.receive() == b"one two"
 
 
+def test_only_as_much_is_joined_as_is_sent(two: Two) -> None:
+    pieces = [b"x" * 60_000, memoryview(b"y" * 60_000), b"z" * 1_000_000]
+    assert two.client.stream.sendmsg(pieces) == 65_536
+    assert two.server.receive() == b"x" * 60_000 + b"y" * 5_536
+
+
 def test_nothing_is_sent_before_the_handshake_is_done(connections: Pairs) -> None:
     two = Two(connections)
     assert two.client.stream.send(b"secret") == 0

@@ -248,10 +248,10 @@ class Client(Endpoint):
 
     def _start(self, args: tuple[Any, ...], secure: Any, options: dict[str, Any]) -> None:
         """Connect, as soon as there is a poller."""
-        if self._attempt is not None or (
-            self._connection is not None and self._connection.state is not State.CLOSED
-        ):
-            busy = errno.EALREADY if self._attempt is not None else errno.EISCONN
+        connection = self._connection
+        if self._attempt is not None or connection is not None:
+            is_open = connection is not None and connection.was_open
+            busy = errno.EISCONN if is_open else errno.EALREADY
             self.fire(SocketError(OSError(busy, os.strerror(busy))))
             return
         target = _Target(args)

@@ -103,7 +103,7 @@ class Attempt:
             try:
                 sock = self._client._open_socket(family)
                 code = sock.connect_ex(address)
-                if code and code not in _IN_PROGRESS:
+                if code and not _is_in_progress(code, family):
                     raise OSError(code, os.strerror(code))
                 if code == 0:
                     self._finish(sock)
@@ -142,6 +142,13 @@ class Attempt:
         self.problem = TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
         self.end()
         self._client._lost(self)
+
+
+def _is_in_progress(code: int, family: int) -> bool:
+    # A UNIX socket connects at once; EAGAIN means that too many wait to be accepted already.
+    return code in _IN_PROGRESS and not (
+        code == errno.EAGAIN and family == getattr(socket, "AF_UNIX", None)
+    )
 
 
 def interleaved(addresses: list[tuple[int, Any]]) -> list[tuple[int, Any]]:

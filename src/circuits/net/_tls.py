@@ -258,8 +258,15 @@ class TLSStream:
         return sent
 
     def sendmsg(self, pieces: Iterable[Any]) -> int:
-        """As ``send``, for several pieces."""
-        return self.send(b"".join(pieces))
+        """As ``send``, for the first of several pieces: joining more than is sent is in vain."""
+        chosen: list[Any] = []
+        room = _CHUNK
+        for piece in pieces:
+            chosen.append(piece[:room])
+            room -= len(chosen[-1])
+            if not room:
+                break
+        return self.send(b"".join(chosen))
 
     @property
     def owes(self) -> bool:
