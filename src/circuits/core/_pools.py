@@ -49,6 +49,9 @@ _READ_BYTES = 1024 * 1024
 _TRACEBACK_LIMIT = 100_000
 
 
+_NO_GUARD = "does the main module start things only under if __name__ == '__main__'?"
+
+
 class _Slot:
     """One process, its pipe, and what it is doing."""
 
@@ -142,6 +145,10 @@ class ProcessPool(DescriptorOwner):
     # -- processes --
 
     def _start(self) -> _Slot:
+        if getattr(multiprocessing.current_process(), "_inheriting", False):
+            # A worker process of the application that is importing its main module, which runs
+            # the application all over again. Let this one end, so that the real one is told.
+            raise SystemExit(_NO_GUARD)
         near, far = socket.socketpair()
         try:
             process = self._context.Process(
@@ -206,8 +213,7 @@ class ProcessPool(DescriptorOwner):
             why = f"worker process ended (exit status {status}) while it executed"
             if not slot.is_ready:
                 why = (
-                    f"worker process could not start (exit status {status}; does the main module "
-                    "start things only under if __name__ == '__main__'?) to execute"
+                    f"worker process could not start (exit status {status}; {_NO_GUARD}) to execute"
                 )
             job.fail(WorkerLostError(f"{why} {describe(job.function)}"))
         while self._waiting and len(self._slots) < self.size and not self._leaving:
