@@ -1125,6 +1125,20 @@ def test_a_client_that_does_not_read_pauses_the_iterator(serve: Serve) -> None:
     assert parse(client.received)[0].body == b"x" * 10
 
 
+@pytest.mark.parametrize("pieces", [("a", "b"), ()])
+def test_the_head_comes_first_even_if_a_client_reads_again_meanwhile(
+    serve: Serve, pieces: tuple[str, ...]
+) -> None:
+    client = serve(_streaming(Pieces(*pieces)))
+    client.server.fire(Pause(client.sock))
+    settle(client.server)
+    client.server.fire(Read(client.sock, get()))
+    client.server.fire(Resume(client.sock))  # waits in the queue while the answer begins
+    settle(client.server)
+    (reply,) = parse(client.received)
+    assert reply.body == "".join(pieces).encode()
+
+
 def test_an_application_may_push(serve: Serve) -> None:
     responses = []
 

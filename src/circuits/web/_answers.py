@@ -351,26 +351,35 @@ class Answers(Connections):
         connection.encoder = BodyEncoder(
             None if response.chunked or length is None else int(length), chunked=response.chunked
         )
-        self._write(connection.sock, head)
+        is_written = self._write(connection.sock, head)
         body = response._body
         if body:
             connection.source = iter(body)
-            self._pull(connection)
+            self._pull(connection, is_written)
             return
         # Without a body the application fires ``Stream`` by itself, and may have begun already.
         early, connection.early = connection.early, None
         for data in early or ():
             self.fire(events.Stream(response, data))
 
-    def _pull(self, connection: Connection) -> None:
-        """Fire the next piece of a body, unless the client does not keep up."""
+    def _pull(self, connection: Connection, is_next: bool = True) -> None:
+        """Fire the next piece of a body, unless the client does not keep up.
+
+        There is one piece on its way at a time, and it is written when its event is handled. So
+        nothing that is queued then is for this client.
+
+        Args:
+            connection: The connection.
+            is_next: All that was written before has left; not so while the head is queued.
+        """
         response = connection.response
         if response is None or connection.is_paused:
             return
         source = connection.source
+        is_hidden = is_next and self._may_stream and self._write_now is not None
         try:
             chunk = None
-            if source.__class__ is FileRange:
+            if is_hidden and source.__class__ is FileRange:
                 self._send_file(connection, source)
             while chunk is None or not len(chunk):
                 chunk = next(source)
@@ -379,24 +388,18 @@ class Answers(Connections):
         except BaseException:
             self._close(connection, abort=True)  # without the end, so that the client notices
             raise
-        self.fire(events.Stream(response, chunk))
+        if chunk is None and is_hidden:
+            self._on_stream(response, None)
+        else:
+            self.fire(events.Stream(response, chunk))
 
     def _send_file(self, connection: Connection, source: FileRange) -> None:
-        """Have the kernel send a file, as far as nobody could tell and it can do so at once."""
-        engine, encoder = self._live, connection.encoder
-        if (
-            self.send_file is None
-            or encoder is None
-            or encoder.chunked
-            or self._write_now is None
-            or not self._may_stream
-            or engine.queue
-            or engine.ranked
-        ):
-            return
-        before = source.offset
-        self.send_file(connection.sock, source)
-        encoder.skip(source.offset - before)
+        """Have the kernel send a file, as far as it can do so at once."""
+        encoder = connection.encoder
+        if self.send_file is not None and encoder is not None and not encoder.chunked:
+            before = source.offset
+            self.send_file(connection.sock, source)
+            encoder.skip(source.offset - before)
 
     @handler("stream")
     def _on_stream(self, response: wrappers.Response, data: Any) -> None:
@@ -409,6 +412,8 @@ class Answers(Connections):
                 connection.early = []
             connection.early.append(data)
             return
+        # What applications push may be queued behind each other, with the head among it.
+        is_next = connection.source is not None
         if data is None:
             try:
                 end = encoder.end()
@@ -416,16 +421,16 @@ class Answers(Connections):
                 self._close(connection, abort=True)
                 raise
             if end:
-                self._write(connection.sock, end)
+                self._write(connection.sock, end, is_next)
             self._finish(connection, response)
             return
         if data:
             try:
-                self._write(connection.sock, encoder.send(response.encode_part(data)))
+                self._write(connection.sock, encoder.send(response.encode_part(data)), is_next)
             except (LocalProtocolError, TypeError):
                 self._close(connection, abort=True)
                 raise
-        if connection.source is not None:
+        if is_next:
             self._pull(connection)
 
     @handler("pause")
@@ -440,7 +445,7 @@ class Answers(Connections):
         if connection is not None and connection.is_paused:
             connection.is_paused = False
             if connection.source is not None:
-                self._pull(connection)
+                self._pull(connection, False)
 
 
 def _may_drain(connection: Connection) -> bool:

@@ -225,14 +225,25 @@ class Connections(BaseComponent):
     def _transport(self) -> Any:
         return getattr(self.web_server, "server", None)
 
-    def _write(self, sock: Any, data: Any) -> None:
+    def _write(self, sock: Any, data: Any, is_next: bool = False) -> bool:
+        """Write, behind everything that is queued.
+
+        Args:
+            sock: The client.
+            data: The bytes.
+            is_next: Nothing that is queued is for this client.
+
+        Returns:
+            Whether it is done, and not queued.
+        """
         engine = self._live
         if self._routes_version != engine.routes.version:
             self._find_shortcuts(engine)
-        if self._write_now is not None and not engine.queue and not engine.ranked:
+        if self._write_now is not None and (is_next or not (engine.queue or engine.ranked)):
             self._write_now(sock, data)
-        else:
-            self.fire(Write(sock, data))
+            return True
+        self.fire(Write(sock, data))
+        return False
 
     def _close(self, connection: Connection, abort: bool = False) -> None:
         """Close when all is written; a client that may have more to say is heard before."""
