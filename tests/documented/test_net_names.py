@@ -166,7 +166,7 @@ def test_the_names_of_the_later_line() -> None:
 
     names = (
         "connect", "disconnect", "connected", "disconnected", "read", "unreachable", "broadcast",
-        "write", "close", "ready", "closed",
+        "write", "close", "ready", "closed", "starttls",
     )  # fmt: skip
     for name in names:
         assert getattr(events, name).name == name

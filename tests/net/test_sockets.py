@@ -871,6 +871,19 @@ def test_bound_before_it_connects(app_runner: Run) -> None:
         assert sock.bound == ("127.0.0.1", 7)
 
 
+def test_a_socket_that_was_given_is_not_bound_again(app_runner: Run) -> None:
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as sock:
+        listener.bind(b"\0circuits-test-given")
+        listener.listen()
+        sock.bind(b"\0circuits-test-here")
+        app = Application(client := UNIXClient(sock))
+        app_runner(app)
+        client.connect("\0circuits-test-given")
+        assert app.names() == ["ready", "connected"]
+        assert client._sock is sock
+        client._abort()
+
+
 def test_a_client_that_loses_its_peer(app_runner: Run) -> None:
     sock, peer = fake_socket()
     app, client = connecting(app_runner, sock)

@@ -417,3 +417,79 @@ def test_without_a_poller_data_is_sent_all_the_same(connections: Pairs) -> None:
     assert there.received() == b"ab"
     connection.close()
     assert owner.told == ["closed"]
+
+
+# -- one direction --
+
+
+def test_the_end_of_output_waits_until_all_is_sent(case: Case) -> None:
+    case.here.send_limit = 0
+    case.connection.write(b"last")
+    case.connection.end_output()
+    case.connection.write(b"too late")
+    assert case.is_reading
+    case.here.send_limit = None
+    case.connection.flush()
+    assert case.there.received() == b"last"
+    assert case.there.at_end
+    assert not case.is_writing
+    case.there.send(b"answer")
+    assert case.connection.receive() == b"answer"
+    assert case.owner.told == []
+
+
+def test_the_end_of_output_comes_once(case: Case) -> None:
+    case.connection.end_output()
+    case.connection.end_output()
+    assert case.there.at_end
+    case.connection.close()
+    assert case.owner.told == ["closed"]
+    case.connection.end_output()
+    assert case.owner.told == ["closed"]
+
+
+def test_an_end_of_output_that_fails_closes(case: Case) -> None:
+    case.here._socket.shutdown(socket.SHUT_RDWR)
+    case.there.close()
+
+    def shutdown(how: int) -> None:
+        raise OSError(errno.ENOTCONN, "gone")
+
+    case.here.shutdown = shutdown  # type: ignore[attr-defined]
+    case.connection.end_output()
+    assert case.owner.told == [errno.ENOTCONN, "closed"]
+
+
+# -- hanging up --
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        (0, ["closed"]),
+        (errno.ECONNRESET, [errno.ECONNRESET, "closed"]),
+        (OSError(errno.EBADF, "closed"), [errno.EBADF, "closed"]),
+    ],
+)
+def test_a_hang_up_is_an_end_or_an_error(case: Case, code: Any, told: list[Any]) -> None:
+    def getsockopt(*option: int) -> int:
+        if isinstance(code, OSError):
+            raise code
+        return int(code)
+
+    case.here.getsockopt = getsockopt  # type: ignore[method-assign,assignment]
+    case.connection.hung_up()
+    assert case.owner.told == told
+
+
+def test_a_hang_up_leaves_what_has_not_been_read(case: Case) -> None:
+    case.there.send(b"last words")
+    case.connection.hold_reading(True)
+    case.there.close()
+    case.poller.discard(case.here)  # as pollers do
+    case.connection.hung_up()
+    assert case.owner.told == []
+    case.connection.hold_reading(False)
+    assert case.is_reading
+    assert case.connection.receive() == b"last words"
+    assert case.connection.receive() == b""

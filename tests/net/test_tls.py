@@ -5,16 +5,17 @@ from __future__ import annotations
 import errno
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from circuits.net import events
 from circuits.net._tls import TLSSocket, TLSStream
 from circuits.net._tls_contexts import client_context
-from circuits.testing import MemoryConnection, VirtualClock, settle
+from circuits.testing import MemoryConnection, Recorder, VirtualClock, settle
 
-from .net_fakes import FakeServer, failure
+from .net_fakes import FakeClient, FakeServer, failure, fake_socket, stuff
 from .test_sockets import Application
 
 Pairs = Callable[[], tuple[MemoryConnection, MemoryConnection]]
@@ -269,6 +270,178 @@ def test_a_silent_peer_is_dropped_in_time(
     assert (name, type(problem), problem.errno) == ("socket_error", TimeoutError, errno.ETIMEDOUT)
     assert peer.at_end
     peer.close()
+
+
+# -- a client --
+
+
+class Clients:
+    """A client, and the side of the server, which is not one of ours."""
+
+    def __init__(self, run: Any, **options: Any) -> None:
+        sock, self.peer = fake_socket()
+        self.client = FakeClient(sock, **options)
+        self.app = Application(self.client)
+        run(self.app)
+        self.app.told()
+        self.context = anonymous(ssl.PROTOCOL_TLS_CLIENT)
+
+    def shake(self) -> Side:
+        side = Side(self.peer, is_server=True)
+        while not side.stream.is_open:
+            settle(self.app)
+            side.receive()
+        return side
+
+
+@pytest.fixture
+def clients(app_runner: Any) -> Iterator[Clients]:
+    made = Clients(app_runner, handshake_timeout=5)
+    yield made
+    made.peer.close()
+
+
+def test_a_client_is_connected_after_the_handshake(clients: Clients) -> None:
+    app, client = clients.app, clients.client
+    client.connect("192.0.2.1", 443, secure=clients.context)  # type: ignore[arg-type]
+    assert app.told() == []
+    assert (client.connected, client.secure) == (False, True)
+    client.connect("192.0.2.1", 443)
+    ((name, problem),) = app.told()
+    assert (name, problem.errno) == ("socket_error", errno.EALREADY)
+    side = clients.shake()
+    assert app.told() == [("connected", "192.0.2.1", 443)]
+    assert client.ssl_object() is not None
+    client.write(b"question")
+    client.finish_writing()
+    assert side.receive() == b"question"
+    assert side.stream.is_spent
+    side.stream.send(b"answer")
+    side.stream.close()
+    assert app.told() == [("read", b"answer"), ("disconnected",)]
+    assert client.ssl_object() is None
+
+
+def test_a_name_that_is_none_is_told(clients: Clients) -> None:
+    options: dict[str, Any] = {
+        "secure": True,
+        "context": clients.context,
+        "server_hostname": ".dot",
+    }
+    clients.client.connect("192.0.2.1", 443, **options)
+    assert clients.app.names() == ["unreachable", "socket_error"]
+    assert not clients.client.connected
+
+
+def test_a_client_gives_up_a_silent_server(clients: Clients, virtual_clock: VirtualClock) -> None:
+    clients.client.connect("192.0.2.1", 443, context=clients.context, ssl=True)
+    settle(clients.app, until=virtual_clock.now + 6)
+    unreachable, told = clients.app.told()
+    assert unreachable[:3] == ("unreachable", "192.0.2.1", 443)
+    assert isinstance(told[1], TimeoutError)
+
+
+def test_a_client_upgrades(clients: Clients) -> None:
+    app, client = clients.app, clients.client
+    client.connect("192.0.2.1", 25)
+    done = Recorder("starttls_done").register(app)
+    app.told()
+    stuff(client._connection.sock)  # type: ignore[union-attr]
+    client.write(b"last in plain")
+    client.starttls(context=clients.context)
+    client.write(b"first in secret")
+    with pytest.raises(RuntimeError, match="already"):
+        client.starttls(context=clients.context)
+    received = clients.peer.received()
+    while not received.endswith(b"last in plain"):
+        settle(app)
+        received += clients.peer.recv(len(b"last in plain"))
+    side = clients.shake()
+    settle(app)
+    assert side.receive() == b"first in secret"
+    assert done.names == ["starttls_done"]
+
+
+def test_closing_in_the_midst_of_an_upgrade(clients: Clients) -> None:
+    app, client = clients.app, clients.client
+    client.connect("192.0.2.1", 25)
+    client.starttls(context=clients.context)
+    client.write(b"secret")
+    client.close()
+    assert not client.connected
+    side = clients.shake()
+    settle(app)
+    assert side.receive() == b"secret"
+    assert app.names()[-1] == "disconnected"
+
+
+# -- upgrades of a server --
+
+
+def test_a_server_upgrades_when_asked(app_runner: Any, virtual_clock: VirtualClock) -> None:
+    server = FakeServer(context=anonymous(ssl.PROTOCOL_TLS_SERVER), handshake_timeout=5)
+    assert not server.secure
+    app = Application(server)
+    app_runner(app)
+    done = Recorder("starttls_done").register(app)
+    (peer,) = server.listener.dial()
+    with peer:
+        settle(app)
+        (sock,) = server._clients
+        assert server.ssl_object(sock) is None
+        server.write(sock, b"go")
+        app.fire(events.starttls(sock), "server")
+        settle(app)
+        assert peer.received() == b"go"
+        client = Side(peer, is_server=False)
+        client.stream.begin()
+        while not client.stream.is_open:
+            settle(app)
+            client.receive()
+        assert [tuple(record.args) for record in done.records] == [(sock, sock)]
+        assert server.ssl_object(sock) is not None
+        with pytest.raises(RuntimeError, match="already"):
+            server.starttls(sock)
+        server.finish_writing(sock)
+        assert client.receive() is None
+
+
+def test_an_upgrade_that_never_begins(app_runner: Any, virtual_clock: VirtualClock) -> None:
+    server = FakeServer(context=anonymous(ssl.PROTOCOL_TLS_SERVER), handshake_timeout=5)
+    app = Application(server)
+    app_runner(app)
+    (peer,) = server.listener.dial()
+    with peer:
+        settle(app)
+        (sock,) = server._clients
+        app.told()
+        server.starttls(sock)
+        settle(app, until=virtual_clock.now + 6)
+        assert app.names() == ["socket_error", "disconnect"]
+
+
+def test_an_upgrade_needs_a_certificate(app_runner: Any) -> None:
+    server = FakeServer()
+    app = Application(server)
+    app_runner(app)
+    (peer,) = server.listener.dial()
+    with peer:
+        settle(app)
+        (sock,) = server._clients
+        with pytest.raises(RuntimeError, match="certfile"):
+            server.starttls(sock)
+        server.starttls("unknown")
+        server.finish_writing("unknown")
+    with pytest.raises(RuntimeError, match="certfile"):
+        FakeServer(secure=True)
+    client = FakeClient()
+    with pytest.raises(RuntimeError, match="no connection"):
+        client.starttls()
+    client.finish_writing()
+    assert client.ssl_object() is None
+    with pytest.raises(TypeError, match="colour"):
+        client.connect("192.0.2.1", 1, colour="red")
+    client._abort()
 
 
 # -- contexts --

@@ -138,9 +138,11 @@ class Client(Endpoint):
             bind.setblocking(False)
             self._bind: Any = bind.getsockname()
             self._sock: Any = bind
+            self._binds = False  # whoever made it has seen to that
         else:
             self._bind = self.parse_bind_parameter(bind)
             self._sock = self._create_socket()
+            self._binds = self._bind is not None
 
     def parse_bind_parameter(self, bind_parameter: Any) -> Any:
         """Turn the parameter ``bind`` into an address."""
@@ -302,7 +304,7 @@ class Client(Endpoint):
             sock = self._create_socket()
         if sock is None:
             sock = self._make_socket(family)
-        if self._bind is not None:
+        if self._binds:
             try:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 sock.bind(self._bind)
@@ -338,7 +340,10 @@ class Client(Endpoint):
     def _begin_tls(self, connection: Connection, target: _Target) -> None:
         assert target.context is not None
         name = target.server_hostname
-        self._encrypt(connection, target.context, server_side=False, server_hostname=name)
+        try:
+            self._encrypt(connection, target.context, server_side=False, server_hostname=name)
+        except ValueError as problem:  # what cannot be a name
+            connection.fail(OSError(errno.EINVAL, str(problem)))
 
     def _connection_opened(self, connection: Connection) -> None:
         target = self._target
