@@ -138,7 +138,8 @@ def no_leaks() -> Iterator[None]:
     eventually(lambda: threading.active_count() == 1, f"end of {threading.enumerate()}")
     eventually(lambda: not children(), f"end of {children()}")
     gc.collect()
-    assert open_files() == before
+    after = open_files()
+    assert after == before, f"{before} became {after}"
 
 
 def _warm_up() -> None:

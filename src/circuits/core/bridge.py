@@ -101,8 +101,9 @@ _VALUE, _ERROR, _PENDING = range(3)
 #: Which part of the root's ``stop_timeout`` answers are waited for.
 _PATIENCE = 0.9
 
-#: While the application stops, how often to look whether others are still at work, in seconds.
-_LOOK_INTERVAL = 0.02
+#: While the application stops, how often to look whether others are still at work, and whether
+#: the child has ended, in seconds.
+_LOOK_INTERVAL = 0.005
 
 #: What is known of the routes of no tree.
 _NEVER = -1
@@ -500,7 +501,6 @@ class Bridge(DescriptorOwner):
 
     def _descriptor_closed(self, descriptor: Descriptor) -> None:
         self._lose(None)
-        self._engine.release(self)
 
     def _lose(self, reason: Exception | None) -> None:
         """There is nobody at the other end any more, or nobody who could be understood."""
@@ -522,7 +522,7 @@ class Bridge(DescriptorOwner):
         if not (self._is_stopping or is_leaving(self)):
             self.fire(BridgeLost(self, reason))
             self.unregister()
-        if self.process is not None:
+        if self.process is not None and not self._is_stopping:
             _reap(self._engine, self.process)
 
     def _lost(self, thing: object) -> PeerLostError:
@@ -548,21 +548,29 @@ class Bridge(DescriptorOwner):
     def _check_end(self) -> None:
         """While the application stops: is there still something to wait for?
 
-        Whatever else the end waits for may need the other process, so a bridge goes last.
+        Whatever else the end waits for may need the other process, so a bridge goes last. The
+        child that sees its bridge closed ends, and is waited for.
         """
         if not self._is_stopping or self._asked:
             return
         engine = self._engine
-        if self._descriptor is None or self._descriptor.is_closed:
+        descriptor = self._descriptor
+        is_closed = descriptor is None or descriptor.is_closed
+        if is_closed and (self.process is None or not self.process.is_alive()):
             engine.release(self)
-        elif all(isinstance(holder, Bridge) for holder in engine.holds.values()):
-            self._descriptor.close()  # which tells when all is written
-        else:
-            engine.schedule.call_at(_clock.now() + _LOOK_INTERVAL, self._check_end)
+            return
+        if descriptor is not None and not is_closed:
+            if all(isinstance(holder, Bridge) for holder in engine.holds.values()):
+                descriptor.close()  # when all is written
+        engine.schedule.call_at(_clock.now() + _LOOK_INTERVAL, self._check_end)
 
     def _lose_patience(self) -> None:
-        if self._is_stopping:
-            self._lose(None)
+        if not self._is_stopping:
+            return
+        self._lose(None)
+        if self.process is not None and self.process.is_alive():
+            self.process.kill()
+            self.process.join()
 
     def _leave(self) -> None:
         self._lose(None)
