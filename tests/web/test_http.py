@@ -1129,11 +1129,18 @@ def test_a_client_that_does_not_read_pauses_the_iterator(serve: Serve) -> None:
 def test_the_head_comes_first_even_if_a_client_reads_again_meanwhile(
     serve: Serve, pieces: tuple[str, ...]
 ) -> None:
-    client = serve(_streaming(Pieces(*pieces)))
+    responses = []
+
+    def answer(app: App, request: Any, response: Any) -> bool:
+        responses.append(_streaming(Pieces(*pieces))(app, request, response))
+        return True
+
+    client = serve(answer)
+    client.feed(get())
     client.server.fire(Pause(client.sock))
     settle(client.server)
-    client.server.fire(Read(client.sock, get()))
-    client.server.fire(Resume(client.sock))  # waits in the queue while the answer begins
+    client.server.fire(Response(responses[0]))
+    client.server.fire(Resume(client.sock))  # before the head, which has to wait its turn
     settle(client.server)
     (reply,) = parse(client.received)
     assert reply.body == "".join(pieces).encode()
