@@ -33,7 +33,7 @@ from circuits.testing import Recorder, settle
 )
 def test_names_and_their_bases(module: str, name: str, base: type) -> None:
     thing = getattr(importlib.import_module(f"circuits.net.protocols.{module}"), name)
-    assert thing.__module__ == f"circuits.net.protocols.{module}"
+    assert thing.__module__.startswith("circuits.net.protocols.")
     assert thing.__bases__[0] is base
 
 

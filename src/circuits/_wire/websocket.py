@@ -21,15 +21,11 @@ no other difference. Speed: a frame that arrives whole, as nearly all do, takes 
 from __future__ import annotations
 
 import codecs
-import os
-import struct
-from enum import Enum
 from typing import Final
 
 from circuits._wire import LocalProtocolError, ProtocolError
 from circuits._wire._websocket_deflate import (
     Deflate,
-    Deflater,
     Inflater,
     NegotiationError,
     parse_extensions,
@@ -62,6 +58,17 @@ from circuits._wire._websocket_messages import (
     Pong,
     RemoteProtocolError,
     is_sendable_code,
+)
+from circuits._wire._websocket_sending import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    CONTROL_BYTES,
+    PING,
+    PONG,
+    TEXT,
+    Sender,
+    State,
 )
 
 __all__ = [
@@ -105,36 +112,16 @@ Message = str | bytes | Ping | Pong | Close
 
 DEFAULT_LIMITS: Final = Limits()
 
-_CONTINUATION: Final = 0
-_TEXT: Final = 1
-_BINARY: Final = 2
-_CLOSE: Final = 8
-_PING: Final = 9
-_PONG: Final = 10
+_CLOSED: Final = State.CLOSED
+_PEER_CLOSED: Final = State.PEER_CLOSED
+
 
 _NO_KEY: Final = b"\0\0\0\0"
-_CONTROL_BYTES: Final = 125
 
 _UTF8: Final = codecs.getincrementaldecoder("utf-8")
 
 
-class State(Enum):
-    """Where a connection is."""
-
-    OPEN = "messages go both ways"
-    CLOSING = "we have sent a close frame and wait for the peer's"
-    PEER_CLOSED = "the peer has sent a close frame and waits for ours"
-    CLOSED = "both have closed, or the peer broke the rules: nothing else is received"
-
-
-# Looking up a member of an enum is slow on Python 3.11.
-_OPEN: Final = State.OPEN
-_CLOSING: Final = State.CLOSING
-_PEER_CLOSED: Final = State.PEER_CLOSED
-_CLOSED: Final = State.CLOSED
-
-
-class Codec:
+class Codec(Sender):
     """One side of a connection, after the handshake.
 
     Args:
@@ -149,26 +136,20 @@ class Codec:
 
     __slots__ = (
         "_allowed_rsv",
-        "_close_sent",
         "_data",
-        "_deflater",
         "_frame_final",
         "_inflater",
-        "_is_client",
         "_is_compressed",
         "_key",
         "_mask_bit",
-        "_minimum_bytes",
         "_opcode",
         "_parts",
         "_position",
         "_remaining",
-        "_sending",
         "_short_bytes",
         "_size",
         "_utf8",
         "limits",
-        "state",
     )
 
     def __init__(
@@ -177,9 +158,8 @@ class Codec:
         deflate: Deflate | None = None,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
-        self.state = _OPEN
+        super().__init__(is_client, deflate)
         self.limits = limits
-        self._is_client = is_client
         self._mask_bit = 0 if is_client else 0x80  # of frames that we receive
         # Payloads up to this size need no look at the limits.
         sizes = (125, limits.message_bytes, limits.frame_bytes)
@@ -195,23 +175,11 @@ class Codec:
         self._remaining = -1  # bytes of the frame that are missing; -1 between frames
         self._frame_final = False
         self._key = _NO_KEY
-        # Sending.
-        self._sending = 0  # opcode of the message that is being sent in parts
-        self._close_sent = False
-        self._deflater: Deflater | None = None
         self._inflater: Inflater | None = None
         self._allowed_rsv = 0
-        self._minimum_bytes = 0
         if deflate is not None:
-            self._deflater = Deflater(deflate, is_client)
             self._inflater = Inflater(deflate, is_client)
             self._allowed_rsv = 0x40
-            self._minimum_bytes = deflate.minimum_bytes
-
-    @property
-    def is_client(self) -> bool:
-        """Whether this is the client's side."""
-        return self._is_client
 
     @property
     def pending_bytes(self) -> int:
@@ -296,7 +264,7 @@ class Codec:
                     PROTOCOL_ERROR,
                     "a server masks its frames" if masked else "a client does not mask its frames",
                 )
-            if opcode >= _CLOSE and length > _CONTROL_BYTES:
+            if opcode >= CLOSE and length > CONTROL_BYTES:
                 raise RemoteProtocolError(PROTOCOL_ERROR, "a control frame is longer than 125")
             header = 2 if length < 126 else 4 if length == 126 else 10
             if masked:
@@ -312,7 +280,7 @@ class Codec:
                 if length < 65536 or length >> 63:
                     raise RemoteProtocolError(PROTOCOL_ERROR, "a length in too many bytes")
             key = data[position + header - 4 : position + header] if masked else _NO_KEY
-            if opcode >= _CLOSE:
+            if opcode >= CLOSE:
                 if available < header + length:
                     return None
                 payload = data[position + header : position + header + length]
@@ -327,16 +295,16 @@ class Codec:
         opcode = first & 0x0F
         if first & 0x70:
             # Only the first frame of a message may say that it is compressed.
-            if first & 0x70 & ~self._allowed_rsv or opcode not in (_TEXT, _BINARY):
+            if first & 0x70 & ~self._allowed_rsv or opcode not in (TEXT, BINARY):
                 raise RemoteProtocolError(PROTOCOL_ERROR, "a reserved bit is set")
-        if opcode >= _CLOSE:
-            if opcode > _PONG:
+        if opcode >= CLOSE:
+            if opcode > PONG:
                 raise RemoteProtocolError(PROTOCOL_ERROR, f"unknown opcode {opcode}")
             if not first & 0x80:
                 raise RemoteProtocolError(PROTOCOL_ERROR, "a control frame is fragmented")
-        elif opcode > _BINARY:
+        elif opcode > BINARY:
             raise RemoteProtocolError(PROTOCOL_ERROR, f"unknown opcode {opcode}")
-        elif opcode == _CONTINUATION:
+        elif opcode == CONTINUATION:
             if not self._opcode:
                 raise RemoteProtocolError(PROTOCOL_ERROR, "nothing is there to be continued")
         elif self._opcode:
@@ -382,7 +350,7 @@ class Codec:
             piece = self._inflate(piece, is_last)
         self._size += len(piece)
         self._remaining = remaining or -1
-        if self._opcode == _BINARY:
+        if self._opcode == BINARY:
             if piece:
                 self._parts.append(piece)
             if not is_last:
@@ -413,9 +381,9 @@ class Codec:
         return self._inflater.decompress(piece, is_last, left)
 
     def _control(self, opcode: int, payload: bytes) -> Message:
-        if opcode == _PING:
+        if opcode == PING:
             return Ping(payload)
-        if opcode == _PONG:
+        if opcode == PONG:
             return Pong(payload)
         code, reason = NO_STATUS, ""
         if payload:
@@ -440,109 +408,6 @@ class Codec:
         self._parts = []
         self._opcode = 0
         self._remaining = -1
-
-    # -- sending --
-
-    def send(self, message: str | bytes | bytearray | memoryview, final: bool = True) -> bytes:
-        """Make the bytes of a message, text for `str` and otherwise binary.
-
-        Args:
-            message: The message, or a part of it.
-            final: ``False``: more parts follow, all of one kind. Pings, pongs and a close may
-                come between them.
-
-        Raises:
-            LocalProtocolError: A close frame was sent, or a part is of another kind.
-        """
-        if self.state is not _OPEN:
-            raise LocalProtocolError(f"no message can be sent when {self.state.value}")
-        if isinstance(message, str):
-            opcode, payload = _TEXT, message.encode()
-        else:
-            opcode = _BINARY
-            payload = message if isinstance(message, bytes) else bytes(message)
-        if final and not self._sending and self._deflater is None:
-            return self._frame(0x80 | opcode, payload)
-        return self._send_part(opcode, payload, final)
-
-    def _send_part(self, opcode: int, payload: bytes, final: bool) -> bytes:
-        first = opcode
-        sending = self._sending
-        if sending:
-            if opcode != sending & 0x0F:
-                raise LocalProtocolError("the parts of a message are all text or all binary")
-            first = _CONTINUATION
-            compressed = sending & 0x40
-        else:
-            compressed = 0
-            if self._deflater is not None and (not final or len(payload) >= self._minimum_bytes):
-                compressed = 0x40
-            first |= compressed
-        self._sending = 0 if final else opcode | compressed
-        if compressed:
-            assert self._deflater is not None
-            payload = self._deflater.compress(payload, final)
-        return self._frame(first | (0x80 if final else 0), payload)
-
-    def send_ping(self, payload: bytes = b"") -> bytes:
-        """Make a ping, with 125 bytes of payload at most."""
-        return self._send_control(_PING, payload)
-
-    def send_pong(self, payload: bytes = b"") -> bytes:
-        """Make a pong, usually with the payload of the ping that it answers."""
-        return self._send_control(_PONG, payload)
-
-    def send_close(self, code: int | None = NORMAL, reason: str = "") -> bytes:
-        """Make the close frame; nothing can be sent after it, but the peer's is still received.
-
-        Args:
-            code: Why: 1000 and so on. ``None``, or the 1005 of a `Close` without a code, sends
-                none.
-            reason: For a log, 123 bytes at most.
-
-        Raises:
-            LocalProtocolError: It was sent already, or the code or the reason are not allowed.
-        """
-        if self._close_sent:
-            raise LocalProtocolError("a close frame is sent once")
-        if code is None or code == NO_STATUS:
-            if reason:
-                raise LocalProtocolError("a reason needs a code")
-            payload = b""
-        elif not is_sendable_code(code):
-            raise LocalProtocolError(f"a close frame may not have the code {code}")
-        else:
-            payload = struct.pack("!H", code) + reason.encode()
-            if len(payload) > _CONTROL_BYTES:
-                raise LocalProtocolError("a reason has 123 bytes at most")
-        self._close_sent = True
-        self.state = _CLOSING if self.state is _OPEN else _CLOSED
-        return self._frame(0x80 | _CLOSE, payload)
-
-    def _send_control(self, opcode: int, payload: bytes) -> bytes:
-        if self._close_sent or self.state is _CLOSED:
-            raise LocalProtocolError(f"nothing can be sent when {self.state.value}")
-        if len(payload) > _CONTROL_BYTES:
-            raise LocalProtocolError("a ping or pong has 125 bytes at most")
-        return self._frame(0x80 | opcode, bytes(payload))
-
-    def _frame(self, first: int, payload: bytes) -> bytes:
-        size = len(payload)
-        if not self._is_client:
-            if size < 126:
-                return b"%c%c%b" % (first, size, payload)
-            if size < 65536:
-                return struct.pack("!BBH", first, 126, size) + payload
-            return struct.pack("!BBQ", first, 127, size) + payload
-        # From the system's generator: a script must not be able to foretell it (10.3).
-        key = os.urandom(4)
-        if size < 126:
-            return b"%c%c%b%b" % (first, 0x80 | size, key, mask(payload, key))
-        if size < 65536:
-            head = struct.pack("!BBH4s", first, 0xFE, size, key)
-        else:
-            head = struct.pack("!BBQ4s", first, 0xFF, size, key)
-        return head + mask(payload, key)
 
 
 def _too_big(size: int, limit: int) -> RemoteProtocolError:
