@@ -7,6 +7,7 @@ import os
 import random
 import select
 import socket
+import ssl
 import threading
 import time
 import warnings
@@ -20,6 +21,7 @@ from circuits import sleep
 from circuits.core.manager import Manager
 from circuits.testing import Recorder
 from circuits.web import BaseServer, Controller, Server, expose
+from tests.certificates import Certificates
 from tests.integration.web_support import SECONDS, Wire, running
 
 _FOLDER = Path("/proc/self/fd")
@@ -145,6 +147,30 @@ def test_a_head_that_drips_is_given_up(tmp_path: Path) -> None:
                 break
         assert wire.answer().code == 408
         assert wire.is_closed()
+
+
+def _encrypted(runner: Runner, certificates: Certificates) -> Wire:
+    wire = runner.connect()
+    context = ssl.create_default_context(cafile=certificates.authority)
+    wire.sock = context.wrap_socket(wire.sock, server_hostname="localhost")
+    return wire
+
+
+def test_an_answer_before_the_end_of_a_body_is_seen_under_tls(
+    tmp_path: Path, certificates: Certificates
+) -> None:
+    options = {"secure": True, "certfile": str(certificates.server), "body_bytes": 10}
+    with _runner(tmp_path, **options) as runner, _encrypted(runner, certificates) as wire:
+        wire.send(b"POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 3000000\r\n\r\n")
+        wire.sock.sendall(b"x" * 3_000_000)
+        assert wire.answer().code == 413
+        assert wire.is_closed()
+
+
+def test_a_file_is_encrypted(tmp_path: Path, certificates: Certificates) -> None:
+    options = {"secure": True, "certfile": str(certificates.server)}
+    with _runner(tmp_path, **options) as runner, _encrypted(runner, certificates) as wire:
+        assert wire.get("/served").body == _SERVED
 
 
 # -- files -----------------------------------------------------------------------------------------
