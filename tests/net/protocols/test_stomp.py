@@ -200,6 +200,21 @@ def test_who_does_not_answer(clock: VirtualClock) -> None:
     assert table.told() == [("connection_failed", {})]
 
 
+def test_giving_up_before_there_is_a_connection() -> None:
+    table = Table()
+    table.feed(stomp.connect())
+    told = table.feed(stomp.disconnect())
+    assert told[-1] == ("connection_failed", {})
+    assert not table.feed(stomp.disconnect())[1:]
+
+
+def test_giving_up_before_the_broker_has_answered() -> None:
+    table = Table(connected_timeout=None)
+    table.feed(stomp.connect())
+    table.socket_tells(Connected("broker", 1))
+    assert table.feed(stomp.disconnect())[-1] == ("connection_failed", {})
+
+
 def test_who_refuses() -> None:
     table = Table()
     table.feed(stomp.connect())
@@ -276,6 +291,20 @@ def test_subscriptions_and_messages() -> None:
     table.feed(stomp.unsubscribe("/b"))
     assert table.wire.sent()[0].headers["id"] == "1"
     assert table.client.get_subscription(record.event.frame) is None
+
+
+def test_acknowledging_in_version_1_0() -> None:
+    table = Table(version="1.0")
+    table.connected(version="1.0")
+    table.feed(stomp.ack(Frame("MESSAGE", {"message-id": "m"})))
+    assert table.wire.sent() == [Frame("ACK", {"message-id": "m"})]
+
+
+def test_what_nobody_has_asked_for_is_left_alone() -> None:
+    table = Table()
+    table.connected()
+    assert table.frame("RECEIPT", receipt_id="x") == []
+    assert table.frame("NEWER", x="y") == []
 
 
 def test_acknowledging_in_version_1_1() -> None:

@@ -251,6 +251,12 @@ def test_a_peer_that_breaks_the_rules_while_we_close() -> None:
     assert [entry[0] for entry in table.arrives(b"\xff\xff")] == ["socket_error", "raw close"]
 
 
+def test_nothing_happens_after_the_end() -> None:
+    table = Table("A")
+    table.arrives(table.peer.send_close())
+    assert table.feed(Close("A"), Write("A", "x")) == [("close", "A")]
+
+
 def test_messages_are_limited() -> None:
     table = Table("A", max_size=10)
     assert table.arrives(table.peer.send("x" * 10)) == [("read", "A", "x" * 10)]

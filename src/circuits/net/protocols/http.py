@@ -10,7 +10,6 @@ from typing import Any
 from circuits._wire.http1 import (
     DEFAULT_LIMITS,
     Data,
-    EndOfMessage,
     Limits,
     RemoteProtocolError,
     ResponseDecoder,
@@ -186,7 +185,7 @@ class HTTP(BaseComponent):
                 elif isinstance(message, Data):
                     assert self._response is not None
                     self._response.body.write(message.data)
-                elif isinstance(message, EndOfMessage):
+                else:
                     self._finish()
         except RemoteProtocolError as problem:
             self._reset()

@@ -251,7 +251,10 @@ class StompClient(BaseComponent):
     @handler("disconnect")
     def _on_disconnect(self, receipt: str | None = None) -> None:
         if not self._is_accepted:
+            was_linked = self._socket.connected
             self._socket.close()
+            if not was_linked:
+                self._lost(StompError("the client was told to disconnect"))
             return
         self._wanted_end = True
         headers = {}
