@@ -9,9 +9,14 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from circuits import Manager
 from circuits._wire import LocalProtocolError, ProtocolError, irc, stomp
 from circuits._wire._irc_text import color_to_ansi, matches_mask, strip_formatting
 from circuits._wire.line import LineDecoder, LineTooLongError, split_lines
+from circuits.net.protocols import irc as net_irc
+from circuits.net.sockets import Read
+from circuits.protocols import irc as irc3
+from circuits.testing import Recorder, settle
 
 CUTS = st.lists(st.integers(min_value=0), max_size=8)
 LINES = st.lists(st.sampled_from([b"a", b"\r", b"\n", b"\r\n", b"bcd", b"\xc3\xbc", b"\0"])).map(
@@ -166,3 +171,28 @@ def test_cuts_mean_nothing_in_stomp_garbage(data: bytes, cuts: list[int]) -> Non
     limits = stomp.Limits(head_bytes=40, header_count=3, body_bytes=8)
     whole = drained(stomp.FrameDecoder(limits), [data])
     assert drained(stomp.FrameDecoder(limits), cut(data, cuts)) == whole
+
+
+WORDS = st.sampled_from(
+    [
+        *("PRIVMSG", "NOTICE", "JOIN", "PART", "QUIT", "NICK", "MODE", "TOPIC", "KICK", "INVITE"),
+        *("ERROR", "PING", "PONG", "CAP", "353", "001", ":", "::", " ", "  ", "#c", ":x y", "\x01"),
+        *("@a=b", "@", "a!b@c", ":a!b@c", "LS", "*", "\0", "\r", "é", "x" * 300),
+    ]
+)
+
+
+@given(
+    data=st.lists(WORDS, max_size=10).map(" ".join).map(lambda line: f"{line}\r\n".encode())
+    | st.binary(max_size=60).map(lambda data: data + b"\n"),
+    sock=st.sampled_from([(), ("sock",)]),
+)
+def test_no_line_makes_the_components_fail(data: bytes, sock: tuple[Any, ...]) -> None:
+    for component in (net_irc.IRC(channel="x", capabilities=["LS"]), irc3.IRC(channel="x")):
+        app = Manager()
+        component.register(app)
+        recorder = Recorder().register(app)
+        app.fire(Read(*sock, data), "x")
+        settle(app)
+        assert recorder.named("error") == []
+        assert len(recorder.named("line")) == data.count(b"\n")
