@@ -3,13 +3,15 @@
 
     python examples/portforward.py [-d] [--debug] SOURCE TARGET
 
-Both are ``ADDRESS:PORT``. ``-d`` goes to the background, ``--debug`` shows all events.
+Both are ``ADDRESS:PORT``. ``-d`` goes to the background and leaves its process id in a file;
+``--debug`` shows all events.
 """
 
 from __future__ import annotations
 
 import argparse
 import uuid
+from pathlib import Path
 
 from circuits import Component, Debugger, handler
 from circuits.net.sockets import Close, Connect, TCPClient, TCPServer, Write
@@ -106,6 +108,7 @@ def main():
     parser.add_argument("source", metavar="SOURCE", help="where to listen, ADDRESS:PORT")
     parser.add_argument("target", metavar="TARGET", help="where to connect, ADDRESS:PORT")
     parser.add_argument("-d", "--daemon", action="store_true", help="go to the background")
+    parser.add_argument("--pidfile", type=Path, default=Path("portforward.pid"))
     parser.add_argument("--debug", action="store_true", help="show all events")
     options = parser.parse_args()
     app = PortForwarder(options.source, options.target)
@@ -114,7 +117,7 @@ def main():
     if options.daemon:
         from circuits.app import Daemon
 
-        Daemon("portforward.pid").register(app)
+        Daemon(options.pidfile.absolute()).register(app)
     app.run()
 
 

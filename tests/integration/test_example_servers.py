@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.example_support import SECONDS, Script, example, port_of
-from tests.integration.net_support import dial, read_all, read_exactly
+from tests.integration.net_support import dial, eventually, read_all, read_exactly
 
 
 def hear(wire: socket.socket, what: bytes) -> bytes:
@@ -142,6 +144,25 @@ def test_forwarding_to_nobody() -> None:
             assert read_all(wire) == b""
         script.hear("cannot be reached")
         assert script.interrupt() == 0
+
+
+def test_forwarding_in_the_background(echo: Script, tmp_path: Path) -> None:
+    pidfile = tmp_path / "portforward.pid"
+    target = port_of(echo)
+    arguments = ("-d", "--pidfile", pidfile, "127.0.0.1:0", f"127.0.0.1:{target}")
+    with example("portforward.py", *arguments) as script:
+        # What was started ends, and so does its output; it has told the port before.
+        assert script.wait() == 0
+        port = port_of(script)
+        eventually(lambda: pidfile.exists() and pidfile.read_text(), "no pid file")
+        number = int(pidfile.read_text(encoding="ascii"))
+        try:
+            with dial(port) as wire:
+                wire.sendall(b"hello")
+                assert read_exactly(wire, 5) == b"hello"
+        finally:
+            os.kill(number, signal.SIGTERM)
+        eventually(lambda: not pidfile.exists(), "it did not end")
 
 
 def test_the_end_of_a_forwarded_connection() -> None:
