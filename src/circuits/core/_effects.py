@@ -8,6 +8,8 @@ effect of the scope around it. Without such an event nothing of this exists.
 
 from __future__ import annotations
 
+from .events import COUNTED
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .events import BaseEvent
@@ -28,6 +30,7 @@ class Scope:
         self.pending += 1
         event._effect = self
         event._key = None
+        event._marks |= COUNTED
 
     def leave(self) -> list[BaseEvent]:
         """Count one event as finished.

@@ -17,7 +17,25 @@ from . import _clock
 from ._effects import Scope
 from ._routing import TREE_LOCK, Routes
 from ._tasks import CoroutineTask, Task
-from .events import Complete, Done, Error, Event, Failure, GenerateEvents, Success, derived_class
+from .events import (
+    COMPLETE,
+    COUNTED,
+    DONE,
+    ELSEWHERE,
+    FAILURE,
+    RARE,
+    SUCCESS,
+    SUSPENDED,
+    WAITED,
+    Complete,
+    Done,
+    Error,
+    Event,
+    Failure,
+    GenerateEvents,
+    Success,
+    derived_class,
+)
 from .utils import flatten
 
 TYPE_CHECKING = False
@@ -41,6 +59,10 @@ TURNS_PER_POLL = 8
 getrefcount: Callable[[object], int] = getattr(sys, "getrefcount", lambda thing: 0)
 
 _NO_ROUTES: dict[tuple[Any, ...], tuple[Route, ...]] = {}
+
+
+#: What a handler returns that is not over yet.
+_SUSPENDED = frozenset({GeneratorType, CoroutineType})
 
 
 def _count_of_a_local() -> int:
@@ -202,7 +224,7 @@ class Engine:
                 break
             key = event._key
             if key is None or self.awaited:
-                self.dispatch(event)
+                self._dispatch_marked(event)
             else:
                 try:
                     methods = plain[key][event.channels]
@@ -222,19 +244,21 @@ class Engine:
                             self._failed(event, method, problem)
                         else:
                             if result is not None:
-                                self._take(event, method, result)
+                                if type(result) in _SUSPENDED:
+                                    self._put_off(event, method, result)
+                                else:
+                                    event.value.setValue(result)
                         if event.handler is not method:
                             marked = True
                             if event.stopped:
                                 break
                     event.handler = None
-                    if marked and event._key is None and not event.waitingHandlers:
+                    if marked and event._key is None:
                         self._finish(event)
-            # An event and its value hold each other. If nobody else holds either, part them:
-            # waiting for the garbage collector costs a third of all that an event costs.
-            value = event.value
-            if getrefcount(value) == _HELD_ONCE_MORE and getrefcount(event) == _HELD_ONCE_MORE:
-                value.event = None
+                    else:
+                        value = event.value
+                        if getrefcount(value) == _HELD_ONCE_MORE:
+                            value.event = None  # see _finish
         return True
 
     def flush_within(self) -> None:
@@ -258,7 +282,7 @@ class Engine:
         """Run the handlers of one event."""
         key = event._key
         if key is None or self.awaited:
-            self._dispatch_special(event)
+            self._dispatch_marked(event)
             return
         try:
             routes = self.routes.cache[key][event.channels]
@@ -268,11 +292,12 @@ class Engine:
             self._run(event, routes)
         elif key == "error":
             self._no_error_handler(event)
-        if event._key is None and not event.waitingHandlers:
+        if event._key is None:
             self._finish(event)
 
-    def _run(self, event: BaseEvent, routes: tuple[Route, ...]) -> None:
-        kwargs = event.__dict__.get("kwargs") if event._key is None else None
+    def _run(
+        self, event: BaseEvent, routes: tuple[Route, ...], kwargs: dict[str, Any] | None = None
+    ) -> None:
         for method, wants_event, is_filter in routes:
             event.handler = method
             args = event._args
@@ -291,7 +316,10 @@ class Engine:
                     break
                 continue
             if result is not None:
-                self._take(event, method, result)
+                if type(result) in _SUSPENDED:
+                    self._put_off(event, method, result)
+                else:
+                    event.value.setValue(result)
                 if is_filter:
                     break
             # Whatever marks an event takes the handler away, which is fast to see.
@@ -301,41 +329,47 @@ class Engine:
 
     def _take(self, event: BaseEvent, method: Any, result: Any) -> None:
         """Store what a handler returned, or go on with it later."""
-        kind = type(result)
-        if kind is GeneratorType:
-            self._suspend(event, Task(self, event, result, method))
-        elif kind is CoroutineType:
-            self._suspend(event, CoroutineTask(self, event, result, method))
-            self._want_host()
+        if type(result) in _SUSPENDED:
+            self._put_off(event, method, result)
         else:
             event.value.setValue(result)
 
-    def _dispatch_special(self, event: BaseEvent) -> None:
-        if event.cancelled:
-            event.success = event.alert_done = False
+    def _dispatch_marked(self, event: BaseEvent) -> None:
+        """Run the handlers of an event that somebody wants more of than that."""
+        marks = event._marks
+        if marks & RARE and event.cancelled:
+            event._marks = marks & ~(SUCCESS | DONE)
             self._finish(event)
             return
-        if self.awaited and event.name in self.awaited:
+        name = event._name
+        if self.awaited and name in self.awaited:
             self._match_waits(event)
         event._failed = event.stopped = False
-        if event._flag_complete:
-            event._effect = Scope(event, event._effect)
-        routes = self.routes.cache.get(event.name, _NO_ROUTES).get(event.channels)
-        if routes is None:
-            routes = self.routes.resolve(event.name, event.channels)
-        departed = getattr(event, "_departed", None)
-        if departed is not None:
-            # Not twice, should it be back already.
-            routes = routes + tuple(route for route in departed if route not in routes)
-        if not routes and event.name == "error":
+        try:
+            routes = self.routes.cache[name][event.channels]
+        except KeyError:
+            routes = self.routes.resolve(name, event.channels)
+        kwargs = None
+        if marks & RARE:
+            kwargs = event._kwargs
+            if event._choose_routes is not None:
+                routes = event._choose_routes(routes)
+        if not routes and name == "error":
             self._no_error_handler(event)
-        outer, self.cause = self.cause, event._effect
+        outer = self.cause
+        if outer is None and not marks & (COMPLETE | COUNTED):
+            self._run(event, routes, kwargs)
+            self._finish(event)
+            return
+        if marks & COMPLETE:
+            event._effect = Scope(event, event._effect)
+            event._marks |= COUNTED
+        self.cause = event._effect
         self.alert = self.sleeping or self.cause is not None
-        self._run(event, routes)
+        self._run(event, routes, kwargs)
         self.cause = None
         self.alert = self.sleeping
-        if not event.waitingHandlers:
-            self._finish(event)
+        self._finish(event)
         if outer is not None:
             self.cause = outer
             self.alert = True
@@ -359,35 +393,43 @@ class Engine:
     # -- ending --
 
     def _finish(self, event: BaseEvent) -> None:
-        """All handlers of an event are done: tell whoever asked."""
-        if event._flag_alert_done:
-            self._feedback(Done, "Done", event, event.channels, event.value.value)
-        if event._flag_success and not event._failed:
-            channels = getattr(event, "success_channels", None) or event.channels
-            self._feedback(Success, "Success", event, channels, event.value.value)
-        scope = event._effect
-        if scope is not None:
-            event._effect = None
-            for finished in scope.leave():
-                if not finished.cancelled:
-                    channels = getattr(finished, "complete_channels", None) or finished.channels
-                    self._feedback(Complete, "Complete", finished, channels, finished.value.value)
-        waits = event._waiters
-        if waits is not None:
-            event._waiters = None
-            for wait in waits:
+        """Tell whoever asked that the handlers are done, unless some are suspended."""
+        marks = event._marks
+        if marks & SUSPENDED and event.waitingHandlers:
+            return
+        value = event.value
+        if marks & DONE:
+            self._feedback(Done, "Done", event, None, value.value)
+        if marks & SUCCESS and not event._failed:
+            channels = marks & ELSEWHERE and getattr(event, "success_channels", None)
+            self._feedback(Success, "Success", event, channels, value.value)
+        if marks & COUNTED:
+            scope, event._effect = event._effect, None
+            event._marks &= ~COUNTED
+            for over in scope.leave():
+                if not over.cancelled:
+                    channels = over._marks & ELSEWHERE and getattr(over, "complete_channels", None)
+                    self._feedback(Complete, "Complete", over, channels, over.value.value)
+        if marks & WAITED:
+            waits, event._waiters = event._waiters, None
+            for wait in waits or ():
                 wait.resolve(event)
+        # An event and its value hold each other. If nobody else holds the value, part them:
+        # waiting for the garbage collector costs a third of all that an event costs.
+        if getrefcount(value) == _HELD_ONCE_MORE:
+            value.event = None
 
     def _feedback(
         self,
         kind: type[Any],
         topic: str,
         event: BaseEvent,
-        channels: Iterable[Any],
+        channels: Any,
         argument: Any,
     ) -> None:
-        made = derived_class(kind, topic, event)
-        where = tuple(channels)
+        """Fire a feedback event, to the channels of the event itself if there are no others."""
+        made = event._created.get((kind, topic)) or derived_class(kind, topic, event)
+        where = tuple(channels) if channels else event.channels
         if (
             self.thread is not None
             and not self.queue
@@ -399,11 +441,12 @@ class Engine:
         ):
             # Next in turn, and nobody there to see it, nor a suspended handler that could begin
             # to wait for it before its turn comes: no need to build it.
-            if not self.route(made.name, where):
+            if not self.route(made._name, where):
                 return
         derived = made(event, argument)
         derived.parent = event
-        self.root.fire(derived, *where)
+        derived.channels = where
+        self.root.fire(derived)
 
     def route(self, name: str, channels: tuple[Any, ...]) -> tuple[Route, ...]:
         """The routes of a name on some channels."""
@@ -417,8 +460,8 @@ class Engine:
         error = (type(problem), problem, _format_traceback(problem))
         event._failed = True
         event.value.fail(error)
-        if event._flag_failure:
-            channels = getattr(event, "failure_channels", None) or event.channels
+        if event._marks & FAILURE:
+            channels = getattr(event, "failure_channels", None)
             self._feedback(Failure, "Failure", event, channels, error)
         self.report(problem, method, event, error[2])
 
@@ -455,12 +498,25 @@ class Engine:
     def _want_host(self) -> None:
         self.wants_host = True
 
+    def _put_off(self, event: BaseEvent, method: Any, result: Any) -> None:
+        """Go on later with a handler that is a generator or a coroutine."""
+        if type(result) is GeneratorType:
+            self._suspend(event, Task(self, event, result, method))
+        else:
+            self._suspend(event, CoroutineTask(self, event, result, method))
+            self._want_host()
+
     def _suspend(self, event: BaseEvent, task: Any) -> None:
+        self.enter(task)
+        self.ready.append(task)
+
+    def enter(self, task: Any) -> None:
+        """Have the event of a task wait until that has ended."""
+        event = task.event
         event.waitingHandlers += 1
         event.value.promise = True
-        event._mark()  # its end is told later
+        event._mark(SUSPENDED)
         self.tasks[task] = None
-        self.ready.append(task)
 
     def step_tasks(self) -> bool:
         """Advance every task that has something to do, in order, once.
@@ -543,10 +599,7 @@ class Engine:
         for wait in list(self.awaited[event.name]):
             if wait.matches(event):
                 self.forget_name(event.name, wait)
-                if event._waiters is None:
-                    event._waiters = []
-                event._waiters.append(wait)
-                event._key = None
+                event._when_over(wait)
 
     # -- time and idleness --
 
@@ -683,14 +736,18 @@ class Engine:
 
     def deliver_to(self, component: Manager, event: BaseEvent) -> None:
         """Let an event of the old tree reach a component that has just left it, too."""
-        routes = tuple(
+        departed = tuple(
             (spec.bound_to(component), spec.wants_event, spec.filter)
             for spec in component._specs
-            if event.name in spec.names and component.__dict__.get("_live") is not self
+            if event.name in spec.names and getattr(component, "_live", None) is not self
         )
-        if routes:
-            event._departed = routes  # type: ignore[attr-defined]
-            event._key = None
+        if departed:
+            # Not twice, should it be back already.
+            event._choose_routes = lambda routes: (
+                *routes,
+                *(route for route in departed if route not in routes),
+            )
+            event._mark(RARE)
 
 
 def _format_traceback(problem: BaseException) -> list[str]:

@@ -53,11 +53,7 @@ class Pending:
 
     def suspend(self) -> None:
         """Have the event wait. To be called by the handler, which then returns ``None``."""
-        event = self.event
-        event.waitingHandlers += 1
-        event.value.promise = True
-        event._special = True
-        self.engine.tasks[self] = None
+        self.engine.enter(self)
 
     def go_on(self) -> None:
         """Have the event go on: ``finish`` is called, as what the event is an effect of."""

@@ -250,7 +250,7 @@ def _is_component(channel: Any) -> bool:
 
 
 def _in_tree_of(component: Manager, routes: Routes) -> bool:
-    engine = component.__dict__.get("_live")
+    engine = getattr(component, "_live", None)
     return engine is not None and engine.routes is routes
 
 

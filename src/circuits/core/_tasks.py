@@ -316,10 +316,7 @@ class Wait(Suspension):
         if event is None:
             self._manager._engine.await_name(self._name, self)
             return
-        if event._waiters is None:
-            event._waiters = []
-        event._waiters.append(self)
-        event._mark()
+        event._when_over(self)
         if self._fire:
             self._manager.fire(event, *self._channels)
 

@@ -19,7 +19,7 @@ from ._frames import LIMIT_BYTES, Frames, are_plain, pack, sendable, unpack
 from ._pending import Pending
 from ._routing import is_leaving
 from .errors import NotSendableError, PeerLostError, RemoteError
-from .events import BaseEvent, DerivedEvent, Event, Failure
+from .events import RUNTIME_MARKS, BaseEvent, DerivedEvent, Event, Failure
 from .handlers import handler
 from .manager import Manager
 from .values import Value
@@ -112,8 +112,8 @@ _NEVER = -1
 #: The attributes of an event that has nothing of its own but arguments and channels.
 _USUAL = frozenset(
     {
-        "_args", "_effect", "_failed", "_key", "_waiters", "channels", "handler", "stopped",
-        "value", "waitingHandlers",
+        "_args", "_effect", "_failed", "_key", "_marks", "_waiters", "channels", "handler",
+        "stopped", "value", "waitingHandlers",
     }
 )  # fmt: skip
 
@@ -343,7 +343,8 @@ class Bridge(DescriptorOwner):
 
     def _pack_event(self, event: BaseEvent, channels: tuple[Any, ...], head: bytes) -> bytes:
         cls = type(event)
-        if vars(event).keys() <= _USUAL and "_recipe" not in cls.__dict__:
+        has_own_marks = (event._marks ^ cls._marks) & ~RUNTIME_MARKS
+        if vars(event).keys() <= _USUAL and not has_own_marks and "_recipe" not in cls.__dict__:
             # The parts of most events, without the ceremony of pickling an object.
             args = event._args
             is_plain = are_plain(args) and are_plain(channels)
@@ -454,15 +455,14 @@ class Bridge(DescriptorOwner):
         event.remote = True
         if event.notify:
             event.notify = False  # whoever fired it is told over there
-        event._waiters = [_Asked(self, number)]
-        event._special = True
+        event._when_over(_Asked(self, number))
         self.fire(event, *channels)
 
     # -- answering --
 
     def _answer(self, number: int, event: BaseEvent) -> None:
         value = event.value
-        if value._count == 1 and are_plain((value._value,)):
+        if not (value.is_empty or value.is_list) and are_plain((value._value,)):
             self._reply(_ANSWER, number, [(_VALUE, value._value)], True)
         else:
             self._reply(_ANSWER, number, [self._encode(item, value) for item in _items(value)])
@@ -601,9 +601,9 @@ def _names_wanted(routes: Routes) -> Iterator[str]:
 
 def _items(value: Value) -> list[Any]:
     """The results in a value, one by one."""
-    if value._count > 1:
+    if value.is_list:
         return list(value._value)
-    return [value._value] if value._count else []
+    return [] if value.is_empty else [value._value]
 
 
 def _is_error(item: Any, value: Value) -> bool:

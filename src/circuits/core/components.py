@@ -57,7 +57,7 @@ class _Channel:
         channel = "*" if _is_false(channel) else channel
         hash(channel)  # raises the TypeError that names the type
         with TREE_LOCK:
-            engine = component.__dict__.get("_live")
+            engine = getattr(component, "_live", None)
             if engine is not None:
                 engine.routes.remove(component)
             component._channels = (channel,)
@@ -109,7 +109,7 @@ class BaseComponent(Manager):
         if "_specs" not in cls.__dict__:
             _prepare_class(cls)
         for attribute, function in cls._inherited:
-            vars(component)[attribute] = function.__get__(component)
+            setattr(component, attribute, function.__get__(component))
         default = cls._default_channel
         component._channels = ("*" if _is_false(default) else default,)
         return component
@@ -118,7 +118,11 @@ class BaseComponent(Manager):
         super().__init__(*args, **kwargs)
         cls = type(self)
         self.channel = kwargs["channel"] if "channel" in kwargs else self._channels[0]
-        for child in [*_class_components(cls), *vars(self).values()]:
+        # Looking into the dictionary makes every attribute slower from then on, so it is left
+        # alone where nobody can have put anything there yet.
+        is_fresh = cls.__init__ is BaseComponent.__init__ and cls.__new__ is BaseComponent.__new__
+        given = () if is_fresh else vars(self).values()
+        for child in [*_class_components(cls), *given]:
             if isinstance(child, BaseComponent) and child is not self and child is not self.parent:
                 if child.parent is not self:  # under two names, or registered by hand
                     child.register(self)
@@ -160,7 +164,7 @@ class BaseComponent(Manager):
             if self.parent is not self:
                 self._detach()
             engine = parent._engine
-            own = self.__dict__.get("_live")
+            own = getattr(self, "_live", None)
             if own is not None:
                 if own.thread is not None and engine.thread is not None:
                     raise UnregistrableError(
@@ -232,7 +236,8 @@ class BaseComponent(Manager):
         self.parent = self
         self._leaving = False
         for node in nodes:
-            node.__dict__.pop("_live", None)
+            if hasattr(node, "_live"):
+                del node._live
         engine.cancel_tasks_of(nodes)
         for node in nodes:
             node._left(engine)

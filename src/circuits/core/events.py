@@ -65,28 +65,50 @@ __all__ = [
 #: application knows, and a bound for names that come from elsewhere.
 CREATED_CLASSES_LIMIT = 1024
 
-#: What marks an event when it is set, and where the value is kept.
-_MARKING = {
-    name: "_flag_" + name for name in ("success", "failure", "complete", "alert_done", "notify")
-}
-_MARKING["name"] = "_name"
+#: The bits of ``_marks``. What an event asks for ...
+SUCCESS, FAILURE, COMPLETE, DONE, NOTIFY = 1, 2, 4, 8, 16
+#: ... has channels of its own for its feedback, is cancelled or has keywords or late routes,
+ELSEWHERE, RARE = 32, 64
+#: ... is counted as an effect, is waited for, has suspended handlers.
+COUNTED, WAITED, SUSPENDED = 128, 256, 512
+
+RUNTIME_MARKS = COUNTED | WAITED | SUSPENDED
 
 
-class _Marking:
-    """An attribute of an event that takes it off the short way when it is set."""
+class _Mark:
+    """An attribute that marks an event when it is set: a flag, or a value kept under a name."""
 
-    __slots__ = ("_kept",)
+    __slots__ = ("bit", "kept")
 
-    def __init__(self, name: str) -> None:
-        self._kept = _MARKING[name]
+    def __init__(self, bit: int, kept: str = "") -> None:
+        self.bit = bit
+        self.kept = kept
 
     def __get__(self, event: BaseEvent | None, owner: type[BaseEvent]) -> Any:
-        return getattr(owner if event is None else event, self._kept)
+        source = owner if event is None else event
+        return getattr(source, self.kept) if self.kept else bool(source._marks & self.bit)
 
     def __set__(self, event: BaseEvent, value: Any) -> None:
-        setattr(event, self._kept, value)
+        if self.kept:
+            setattr(event, self.kept, value)
+        event._marks = self.applied(event._marks, value)
         if value:
             event._mark()
+
+    def applied(self, marks: int, value: Any) -> int:
+        """The marks of an event or a class when the value has been set."""
+        return marks | self.bit if value else marks & ~self.bit
+
+
+class _Name(_Mark):
+    """The name: of the class, hardly ever of an instance."""
+
+    __slots__ = ()
+
+    def __set__(self, event: BaseEvent, value: str) -> None:
+        event._name = value
+        event._created = {}  # its feedback is named after it, not after its class
+        event._mark()
 
 
 class _Arguments:
@@ -106,44 +128,37 @@ class _Arguments:
         event._args = args
 
 
-class _NoKeywords:
-    """Makes the dictionary of keyword arguments when somebody wants it: most events have none.
-
-    An event that has one is marked, since dispatch does not look for it otherwise.
-    """
+class _Keywords:
+    """The keyword arguments. Most events have none; one that has is marked."""
 
     __slots__ = ()
 
     def __get__(self, event: BaseEvent | None, owner: type[BaseEvent]) -> Any:
         if event is None:
             return self
-        kwargs: dict[str, Any] = {}
-        event.kwargs = kwargs
-        event._mark()
+        kwargs = event._kwargs
+        if kwargs is None:
+            self.__set__(event, kwargs := {})
         return kwargs
 
-
-class _Special:
-    """Whether an event takes the long way."""
-
-    __slots__ = ()
-
-    def __get__(self, event: BaseEvent | None, owner: type[BaseEvent]) -> bool:
-        return (owner if event is None else event)._key is None
-
-    def __set__(self, event: BaseEvent, special: bool) -> None:
-        event._key = None if special else event._name
+    def __set__(self, event: BaseEvent, kwargs: dict[str, Any]) -> None:
+        event._kwargs = kwargs
+        event._mark(RARE)
 
 
 class EventMetaClass(type):
     """Keeps name, flags and mark of event classes in step when they are set on a class."""
 
     def __setattr__(cls, name: str, value: Any) -> None:
-        kept = _MARKING.get(name)
-        type.__setattr__(cls, name if kept is None else kept, value)
-        if kept is not None:
-            flags: Any = (getattr(cls, flag) for flag in _MARKING.values() if flag != "_name")
-            type.__setattr__(cls, "_key", None if any(flags) else cls._name)  # type: ignore[attr-defined]
+        mark = _MARKS.get(name)
+        if mark is None:
+            type.__setattr__(cls, name, value)
+            return
+        known: Any = cls
+        if mark.kept:
+            type.__setattr__(cls, mark.kept, value)
+        type.__setattr__(cls, "_marks", mark.applied(known._marks, value))
+        type.__setattr__(cls, "_key", None if known._marks else known._name)
 
 
 class BaseEvent(metaclass=EventMetaClass):
@@ -195,25 +210,28 @@ class BaseEvent(metaclass=EventMetaClass):
         failure_channels: Iterable[Any]
         complete_channels: Iterable[Any]
     else:
-        name = _Marking("name")
+        name = _Name(0, "_name")
         args = _Arguments()
-        kwargs = _NoKeywords()
-        notify = _Marking("notify")
-        success = _Marking("success")
-        failure = _Marking("failure")
-        complete = _Marking("complete")
-        alert_done = _Marking("alert_done")
-    _special = _Special()
+        kwargs = _Keywords()
+        success = _Mark(SUCCESS)
+        failure = _Mark(FAILURE)
+        complete = _Mark(COMPLETE)
+        alert_done = _Mark(DONE)
+        notify = _Mark(NOTIFY, "_notify")
+        success_channels = _Mark(ELSEWHERE, "_success_channels")
+        failure_channels = _Mark(ELSEWHERE, "_failure_channels")
+        complete_channels = _Mark(ELSEWHERE, "_complete_channels")
     _name = "base_event"
-    _flag_notify: bool | str = False
-    _flag_success = False
-    _flag_failure = False
-    _flag_complete = False
-    _flag_alert_done = False
+    _notify: bool | str = False
+    _marks = 0
     #: The name; ``None`` where dispatch must look at flags, waiters, effects and the like.
     _key: str | None = "base_event"
+    _kwargs: dict[str, Any] | None = None
     _args: Any  # a tuple, until somebody asks for the list
     _literal = False
+    #: For an event whose handlers are not simply those of its name and channels: takes their
+    #: routes and gives those that it goes. Such an event has the mark ``RARE``.
+    _choose_routes: Callable[[tuple[Any, ...]], tuple[Any, ...]] | None = None
     _failed: bool = False  # whether a handler of the latest firing failed
     _effect: Any = None  # the scope of cause and effect (see _effects) that counts this event
     _waiters: list[Any] | None = None  # suspended calls and waits that end with this event
@@ -222,18 +240,17 @@ class BaseEvent(metaclass=EventMetaClass):
     #: How an instance of a class made at run time is made again, for pickling.
     _recipe: ClassVar[tuple[Any, ...] | None] = None
     #: Classes made at run time from this one; each class has its own.
-    _created: ClassVar[dict[Any, type[BaseEvent]]] = {}
+    _created: dict[Any, type[BaseEvent]] = {}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._args = args
         if kwargs:
             self.kwargs = kwargs
-            self._key = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         body = cls.__dict__
-        given = {attribute: body[attribute] for attribute in _MARKING if attribute in body}
+        given = {name: body[name] for name in _MARKS if name in body}
         for attribute in given:
             type.__delattr__(cls, attribute)
         if "name" not in given and "_name" not in body:
@@ -283,10 +300,18 @@ class BaseEvent(metaclass=EventMetaClass):
         Once dispatch has begun it is too late, and nothing happens.
         """
         self.cancelled = True
-        self._mark()
+        self._mark(RARE)
 
-    def _mark(self) -> None:
+    def _when_over(self, waiter: Any) -> None:
+        """Have ``waiter.resolve(event)`` called when the event is over."""
+        if self._waiters is None:
+            self._waiters = []
+        self._waiters.append(waiter)
+        self._mark(WAITED)
+
+    def _mark(self, bits: int = 0) -> None:
         self._key = None
+        self._marks |= bits
         # In the midst of dispatch a missing handler is faster to see than a new mark.
         self.handler = None
 
@@ -308,6 +333,8 @@ class BaseEvent(metaclass=EventMetaClass):
     def __getstate__(self) -> dict[str, Any]:
         state = {k: v for k, v in vars(self).items() if k not in _RUNTIME_ATTRIBUTES}
         state["_args"] = [*self._args]
+        if "_marks" in state:
+            state["_marks"] &= ~RUNTIME_MARKS
         return state
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -329,10 +356,11 @@ class BaseEvent(metaclass=EventMetaClass):
             f"{names[i]}={arg!r}" if i < len(names) else repr(arg)
             for i, arg in enumerate(self._args)
         )
-        keywords = ", ".join(
-            f"{key}={value!r}" for key, value in self.__dict__.get("kwargs", _NOTHING).items()
-        )
+        keywords = ", ".join(f"{key}={value!r}" for key, value in (self._kwargs or {}).items())
         return f"<{type(self).__name__}[{where}.{self.name}] ({arguments} {keywords})>"
+
+
+_MARKS = {name: mark for name, mark in vars(BaseEvent).items() if isinstance(mark, _Mark)}
 
 
 def literal_class(cls: type[BaseEvent], name: str) -> type[Any]:
@@ -353,24 +381,24 @@ def literal_class(cls: type[BaseEvent], name: str) -> type[Any]:
 
 
 def derived_class(cls: type[DerivedEvent], topic: str, event: BaseEvent) -> type[Any]:
-    """The class for one topic of one event class (and name, should the instance have its own)."""
-    source = type(event)
-    key = (cls, topic, event.name)
+    """The class for one topic of one event class (or of an instance that has its own name)."""
 
     def make() -> type[BaseEvent]:
-        suffix = uncamel(topic)
+        source, suffix = type(event), uncamel(topic)
         title = f"{source.__name__}_{suffix}" if source._literal else source.__name__ + topic
-        return _new_class(title, (cls,), {"name": f"{event.name}_{suffix}"})
+        return _new_class(title, (cls,), {"name": f"{event._name}_{suffix}"})
 
-    return _class_for(source, key, make)
+    return _class_for(event, (cls, topic), make)
 
 
 def _new_class(name: str, bases: tuple[type, ...], body: dict[str, Any]) -> type[Any]:
     return EventMetaClass(name, bases, body)
 
 
-def _class_for(cls: type[BaseEvent], key: Any, make: Callable[[], type[Any]]) -> type[Any]:
-    created = cls._created
+def _class_for(
+    source: type[BaseEvent] | BaseEvent, key: Any, make: Callable[[], type[Any]]
+) -> type[Any]:
+    created = source._created
     made = created.get(key)
     if made is None:
         made = make()
@@ -380,11 +408,18 @@ def _class_for(cls: type[BaseEvent], key: Any, make: Callable[[], type[Any]]) ->
     return made
 
 
-_NOTHING: dict[str, Any] = {}
-
 #: State of one firing in one process; it neither travels nor is copied.
 _RUNTIME_ATTRIBUTES = frozenset(
-    {"handler", "value", "_waiters", "_effect", "_failed", "waitingHandlers"}
+    {
+        "handler",
+        "value",
+        "_created",
+        "_choose_routes",
+        "_effect",
+        "_failed",
+        "_waiters",
+        "waitingHandlers",
+    }
 )
 
 

@@ -76,7 +76,7 @@ class _EngineOnDemand:
             pass
         with TREE_LOCK:
             root = node.root
-            engine = root.__dict__.get("_live")
+            engine = getattr(root, "_live", None)
             if engine is None:
                 engine = Engine(root)
             node._live = engine
@@ -225,7 +225,7 @@ class Manager:
         value.event = event
         value.manager = self
         value._value = None
-        value._count = value._flags = 0
+        value._flags = 0
         try:
             engine = self._live
         except AttributeError:
@@ -332,8 +332,8 @@ class Manager:
         )
         with TREE_LOCK:
             self._specs = (*self._specs, spec)
-            vars(self)[attribute] = method
-            engine = self.__dict__.get("_live")
+            setattr(self, attribute, method)
+            engine = getattr(self, "_live", None)
             if engine is not None:
                 engine.routes.add_specs(self, (spec,))
         return method
@@ -363,7 +363,7 @@ class Manager:
                     remainder.append(rest)
             if not removed:
                 raise KeyError(method if event is None else event)
-            engine = self.__dict__.get("_live")
+            engine = getattr(self, "_live", None)
             if engine is not None:
                 engine.routes.remove_specs(self, removed, kept)
             self._specs = tuple(kept)
@@ -557,7 +557,7 @@ class Manager:
     def __len__(self) -> int:
         if self.parent is not self:
             return 0
-        engine = self.__dict__.get("_live")
+        engine = getattr(self, "_live", None)
         return 0 if engine is None else len(engine)
 
     def __contains__(self, component: object) -> bool:

@@ -24,7 +24,7 @@ class ValueChanged(DerivedEvent):
 
 
 #: What the bits of a value's flags mean.
-_RESULT, _ERRORS, _PROMISE, _HANDLED, _MORE = 1, 2, 4, 8, 16
+_RESULT, _ERRORS, _PROMISE, _HANDLED, _MORE, _FILLED, _SEVERAL = 1, 2, 4, 8, 16, 32, 64
 
 
 class _More:
@@ -56,7 +56,8 @@ class Value:
     is nested: it keeps its place, and reading goes through it.
 
     Attributes:
-        event: The event, or ``None``.
+        event: The event, or ``None``. Also ``None`` when the event is over and nobody but the
+            event itself had kept the value.
         manager: The component that fired it, or ``None``.
         result: Whether a result other than ``None`` has arrived.
         errors: Whether a handler failed; its error tuple is then one of the results.
@@ -70,7 +71,6 @@ class Value:
     __slots__ = (
         "__dict__",
         "__weakref__",
-        "_count",
         "_flags",
         "_more",
         "_value",
@@ -81,7 +81,6 @@ class Value:
     event: BaseEvent | None
     manager: Manager | None
     _value: Any
-    _count: int  # results so far, nested values included
     _flags: int
     _more: _More  # only when the flag says so
 
@@ -89,7 +88,7 @@ class Value:
         self.event = event
         self.manager = manager
         self._value = None
-        self._count = self._flags = 0
+        self._flags = 0
 
     if TYPE_CHECKING:
         result: bool
@@ -118,6 +117,22 @@ class Value:
         self._extend().notify = notify
 
     @property
+    def is_list(self) -> bool:
+        """Whether there are several results, and the value is the list of them.
+
+        .. versionadded:: 2.1
+        """
+        return bool(self._flags & _SEVERAL)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no handler has returned anything, not even a value that is still empty.
+
+        .. versionadded:: 2.1
+        """
+        return not self._flags & _FILLED
+
+    @property
     def _parent(self) -> Value | None:
         return self._more.parent if self._flags & _MORE else None
 
@@ -141,7 +156,7 @@ class Value:
         .. versionadded:: 2.1
         """
         found = list(self._more.exceptions) if self._flags & _MORE else []
-        for item in self._value if self._count > 1 else (self._value,):
+        for item in self._value if self.is_list else (self._value,):
             if isinstance(item, Value):
                 found.extend(item.exceptions)
         return found
@@ -152,25 +167,36 @@ class Value:
         """Add a result. ``None`` is no result."""
         if value is None:
             return
-        nested = value.__class__ is Value or isinstance(value, Value)
-        if nested:
-            if value._encloses(self):
-                return  # a handler returned the value of the event that it handles
-            value._parent = self
-        if self._count == 0:
+        if isinstance(value, Value):
+            self._nest(value)
+            return
+        flags = self._flags
+        if not flags & _FILLED:
             self._value = value
-        elif self._count == 1:
-            self._value = [self._value, value]
         else:
+            self._add(value)
+        self._flags = flags = self._flags | _FILLED | _RESULT
+        if flags & _MORE or (self.event is not None and self.event._notify):
+            self._changed()
+
+    def _add(self, value: Any) -> None:
+        if self._flags & _SEVERAL:
             self._value.append(value)
-        self._count = self._count + 1
-        if nested:
-            if value.result:
-                self._follow(value)
         else:
-            flags = self._flags = self._flags | _RESULT
-            if flags & _MORE or (self.event is not None and self.event._flag_notify):
-                self._changed()
+            self._value = [self._value, value]
+            self._flags |= _SEVERAL
+
+    def _nest(self, value: Value) -> None:
+        if value._encloses(self):
+            return  # a handler returned the value of the event that it handles
+        value._parent = self
+        if self._flags & _FILLED:
+            self._add(value)
+        else:
+            self._value = value
+            self._flags |= _FILLED
+        if value.result:
+            self._follow(value)
 
     def fail(self, error: tuple[type[BaseException], BaseException, list[str]]) -> None:
         """Add the error tuple of a handler that raised.
@@ -190,7 +216,7 @@ class Value:
         if self.promise and not force:
             return
         event = self.event
-        notify = (event is not None and event.notify) or self.notify
+        notify = (event is not None and event._notify) or self.notify
         manager = self.manager
         if not notify or manager is None:
             return
@@ -204,7 +230,7 @@ class Value:
         manager.fire(changed, manager)
 
     def _changed(self) -> None:
-        if self.notify or (self.event is not None and self.event.notify):
+        if self.notify or (self.event is not None and self.event._notify):
             self.inform()
         if self._parent is not None:
             self._parent._follow(self)
@@ -266,7 +292,7 @@ class Value:
         return f"<Value ({shown}) result: {self.result} errors: {self.errors} for {self.event!r}>"
 
     def __getstate__(self) -> dict[str, Any]:
-        names = ("event", "_value", "_count", "_flags")
+        names = ("event", "_value", "_flags")
         state = {**vars(self), **{name: getattr(self, name) for name in names}}
         if self._flags & _MORE:
             more = self._more

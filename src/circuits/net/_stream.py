@@ -217,10 +217,7 @@ class Connection:
     def expect(self, event: BaseEvent) -> None:
         """Count a ``read`` event, until all its handlers are done."""
         self.unfinished_reads += 1
-        if event._waiters is None:
-            event._waiters = []
-        event._waiters.append(self)
-        event._special = True
+        event._when_over(self)
 
     def resolve(self, event: BaseEvent) -> None:
         """The engine tells that all handlers of a ``read`` event are done."""

@@ -86,7 +86,7 @@ class Answers(Connections):
             if source is not None and self._is_pending(source):
                 self._settle_after(source, event)
                 return
-        elif value._count > 1:
+        elif value.is_list:
             for part in value._value:
                 source = part.event if isinstance(part, Value) and not part.result else None
                 if source is not None and self._is_pending(source):
@@ -117,10 +117,7 @@ class Answers(Connections):
         )
 
     def _settle_after(self, source: BaseEvent, event: BaseEvent) -> None:
-        if source._waiters is None:
-            source._waiters = []
-        source._waiters.append(_Settled(self, event))
-        source._special = True
+        source._when_over(_Settled(self, event))
 
     def _is_answered(self, response: wrappers.Response) -> bool:
         connection = self._connection_of(response)
