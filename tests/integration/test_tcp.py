@@ -736,8 +736,8 @@ def test_running_out_of_descriptors_is_survived(poller: BasePoller) -> None:
         wires[0].sendall(b"first")
         assert read_exactly(wires[0], 5) == b"first"
         before = _cpu_seconds(process.pid)
-        threading.Event().wait(0.5)  # the time in which it must not spin
-        assert _cpu_seconds(process.pid) - before < 0.15
+        threading.Event().wait(1.0)  # the time in which it must not spin
+        assert _cpu_seconds(process.pid) - before <= 0.05
         # As soon as there are descriptors again, the others have their turn.
         last = wires.pop()
         for wire in wires:
