@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from circuits import handler
-from circuits.core.pollers import BasePoller, EPoll, Poll, Select
+from circuits.core.pollers import BasePoller
 from circuits.net.sockets import (
     Close,
     Connect,
@@ -24,12 +24,6 @@ from circuits.net.sockets import (
 )
 
 from .net_support import SECONDS, Journal, running
-
-
-@pytest.fixture(params=[Select, Poll, EPoll])
-def poller(request: pytest.FixtureRequest) -> BasePoller:
-    made: BasePoller = request.param()
-    return made
 
 
 def test_the_ends_of_a_pipe_talk_to_each_other(poller: BasePoller) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from circuits import Component, Event, handler, sleep
-from circuits.core.pollers import BasePoller, EPoll, Poll, Poller, Select
+from circuits.core.pollers import BasePoller, EPoll, Poller
 from circuits.core.utils import findtype
 from circuits.net.sockets import Close, Connect, Disconnect, TCPClient, TCPServer, Write
 
@@ -58,12 +58,6 @@ class Reply(Component):
 
 def make_server(**options: Any) -> TCPServer:
     return TCPServer(HERE, **options)
-
-
-@pytest.fixture(params=[Select, Poll, EPoll])
-def poller(request: pytest.FixtureRequest) -> BasePoller:
-    made: BasePoller = request.param()
-    return made
 
 
 def reset(sock: socket.socket) -> None:

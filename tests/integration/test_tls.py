@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from circuits import Component, handler
-from circuits.core.pollers import BasePoller, EPoll, Poll, Select
+from circuits.core.pollers import BasePoller
 from circuits.net.events import starttls
 from circuits.net.sockets import Close, Connect, TCPClient, TCPServer, UNIXClient, Write
 from circuits.web import Controller, Server
@@ -24,12 +24,6 @@ from tests.support import require_program
 from .net_support import SECONDS, Journal, dial, read_all, read_exactly, running
 
 HERE = ("127.0.0.1", 0)
-
-
-@pytest.fixture(params=[Select, Poll, EPoll], ids=lambda kind: kind.__name__)
-def poller(request: pytest.FixtureRequest) -> BasePoller:
-    made: BasePoller = request.param()
-    return made
 
 
 class Echo(TCPServer):

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from circuits import BaseComponent, Component, Event, handler, sleep
-from circuits.core.pollers import BasePoller, EPoll, Poll, Select
+from circuits.core.pollers import BasePoller
 from circuits.net.sockets import (
     Close,
     Connect,
@@ -182,6 +182,8 @@ class Maker:
         certificates: Any = None
         if self._name.startswith("tls"):
             certificates = self._request.getfixturevalue("certificates")
+        if self._name == "tcp6":
+            self._request.getfixturevalue("ipv6")
         link = TRANSPORTS[self._name](self._folder, certificates, options)
         context = running(self._poller, link.far, link.near, link.heard, link.told, *others)
         link.program = context.__enter__()
@@ -192,12 +194,6 @@ class Maker:
     def end(self) -> None:
         for context in self._contexts:
             context.__exit__(None, None, None)
-
-
-@pytest.fixture(params=[Select, Poll, EPoll], ids=lambda kind: kind.__name__)
-def poller(request: pytest.FixtureRequest) -> BasePoller:
-    made: BasePoller = request.param()
-    return made
 
 
 @pytest.fixture(params=TRANSPORTS)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from circuits import handler
-from circuits.core.pollers import BasePoller, EPoll, Poll, Select
+from circuits.core.pollers import BasePoller
 from circuits.net.events import broadcast
 from circuits.net.sockets import Close, UDP6Client, UDP6Server, UDPClient, UDPServer, Write
 
@@ -28,12 +28,6 @@ class Echo6(UDP6Server):
         return data
 
 
-@pytest.fixture(params=[Select, Poll, EPoll])
-def poller(request: pytest.FixtureRequest) -> BasePoller:
-    made: BasePoller = request.param()
-    return made
-
-
 def test_datagrams_there_and_back(poller: BasePoller) -> None:
     server, client = Echo(("127.0.0.1", 0)), UDPClient(("127.0.0.1", 0), channel="client")
     journal = Journal("client")
@@ -45,7 +39,7 @@ def test_datagrams_there_and_back(poller: BasePoller) -> None:
             assert (address, answer) == (("127.0.0.1", server.port), data)
 
 
-def test_datagrams_over_ipv6(poller: BasePoller) -> None:
+def test_datagrams_over_ipv6(poller: BasePoller, ipv6: None) -> None:
     server, client = Echo6(("::1", 0)), UDP6Client(("::1", 0), channel="client")
     journal = Journal("client")
     with running(poller, server, client, journal) as program:
