@@ -35,6 +35,14 @@ __all__ = ["start_process", "stop_process"]
 #: Seconds that a process has beyond the ``stop_timeout`` of its root before it is killed.
 _GRACE = 1.0
 
+#: What tells a process to end.
+_SIGNALS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
+
+#: How often a child that has lost its parent looks whether it has ended, in seconds.
+_LOOK_INTERVAL = 0.05
+
 #: Our ends of the pipes to other processes. A forked child must not keep copies: the process at
 #: the other end would never see that we have closed ours.
 _private_ends: weakref.WeakSet[socket.socket] = weakref.WeakSet()
@@ -100,8 +108,13 @@ def _start(process: Any, method: str) -> None:
         # Python warns of threads, which may hold locks that nobody releases in the child. The
         # lock of ours is held here; those of the standard library take care of themselves.
         warnings.filterwarnings("ignore", ".*fork", DeprecationWarning)
-        with TREE_LOCK:
-            process.start()
+        # A signal must not find the child with the handlers of its parent.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        try:
+            with TREE_LOCK:
+                process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def stop_process(process: Any, seconds: float) -> None:
@@ -127,11 +140,10 @@ def _run_child(manager: Manager, far: socket.socket | None) -> None:
     asyncio = sys.modules.get("asyncio")
     if asyncio is not None:
         asyncio._set_running_loop(None)
-    # The handlers that the parent has installed would act on its tree.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
     signal.set_wakeup_fd(-1)
+    for number in _SIGNALS:
+        signal.signal(number, _end_early)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     for node in flatten(manager):
         forked = getattr(node, "_forked", None)
         if forked is not None:
@@ -140,9 +152,21 @@ def _run_child(manager: Manager, far: socket.socket | None) -> None:
     _run_sent(manager, far)
 
 
+def _end_early(number: int, frame: Any) -> None:
+    """A signal comes before the tree runs, or after: there is nothing to be stopped."""
+    raise SystemExit(0)
+
+
 def _run_sent(manager: Manager, far: socket.socket | None) -> None:
     """Run a tree until it is stopped, or the parent ends."""
     end_with_parent(lambda: _end(manager))
+    try:
+        _run(manager, far)
+    except KeyboardInterrupt:
+        return  # told twice: ^C at a terminal, and then its parent
+
+
+def _run(manager: Manager, far: socket.socket | None) -> None:
     if far is None:
         manager.run()
         return
@@ -158,6 +182,8 @@ def _run_sent(manager: Manager, far: socket.socket | None) -> None:
 
 def _end(manager: Manager) -> None:
     """The parent is gone: stop, or be gone, too. In a thread that nobody waits for."""
-    manager.stop()
-    time.sleep(manager.stop_timeout + _GRACE)
+    deadline = time.monotonic() + manager.stop_timeout + _GRACE
+    while time.monotonic() < deadline:
+        manager.stop()  # once more if it was just about to begin
+        time.sleep(_LOOK_INTERVAL)
     os._exit(1)

@@ -15,7 +15,7 @@ from collections import deque
 from . import _clock
 from ._descriptor import Descriptor, DescriptorOwner
 from ._routing import TREE_LOCK, is_leaving
-from ._tasks import check_seconds
+from ._tasks import check_seconds, sleep
 from .components import BaseComponent, PrepareUnregister
 from .errors import FatalError, GaveUpError, TimeoutError, WorkerLostError
 from .events import BaseEvent, Error, Event
@@ -82,6 +82,10 @@ class _Ended(Event):
 
 _STRATEGIES = ("one_for_one", "one_for_all", "rest_for_one")
 _RESTARTS = ("failure", "always", "never")
+
+
+#: How often to look whether a process that was told to end has done so, in seconds.
+_SHORTEST_LOOK, _LONGEST_LOOK = 0.001, 0.05
 
 
 class _Child:
@@ -458,14 +462,15 @@ class Supervisor(BaseComponent):
 
     def _stop_process(self, child: _Child) -> Generator[Any, Any, None]:
         process = child.process
+        deadline = _clock.now() + self.root.stop_timeout
+        wait = _SHORTEST_LOOK
         try:
             if process.is_alive():
                 process.terminate()
-                try:
-                    while process.is_alive():
-                        yield self.wait("_ended", self, timeout=self.root.stop_timeout)
-                except TimeoutError:
-                    pass
+            # Not by its descriptor: where the supervisor leaves, nobody polls for it any more.
+            while process.is_alive() and _clock.now() < deadline:
+                yield sleep(wait)
+                wait = min(2 * wait, _LONGEST_LOOK)
         finally:
             if process.is_alive():
                 process.kill()
@@ -476,11 +481,20 @@ class Supervisor(BaseComponent):
 
     @handler("started", channel="*")
     def _on_started(self, component: Manager) -> None:
-        if component is not self.root:
+        if component is self.root:
+            self._is_stopping = False
+            self._start_processes()
+
+    @handler("registered", channel="*")
+    def _on_registered(self, component: Manager, manager: Manager) -> None:
+        if self._engine.runner is not None:
+            self._start_processes()  # it may be us, or one above, who has joined what runs
+
+    def _start_processes(self) -> None:
+        if self._is_stopping or self._has_given_up or self._is_recovering or is_leaving(self):
             return
-        self._is_stopping = False
         for child in list(self._named.values()):
-            if child.runs_apart and child.process is None and not self._has_given_up:
+            if child.runs_apart and child.process is None and not child.has_ended:
                 self._try_start(child)
 
     @handler("stopped", channel="*")
