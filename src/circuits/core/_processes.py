@@ -22,13 +22,12 @@ from ._routing import TREE_LOCK
 from .bridge import Bridge
 from .errors import UnregistrableError
 from .handlers import handler
+from .manager import Manager
 from .utils import flatten
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
-
-    from .manager import Manager
 
 __all__ = ["start_process", "stop_process"]
 
@@ -142,19 +141,32 @@ def _run_child(manager: Manager, far: socket.socket | None) -> None:
         asyncio._set_running_loop(None)
     signal.set_wakeup_fd(-1)
     for number in _SIGNALS:
-        signal.signal(number, _end_early)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        signal.signal(number, signal.SIG_DFL)
     for node in flatten(manager):
         forked = getattr(node, "_forked", None)
         if forked is not None:
             forked()
     manager._child_pid = manager._process = None
+    if type(manager).run is Manager.run:
+        # What has come meanwhile is for the run, once it has handlers for it.
+        manager._entered = _Unblock()  # type: ignore[assignment]
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _too_late)  # what the run finds, and leaves behind
+    else:
+        _Unblock().set()
     _run_sent(manager, far)
 
 
-def _end_early(number: int, frame: Any) -> None:
-    """A signal comes before the tree runs, or after: there is nothing to be stopped."""
-    raise SystemExit(0)
+class _Unblock:
+    """Takes the place of the event that tells a thread's starter that the tree runs."""
+
+    def set(self) -> None:
+        """The tree runs, and its signal handlers are installed."""
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+
+
+def _too_late(number: int, frame: Any) -> None:
+    """A signal comes when the tree has ended, and the process is about to."""
 
 
 def _run_sent(manager: Manager, far: socket.socket | None) -> None:
