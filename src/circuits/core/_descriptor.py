@@ -104,7 +104,10 @@ class Descriptor:
         if is_shared:
             import select  # noqa: PLC0415 - has been loaded by the pollers
 
-            self._piece = getattr(select, "PIPE_BUF", _SHARED_PIECE)
+            is_terminal = isinstance(file, int) and os.isatty(file)
+            self._piece = _SHARED_PIECE
+            if not is_terminal:
+                self._piece = getattr(select, "PIPE_BUF", _SHARED_PIECE)
         elif isinstance(file, int):
             os.set_blocking(file, False)
         else:
@@ -189,6 +192,8 @@ class Descriptor:
         """Send what is pending, as much as the kernel takes; to be called when writable."""
         pending = self._pending
         while pending:
+            if self._piece and len(pending) > 1 and len(pending[0]) < self._piece:
+                self._join_first()
             first = pending[0]
             sent = self._send(first[: self._piece] if self._piece else first)
             if sent is None:
@@ -204,6 +209,14 @@ class Descriptor:
             self.watch()
         else:
             self.finish()
+
+    def _join_first(self) -> None:
+        """Make one of the first small pieces, since only one is sent at a time."""
+        pending, parts, size = self._pending, [], 0
+        while pending and size < self._piece:
+            parts.append(pending.popleft())
+            size += len(parts[-1])
+        pending.appendleft(memoryview(b"".join(parts)))
 
     def _send(self, data: bytes | bytearray | memoryview) -> int | None:
         """How many bytes the kernel took; ``None`` if it failed."""
@@ -278,6 +291,13 @@ class DescriptorOwner(BaseComponent):
     def _descriptor_closed(self, descriptor: Descriptor) -> None:
         """It is closed, for whatever reason."""
 
+    def _descriptor_flushed(self, descriptor: Descriptor) -> None:
+        """It was writable, and some of what was pending may have been sent."""
+
+    def _descriptor_hung_up(self, descriptor: Descriptor) -> None:
+        """The other end is gone, and nothing is left to read; the poller has forgotten it."""
+        descriptor.finish()
+
     def _poller_found(self) -> None:
         """There is a poller, for the first time since the component joined."""
 
@@ -312,12 +332,13 @@ class DescriptorOwner(BaseComponent):
         descriptor = self._descriptors and self._descriptors.get(file)
         if descriptor:
             descriptor.flush()
+            self._descriptor_flushed(descriptor)
 
     @handler("_disconnect")
     def _on_hang_up(self, file: Any) -> None:
         descriptor = self._descriptors and self._descriptors.get(file)
         if descriptor:
-            descriptor.finish()
+            self._descriptor_hung_up(descriptor)
 
     # -- the poller --
 

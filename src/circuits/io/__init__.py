@@ -1,0 +1,40 @@
+"""Files, processes, devices and watched folders as components (manual: circuits.io).
+
+``stdin``, ``stdout`` and ``stderr`` are ready-made components. They do nothing until they are
+registered: ``app + stdin``.
+"""
+
+from __future__ import annotations
+
+from ._standard import StdErr, StdIn, StdOut
+from .events import (
+    EOF,
+    Close,
+    Closed,
+    Error,
+    IoError,
+    Kill,
+    Open,
+    Opened,
+    Pause,
+    Read,
+    Ready,
+    Resume,
+    Seek,
+    Signal,
+    Start,
+    Started,
+    Stop,
+    Stopped,
+    Terminated,
+    Wait,
+    Write,
+)
+from .file import File
+from .notify import Notify
+from .process import Process
+from .serial import Serial
+
+stdin = StdIn()
+stdout = StdOut()
+stderr = StdErr()

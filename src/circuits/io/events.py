@@ -1,0 +1,303 @@
+"""The events of files, processes, devices and watched folders (manual: circuits.io.events).
+
+The names in lower case are the same classes, as the 3.x line has them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from circuits.core._routing import same_channel
+from circuits.core.events import RARE, Event
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from circuits.core._routing import Route
+
+__all__ = [
+    "EOF",
+    "Accessed",
+    "AddPath",
+    "Close",
+    "Closed",
+    "Created",
+    "Deleted",
+    "Error",
+    "IoError",
+    "Kill",
+    "Modified",
+    "Moved",
+    "Open",
+    "Opened",
+    "Overflow",
+    "Pause",
+    "Read",
+    "Ready",
+    "RemovePath",
+    "Resume",
+    "Rotated",
+    "Seek",
+    "Signal",
+    "Start",
+    "Started",
+    "Stop",
+    "Stopped",
+    "Terminated",
+    "Unmounted",
+    "Wait",
+    "Write",
+    "accessed",
+    "close",
+    "closed",
+    "created",
+    "deleted",
+    "eof",
+    "error",
+    "modified",
+    "moved",
+    "open",
+    "opened",
+    "read",
+    "ready",
+    "seek",
+    "started",
+    "stopped",
+    "terminated",
+    "unmounted",
+    "write",
+]
+
+# -- files and devices -----------------------------------------------------------------------------
+
+
+class Open(Event):
+    """A file or device shall be opened.
+
+    Fired by a file at itself when it is ready; by anyone on its channel to have it opened again.
+
+    Args:
+        filename: Path or file object; the one that it has, if left out.
+        mode: As for the built-in ``open``.
+        bufsize: How much to read at once, in bytes.
+    """
+
+
+class Opened(Event):
+    """A file is open: ``(filename, mode)``; a serial port: ``(port,)``. Fired by it.
+
+    From a :class:`~circuits.io.notify.Notify`, with the arguments of a change: an entry was opened.
+    """
+
+
+class Read(Event):
+    """Data has come: ``(data,)``, always bytes. Fired by a file, a process' pipe or a device."""
+
+    notify = True
+
+
+class Write(Event):
+    """Data shall be written: ``(data,)``, bytes, or text that is encoded. Fired by anyone."""
+
+
+class EOF(Event):
+    """A file that was read is at its end. Fired by it, before ``closed``."""
+
+
+class Seek(Event):
+    """A file shall go on elsewhere: ``(offset, whence=0)`` as for ``os.lseek``."""
+
+
+class Close(Event):
+    """A file or device shall be closed when all is written. Fired by anyone, on its channel."""
+
+
+class Closed(Event):
+    """A file is closed; a serial port: ``(port,)``. Fired by it, once per ``opened``.
+
+    From a :class:`~circuits.io.notify.Notify`, with the arguments of a change: an entry was closed.
+    """
+
+
+class Ready(Event):
+    """A component has a poller and works: ``(component,)``. Fired by it, when it has joined."""
+
+
+class Error(Event):
+    """Input or output failed: ``(exception,)``. Fired by the component that it happened to.
+
+    Handlers of ``error`` on other channels, ``"*"`` included, expect what the kernel reports
+    with four arguments. So this one only goes to handlers on the very channel that it was fired
+    on, and to those that take ``*args``. :class:`IoError` tells the same to everybody.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._mark(RARE)
+
+    def _choose_routes(self, routes: tuple[Route, ...]) -> tuple[Route, ...]:
+        return tuple(route for route in routes if _expects(route[0], self.channels))
+
+
+class IoError(Event):
+    """Input or output failed: ``(exception,)``. Fired beside :class:`Error`; handle this one.
+
+    .. versionadded:: 2.1
+    """
+
+
+class Pause(Event):
+    """What is written is not taken: produce no more until ``resume``.
+
+    Fired by a file or device when more than its ``high_water`` bytes are pending; by a process
+    about the input of its child.
+
+    .. versionadded:: 2.1
+    """
+
+
+class Resume(Event):
+    """Less than ``low_water`` bytes are pending after a ``pause``: go on.
+
+    .. versionadded:: 2.1
+    """
+
+
+class Rotated(Event):
+    """A file that is followed was replaced or cut, and is read from its beginning.
+
+    Fired by it with ``(filename,)``.
+
+    .. versionadded:: 2.1
+    """
+
+
+# -- processes -------------------------------------------------------------------------------------
+
+
+class Start(Event):
+    """A process shall be started. Fired by anyone, on its channel."""
+
+
+class Started(Event):
+    """A process runs: ``(process,)``. Fired by it."""
+
+
+class Stop(Event):
+    """A process shall be asked to end (SIGTERM). Fired by anyone, on its channel."""
+
+
+class Stopped(Event):
+    """A process has ended, and all its output was read: ``(process,)``. Fired by it."""
+
+
+class Terminated(Event):
+    """The same as :class:`Stopped`, under its name in the 3.x line.
+
+    .. versionadded:: 2.1
+       From the 3.x line.
+    """
+
+
+class Signal(Event):
+    """A process shall be sent a signal: ``(number,)``. Fired by anyone, on its channel."""
+
+
+class Kill(Event):
+    """A process shall be ended at once (SIGKILL). Fired by anyone, on its channel."""
+
+
+class Wait(Event):
+    """Its value becomes the exit status of a process, when that has ended. Fired by anyone."""
+
+
+# -- watched folders -------------------------------------------------------------------------------
+
+
+class AddPath(Event):
+    """A path shall be watched: ``(path, mask=None, recursive=False, auto_add=False)``."""
+
+
+class RemovePath(Event):
+    """A path shall not be watched any more: ``(path, recursive=False)``."""
+
+
+class _Change(Event):
+    """Something happened to a watched path.
+
+    Args:
+        name: The entry of the watched folder; empty if it is about the watched path itself.
+        path: The watched path.
+        pathname: Both together.
+        is_dir: Whether it is a folder.
+    """
+
+    def __init__(self, name: str, path: str, pathname: str, is_dir: bool) -> None:
+        super().__init__(name, path, pathname, is_dir)
+
+
+class Created(_Change):
+    """An entry of a watched folder was made; arguments as for all changes."""
+
+
+class Deleted(_Change):
+    """An entry of a watched folder, or the watched path itself, was deleted."""
+
+
+class Moved(_Change):
+    """An entry of a watched folder was renamed: one for the old name, one for the new one."""
+
+
+class Accessed(_Change):
+    """An entry of a watched folder was read."""
+
+
+class Modified(_Change):
+    """The content or the attributes of an entry of a watched folder have changed."""
+
+
+class Unmounted(_Change):
+    """The file system of a watched path was unmounted; it is not watched any more."""
+
+
+class Overflow(Event):
+    """More changed than the system could keep: some changes were not reported.
+
+    Fired by the watching component, without arguments. Whoever keeps a picture of a folder has
+    to read it again.
+
+    .. versionadded:: 2.1
+    """
+
+
+def _expects(method: Any, channels: tuple[Any, ...]) -> bool:
+    """Whether a handler of ``error`` is meant for what failed on some channels."""
+    component = method.__self__
+    function = method.__func__
+    code = getattr(function, "__code__", None)
+    if code is not None and code.co_flags & 4:  # it has *args
+        return True
+    own = getattr(function, "channel", None)
+    own = component.channel if own is None else own
+    return any(channel is component or same_channel(own, channel) for channel in channels)
+
+
+# The same in the 3.x line.
+accessed = Accessed
+close = Close
+closed = Closed
+created = Created
+deleted = Deleted
+eof = EOF
+error = Error
+modified = Modified
+moved = Moved
+open = Open  # noqa: A001 - the name of the 3.x line
+opened = Opened
+read = Read
+ready = Ready
+seek = Seek
+started = Started
+stopped = Stopped
+terminated = Terminated
+unmounted = Unmounted
+write = Write

@@ -1,0 +1,558 @@
+"""Files, pipes and terminals as components (manual: circuits.io.file).
+
+Theory of operation. Pipes, terminals and the like are driven by a ``Descriptor`` through the
+poller. Regular files are always ready and cannot be watched: a file that is read fires an event
+at itself for each piece, so that it takes one piece per turn of the loop and everybody else has
+theirs. At the end of a file that is followed, it looks again at an interval.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import sys
+from typing import Any
+
+from circuits.core import _clock
+from circuits.core._descriptor import MAX_PENDING, Descriptor, DescriptorOwner
+from circuits.core.components import Component
+from circuits.core.events import Event
+from circuits.core.handlers import handler
+
+from ._faults import report
+from ._following import Follower
+from ._opening import DirectFile, Mode, OpenFile, open_path, take_file
+from .events import (
+    EOF,
+    Close,
+    Closed,
+    Error,
+    Open,
+    Opened,
+    Pause,
+    Read,
+    Ready,
+    Resume,
+    Rotated,
+    Seek,
+    Write,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from circuits.core._engine import Engine
+    from circuits.core.manager import Manager
+
+__all__ = [
+    "BUFSIZE",
+    "EOF",
+    "Close",
+    "Closed",
+    "Error",
+    "File",
+    "Open",
+    "Opened",
+    "Read",
+    "Ready",
+    "Seek",
+    "Write",
+]
+
+#: How much is read at once, in bytes.
+BUFSIZE = 4096
+
+#: More than this pending, and ``pause`` is fired; less than the other, ``resume``; in bytes.
+HIGH_WATER = 1024 * 1024
+LOW_WATER = 256 * 1024
+
+#: How often a file that is followed is looked at, in seconds.
+INTERVAL = 0.25
+
+#: Which part of the root's ``stop_timeout`` is for what is still to be written.
+DRAIN_PART = 0.9
+
+
+class _Next(Event):
+    """Have a regular file read its next piece: fired by it at itself."""
+
+    name = "_next_piece"
+
+
+class _OwnOpen(Open):
+    """What a file fires when it is ready. Others on its channel are not meant."""
+
+    name = "open"
+
+    def __init__(self, file: File) -> None:
+        super().__init__()
+        self.file = file
+
+
+class File(DescriptorOwner, Component):
+    """A file, pipe or terminal: fires what it reads, writes what it is told to.
+
+    Opens when it has joined a tree, and closes when it leaves. Fires ``ready(file)``,
+    ``opened(filename, mode)``, ``read(data)`` for each piece, and, in mode ``r``, ``eof()`` and
+    ``closed()`` at the end. Files that can be written, too, stay open. What fails is told by
+    ``error(exception)`` and ``io_error(exception)``; if it was reading or writing, ``closed``
+    follows.
+
+    Handles ``write(data)``, ``seek(offset, whence)``, ``close()`` and ``open()``. What comes before
+    the file is open is done then.
+
+    Args:
+        filename: Path, or an object with ``fileno()``, whose mode, name and encoding are taken over.
+            The flags of a descriptor that somebody else has opened are left as they are; closing the
+            file closes such an object.
+        mode: As for the built-in ``open``; text or binary makes no difference to what is read.
+        bufsize: How much to read at once, in bytes.
+        encoding: Of text that is written; ``None`` is that of the interpreter.
+        channel: Where to listen and to fire.
+        autoclose: ``False``: keep a file open at its end and go on with what is appended, or with
+            the file that takes its place (``rotated`` tells). ``eof`` is fired once.
+        follow: ``True`` means ``autoclose=False``.
+
+            .. versionadded:: 2.1
+        interval: How often to look whether a followed file has grown, in seconds.
+
+            .. versionadded:: 2.1
+        high_water, low_water: When to fire ``pause`` and ``resume``, in bytes that are pending.
+
+            .. versionadded:: 2.1
+        max_pending: The file fails when more than this is pending, in bytes.
+
+            .. versionadded:: 2.1
+
+    Raises:
+        ValueError: There is no such mode.
+    """
+
+    channel = "file"
+    _filename: Any = None
+    _stream: Descriptor | DirectFile | None = None
+    _mode: Mode
+    _given: OpenFile | None = None
+    _is_closing = False  # asked to, before or while it is open
+    _was_opened = False
+    _reading = False  # not at the end of what there is
+    _is_held = False
+    _is_paused = False
+    _eof_told = False
+    _turn = 0  # which event to go on is the valid one
+    _is_terminal = False
+    _ended_by_stop = False
+    #: Whether a file that was closed because the application ended opens when it starts again.
+    _reopens = False
+
+    def __init__(
+        self,
+        filename: Any,
+        mode: str = "r",
+        bufsize: int = BUFSIZE,
+        encoding: str | None = None,
+        channel: Any = "file",
+        *,
+        autoclose: bool = True,
+        follow: bool = False,
+        interval: float = INTERVAL,
+        high_water: int = HIGH_WATER,
+        low_water: int = LOW_WATER,
+        max_pending: int = MAX_PENDING,
+        **kwargs: Any,
+    ) -> None:
+        self._take(filename, mode)
+        if bufsize < 1:
+            raise ValueError(f"bufsize must be one byte at least, not {bufsize!r}")
+        self.bufsize = bufsize
+        given = None if isinstance(filename, str | os.PathLike) else filename
+        self.encoding = encoding or getattr(given, "encoding", None) or sys.getdefaultencoding()
+        self._high_water, self._low_water = high_water, low_water
+        self._max_pending = max_pending
+        self._follower = Follower(self, interval) if follow or not autoclose else None
+        self._seeks: list[tuple[int, int]] = []
+        self._early: list[bytes] = []
+        if channel == "file":
+            channel = type(self)._default_channel  # a subclass may have its own
+        super().__init__(filename, mode, channel=channel, **kwargs)
+
+    def _take(self, filename: Any, mode: str) -> None:
+        if not isinstance(filename, str | bytes | os.PathLike):
+            own = getattr(filename, "mode", None)  # of some compressed files it is a number
+            mode = own if isinstance(own, str) else mode
+        self._mode = Mode(mode)
+        self._filename = filename
+
+    # -- what it is --
+
+    @property
+    def filename(self) -> Any:
+        """Path as it was given, or the name of the file object."""
+        filename = self._filename
+        if isinstance(filename, str | bytes | os.PathLike):
+            return filename
+        return getattr(filename, "name", None)
+
+    @property
+    def mode(self) -> str:
+        """The mode, as it was given."""
+        return self._mode.text
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is not open: not yet, or not any more."""
+        return self._stream is None
+
+    # -- opening --
+
+    def _poller_found(self) -> None:
+        self.fire(Ready(self))
+        self.fire(_OwnOpen(self))
+
+    @handler("started", channel="*")
+    def _on_application_started(self, component: Manager) -> None:
+        if component is self.root and self._ended_by_stop:
+            self._ended_by_stop = False
+            if self._reopens:
+                self._poller_found()
+
+    @handler("open")
+    def _on_open(
+        self, event: Event, filename: Any = None, mode: Any = None, bufsize: Any = None
+    ) -> None:
+        if isinstance(event, _OwnOpen) and event.file is not self:
+            return
+        self.open(filename, mode, bufsize)
+
+    @handler(False)
+    def open(self, filename: Any = None, mode: str | None = None, bufsize: Any = None) -> None:
+        """Open the file, or another one; one that is open is closed first.
+
+        Args:
+            filename: Path or file object; the one that it has by default.
+            mode: The mode; the one that it has by default.
+            bufsize: How much to read at once, in bytes.
+        """
+        if self._stream is not None:
+            self._drop(self._stream, "opened anew")
+            self._is_closing = False
+        if filename is not None or mode is not None:
+            self._take(
+                self._filename if filename is None else filename,
+                self._mode.text if mode is None else mode,
+            )
+        self.bufsize = bufsize or self.bufsize
+        self._eof_told = False
+        self._was_opened = True
+        try:
+            opened = self._acquire()
+        except (OSError, ValueError) as problem:
+            lost = sum(map(len, self._early))
+            if lost:
+                problem.add_note(f"{lost} bytes were not written")
+            self._early.clear()
+            self._is_closing = False
+            report(self, problem, *self._fault_channels())
+            return
+        self._begin(opened)
+        if self._stream is None:
+            return
+        self.fire(Opened(self.filename, self.mode))
+        seeks, self._seeks = self._seeks, []
+        early, self._early = self._early, []
+        for offset, whence in seeks:
+            self.seek(offset, whence)
+        for data in early:
+            self.write(data)
+        is_closing, self._is_closing = self._is_closing, False
+        if self._ended_by_stop:
+            self._end()
+        elif is_closing:
+            self.close()
+
+    def _acquire(self) -> OpenFile:
+        """Open it, or take what somebody has opened. Raises ``OSError``."""
+        filename = self._filename
+        if isinstance(filename, str | bytes | os.PathLike):
+            return open_path(filename, self._mode)
+        flush = getattr(filename, "flush", None)
+        if self._mode.writes and flush is not None and not getattr(filename, "closed", False):
+            flush()  # what others have written comes first
+        return take_file(filename)
+
+    def _begin(self, opened: OpenFile) -> None:
+        """Drive what was opened."""
+        self._given = opened
+        self._is_paused = False
+        number = opened.number
+        self._reading = self._mode.reads
+        self._is_terminal = os.isatty(number)
+        if self._can_be_watched(number):
+            descriptor = Descriptor(
+                self,
+                number,
+                reads=self._mode.reads and not self._is_held,
+                is_shared=not opened.is_ours,
+                max_pending=self._max_pending,
+            )
+            self._stream = descriptor
+            self._adopt(descriptor)
+        else:
+            self._stream = DirectFile(self, number, opened.is_ours)
+            self._go_on()
+
+    def _can_be_watched(self, number: int) -> bool:
+        kind = os.fstat(number).st_mode
+        if stat.S_ISREG(kind) or stat.S_ISBLK(kind):
+            return False
+        if stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind) or self._is_terminal or self._poller is None:
+            return True
+        try:  # some devices have nothing to wait for
+            self._poller.addWriter(self, number)
+        except PermissionError:
+            return False
+        except (OSError, ValueError):
+            return True  # to be reported when it is really watched
+        self._poller.removeWriter(number)
+        return True
+
+    # -- reading --
+
+    def _go_on(self) -> None:
+        """Read the next piece of a regular file in the next turn."""
+        if self._reading and not self._is_held and isinstance(self._stream, DirectFile):
+            self._turn += 1
+            self.fire(_Next(self, self._turn), self)
+
+    @handler("_next_piece")
+    def _on_next_piece(self, file: File, turn: int) -> None:
+        stream = self._stream
+        if file is not self or turn != self._turn or stream is None:
+            return
+        data = stream.read(self.bufsize)
+        if data:
+            self._received(data)
+            self._go_on()
+        elif data is not None:
+            self._at_end()
+
+    def _descriptor_readable(self, descriptor: Descriptor) -> None:
+        data = descriptor.read(self.bufsize)
+        if data:
+            self._received(data)
+        elif data is not None:
+            self._at_end()
+
+    def _received(self, data: bytes) -> None:
+        self.fire(Read(data))
+
+    def _at_end(self, is_hung_up: bool = False) -> None:
+        """Nothing is left to be read, for now or for ever."""
+        self._reading = False
+        stream = self._stream
+        if self._mode.ends and not self._eof_told:
+            self._eof_told = True
+            self.fire(EOF())
+        if self._follower is not None and self._follower.wait(is_hung_up):
+            return
+        if self._mode.ends:
+            self.close()
+        elif isinstance(stream, Descriptor):
+            stream.hold_reading(True)
+
+    def _read_on(self) -> None:
+        """There may be more to read: the file has grown, or goes on elsewhere."""
+        self._reading = self._mode.reads
+        self._go_on()
+
+    def _replace(self, opened: OpenFile) -> None:
+        """Go on with the file that has taken the place of the one that is followed."""
+        old, self._stream = self._stream, None
+        self._begin(opened)
+        if old is not None:
+            old.finish()
+
+    def _tell_rotated(self) -> None:
+        self.fire(Rotated(self.filename))
+
+    @handler(False)
+    def pause_reading(self) -> None:
+        """Leave what is to be read where it is, until :meth:`resume_reading`.
+
+        .. versionadded:: 2.1
+        """
+        self._is_held = True
+        self._turn += 1
+        if isinstance(self._stream, Descriptor):
+            self._stream.hold_reading(True)
+
+    @handler(False)
+    def resume_reading(self) -> None:
+        """Read on after :meth:`pause_reading`.
+
+        .. versionadded:: 2.1
+        """
+        self._is_held = False
+        if isinstance(self._stream, Descriptor) and self._reading:
+            self._stream.hold_reading(False)
+        self._go_on()
+
+    # -- writing, moving, closing --
+
+    def write(self, data: bytes | bytearray | memoryview | str) -> None:
+        """Write, or keep what is not taken yet.
+
+        Args:
+            data: Bytes, or text that is encoded.
+
+        Raises:
+            TypeError: It is neither.
+        """
+        if isinstance(data, str):
+            data = data.encode(self.encoding)
+        elif not isinstance(data, bytes | bytearray | memoryview):
+            raise TypeError(f"bytes or str can be written, not {type(data).__name__}")
+        stream = self._stream
+        if stream is None and not self._was_opened and not self._is_closing:
+            self._early.append(bytes(data))
+            if sum(map(len, self._early)) > self._max_pending:
+                self._early.clear()
+                self._refuse(errno.ENOBUFS, "too much was written before it was open")
+        elif stream is None or not stream.is_open:
+            self._refuse(errno.EBADF, "the file is closed")
+        elif not self._mode.writes:
+            self._refuse(errno.EBADF, "the file was opened for reading only")
+        else:
+            stream.write(data)
+            if stream.pending_bytes > self._high_water and not self._is_paused:
+                self._is_paused = True
+                self._tell_flow(Pause())
+
+    def _tell_flow(self, event: Event) -> None:
+        self.fire(event)
+
+    def _refuse(self, number: int, text: str) -> None:
+        report(self, OSError(number, text, self.filename), *self._fault_channels())
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> None:
+        """Go on reading and writing elsewhere; before the file is open, from there at once.
+
+        Args:
+            offset: Where to, in bytes.
+            whence: From where: 0 the beginning, 1 the present position, 2 the end.
+        """
+        stream = self._stream
+        if stream is None:
+            self._seeks.append((offset, whence))
+            return
+        try:
+            os.lseek(stream.file, offset, whence)
+        except OSError as problem:
+            problem.filename = self.filename
+            report(self, problem, *self._fault_channels())
+        else:
+            self._read_on()
+
+    def close(self) -> None:
+        """Close when all is written. Nothing happens to a file that is closed already."""
+        stream = self._stream
+        if stream is not None:
+            self._reading = False
+            stream.close()
+        elif not self._was_opened:
+            self._is_closing = True
+
+    def _descriptor_flushed(self, descriptor: Descriptor) -> None:
+        if self._is_paused and descriptor.pending_bytes < self._low_water:
+            self._is_paused = False
+            self._tell_flow(Resume())
+
+    def _descriptor_hung_up(self, descriptor: Descriptor) -> None:
+        if self._reading:
+            self._at_end(is_hung_up=True)
+        if descriptor.pending_bytes:
+            descriptor.fail(BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)))
+        elif not self._reading:
+            descriptor.finish()
+
+    def _descriptor_failed(self, descriptor: Any, problem: OSError) -> None:
+        if problem.errno == errno.EIO and self._is_terminal and self._reading:
+            # How the end of a pseudo terminal reads, when nobody has its other end open.
+            self._reading = False
+            if self._mode.ends and not self._eof_told:
+                self._eof_told = True
+                self.fire(EOF())
+            return
+        if problem.filename is None:
+            problem.filename = self.filename
+        if descriptor.pending_bytes:
+            problem.add_note(f"{descriptor.pending_bytes} bytes were not written")
+        report(self, problem, *self._fault_channels())
+
+    def _fault_channels(self) -> tuple[Any, ...]:
+        """Where to tell what fails."""
+        return (self.channel,)
+
+    def _descriptor_closed(self, descriptor: Any) -> None:
+        if descriptor is not self._stream:
+            return
+        self._stream = None
+        self._reading = False
+        given, self._given = self._given, None
+        if self._follower is not None:
+            self._follower.cancel()
+        if given is not None and given.close is not None:
+            try:
+                given.close()
+            except (OSError, ValueError) as problem:
+                report(self, problem, *self._fault_channels())
+        self._engine.release(self)
+        self.fire(Closed())
+
+    # -- the tree and the application --
+
+    def _check_poller(self) -> None:
+        before = self._poller
+        super()._check_poller()
+        if before is not None and self._poller is not before:
+            # What was queued and scheduled was so in the tree that it has left.
+            self._go_on()
+            if self._follower is not None and not self._reading and self._stream is not None:
+                self._follower.wait()
+
+    def _left(self, engine: Engine) -> None:
+        super()._left(engine)
+        if self._follower is not None:
+            self._follower.cancel()
+
+    @handler("stopped", channel="*")
+    def _on_application_stopped(self, component: Manager) -> None:
+        if component is self.root and not self._ended_by_stop:
+            self._ended_by_stop = True
+            self._end()
+
+    def _end(self) -> None:
+        """The application ends: write what is pending, and close."""
+        self.close()
+        stream = self._stream
+        if stream is not None:
+            engine = self._engine
+            engine.hold(self)
+            seconds = self.root.stop_timeout * DRAIN_PART
+            engine.schedule.call_at(_clock.now() + seconds, lambda: self._give_up(stream))
+
+    def _give_up(self, stream: Descriptor | DirectFile) -> None:
+        if stream is self._stream:
+            stream.fail(TimeoutError(errno.ETIMEDOUT, "nobody reads, and the application ends"))
+
+    def _drop(self, stream: Descriptor | DirectFile, why: str) -> None:
+        """Close at once; tell if that loses anything."""
+        if stream.pending_bytes:
+            stream.fail(OSError(errno.ECANCELED, why))
+        stream.finish()
+
+    def _leave(self) -> None:
+        if self._stream is not None:
+            self._drop(self._stream, "the component has left its tree")
+        super()._leave()
+        self._was_opened = self._is_closing = False
