@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import inspect
 from typing import Any
 
 import pytest
 
-_LATER = {
-    name
-    for name in ("circuits.core.workers", "circuits.core.bridge")
-    if importlib.util.find_spec(name) is None
-}
 _TOP = [
     "Debugger",
     "Loader",
@@ -87,32 +81,23 @@ _NAMES = {
     "circuits.core.debugger": ["Debugger"],
     "circuits.core.helpers": ["FallBackGenerator", "FallBackErrorHandler"],
     "circuits.core.workers": ["Task", "Worker", "DEFAULT_WORKERS"],
-    "circuits.core.bridge": ["Bridge"],
+    "circuits.core.bridge": ["Bridge", "Ipc", "ipc"],
+    "circuits.core.supervisor": ["Supervisor", "Crashed", "Restarted", "GaveUp"],
 }
 
 
 @pytest.mark.parametrize(
     ("module", "name"),
-    [
-        pytest.param(
-            module,
-            name,
-            marks=[pytest.mark.xfail(reason="not there yet")] if module in _LATER else [],
-        )
-        for module, names in _NAMES.items()
-        for name in names
-    ],
+    [(module, name) for module, names in _NAMES.items() for name in names],
 )
 def test_the_name_is_where_it_is_documented(module: str, name: str) -> None:
     assert hasattr(importlib.import_module(module), name)
 
 
 @pytest.mark.parametrize("package", ["circuits", "circuits.core"])
-@pytest.mark.parametrize("name", ["Task", "Worker", "Bridge"])
+@pytest.mark.parametrize("name", ["Task", "Worker", "Bridge", "Ipc", "ipc", "Supervisor"])
 def test_workers_and_bridge_are_friendly_names_too(package: str, name: str) -> None:
     module = importlib.import_module(package)
-    if _LATER:
-        pytest.xfail("workers and bridge are not there yet")
     assert hasattr(module, name)
 
 
