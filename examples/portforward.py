@@ -27,7 +27,8 @@ class Tunnel(Component):
         self.source = source
         self.sock = sock
         self.target = target
-        self.waiting = []  # what has come before there was a connection
+        self.waiting = []  # what has come before there was a connection; None afterwards
+        self.finishing = False
         self.client = TCPClient(channel=channel).register(self)
 
     def ready(self, client):
@@ -36,8 +37,11 @@ class Tunnel(Component):
     def connected(self, host, port):
         for data in self.waiting:
             self.fire(Write(data))
-        self.waiting.clear()
-        self.source.resume_reading(self.sock)
+        self.waiting = None
+        if self.finishing:
+            self.fire(Close())
+        else:
+            self.source.resume_reading(self.sock)
 
     def read(self, data):
         self.fire(Write(self.sock, data), "source")
@@ -54,11 +58,15 @@ class Tunnel(Component):
 
     def unreachable(self, host, port, reason=None):
         print(f"{host}:{port} cannot be reached: {reason}", flush=True)
-        self.fire(Close(self.sock), "source")
+        self.waiting.clear()
+        if self.finishing:
+            self.unregister()
+        else:
+            self.fire(Close(self.sock), "source")
 
     @handler(False)
     def forward(self, data):
-        if self.client.connected:
+        if self.waiting is None:
             self.fire(Write(data))
         else:
             self.waiting.append(data)
@@ -67,7 +75,9 @@ class Tunnel(Component):
 
     @handler(False)
     def finish(self):
-        if self.client.connected:
+        if self.waiting:
+            self.finishing = True  # what has come shall still arrive
+        elif self.client.connected:
             self.fire(Close())  # when all is written; then comes disconnected
         else:
             self.unregister()

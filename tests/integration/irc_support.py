@@ -41,8 +41,7 @@ PAM = no
 def ngircd(folder: Path, *, ping_timeout: int = 120, password: str = "") -> Iterator[int]:
     """Run a server until the block ends; its port."""
     program = require_program("ngircd")
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = _free_port()
     path = folder / "ngircd.conf"
     path.write_text(
         _CONFIGURATION.format(
@@ -67,6 +66,13 @@ def ngircd(folder: Path, *, ping_timeout: int = 120, password: str = "") -> Iter
         finally:
             process.terminate()
             process.wait(SECONDS)
+
+
+def _free_port() -> int:
+    """A port that nobody has now: the server does not tell which one it gets."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port: int = taken.getsockname()[1]
+    return port
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:

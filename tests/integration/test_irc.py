@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +12,7 @@ from circuits import Component
 from circuits.net.protocols import irc
 from circuits.net.sockets import Connect, TCPClient
 from circuits.protocols import irc as irc3
-from tests.integration.example_support import Script, example
+from tests.integration.example_support import example
 from tests.integration.irc_support import ngircd
 from tests.integration.net_support import Journal, Running, running
 
@@ -175,20 +176,26 @@ def test_as_the_3x_line_has_it(port: int) -> None:
 # -- examples ----------------------------------------------------------------------------------
 
 
+#: The server may not have noticed yet that a bot of an earlier test has gone.
+_numbers = itertools.count()
+
+
 @pytest.fixture
-def bot(port: int) -> Iterator[Script]:
-    with example("ircbot.py", "-n", "robot", "-c", "#bots", "127.0.0.1", port) as script:
-        script.hear("Joined #bots as robot")
-        yield script
+def robot(port: int) -> Iterator[str]:
+    """The name of a bot that runs."""
+    name = f"robot{next(_numbers)}"
+    with example("ircbot.py", "-n", name, "-c", "#bots", "127.0.0.1", port) as script:
+        script.hear(f"Joined #bots as {name}\n")
+        yield name
         assert script.interrupt() == 0
 
 
-def test_the_examples_talk_to_each_other(port: int, bot: Script) -> None:
+def test_the_examples_talk_to_each_other(port: int, robot: str) -> None:
     with example("ircclient.py", "-n", "dave", "-c", "#bots", "127.0.0.1", port) as client:
         client.hear("Welcome to")
-        client.hear("<robot> Hello, dave!")
-        client.type("robot: say it again")
-        client.hear("<robot> dave: say it again")
+        client.hear(f"<{robot}> Hello, dave!")
+        client.type(f"{robot}: say it again")
+        client.hear(f"<{robot}> dave: say it again")
         client.type("/nick david")
         client.hear("dave is now known as david")
         client.type("/join #other")
@@ -198,9 +205,9 @@ def test_the_examples_talk_to_each_other(port: int, bot: Script) -> None:
         assert "The server says:" in client.output
 
 
-def test_a_second_bot_takes_another_name(port: int, bot: Script) -> None:
-    with example("ircbot.py", "-n", "robot", "-c", "#bots", "127.0.0.1", port) as other:
-        other.hear("Joined #bots as robot_")
+def test_a_second_bot_takes_another_name(port: int, robot: str) -> None:
+    with example("ircbot.py", "-n", robot, "-c", "#bots", "127.0.0.1", port) as other:
+        other.hear(f"Joined #bots as {robot}_\n")
         assert other.interrupt() == 0
 
 
