@@ -79,7 +79,16 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
         yield server
 
 
-MESSAGES: list[str | bytes] = ["", "hello", b"", b"\0\xff", "ü" * 70, b"x" * 126, "y" * 65536, bytes(700_000)]
+MESSAGES: list[str | bytes] = [
+    "",
+    "hello",
+    b"",
+    b"\0\xff",
+    "ü" * 70,
+    b"x" * 126,
+    "y" * 65536,
+    bytes(700_000),
+]
 
 
 def test_a_server(server: Server) -> None:
