@@ -338,7 +338,7 @@ def test_who_reads_an_end_and_forgets_it_hears_no_more(
         settle(app)
         poller.addReader(app, here)
         poller.addWriter(app, here)
-        poller.report([(here.fileno(), 3)])  # both, in one wait
+        poller.report([(here.fileno(), 1 | poller._is_writable)])  # both, in one wait
         settle(app)
         assert app.written == 0
 
@@ -600,6 +600,21 @@ def test_handlers_may_do_what_handlers_may(what: str, connections: Pair) -> None
         settle(app)
         poller.discard(here)
     assert app.log == ([(ValueError, True)] if what == "raises" else ["later"])
+
+
+def test_another_owner_or_channel_is_heard_of_at_once(bench: Bench, connections: Pair) -> None:
+    here, there = connections()
+    other = Owner(channel="other").register(bench.app)
+    bench.poller.addReader(bench.app, here)
+    there.send(b"x")
+    assert bench.turn() == [("read", here)]
+    bench.poller.addReader(other, here)
+    assert bench.turn() == []
+    assert other.log == [("read", here)]
+    other.channel = "third"
+    bench.poller.addReader(other, here)
+    bench.turn()
+    assert bench.poller.getTarget(here) == "third"
 
 
 def test_a_handler_of_another_component_is_found_through_the_queue(connections: Pair) -> None:

@@ -930,14 +930,14 @@ def test_idle_connections_cost_no_turns(poller: BasePoller) -> None:
     with running(poller, server, journal) as program:
         wires = [dial(server) for _ in range(20)]
         journal.expect("connect", 20)
-        original = poller._poll_kernel
+        original = poller.block
 
         def counted(timeout: float) -> Any:
             nonlocal turns
             turns += 1
             return original(timeout)
 
-        program.inside(lambda: setattr(poller, "_poll_kernel", counted))
+        program.inside(lambda: setattr(poller, "block", counted))
         threading.Event().wait(0.2)
         assert turns <= 2
         for wire in wires:

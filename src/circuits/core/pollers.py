@@ -90,7 +90,7 @@ class Disconnect(Event):
 class _Watch:
     """What a poller knows of one descriptor."""
 
-    __slots__ = ("calls", "fd", "interest", "number", "owner", "target", "version")
+    __slots__ = ("fd", "interest", "number", "owner", "reads", "target", "version", "writes")
 
     def __init__(self, number: int, fd: Any) -> None:
         self.number = number
@@ -98,9 +98,11 @@ class _Watch:
         self.interest = 0
         self.target: Any = "*"
         self.owner: Any = None
-        #: Event name -> direct call, worked out from this version of the routes.
+        #: What may be called instead of firing ``_read`` and ``_write``, worked out from this
+        #: version of the routes.
         self.version = -1
-        self.calls: dict[str, Callable[[Any], object] | None] = {}
+        self.reads: Callable[[Any], object] | None = None
+        self.writes: Callable[[Any], object] | None = None
 
 
 class BasePoller(BaseComponent):
@@ -112,6 +114,11 @@ class BasePoller(BaseComponent):
     """
 
     _polls = True
+
+    #: The bits in which :meth:`block` tells that a descriptor is writable or gone; that it is
+    #: readable is always the first. They may be those of the kernel, which saves a translation.
+    _is_writable = _WRITABLE
+    _is_gone = _GONE
 
     def __init__(self, timeout: float = TIMEOUT, channel: Any = None) -> None:
         super().__init__(channel=channel)
@@ -283,8 +290,10 @@ class BasePoller(BaseComponent):
                     raise
         watch.interest = after
         if source is not None:
-            watch.owner = source
-            watch.target = getattr(source, "channel", "*")
+            target = getattr(source, "channel", "*")
+            if source is not watch.owner or target != watch.target:
+                watch.owner, watch.target = source, target
+                watch.version = -1
             self._watches[watch.number] = watch
             self._numbers[fd] = watch.number
         elif not after:
@@ -329,44 +338,43 @@ class BasePoller(BaseComponent):
     def report(self, ready: Iterable[tuple[int, int]]) -> None:
         """Fire the events of what :meth:`block` returned."""
         # Calling a handler directly must not overtake what is queued.
-        direct = not self._engine.queue
-        for number, readiness in ready:
-            if number == self._wake_read:
-                self._drain()
-                continue
-            watch = self._watches.get(number)
+        direct = not self._live.queue
+        watches, is_writable, is_gone = self._watches, self._is_writable, self._is_gone
+        for number, mask in ready:
+            watch = watches.get(number)
             if watch is None:
-                if number in self._callbacks:
+                if number == self._wake_read:
+                    self._drain()
+                elif number in self._callbacks:
                     self._callbacks[number]()
                 continue
-            reads = readiness & _READABLE and watch.interest & _READABLE
-            if readiness & _GONE and not reads:
+            if mask & _READABLE and watch.interest & _READABLE:
+                if direct and watch.version != self._live.routes.version:
+                    self._study(watch)
+                if direct and watch.reads is not None:
+                    self._live.call_direct(watch.reads, Read, watch.fd)
+                else:
+                    self.fire(Read(watch.fd), watch.target)
+            elif mask & is_gone:
                 # Nothing can be written either, whatever the kernel says about that.
                 self._forget(watch)
                 self.fire(Disconnect(watch.fd), watch.target)
                 continue
-            if reads:
-                self._tell(watch, Read, direct)
-            if readiness & _WRITABLE and watch.interest & _WRITABLE:
-                self._tell(watch, Write, direct)
+            if mask & is_writable and watch.interest & _WRITABLE:
+                if direct and watch.version != self._live.routes.version:
+                    self._study(watch)
+                if direct and watch.writes is not None:
+                    self._live.call_direct(watch.writes, Write, watch.fd)
+                else:
+                    self.fire(Write(watch.fd), watch.target)
 
-    def _tell(self, watch: _Watch, event: type[Event], direct: bool) -> None:
-        if direct:
-            name = event.name
-            engine = self._live
-            version = engine.routes.version
-            if watch.version != version:
-                watch.version = version
-                watch.calls.clear()
-            try:
-                call = watch.calls[name]
-            except KeyError:
-                routes = engine.route(name, (watch.target,))
-                call = watch.calls[name] = _only_call(routes, watch.owner)
-            if call is not None:
-                engine.call_direct(call, event, watch.fd)
-                return
-        self.fire(event(watch.fd), watch.target)
+    def _study(self, watch: _Watch) -> None:
+        """Look whether the owner of a descriptor is the only one who handles its events."""
+        engine = self._live
+        channels = (watch.target,)
+        watch.version = engine.routes.version
+        watch.reads = _only_call(engine.route("_read", channels), watch.owner)
+        watch.writes = _only_call(engine.route("_write", channels), watch.owner)
 
 
 def _only_call(routes: tuple[Route, ...], owner: Any) -> Callable[[Any], object] | None:
@@ -489,14 +497,14 @@ class EPoll(BasePoller):
         except FileNotFoundError:
             self._kernel.register(number, mask)
 
-    def _poll_kernel(self, timeout: float) -> Iterable[tuple[int, int]]:
-        for number, mask in self._kernel.poll(timeout, _EVENTS_PER_WAIT):
-            readiness = mask & select.EPOLLIN  # which is our _READABLE, 1
-            if mask & select.EPOLLOUT:
-                readiness |= _WRITABLE
-            if mask & (select.EPOLLHUP | select.EPOLLERR):
-                readiness |= _GONE
-            yield number, readiness
+    # EPOLLIN, EPOLLOUT, and EPOLLERR with EPOLLHUP; the same on every Linux.
+    _is_writable = 0x4
+    _is_gone = 0x8 | 0x10
+
+    def block(self, timeout: float) -> list[tuple[int, int]]:
+        """Wait for descriptors; as of :class:`BasePoller`."""
+        ready: list[tuple[int, int]] = self._kernel.poll(timeout, _EVENTS_PER_WAIT)
+        return ready
 
 
 class KQueue(BasePoller):
