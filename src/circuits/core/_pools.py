@@ -1,4 +1,4 @@
-"""A pool of worker processes whose deaths are survived (see docs/decisions: 0005).
+"""A pool of worker processes whose deaths are survived (see docs/decisions: 0007).
 
 Each process has a socket pair of its own, which the loop watches like any other descriptor. It is
 given one job at a time, so that its death costs that one job, and everybody knows which. Nothing
