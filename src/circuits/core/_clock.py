@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from heapq import heapify, heappop, heappush
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,8 +47,6 @@ class Schedule:
 
     def call_at(self, deadline: float, callback: Callable[[], object]) -> Appointment:
         """Have a callback called when the clock has reached ``deadline``."""
-        from heapq import heappush  # noqa: PLC0415 - costs nothing until there is a timer
-
         appointment = Appointment(self, deadline, callback)
         self._sequence += 1
         heappush(self._heap, (deadline, self._sequence, appointment))
@@ -57,16 +56,12 @@ class Schedule:
         """When the next appointment is due, or ``None``."""
         heap = self._heap
         while heap and heap[0][2].callback is None:
-            from heapq import heappop  # noqa: PLC0415
-
             heappop(heap)
             self._cancelled -= 1
         return heap[0][0] if heap else None
 
     def run_due(self, time: float) -> bool:
         """Call what is due at ``time``, in order of deadline, then of making."""
-        from heapq import heappop  # noqa: PLC0415
-
         heap = self._heap
         due = []
         while heap and heap[0][0] <= time:
@@ -93,8 +88,6 @@ class Schedule:
         # Cancelled entries stay in the heap until they are due; rebuild it when they are many.
         self._cancelled += 1
         if self._cancelled > 64 and self._cancelled * 2 > len(self._heap):
-            from heapq import heapify  # noqa: PLC0415
-
             self._heap = [entry for entry in self._heap if entry[2].callback is not None]
             heapify(self._heap)
             self._cancelled = 0

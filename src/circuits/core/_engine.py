@@ -37,6 +37,7 @@ from .events import (
     derived_class,
 )
 from .utils import flatten
+from .values import HAS_RESULT, Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ class Engine:
 
     def adopt(self, component: Manager, own: Engine | None) -> None:
         """Take over a subtree, with the queue, the tasks and the timers of its engine."""
-        for node in flatten(component):
+        for node in component._subtree():
             node._live = self
             self.routes.add(node)
         if own is not None and own is not self:
@@ -160,6 +161,8 @@ class Engine:
 
     def cancel_tasks_of(self, nodes: Iterable[Manager]) -> None:
         """Cancel the suspended handlers of components that leave."""
+        if not self.tasks:
+            return
         ids = {id(node) for node in nodes}
         for task in [t for t in self.tasks if id(t.owner) in ids]:
             if not task.is_executing:  # it moves its own component, and goes on
@@ -247,7 +250,12 @@ class Engine:
                                 if type(result) in _SUSPENDED:
                                     self._put_off(event, method, result)
                                 else:
-                                    event.value.setValue(result)
+                                    value = event.value
+                                    if value._flags or isinstance(result, Value):
+                                        value.setValue(result)
+                                    else:  # the same, for the first result of most events
+                                        value._value = result
+                                        value._flags = HAS_RESULT
                         if event.handler is not method:
                             marked = True
                             if event.stopped:
@@ -353,7 +361,10 @@ class Engine:
         if marks & RARE:
             kwargs = event._kwargs
             if event._choose_routes is not None:
-                routes = event._choose_routes(routes)
+                chosen = event._choose_routes(routes)
+                if chosen is None:
+                    return
+                routes = chosen
         if not routes and name == "error":
             self._no_error_handler(event)
         outer = self.cause

@@ -65,12 +65,19 @@ class Routes:
 
     def add_specs(self, component: Manager, specs: Iterable[HandlerSpec]) -> None:
         """Enter some handlers of a component."""
+        by_name = self._by_name
         for spec in specs:
-            channel = _effective(spec, component)
+            if spec.channel is SELF:  # found through the component itself
+                continue
+            channel = component._channels[0] if spec.channel is None else spec.channel
             for name in spec.keys:
-                if spec.channel is not SELF:  # found through the component itself
-                    channels = self._by_name.setdefault(name, {})
-                    channels.setdefault(channel, {})[id(component)] = component
+                channels = by_name.get(name)
+                if channels is None:
+                    channels = by_name[name] = {}
+                if channel in channels:
+                    channels[channel][id(component)] = component
+                else:
+                    channels[channel] = {id(component): component}
                 self.forget(name)
 
     def remove(self, component: Manager) -> None:
@@ -87,10 +94,12 @@ class Routes:
         """Take out some handlers of a component, of which others may stay."""
         stay = {(n, _Key(_effective(s, component))) for s in kept for n in s.keys}
         for spec in specs:
-            channel = _effective(spec, component)
+            if spec.channel is SELF:
+                continue
+            channel = component._channels[0] if spec.channel is None else spec.channel
             for name in spec.keys:
                 self.forget(name)
-                if (name, _Key(channel)) in stay:
+                if stay and (name, _Key(channel)) in stay:
                     continue
                 channels = self._by_name.get(name)
                 if channels is None or channel not in channels:
@@ -112,6 +121,10 @@ class Routes:
             self.plain.pop(name, None)
 
     # -- asking --
+
+    def knows(self, name: str) -> bool:
+        """Whether any component handles a name, other than what is fired at itself."""
+        return name in self._by_name or "*" in self._by_name
 
     def resolve(self, name: str, channels: tuple[Any, ...]) -> tuple[Route, ...]:
         """Work out the routes of an event and remember them."""
@@ -256,8 +269,12 @@ def _in_tree_of(component: Manager, routes: Routes) -> bool:
 
 def is_leaving(component: Manager) -> bool:
     """Whether a component, or one above it, is about to leave."""
-    place = _place(component)
-    return place is not None and place[1]
+    node = component
+    while not node._leaving:
+        if node.parent is node:
+            return False
+        node = node.parent
+    return True
 
 
 def _place(component: Manager) -> tuple[tuple[int, ...], bool, bool] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ._routing import TREE_LOCK
 from .errors import SingletonError, UnregistrableError
-from .events import Event, Registered, Unregistered
+from .events import COUNTED, RARE, WAITED, Event, Registered, Unregistered
 from .handlers import SELF, HandlerMetaClass, HandlerSpec, collect_specs, handler
 from .manager import Manager
 from .utils import flatten
@@ -32,6 +32,13 @@ class PrepareUnregister(Event):
         super().__init__(component)
         self.complete_channels = (component,)
 
+    def _choose_routes(self, routes: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        # Where nobody hears of it, the component may leave right now, which saves the events
+        # that would come after this one.
+        if routes or self._marks & (WAITED | COUNTED) or not self.args[0]._slip_out():
+            return routes
+        return None
+
     def in_subtree(self, component: Manager) -> bool:
         """Whether a component is the one that leaves, or below it."""
         leaving = self.args[0]
@@ -41,6 +48,9 @@ class PrepareUnregister(Event):
                 return False
             node = node.parent
         return True
+
+
+PrepareUnregister._marks |= RARE
 
 
 class _Channel:
@@ -117,12 +127,13 @@ class BaseComponent(Manager):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         cls = type(self)
-        self.channel = kwargs["channel"] if "channel" in kwargs else self._channels[0]
+        if "channel" in kwargs:
+            self.channel = kwargs["channel"]
         # Looking into the dictionary makes every attribute slower from then on, so it is left
         # alone where nobody can have put anything there yet.
         is_fresh = cls.__init__ is BaseComponent.__init__ and cls.__new__ is BaseComponent.__new__
         given = () if is_fresh else vars(self).values()
-        for child in [*_class_components(cls), *given]:
+        for child in [*cls._parts, *given]:
             if isinstance(child, BaseComponent) and child is not self and child is not self.parent:
                 if child.parent is not self:  # under two names, or registered by hand
                     child.register(self)
@@ -132,6 +143,7 @@ class BaseComponent(Manager):
 
     if TYPE_CHECKING:
         _inherited: ClassVar[tuple[tuple[str, Any], ...]]
+        _parts: ClassVar[list[BaseComponent]]
 
     # -- joining and leaving --
 
@@ -159,7 +171,7 @@ class BaseComponent(Manager):
                 raise UnregistrableError(
                     f"{self!r} cannot be registered to {parent!r}, which is below it"
                 )
-            if check_singleton(self, parent):
+            if (self._children or self.singleton is not False) and check_singleton(self, parent):
                 raise SingletonError(self)
             if self.parent is not self:
                 self._detach()
@@ -194,11 +206,12 @@ class BaseComponent(Manager):
             if self._leaving or self.parent is self:
                 return self
             self._leaving = True
-            engine = self._engine
-            for node in flatten(self):
+            routes = self._engine.routes
+            for node in self._subtree():
                 for spec in node._specs:
-                    for name in spec.keys:
-                        engine.routes.forget(name)
+                    if spec.channel is not SELF:
+                        for name in spec.keys:
+                            routes.forget(name)
         self.fire(PrepareUnregister(self))
         return self
 
@@ -216,21 +229,35 @@ class BaseComponent(Manager):
     def _on_prepare_unregister_complete(self, source: PrepareUnregister, value: Any) -> None:
         if source.args[0] is not self or not self._leaving:
             return
+        self._depart()
+
+    def _slip_out(self) -> bool:
+        """Leave at once, if no ``prepare_unregister_complete`` is waited for."""
+        engine = self._engine
+        name = "prepare_unregister_complete"
+        if not self._leaving or engine.routes.knows(name) or name in engine.awaited:
+            return False
+        self._depart()
+        return True
+
+    def _depart(self) -> None:
         with TREE_LOCK:
-            parent = self.parent
             engine = self._engine
-            farewell = Unregistered(self, parent)
-            self.fire(farewell)
+            farewell = None
+            if engine.routes.knows("unregistered") or "unregistered" in engine.awaited:
+                farewell = Unregistered(self, self.parent)
+                self.fire(farewell)
             self._detach()
         # The old tree dispatches it; the component has left and is told here, since what it
         # must clean up hangs on it.
-        engine.deliver_to(self, farewell)
+        if farewell is not None:
+            engine.deliver_to(self, farewell)
 
     def _detach(self) -> None:
         """Leave the parent at once. The caller holds TREE_LOCK."""
         parent, engine = self.parent, self._engine
         parent.components.discard(self)
-        nodes = list(flatten(self))
+        nodes = self._subtree()
         for node in nodes:
             engine.routes.remove(node)
         self.parent = self
@@ -271,6 +298,7 @@ def _prepare_class(cls: type[BaseComponent]) -> None:
     # The farewell comes last, as the last thing a component hears.
     last = [spec for spec in specs if spec.channel is SELF]
     cls._specs = (*(spec for spec in specs if spec.channel is not SELF), *last)
+    cls._parts = _class_components(cls)
     cls._inherited = tuple(
         (spec.attribute, spec.function) for spec in cls._specs if not hasattr(cls, spec.attribute)
     )

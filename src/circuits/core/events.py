@@ -230,8 +230,9 @@ class BaseEvent(metaclass=EventMetaClass):
     _args: Any  # a tuple, until somebody asks for the list
     _literal = False
     #: For an event whose handlers are not simply those of its name and channels: takes their
-    #: routes and gives those that it goes. Such an event has the mark ``RARE``.
-    _choose_routes: Callable[[tuple[Any, ...]], tuple[Any, ...]] | None = None
+    #: routes and gives those that it goes, or ``None`` if it has seen to everything itself. Such
+    #: an event has the mark ``RARE``.
+    _choose_routes: Callable[[tuple[Any, ...]], tuple[Any, ...] | None] | None = None
     _failed: bool = False  # whether a handler of the latest firing failed
     _effect: Any = None  # the scope of cause and effect (see _effects) that counts this event
     _waiters: list[Any] | None = None  # suspended calls and waits that end with this event

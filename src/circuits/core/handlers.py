@@ -186,6 +186,7 @@ class HandlerSpec:
         "channel",
         "filter",
         "function",
+        "keys",
         "names",
         "priority",
         "skips",
@@ -196,6 +197,8 @@ class HandlerSpec:
         self.function = function
         self.attribute = attribute
         self.names: tuple[str, ...] = function.names if names is None else names
+        #: The names that it is kept under: ``"*"`` when it has none.
+        self.keys: tuple[str, ...] = self.names or ("*",)
         self.channel = function.channel
         self.priority = function.priority
         self.filter = bool(function.filter)
@@ -206,11 +209,6 @@ class HandlerSpec:
     def is_global(self) -> bool:
         """Whether it sees every event of the whole tree."""
         return not self.names and self.channel == "*"
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """The names that it is kept under: ``"*"`` when it has none."""
-        return self.names or ("*",)
 
     def bound_to(self, component: Manager) -> Callable[..., Any]:
         """The method to call on a component."""

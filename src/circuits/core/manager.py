@@ -13,11 +13,12 @@ from ._tasks import CallValue, Task, Wait
 from .errors import UnregistrableError
 from .events import BaseEvent
 from .handlers import HandlerSpec, wants_event
+from .utils import flatten
 from .values import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any, ClassVar, Self, TypeVar
 
     from .events import Event
@@ -178,6 +179,9 @@ class Manager:
         self._traverse = bool(traverse)
         with TREE_LOCK:
             self._engine.routes.forget("*")
+
+    def _subtree(self) -> Sequence[Manager]:
+        return [*flatten(self)] if self._children else (self,)
 
     def _next_birth(self) -> int:
         self._births += 1
@@ -376,8 +380,6 @@ class Manager:
         self, event: BaseEvent, channel: Any, exclude_globals: bool = False
     ) -> set[Callable[..., Any]]:
         """The handlers of this node and all below that match an event on one channel."""
-        from .utils import flatten  # noqa: PLC0415
-
         found = set()
         for node in flatten(self):
             for spec in node._specs:

@@ -46,7 +46,7 @@ class Timer(BaseComponent):
     ) -> None:
         if not isinstance(event, BaseEvent):
             raise TypeError(f"a timer fires an event, not {event!r}")
-        super().__init__(channel=kwargs.get("channel"))
+        super().__init__(**kwargs)
         self.interval = _seconds(interval)
         self.event = event
         self.channels = channels

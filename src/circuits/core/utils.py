@@ -47,7 +47,9 @@ def flatten(root: Manager, visited: set[Manager] | None = None) -> Iterator[Mana
             continue
         seen.add(node)
         yield node
-        stack.extend(reversed(list(node.components)))
+        children = node._children
+        if children:
+            stack.extend(reversed(list(children)))
 
 
 def findchannel(root: Manager, channel: Any, all: bool = False) -> Any:  # noqa: A002

@@ -26,6 +26,9 @@ class ValueChanged(DerivedEvent):
 #: What the bits of a value's flags mean.
 _RESULT, _ERRORS, _PROMISE, _HANDLED, _MORE, _FILLED, _SEVERAL = 1, 2, 4, 8, 16, 32, 64
 
+#: The flags of a value with one plain result.
+HAS_RESULT = _FILLED | _RESULT
+
 
 class _More:
     """What few values have."""
@@ -175,7 +178,7 @@ class Value:
             self._value = value
         else:
             self._add(value)
-        self._flags = flags = self._flags | _FILLED | _RESULT
+        self._flags = flags = self._flags | HAS_RESULT
         if flags & _MORE or (self.event is not None and self.event._notify):
             self._changed()
 
