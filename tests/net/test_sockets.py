@@ -199,6 +199,23 @@ def test_a_shortage_pauses_accepting(
     assert app.names() == ["socket_error"]
 
 
+class Narrow(Poller):  # type: ignore[misc,valid-type]
+    """Cannot watch anything but what it wakes up by."""
+
+    def _set_interest(self, number: int, before: int, after: int) -> None:
+        if after and number != self._wake_read:
+            raise OSError(errno.EINVAL, "too large")
+        super()._set_interest(number, before, after)
+
+
+def test_a_listener_that_cannot_be_watched_is_told_and_closed(app_runner: Run) -> None:
+    server = FakeServer()
+    app = Application(server, Narrow())
+    app_runner(app)
+    assert set(app.names()) == {"ready", "socket_error", "closed"}
+    assert server.listener.fileno() == -1
+
+
 def test_closing_while_accepting_is_paused(serving: Serving, virtual_clock: VirtualClock) -> None:
     app = serving().app
     serving.dial(failure(errno.EMFILE))

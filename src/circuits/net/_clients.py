@@ -258,7 +258,7 @@ class Client(Endpoint):
             return
         target = _Target(args)
         try:
-            target.take_tls(secure or options.pop("ssl", False), options)
+            target.take_tls(options.pop("ssl", False) or secure, options)
         except OSError as problem:
             self._report(target, problem)
             return

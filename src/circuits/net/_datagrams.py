@@ -363,13 +363,10 @@ class UDPServer(Server):
         return self._sock is not None
 
     def _watch_all(self) -> None:
-        sock = self._sock
-        if sock is None or self._poller is None:
-            return
         if not self._is_closing:
-            self._poller.addReader(self, sock)
-        if self._outgoing:
-            self._poller.addWriter(self, sock)
+            self._watch_listener()
+        if self._outgoing and self._sock is not None and self._poller is not None:
+            self._poller.addWriter(self, self._sock)
 
     def _shut_down(self) -> None:
         self.close()

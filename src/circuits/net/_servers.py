@@ -375,8 +375,17 @@ class Server(Endpoint):
 
     def _go_on_accepting(self) -> None:
         self._accept_timer = None
-        if self._sock is not None and self._poller is not None:
-            self._poller.addReader(self, self._sock)
+        self._watch_listener()
+
+    def _watch_listener(self) -> None:
+        sock = self._sock
+        if sock is None or self._poller is None:
+            return
+        try:
+            self._poller.addReader(self, sock)
+        except (OSError, ValueError) as problem:  # such as Select, and a number it cannot watch
+            self.fire(SocketError(sock, problem))
+            self._abort()
 
     # -- what Endpoint asks for --
 
@@ -384,8 +393,8 @@ class Server(Endpoint):
         return self._connections.values()
 
     def _watch_all(self) -> None:
-        if self._sock is not None and self._poller is not None and self._accept_timer is None:
-            self._poller.addReader(self, self._sock)
+        if self._accept_timer is None:
+            self._watch_listener()
         super()._watch_all()
 
     def _unwatch_all(self, poller: BasePoller) -> None:
