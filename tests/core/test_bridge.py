@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from circuits import Bridge, Component, Debugger, Event, Ipc, Manager, Value, handler, ipc, sleep
-from circuits.core import _frames, bridge
+from circuits.core import _bridge_messages, _frames, bridge
 from circuits.core.errors import NotSendableError, PeerLostError, RemoteError
 from circuits.net.sockets import Pipe
 from circuits.testing import MemoryConnection, Recorder, VirtualClock, settle
@@ -553,8 +553,8 @@ def test_a_message_beyond_the_limit_fails(make: Make) -> None:
 
 def test_an_answer_that_nobody_waits_for_is_ignored(make: Make) -> None:
     two = make()
-    two.there._reply(bridge._ANSWER, 999, [])
-    two.there._reply(bridge._LATE, 999, [])
+    two.there._reply(_bridge_messages.ANSWER, 999, [])
+    two.there._reply(_bridge_messages.LATE, 999, [])
     two.settle()
     assert two.here.is_connected
 

@@ -11,26 +11,22 @@ being sent on. When its handlers are done, their results and failures are sent b
 
 from __future__ import annotations
 
-import struct
-
+from . import _bridge_messages as messages
 from . import _clock
 from ._descriptor import Descriptor, DescriptorOwner
 from ._frames import LIMIT_BYTES, Frames, are_plain, pack, sendable, unpack
-from ._pending import Pending
 from ._routing import is_leaving
 from .errors import NotSendableError, PeerLostError, RemoteError
-from .events import RUNTIME_MARKS, BaseEvent, DerivedEvent, Event, Failure
+from .events import BaseEvent, DerivedEvent, Event, Failure
 from .handlers import handler
 from .manager import Manager
 from .values import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Any
 
     from ._engine import Engine
-    from ._routing import Routes
 
 __all__ = ["Bridge", "BridgeLost", "Ipc", "Ready", "ipc"]
 
@@ -84,20 +80,6 @@ class Ipc(Event):
 ipc = Ipc
 
 
-class _Write(Event):
-    """Asks a socket component to send."""
-
-    name = "write"
-
-
-# Kinds of messages. Before the pickled rest of each: its kind, and a number that pairs questions
-# and answers. So one that cannot be unpickled is known to belong to somebody.
-_NAMES, _EVENT, _ANSWER, _LATE = range(4)
-_HEAD = struct.Struct("!BQ")
-
-# Kinds of results in an answer.
-_VALUE, _ERROR, _PENDING = range(3)
-
 #: Which part of the root's ``stop_timeout`` answers are waited for.
 _PATIENCE = 0.9
 
@@ -107,87 +89,6 @@ _LOOK_INTERVAL = 0.005
 
 #: What is known of the routes of no tree.
 _NEVER = -1
-
-
-#: The attributes of an event that has nothing of its own but arguments and channels.
-_USUAL = frozenset(
-    {
-        "_args", "_effect", "_failed", "_key", "_marks", "_waiters", "channels", "handler",
-        "stopped", "value", "waitingHandlers",
-    }
-)  # fmt: skip
-
-
-class _Changed(Event):
-    """A value that the other end waits for has changed: fired by the bridge at itself."""
-
-    name = "_changed"
-
-
-class _Promised(Value):
-    """Watches a value that was sent before it was there."""
-
-    def __init__(self, bridge: Bridge, number: int, value: Value, outer: Value | None) -> None:
-        super().__init__(value.event, bridge)
-        self._bridge = bridge
-        self._promise = number
-        self._watched = value
-        if outer is not None:
-            self._parent = outer
-        value._parent = self
-
-    def _follow(self, nested: Value) -> None:
-        super()._follow(nested)
-        # Not at once: the event may have more handlers, whose results belong to it, too.
-        self._bridge.fire(_Changed(self._promise, self._watched), self._bridge)
-
-
-class _Answer(Pending):
-    """An event that waits for the answer from the other end."""
-
-    __slots__ = ("number", "results")
-
-    owner: Bridge
-
-    def __init__(self, bridge: Bridge, number: int, event: BaseEvent) -> None:
-        super().__init__(bridge, event)
-        self.number = number
-        self.results: Any = None
-
-    def arrive(self, results: Any) -> None:
-        """The answer, or the exception that says why there will be none."""
-        self.results = results
-        self.go_on()
-
-    def finish(self) -> None:
-        results = self.results
-        problem = result = None
-        if isinstance(results, Exception):
-            problem = results
-        elif len(results) == 1 and results[0][0] == _VALUE:
-            result = results[0][1]
-        else:
-            self.owner._take_results(self.event, results)
-        self.engine.end_task(self, result, problem)
-
-    def given_up(self) -> None:
-        self.owner._asked.pop(self.number, None)
-
-
-class _Asked:
-    """An event from the other end that is being handled: a waiter for its end."""
-
-    __slots__ = ("bridge", "number")
-
-    is_awaited = False  # its failures are reported here as well as there
-
-    def __init__(self, bridge: Bridge, number: int) -> None:
-        self.bridge = bridge
-        self.number = number
-
-    def resolve(self, event: BaseEvent) -> None:
-        """The engine tells that all handlers are done."""
-        self.bridge._answer(self.number, event)
 
 
 class Bridge(DescriptorOwner):
@@ -248,7 +149,7 @@ class Bridge(DescriptorOwner):
         self._limit_bytes = limit_bytes
         self._frames = Frames(limit_bytes)
         self._number = 0
-        self._asked: dict[int, _Answer] = {}
+        self._asked: dict[int, messages.Answer] = {}
         self._late: dict[int, Value] = {}  # what the other end has promised, by number
         #: The names that the other tree has handlers for; ``None`` until it has told.
         self._wanted: frozenset[str] | None = None
@@ -333,33 +234,19 @@ class Bridge(DescriptorOwner):
 
     def _ask(self, event: BaseEvent, sent: BaseEvent, channels: tuple[Any, ...]) -> None:
         self._number = number = self._number + 1
-        frame = self._pack_event(sent, channels, _HEAD.pack(_EVENT, number))
-        answer = _Answer(self, number, event)
+        frame = messages.pack_event(sent, channels, number, self._limit_bytes)
+        answer = messages.Answer(self, number, event)
         answer.suspend()
         self._asked[number] = answer
         if self._is_stopping:
             self._engine.hold(self)
         self._send(frame)
 
-    def _pack_event(self, event: BaseEvent, channels: tuple[Any, ...], head: bytes) -> bytes:
-        cls = type(event)
-        has_own_marks = (event._marks ^ cls._marks) & ~RUNTIME_MARKS
-        if vars(event).keys() <= _USUAL and not has_own_marks and "_recipe" not in cls.__dict__:
-            # The parts of most events, without the ceremony of pickling an object.
-            args = event._args
-            is_plain = are_plain(args) and are_plain(channels)
-            return pack((cls, [*args], channels), event, self._limit_bytes, head, is_plain)
-        own, event.channels = event.channels, channels
-        try:
-            return pack((None, event, channels), event, self._limit_bytes, head)
-        finally:
-            event.channels = own
-
     def _take_results(self, event: BaseEvent, results: Any) -> None:
         for kind, content in results:
-            if kind == _ERROR:
+            if kind == messages.ERROR:
                 self._take_error(event, *content)
-            elif kind == _PENDING:
+            elif kind == messages.PENDING:
                 self._late[content] = late = Value(None, self)
                 event.value.setValue(late)
             else:
@@ -381,16 +268,16 @@ class Bridge(DescriptorOwner):
         if self._descriptor is not None:
             self._descriptor.write(frame)
         elif self._socket is not None:
-            self.fire(_Write(frame), self._socket)
+            self.fire(messages.Write(frame), self._socket)
 
     def _tell_names(self) -> None:
         """Tell the other end what this tree has handlers for, if that has changed."""
         routes = self._engine.routes
         self._told_version = routes.version
-        names = frozenset(_names_wanted(routes))
+        names = frozenset(messages.names_wanted(routes, Bridge))
         if names != self._told:
             self._told = names
-            self._send(pack(names, "names", head=_HEAD.pack(_NAMES, 0)))
+            self._send(pack(names, "names", head=messages.HEAD.pack(messages.NAMES, 0)))
 
     # -- receiving --
 
@@ -411,31 +298,31 @@ class Bridge(DescriptorOwner):
             self._lose(problem)
             return
         for payload in payloads:
-            kind, number = _HEAD.unpack_from(payload)
+            kind, number = messages.HEAD.unpack_from(payload)
             try:
-                body = unpack(memoryview(payload)[_HEAD.size :])
+                body = unpack(memoryview(payload)[messages.HEAD.size :])
             except Exception as reason:
                 refusal = RemoteError(f"what came over {self!r} cannot be read here: {reason!r}")
-                if kind == _EVENT:
-                    self._reply(_ANSWER, number, [(_ERROR, (refusal, []))])
+                if kind == messages.EVENT:
+                    self._reply(messages.ANSWER, number, [(messages.ERROR, (refusal, []))])
                     continue
-                body = [(_ERROR, (refusal, []))]
+                body = [(messages.ERROR, (refusal, []))]
             self._handle(kind, number, body)
 
     def _handle(self, kind: int, number: int, body: Any) -> None:
-        if kind == _EVENT:
+        if kind == messages.EVENT:
             self._execute(number, body)
-        elif kind == _ANSWER:
+        elif kind == messages.ANSWER:
             answer = self._asked.pop(number, None)
             if answer is not None:
                 answer.arrive(body)
                 if self._is_stopping:
                     self._check_end()
-        elif kind == _LATE:
+        elif kind == messages.LATE:
             late = self._late.pop(number, None)
             if late is not None:
                 for sort, content in body:
-                    if sort == _ERROR:
+                    if sort == messages.ERROR:
                         late.fail((type(content[0]), *content))
                     else:
                         late.setValue(content)
@@ -446,16 +333,13 @@ class Bridge(DescriptorOwner):
                 self.fire(Ready(self))
 
     def _execute(self, number: int, body: Any) -> None:
-        cls, event, channels = body
-        if cls is not None:
-            args, event = event, cls.__new__(cls)
-            event._args = args
+        event, channels = messages.unpack_event(body)
         if self._told_version != self._engine.routes.version:
             self._tell_names()
         event.remote = True
         if event.notify:
             event.notify = False  # whoever fired it is told over there
-        event._when_over(_Asked(self, number))
+        event._when_over(messages.Asked(self, number))
         self.fire(event, *channels)
 
     # -- answering --
@@ -463,35 +347,41 @@ class Bridge(DescriptorOwner):
     def _answer(self, number: int, event: BaseEvent) -> None:
         value = event.value
         if not (value.is_empty or value.is_list) and are_plain((value._value,)):
-            self._reply(_ANSWER, number, [(_VALUE, value._value)], True)
+            self._reply(messages.ANSWER, number, [(messages.VALUE, value._value)], True)
         else:
-            self._reply(_ANSWER, number, [self._encode(item, value) for item in _items(value)])
+            self._reply(
+                messages.ANSWER,
+                number,
+                [self._encode(item, value) for item in messages.items(value)],
+            )
 
     def _encode(self, item: Any, value: Value) -> tuple[int, Any]:
         if isinstance(item, Value):
             if not item.result:
                 # A handler has returned the value of an event that is still to be handled.
                 self._number = number = self._number + 1
-                _Promised(self, number, item, value)
-                return (_PENDING, number)
+                messages.Promised(self, number, item, value)
+                return (messages.PENDING, number)
             item = item.value
-        if _is_error(item, value):
-            return (_ERROR, (sendable(item[1]), item[2]))
-        return (_VALUE, item)
+        if messages.is_error(item, value):
+            return (messages.ERROR, (sendable(item[1]), item[2]))
+        return (messages.VALUE, item)
 
     @handler("_changed")
     def _on_changed(self, number: int, value: Value) -> None:
         if value.event is None or not value.event.waitingHandlers:
-            self._reply(_LATE, number, [self._encode(item, value) for item in _items(value)])
+            self._reply(
+                messages.LATE, number, [self._encode(item, value) for item in messages.items(value)]
+            )
 
     def _reply(self, kind: int, number: int, results: Any, is_plain: bool = False) -> None:
         if not self.is_connected:
             return
-        head = _HEAD.pack(kind, number)
+        head = messages.HEAD.pack(kind, number)
         try:
             frame = pack(results, "what a handler returned", self._limit_bytes, head, is_plain)
         except NotSendableError as problem:
-            frame = pack([(_ERROR, (problem, []))], "the refusal", head=head)
+            frame = pack([(messages.ERROR, (problem, []))], "the refusal", head=head)
         self._send(frame)
 
     # -- the end --
@@ -583,31 +473,3 @@ def _reap(engine: Engine, process: Any, wait: float = 0.01) -> None:
         engine.schedule.call_at(
             _clock.now() + wait, lambda: _reap(engine, process, min(2 * wait, 1.0))
         )
-
-
-def _names_wanted(routes: Routes) -> Iterator[str]:
-    """The names that a tree has handlers for, those of bridges left out."""
-    for name, channels in list(routes._by_name.items()):
-        if name != "*":
-            if name[0] != "_" and name not in Bridge.ignore:
-                yield name
-        elif any(
-            not isinstance(component, Bridge)
-            for components in list(channels.values())
-            for component in list(components.values())
-        ):
-            yield name
-
-
-def _items(value: Value) -> list[Any]:
-    """The results in a value, one by one."""
-    if value.is_list:
-        return list(value._value)
-    return [] if value.is_empty else [value._value]
-
-
-def _is_error(item: Any, value: Value) -> bool:
-    """Whether a result is the error tuple of a handler that failed."""
-    if not isinstance(item, tuple) or len(item) != 3:
-        return False
-    return any(item[1] is problem for problem in value.exceptions)

@@ -9,11 +9,10 @@ which it is a child like any other; where there is none, the application ends.
 
 from __future__ import annotations
 
-import os
 from collections import deque
 
 from . import _clock
-from ._descriptor import Descriptor, DescriptorOwner
+from ._children import Child, Watcher
 from ._routing import TREE_LOCK, is_leaving
 from ._tasks import check_seconds, sleep
 from .components import BaseComponent, PrepareUnregister
@@ -74,70 +73,12 @@ class _Recover(Event):
     name = "_recover"
 
 
-class _Ended(Event):
-    """A process has ended: fired by its supervisor at itself."""
-
-    name = "_ended"
-
-
 _STRATEGIES = ("one_for_one", "one_for_all", "rest_for_one")
 _RESTARTS = ("failure", "always", "never")
 
 
 #: How often to look whether a process that was told to end has done so, in seconds.
 _SHORTEST_LOOK, _LONGEST_LOOK = 0.001, 0.05
-
-
-class _Child:
-    """How to make one child, and what has become of it."""
-
-    __slots__ = (
-        "component", "fatal", "has_ended", "is_running", "link", "make", "name", "process", "restart", "runs_apart",
-        "watch",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        name: str,
-        make: Callable[[], Any],
-        runs_apart: bool,
-        link: Manager | None,
-        fatal: tuple[type[BaseException], ...],
-        restart: str,
-    ) -> None:
-        self.name = name
-        self.make = make
-        self.runs_apart = runs_apart
-        self.link = link
-        self.fatal = fatal
-        self.restart = restart
-        self.component: Any = None
-        self.process: Any = None
-        self.watch: Descriptor | None = None
-        self.is_running = False
-        self.has_ended = False  # by itself and in good order: it is not started again
-
-
-class _Watcher(DescriptorOwner):
-    """Hears of the ends of processes, for a supervisor."""
-
-    _of: dict[Any, _Child]
-
-    def watch(self, child: _Child) -> None:
-        """Have ``_ended`` fired when the process of a child has ended."""
-        if hasattr(os, "pidfd_open"):
-            number = os.pidfd_open(child.process.pid)
-        else:  # pragma: no cover - not on Linux
-            number = os.dup(child.process.sentinel)
-        child.watch = Descriptor(self, number)
-        self._of = {**vars(self).get("_of", {}), number: child}
-        self._check_poller()
-        self._adopt(child.watch)
-
-    def _descriptor_readable(self, descriptor: Descriptor) -> None:
-        child = self._of.pop(descriptor.file)
-        descriptor.finish()
-        self.fire(_Ended(child, child.process), self.parent)
 
 
 class Supervisor(BaseComponent):
@@ -189,13 +130,13 @@ class Supervisor(BaseComponent):
         self.intensity = intensity
         self.period = check_seconds(period, "period")
         self.escalate = escalate
-        self._named: dict[str, _Child] = {}
+        self._named: dict[str, Child] = {}
         self._crashes: deque[float] = deque()
-        self._failed: deque[tuple[_Child, BaseException]] = deque()
+        self._failed: deque[tuple[Child, BaseException]] = deque()
         self._is_recovering = False
         self._is_stopping = False
         self._has_given_up = False
-        self._watcher: _Watcher | None = None
+        self._watcher: Watcher | None = None
 
     # -- children --
 
@@ -231,7 +172,7 @@ class Supervisor(BaseComponent):
             raise ValueError(f"{self!r} has a child {name!r} already")
         where = self if link is True else link or None
         kinds = fatal if isinstance(fatal, tuple) else (fatal,)
-        child = self._named[name] = _Child(name, make, process, where, kinds, restart)
+        child = self._named[name] = Child(name, make, process, where, kinds, restart)
         if not process or self._engine.runner is not None:
             self._try_start(child)
         return name
@@ -266,7 +207,7 @@ class Supervisor(BaseComponent):
         """The names of the children, in the order of their start."""
         return list(self._named)
 
-    def _try_start(self, child: _Child) -> bool:
+    def _try_start(self, child: Child) -> bool:
         try:
             self._start(child)
         except Exception as problem:
@@ -276,7 +217,7 @@ class Supervisor(BaseComponent):
             return False
         return True
 
-    def _start(self, child: _Child) -> None:
+    def _start(self, child: Child) -> None:
         component = child.component = child.make()
         if not isinstance(component, Manager):
             raise TypeError(f"{child.make!r} must make a component, not {component!r}")
@@ -286,7 +227,7 @@ class Supervisor(BaseComponent):
         else:
             child.process, _ = component.start(process=True, link=child.link)
             if self._watcher is None:
-                self._watcher = _Watcher(channel=("processes", id(self))).register(self)
+                self._watcher = Watcher(channel=("processes", id(self))).register(self)
             self._watcher.watch(child)
         child.is_running = True
 
@@ -306,7 +247,7 @@ class Supervisor(BaseComponent):
         if isinstance(problem, kinds):
             self._crash(child, problem)
 
-    def _responsible_for(self, owner: Any) -> tuple[_Child | None, list[type[BaseException]]]:
+    def _responsible_for(self, owner: Any) -> tuple[Child | None, list[type[BaseException]]]:
         """The child that a component belongs to, if no supervisor is nearer to it than this one."""
         fatal: list[type[BaseException]] = []
         node = owner
@@ -331,7 +272,7 @@ class Supervisor(BaseComponent):
                     self._end(child, None)
 
     @handler("_ended")
-    def _on_ended(self, child: _Child, process: Any) -> None:
+    def _on_ended(self, child: Child, process: Any) -> None:
         if child.process is not process:
             return
         process.join()
@@ -342,7 +283,7 @@ class Supervisor(BaseComponent):
                 problem = WorkerLostError(f"process {child.name} ended with exit status {status}")
             self._end(child, problem)
 
-    def _end(self, child: _Child, problem: BaseException | None) -> None:
+    def _end(self, child: Child, problem: BaseException | None) -> None:
         """A child has ended by itself, in good order or not."""
         if problem is None and child.restart != "always":
             child.is_running = False
@@ -350,7 +291,7 @@ class Supervisor(BaseComponent):
         else:
             self._crash(child, problem or FatalError(f"{child.name} ended by itself"))
 
-    def _crash(self, child: _Child, reason: BaseException) -> None:
+    def _crash(self, child: Child, reason: BaseException) -> None:
         if not child.is_running or self._is_stopping or self._has_given_up or is_leaving(self):
             return
         child.is_running = False
@@ -363,7 +304,7 @@ class Supervisor(BaseComponent):
     # -- recovery --
 
     @handler("_recover")
-    def _on_recover(self, removed: _Child | None = None) -> Generator[Any, Any, None]:
+    def _on_recover(self, removed: Child | None = None) -> Generator[Any, Any, None]:
         if removed is not None:
             yield self._stop_child(removed)
             return
@@ -382,7 +323,7 @@ class Supervisor(BaseComponent):
         finally:
             self._is_recovering = False
 
-    def _restart(self, crashed: _Child) -> Generator[Any, Any, None]:
+    def _restart(self, crashed: Child) -> Generator[Any, Any, None]:
         affected = self._affected(crashed)
         yield self._stop_all(affected)
         # What crashed meanwhile is among those that are started again, or crashes again.
@@ -396,7 +337,7 @@ class Supervisor(BaseComponent):
                 return  # which is a crash: the next round starts the others, too
             self.fire(Restarted(child.name, child.component))
 
-    def _affected(self, crashed: _Child) -> list[_Child]:
+    def _affected(self, crashed: Child) -> list[Child]:
         children = list(self._named.values())
         if self.strategy == "one_for_one":
             return [crashed]
@@ -412,7 +353,7 @@ class Supervisor(BaseComponent):
             crashes.popleft()
         return len(crashes) > self.intensity
 
-    def _give_up(self, child: _Child, reason: BaseException) -> Generator[Any, Any, None]:
+    def _give_up(self, child: Child, reason: BaseException) -> Generator[Any, Any, None]:
         self._has_given_up = True
         self._failed.clear()
         yield self._stop_all(list(self._named.values()))
@@ -437,11 +378,11 @@ class Supervisor(BaseComponent):
 
     # -- stopping --
 
-    def _stop_all(self, children: Iterable[_Child]) -> Generator[Any, Any, None]:
+    def _stop_all(self, children: Iterable[Child]) -> Generator[Any, Any, None]:
         for child in reversed(list(children)):
             yield self._stop_child(child)
 
-    def _stop_child(self, child: _Child) -> Generator[Any, Any, None]:
+    def _stop_child(self, child: Child) -> Generator[Any, Any, None]:
         child.is_running = False
         if child.process is not None:
             yield self._stop_process(child)
@@ -460,7 +401,7 @@ class Supervisor(BaseComponent):
                     if component.parent is self:
                         component._detach()
 
-    def _stop_process(self, child: _Child) -> Generator[Any, Any, None]:
+    def _stop_process(self, child: Child) -> Generator[Any, Any, None]:
         process = child.process
         deadline = _clock.now() + self.root.stop_timeout
         wait = _SHORTEST_LOOK
