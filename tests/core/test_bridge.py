@@ -428,6 +428,17 @@ def test_flags_and_names_of_its_own_travel(make: Make) -> None:
     assert "nothing_success" in seen.names
 
 
+def test_a_flag_of_its_own_travels(make: Make) -> None:
+    far = Far()
+    seen = Recorder().register(far)
+    two = make(far=far)
+    event = Nothing()
+    event.success = True
+    two.near.fire(event, "far")
+    two.settle()
+    assert "nothing_success" in seen.names
+
+
 # -- Ipc --
 
 

@@ -6,7 +6,7 @@ import struct
 
 from ._frames import are_plain, pack
 from ._pending import Pending
-from .events import BaseEvent, Event
+from .events import RUNTIME_MARKS, BaseEvent, Event
 from .values import Value
 
 TYPE_CHECKING = False
@@ -116,7 +116,8 @@ def pack_event(event: BaseEvent, channels: tuple[Any, ...], number: int, limit: 
     """The frame that has an event dispatched at the other end."""
     head = HEAD.pack(EVENT, number)
     cls = type(event)
-    if vars(event).keys() <= _USUAL and "_recipe" not in cls.__dict__:
+    own_marks = event._marks & ~cls._marks & ~RUNTIME_MARKS
+    if not own_marks and vars(event).keys() <= _USUAL and "_recipe" not in cls.__dict__:
         # The parts of most events, without the ceremony of pickling an object.
         args = event._args
         is_plain = are_plain(args) and are_plain(channels)
