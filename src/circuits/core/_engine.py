@@ -654,7 +654,9 @@ class Engine:
         if self.schedule._heap:
             deadline = self.schedule.next_deadline()
             if deadline is not None:
-                left = max(0.0, deadline - _clock.now())
+                left = deadline - _clock.now()
+                # Rounded up, so that timers that are nearly due together need one wait, not many.
+                left = -(-left * 1000 // 1) / 1000 if left > 0 else 0.0
                 timeout = left if timeout < 0 else min(timeout, left)
         if self.polled:
             timeout = TASK_INTERVAL if timeout < 0 else min(timeout, TASK_INTERVAL)

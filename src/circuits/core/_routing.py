@@ -122,9 +122,10 @@ class Routes:
 
     # -- asking --
 
-    def knows(self, name: str) -> bool:
-        """Whether any component handles a name, other than what is fired at itself."""
-        return name in self._by_name or "*" in self._by_name
+    def knows(self, *names: str) -> bool:
+        """Whether any component handles one of these names, when not fired at itself."""
+        known = self._by_name
+        return "*" in known or not known.keys().isdisjoint(names)
 
     def resolve(self, name: str, channels: tuple[Any, ...]) -> tuple[Route, ...]:
         """Work out the routes of an event and remember them."""

@@ -131,8 +131,7 @@ class BaseComponent(Manager):
             self.channel = kwargs["channel"]
         # Looking into the dictionary makes every attribute slower from then on, so it is left
         # alone where nobody can have put anything there yet.
-        is_fresh = cls.__init__ is BaseComponent.__init__ and cls.__new__ is BaseComponent.__new__
-        given = () if is_fresh else vars(self).values()
+        given = vars(self).values() if cls._may_set_first else ()
         for child in [*cls._parts, *given]:
             if isinstance(child, BaseComponent) and child is not self and child is not self.parent:
                 if child.parent is not self:  # under two names, or registered by hand
@@ -144,6 +143,7 @@ class BaseComponent(Manager):
     if TYPE_CHECKING:
         _inherited: ClassVar[tuple[tuple[str, Any], ...]]
         _parts: ClassVar[list[BaseComponent]]
+        _may_set_first: ClassVar[bool]
 
     # -- joining and leaving --
 
@@ -232,19 +232,35 @@ class BaseComponent(Manager):
         self._depart()
 
     def _slip_out(self) -> bool:
-        """Leave at once, if no ``prepare_unregister_complete`` is waited for."""
-        engine = self._engine
-        name = "prepare_unregister_complete"
-        if not self._leaving or engine.routes.knows(name) or name in engine.awaited:
+        """Leave at once, if nobody hears of ``prepare_unregister_complete``."""
+        if not self._leaving or self._is_heard("prepare_unregister_complete"):
             return False
         self._depart()
         return True
+
+    def _is_heard(self, *names: str) -> bool:
+        engine = self._engine
+        if engine.awaited and any(name in engine.awaited for name in names):
+            return True
+        return engine.routes.knows(*names)
+
+    def _leave_or_unregister(self) -> None:
+        """Unregister; at once and without the events of that, if nobody hears them."""
+        if (
+            self._leaving
+            or self.parent is self
+            or self._children
+            or self._is_heard("prepare_unregister", "prepare_unregister_complete")
+        ):
+            self.unregister()
+        else:
+            self._depart()
 
     def _depart(self) -> None:
         with TREE_LOCK:
             engine = self._engine
             farewell = None
-            if engine.routes.knows("unregistered") or "unregistered" in engine.awaited:
+            if self._is_heard("unregistered"):
                 farewell = Unregistered(self, self.parent)
                 self.fire(farewell)
             self._detach()
@@ -288,6 +304,10 @@ class BaseComponent(Manager):
         return all(name in known for name in names)
 
 
+#: Constructors that set no attribute before they call that of :class:`BaseComponent`.
+PLAIN_CONSTRUCTORS: set[Any] = {BaseComponent.__init__}
+
+
 class Component(BaseComponent, metaclass=HandlerMetaClass):
     """A component whose public methods are handlers of the events of their names."""
 
@@ -299,6 +319,9 @@ def _prepare_class(cls: type[BaseComponent]) -> None:
     last = [spec for spec in specs if spec.channel is SELF]
     cls._specs = (*(spec for spec in specs if spec.channel is not SELF), *last)
     cls._parts = _class_components(cls)
+    cls._may_set_first = (
+        cls.__init__ not in PLAIN_CONSTRUCTORS or cls.__new__ is not BaseComponent.__new__
+    )
     cls._inherited = tuple(
         (spec.attribute, spec.function) for spec in cls._specs if not hasattr(cls, spec.attribute)
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from . import _clock
 from ._routing import is_leaving
-from .components import BaseComponent
+from .components import PLAIN_CONSTRUCTORS, BaseComponent
 from .events import BaseEvent
 
 TYPE_CHECKING = False
@@ -91,7 +91,10 @@ class Timer(BaseComponent):
             self.expiry = _clock.now() + self.interval
             self._arm()
         else:
-            self.unregister()
+            self._leave_or_unregister()
+
+
+PLAIN_CONSTRUCTORS.add(Timer.__init__)
 
 
 def _seconds(interval: float | datetime) -> float:
