@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import stat
 from typing import Any
 
@@ -55,8 +56,8 @@ class Follower:
         kind = os.fstat(stream.file).st_mode
         if file._is_terminal:
             # What ended is one input of several; the poller tells of more.
-            file._reading = not is_hung_up
-            return not is_hung_up
+            file._reading = not (is_hung_up or _is_hung_up(stream.file))
+            return file._reading
         if not stat.S_ISREG(kind):
             if not stat.S_ISFIFO(kind) or not self._has_path():
                 return False
@@ -117,3 +118,10 @@ class Follower:
         self._size = 0
         file._replace(opened)
         return True
+
+
+def _is_hung_up(number: int) -> bool:
+    """Whether a terminal at its end will stay there: some report both, input and hang-up."""
+    poll = select.poll()
+    poll.register(number, 0)
+    return any(mask & select.POLLHUP for _, mask in poll.poll(0))

@@ -14,8 +14,7 @@ import stat
 import sys
 from typing import Any
 
-from circuits.core import _clock
-from circuits.core._descriptor import MAX_PENDING, Descriptor, DescriptorOwner
+from circuits.core._descriptor import Descriptor
 from circuits.core.components import Component
 from circuits.core.events import Event
 from circuits.core.handlers import handler
@@ -23,6 +22,7 @@ from circuits.core.handlers import handler
 from ._faults import report
 from ._following import Follower
 from ._opening import DirectFile, Mode, OpenFile, open_path, take_file
+from ._outlet import HIGH_WATER, LOW_WATER, MAX_PENDING, Outlet
 from .events import (
     EOF,
     Close,
@@ -30,10 +30,8 @@ from .events import (
     Error,
     Open,
     Opened,
-    Pause,
     Read,
     Ready,
-    Resume,
     Rotated,
     Seek,
     Write,
@@ -42,7 +40,6 @@ from .events import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from circuits.core._engine import Engine
-    from circuits.core.manager import Manager
 
 __all__ = [
     "BUFSIZE",
@@ -62,15 +59,8 @@ __all__ = [
 #: How much is read at once, in bytes.
 BUFSIZE = 4096
 
-#: More than this pending, and ``pause`` is fired; less than the other, ``resume``; in bytes.
-HIGH_WATER = 1024 * 1024
-LOW_WATER = 256 * 1024
-
 #: How often a file that is followed is looked at, in seconds.
 INTERVAL = 0.25
-
-#: Which part of the root's ``stop_timeout`` is for what is still to be written.
-DRAIN_PART = 0.9
 
 
 class _Next(Event):
@@ -89,7 +79,7 @@ class _OwnOpen(Open):
         self.file = file
 
 
-class File(DescriptorOwner, Component):
+class File(Outlet, Component):
     """A file, pipe or terminal: fires what it reads, writes what it is told to.
 
     Opens when it has joined a tree, and closes when it leaves. Fires ``ready(file)``,
@@ -130,20 +120,13 @@ class File(DescriptorOwner, Component):
 
     channel = "file"
     _filename: Any = None
-    _stream: Descriptor | DirectFile | None = None
     _mode: Mode
     _given: OpenFile | None = None
-    _is_closing = False  # asked to, before or while it is open
-    _was_opened = False
     _reading = False  # not at the end of what there is
     _is_held = False
-    _is_paused = False
     _eof_told = False
     _turn = 0  # which event to go on is the valid one
     _is_terminal = False
-    _ended_by_stop = False
-    #: Whether a file that was closed because the application ended opens when it starts again.
-    _reopens = False
 
     def __init__(
         self,
@@ -167,11 +150,9 @@ class File(DescriptorOwner, Component):
         self.bufsize = bufsize
         given = None if isinstance(filename, str | os.PathLike) else filename
         self.encoding = encoding or getattr(given, "encoding", None) or sys.getdefaultencoding()
-        self._high_water, self._low_water = high_water, low_water
-        self._max_pending = max_pending
+        self._set_limits(high_water, low_water, max_pending)
         self._follower = Follower(self, interval) if follow or not autoclose else None
         self._seeks: list[tuple[int, int]] = []
-        self._early: list[bytes] = []
         if channel == "file":
             channel = type(self)._default_channel  # a subclass may have its own
         super().__init__(filename, mode, channel=channel, **kwargs)
@@ -198,23 +179,17 @@ class File(DescriptorOwner, Component):
         """The mode, as it was given."""
         return self._mode.text
 
-    @property
-    def closed(self) -> bool:
-        """Whether it is not open: not yet, or not any more."""
-        return self._stream is None
-
     # -- opening --
 
     def _poller_found(self) -> None:
         self.fire(Ready(self))
         self.fire(_OwnOpen(self))
 
-    @handler("started", channel="*")
-    def _on_application_started(self, component: Manager) -> None:
-        if component is self.root and self._ended_by_stop:
-            self._ended_by_stop = False
-            if self._reopens:
-                self._poller_found()
+    def _reopen(self) -> None:
+        self._poller_found()
+
+    def _label(self) -> Any:
+        return self.filename
 
     @handler("open")
     def _on_open(
@@ -247,28 +222,16 @@ class File(DescriptorOwner, Component):
         try:
             opened = self._acquire()
         except (OSError, ValueError) as problem:
-            lost = sum(map(len, self._early))
-            if lost:
-                problem.add_note(f"{lost} bytes were not written")
-            self._early.clear()
-            self._is_closing = False
-            report(self, problem, *self._fault_channels())
+            self._open_failed(problem)
             return
         self._begin(opened)
         if self._stream is None:
             return
         self.fire(Opened(self.filename, self.mode))
         seeks, self._seeks = self._seeks, []
-        early, self._early = self._early, []
         for offset, whence in seeks:
             self.seek(offset, whence)
-        for data in early:
-            self.write(data)
-        is_closing, self._is_closing = self._is_closing, False
-        if self._ended_by_stop:
-            self._end()
-        elif is_closing:
-            self.close()
+        self._opened()
 
     def _acquire(self) -> OpenFile:
         """Open it, or take what somebody has opened. Raises ``OSError``."""
@@ -408,31 +371,10 @@ class File(DescriptorOwner, Component):
         Raises:
             TypeError: It is neither.
         """
-        if isinstance(data, str):
-            data = data.encode(self.encoding)
-        elif not isinstance(data, bytes | bytearray | memoryview):
-            raise TypeError(f"bytes or str can be written, not {type(data).__name__}")
-        stream = self._stream
-        if stream is None and not self._was_opened and not self._is_closing:
-            self._early.append(bytes(data))
-            if sum(map(len, self._early)) > self._max_pending:
-                self._early.clear()
-                self._refuse(errno.ENOBUFS, "too much was written before it was open")
-        elif stream is None or not stream.is_open:
-            self._refuse(errno.EBADF, "the file is closed")
-        elif not self._mode.writes:
-            self._refuse(errno.EBADF, "the file was opened for reading only")
+        if self._stream is not None and not self._mode.writes:
+            self._refuse(errno.EBADF, "it was opened for reading only")
         else:
-            stream.write(data)
-            if stream.pending_bytes > self._high_water and not self._is_paused:
-                self._is_paused = True
-                self._tell_flow(Pause())
-
-    def _tell_flow(self, event: Event) -> None:
-        self.fire(event)
-
-    def _refuse(self, number: int, text: str) -> None:
-        report(self, OSError(number, text, self.filename), *self._fault_channels())
+            self._write(data)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> None:
         """Go on reading and writing elsewhere; before the file is open, from there at once.
@@ -455,17 +397,10 @@ class File(DescriptorOwner, Component):
 
     def close(self) -> None:
         """Close when all is written. Nothing happens to a file that is closed already."""
-        stream = self._stream
-        if stream is not None:
-            self._reading = False
-            stream.close()
-        elif not self._was_opened:
-            self._is_closing = True
+        self._close()
 
-    def _descriptor_flushed(self, descriptor: Descriptor) -> None:
-        if self._is_paused and descriptor.pending_bytes < self._low_water:
-            self._is_paused = False
-            self._tell_flow(Resume())
+    def _stop_reading(self) -> None:
+        self._reading = False
 
     def _descriptor_hung_up(self, descriptor: Descriptor) -> None:
         if self._reading:
@@ -483,15 +418,7 @@ class File(DescriptorOwner, Component):
                 self._eof_told = True
                 self.fire(EOF())
             return
-        if problem.filename is None:
-            problem.filename = self.filename
-        if descriptor.pending_bytes:
-            problem.add_note(f"{descriptor.pending_bytes} bytes were not written")
-        report(self, problem, *self._fault_channels())
-
-    def _fault_channels(self) -> tuple[Any, ...]:
-        """Where to tell what fails."""
-        return (self.channel,)
+        super()._descriptor_failed(descriptor, problem)
 
     def _descriptor_closed(self, descriptor: Any) -> None:
         if descriptor is not self._stream:
@@ -511,48 +438,12 @@ class File(DescriptorOwner, Component):
 
     # -- the tree and the application --
 
-    def _check_poller(self) -> None:
-        before = self._poller
-        super()._check_poller()
-        if before is not None and self._poller is not before:
-            # What was queued and scheduled was so in the tree that it has left.
-            self._go_on()
-            if self._follower is not None and not self._reading and self._stream is not None:
-                self._follower.wait()
+    def _joined(self) -> None:
+        super()._joined()
+        # What was queued and scheduled may have stayed in the tree that it has left.
+        self._read_on()
 
     def _left(self, engine: Engine) -> None:
         super()._left(engine)
         if self._follower is not None:
             self._follower.cancel()
-
-    @handler("stopped", channel="*")
-    def _on_application_stopped(self, component: Manager) -> None:
-        if component is self.root and not self._ended_by_stop:
-            self._ended_by_stop = True
-            self._end()
-
-    def _end(self) -> None:
-        """The application ends: write what is pending, and close."""
-        self.close()
-        stream = self._stream
-        if stream is not None:
-            engine = self._engine
-            engine.hold(self)
-            seconds = self.root.stop_timeout * DRAIN_PART
-            engine.schedule.call_at(_clock.now() + seconds, lambda: self._give_up(stream))
-
-    def _give_up(self, stream: Descriptor | DirectFile) -> None:
-        if stream is self._stream:
-            stream.fail(TimeoutError(errno.ETIMEDOUT, "nobody reads, and the application ends"))
-
-    def _drop(self, stream: Descriptor | DirectFile, why: str) -> None:
-        """Close at once; tell if that loses anything."""
-        if stream.pending_bytes:
-            stream.fail(OSError(errno.ECANCELED, why))
-        stream.finish()
-
-    def _leave(self) -> None:
-        if self._stream is not None:
-            self._drop(self._stream, "the component has left its tree")
-        super()._leave()
-        self._was_opened = self._is_closing = False

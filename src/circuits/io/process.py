@@ -17,12 +17,13 @@ from typing import Any
 
 from circuits.core import _clock
 from circuits.core import events as core_events
-from circuits.core._descriptor import MAX_PENDING, Descriptor, DescriptorOwner
-from circuits.core._tasks import Suspension, sleep
+from circuits.core._descriptor import Descriptor, DescriptorOwner
+from circuits.core._tasks import sleep
 from circuits.core.handlers import handler
 
+from ._child import ChildPipe, Ending
 from ._faults import report
-from ._opening import OpenFile
+from ._outlet import DRAIN_PART, MAX_PENDING
 from .events import (
     Kill,
     Signal,
@@ -34,14 +35,12 @@ from .events import (
     Wait,
     Write,
 )
-from .file import DRAIN_PART, File
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from circuits.core._clock import Appointment
-    from circuits.core._tasks import Task
     from circuits.core.events import Event
     from circuits.core.manager import Manager
 
@@ -70,120 +69,6 @@ _INTERVAL = 0.1
 #: How often a child is looked at that was asked to end because its component leaves, in seconds.
 #: Nothing else reaches a component then.
 _FAREWELL_INTERVAL = 0.01
-
-#: How much is read from a pipe at once, in bytes: as much as it commonly holds.
-_PIPE_BYTES = 65536
-
-
-class _Pipe(File):
-    """Our end of a pipe to a child."""
-
-    channel = "pipe"
-
-    def __init__(self, process: Process, pid: int, number: int, name: str) -> None:
-        mode = "w" if name == "stdin" else "r"
-        channel = f"{pid}.{name}"
-        super().__init__(
-            f"<{name} of process {pid}>",
-            mode,
-            _PIPE_BYTES,
-            channel=channel,
-            max_pending=process._max_pending,
-        )
-        self._process = process  # a component that is there before would become a child of ours
-        self._number = number
-        self._stream_name = name
-
-    def _acquire(self) -> OpenFile:
-        number, self._number = self._number, -1
-        if number < 0:
-            raise OSError(errno.EBADF, "a pipe to a process cannot be opened again")
-        return OpenFile(number, is_ours=True)
-
-    def _received(self, data: bytes) -> None:
-        self._process._collect(self._stream_name, data)
-        super()._received(data)
-
-    def _tell_flow(self, event: Event) -> None:
-        self.fire(event, *self._fault_channels())
-
-    def _fault_channels(self) -> tuple[Any, ...]:
-        return (self.channel, self._process.channel)
-
-    def _end(self) -> None:
-        """The application ends: the process sees to the pipe, when the child has ended."""
-
-    def end(self) -> None:
-        """Nobody is at the other end any more."""
-        stream = self._stream
-        if stream is None:
-            self._forget_number()
-        elif stream.pending_bytes:
-            stream.fail(BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)))
-        else:
-            stream.finish()
-
-    def _descriptor_closed(self, descriptor: Any) -> None:
-        super()._descriptor_closed(descriptor)
-        self._is_over()
-
-    def _leave(self) -> None:
-        self._forget_number()
-        super()._leave()
-
-    def _forget_number(self) -> None:
-        if self._number >= 0:
-            os.close(self._number)
-            self._number = -1
-            self._is_over()
-
-    def _is_over(self) -> None:
-        self._process._pipe_over(self)
-        self.unregister()
-
-
-class _Ending(Suspension):
-    """The end of a process, to be yielded or awaited; gives the exit status."""
-
-    __slots__ = ("_future", "_process", "_task")
-
-    def __init__(self, process: Process) -> None:
-        self._process = process
-        self._task: Task | None = None
-        self._future: Any = None
-
-    def attach(self, task: Task) -> None:
-        self._task = task
-        if self._process._is_busy:
-            self._process._waiting.append(self)
-        else:
-            self.resolve()
-
-    def detach(self) -> None:
-        if self in self._process._waiting:
-            self._process._waiting.remove(self)
-
-    def resolve(self) -> None:
-        """The process is over."""
-        if self._task is not None:
-            self._task.resume(self._process.status)
-        elif self._future is not None and not self._future.done():
-            self._future.set_result(None)
-
-    def __iter__(self) -> Generator[Any, Any, Any]:
-        return (yield self)
-
-    def __await__(self) -> Generator[Any, Any, int | None]:
-        import asyncio  # noqa: PLC0415 - whoever awaits has it loaded
-
-        if self._process._is_busy:
-            self._future = asyncio.get_running_loop().create_future()
-            self._process._waiting.append(self)
-            try:
-                yield from self._future.__await__()
-            finally:
-                self.detach()
-        return self._process.status
 
 
 class Process(DescriptorOwner):
@@ -254,7 +139,7 @@ class Process(DescriptorOwner):
         self._full: set[str] = set()
         self._pipes: dict[str, Any] = {}
         self._is_busy = False  # started, and not yet over
-        self._waiting: list[_Ending] = []
+        self._waiting: list[Ending] = []
         self._appointments: list[Appointment] = []
         if channel == "process":
             channel = type(self)._default_channel  # a subclass may have its own
@@ -309,7 +194,7 @@ class Process(DescriptorOwner):
         self._is_busy = True
         self.fire(Started(self))
         for name, number in zip(("stdin", "stdout", "stderr"), ours, strict=True):
-            pipe = self._pipes[name] = _Pipe(self, self.p.pid, number, name)
+            pipe = self._pipes[name] = ChildPipe(self, self.p.pid, number, name)
             pipe.register(self)
         self._watch_child(self.p.pid)
 
@@ -349,7 +234,7 @@ class Process(DescriptorOwner):
         for pipe in list(self._pipes.values()):
             pipe.end()
 
-    def _pipe_over(self, pipe: _Pipe) -> None:
+    def _pipe_over(self, pipe: ChildPipe) -> None:
         if self._pipes.get(pipe._stream_name) is pipe:
             del self._pipes[pipe._stream_name]
             self._check_over()
@@ -374,12 +259,12 @@ class Process(DescriptorOwner):
         status: int | None = yield self.wait()
         return status
 
-    def wait(self) -> _Ending:  # type: ignore[override]  # documented; hides that of Manager
+    def wait(self) -> Ending:  # type: ignore[override]  # documented; hides that of Manager
         """The end of the child, to be yielded or awaited; gives the exit status.
 
         ``None`` if it was never started. It comes with ``stopped``, when all output was read.
         """
-        return _Ending(self)
+        return Ending(self)
 
     # -- signals --
 

@@ -11,19 +11,14 @@ import os
 from typing import Any
 
 from circuits._wire.line import LIMIT_BYTES, LineDecoder, LineTooLongError
-from circuits.core import _clock
-from circuits.core._descriptor import MAX_PENDING, Descriptor, DescriptorOwner
+from circuits.core._descriptor import Descriptor
 from circuits.core.components import Component
 from circuits.core.events import Event
 from circuits.core.handlers import handler
 
 from ._faults import report
-from .events import Close, Closed, Error, Open, Opened, Pause, Read, Ready, Resume, Write
-from .file import DRAIN_PART, HIGH_WATER, LOW_WATER
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from circuits.core.manager import Manager
+from ._outlet import HIGH_WATER, LOW_WATER, MAX_PENDING, Outlet
+from .events import Close, Closed, Error, Open, Opened, Read, Ready, Write
 
 __all__ = ["Close", "Closed", "Error", "Open", "Opened", "Read", "Serial", "Write"]
 
@@ -47,7 +42,7 @@ class _OwnOpen(Open):
         self.component = component
 
 
-class Serial(DescriptorOwner, Component):
+class Serial(Outlet, Component):
     """A serial port, or any other terminal device: fires what it reads, writes what it is told to.
 
     Opens when it has joined a tree, and when the application is run again; raw, with 8 bits, no parity and one stop bit. Fires
@@ -83,11 +78,7 @@ class Serial(DescriptorOwner, Component):
     """
 
     channel = "serial"
-    _descriptor: Descriptor | None = None
-    _is_paused = False
-    _was_opened = False  # or tried to
-    _is_closing = False  # asked to, before it is open
-    _ended_by_stop = False
+    _reopens = True
     device: Any = None
 
     def __init__(
@@ -112,10 +103,8 @@ class Serial(DescriptorOwner, Component):
         self.port, self.baudrate, self.bufsize, self.timeout = port, baudrate, bufsize, timeout
         self.encoding = encoding
         self._lines = LineDecoder(max_line, _split_keeping_ends) if readline else None
-        self._high_water, self._low_water = high_water, low_water
-        self._max_pending = max_pending
+        self._set_limits(high_water, low_water, max_pending)
         self._options = options
-        self._early: list[bytes] = []
         if channel == "serial":
             channel = type(self)._default_channel  # a subclass may have its own
         super().__init__(port, baudrate, bufsize, timeout, channel=channel)
@@ -124,7 +113,13 @@ class Serial(DescriptorOwner, Component):
 
     def _poller_found(self) -> None:
         self.fire(Ready(self))
+        self._reopen()
+
+    def _reopen(self) -> None:
         self.fire(_OwnOpen(self))
+
+    def _label(self) -> Any:
+        return self.port
 
     @handler("open")
     def _on_open(self, event: Event, *args: Any) -> None:
@@ -134,36 +129,23 @@ class Serial(DescriptorOwner, Component):
     @handler(False)
     def open(self) -> None:
         """Open the port, again if it has been closed; nothing happens if it is open."""
-        if self._descriptor is not None:
+        if self._stream is not None:
             return
         self._was_opened = True
         self._is_paused = False
-        is_closing, self._is_closing = self._is_closing, False
         try:
             # A timeout of 0 is what makes the library leave all waiting to us.
             device = self._serial.Serial(self.port, self.baudrate, timeout=0, **self._options)
         except (OSError, ValueError) as problem:  # its own exception is an OSError, too
-            lost = sum(map(len, self._early))
-            if lost:
-                problem.add_note(f"{lost} bytes were not sent")
-            self._early.clear()
-            report(self, problem)
+            self._open_failed(problem)
             return
         # The library closes its descriptor itself; a copy is ours to close.
         self.device = device
-        self._descriptor = Descriptor(self, os.dup(device.fileno()), max_pending=self._max_pending)
-        self._adopt(self._descriptor)
+        descriptor = Descriptor(self, os.dup(device.fileno()), max_pending=self._max_pending)
+        self._stream = descriptor
+        self._adopt(descriptor)
         self.fire(Opened(self.port))
-        early, self._early = self._early, []
-        for data in early:
-            self.write(data)
-        if is_closing:
-            self.close()
-
-    @property
-    def closed(self) -> bool:
-        """Whether it is not open: not yet, or not any more."""
-        return self._descriptor is None
+        self._opened()
 
     # -- reading --
 
@@ -196,50 +178,17 @@ class Serial(DescriptorOwner, Component):
         Raises:
             TypeError: It is neither.
         """
-        if isinstance(data, str):
-            data = data.encode(self.encoding)
-        elif not isinstance(data, bytes | bytearray | memoryview):
-            raise TypeError(f"bytes or str can be written, not {type(data).__name__}")
-        descriptor = self._descriptor
-        if not self._was_opened and not self._is_closing:
-            self._early.append(bytes(data))
-            if sum(map(len, self._early)) > self._max_pending:
-                self._early.clear()
-                report(
-                    self, OSError(errno.ENOBUFS, "too much to send before it is open", self.port)
-                )
-        elif descriptor is None or not descriptor.is_open:
-            report(self, OSError(errno.EBADF, "the port is closed", self.port))
-        else:
-            descriptor.write(data)
-            if descriptor.pending_bytes > self._high_water and not self._is_paused:
-                self._is_paused = True
-                self.fire(Pause())
+        self._write(data)
 
     def close(self) -> None:
         """Close when all is sent; nothing happens if it is closed already."""
-        if self._descriptor is not None:
-            self._descriptor.close()
-        elif not self._was_opened:
-            self._is_closing = True
-
-    def _descriptor_flushed(self, descriptor: Descriptor) -> None:
-        if self._is_paused and descriptor.pending_bytes < self._low_water:
-            self._is_paused = False
-            self.fire(Resume())
+        self._close()
 
     def _descriptor_hung_up(self, descriptor: Descriptor) -> None:
         descriptor.fail(OSError(errno.EIO, "the device is gone", self.port))
 
-    def _descriptor_failed(self, descriptor: Descriptor, problem: OSError) -> None:
-        if problem.filename is None:
-            problem.filename = self.port
-        if descriptor.pending_bytes:
-            problem.add_note(f"{descriptor.pending_bytes} bytes were not sent")
-        report(self, problem)
-
     def _descriptor_closed(self, descriptor: Descriptor) -> None:
-        self._descriptor = None
+        self._stream = None
         device, self.device = self.device, None
         try:
             device.close()
@@ -249,37 +198,6 @@ class Serial(DescriptorOwner, Component):
             self._lines = LineDecoder(self._lines.limit_bytes, _split_keeping_ends)
         self._engine.release(self)
         self.fire(Closed(self.port))
-
-    # -- the tree and the application --
-
-    @handler("stopped", channel="*")
-    def _on_application_stopped(self, component: Manager) -> None:
-        if component is not self.root or self._descriptor is None:
-            return
-        self._ended_by_stop = True
-        self.close()
-        descriptor = self._descriptor
-        if descriptor is not None:
-            engine = self._engine
-            engine.hold(self)
-            seconds = self.root.stop_timeout * DRAIN_PART
-            engine.schedule.call_at(_clock.now() + seconds, lambda: self._give_up(descriptor))
-
-    @handler("started", channel="*")
-    def _on_application_started(self, component: Manager) -> None:
-        if component is self.root and self._ended_by_stop:
-            self._ended_by_stop = False
-            self.fire(_OwnOpen(self))
-
-    def _give_up(self, descriptor: Descriptor) -> None:
-        descriptor.fail(TimeoutError(errno.ETIMEDOUT, "the device takes nothing", self.port))
-
-    def _leave(self) -> None:
-        descriptor = self._descriptor
-        if descriptor is not None and descriptor.pending_bytes:
-            descriptor.fail(OSError(errno.ECANCELED, "the component has left its tree", self.port))
-        super()._leave()
-        self._was_opened = self._is_closing = self._ended_by_stop = False
 
 
 def _split_keeping_ends(data: bytes, rest: bytes) -> tuple[list[bytes], bytes]:

@@ -1,0 +1,136 @@
+"""What belongs to one child of a process component: its pipes, and waiting for its end."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import Any
+
+from circuits.core._tasks import Suspension
+
+from ._opening import OpenFile
+from .file import File
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from circuits.core._tasks import Task
+
+    from .process import Process
+
+__all__ = ["ChildPipe", "Ending"]
+
+#: How much is read from a pipe at once, in bytes: as much as it commonly holds.
+_PIPE_BYTES = 65536
+
+
+class ChildPipe(File):
+    """Our end of a pipe to a child."""
+
+    channel = "pipe"
+
+    def __init__(self, process: Process, pid: int, number: int, name: str) -> None:
+        mode = "w" if name == "stdin" else "r"
+        channel = f"{pid}.{name}"
+        super().__init__(
+            f"<{name} of process {pid}>",
+            mode,
+            _PIPE_BYTES,
+            channel=channel,
+            max_pending=process._max_pending,
+        )
+        self._process = process  # a component that is there before would become a child of ours
+        self._number = number
+        self._stream_name = name
+
+    def _acquire(self) -> OpenFile:
+        number, self._number = self._number, -1
+        if number < 0:
+            raise OSError(errno.EBADF, "a pipe to a process cannot be opened again")
+        return OpenFile(number, is_ours=True)
+
+    def _received(self, data: bytes) -> None:
+        self._process._collect(self._stream_name, data)
+        super()._received(data)
+
+    def _fault_channels(self) -> tuple[Any, ...]:
+        return (self.channel, self._process.channel)
+
+    def _end(self) -> None:
+        """The application ends: the process sees to the pipe, when the child has ended."""
+
+    def end(self) -> None:
+        """Nobody is at the other end any more."""
+        stream = self._stream
+        if stream is None:
+            if self._early_bytes:
+                self._refuse(errno.EPIPE, f"{self._early_bytes} bytes came too late")
+                self._take_early()
+            self._forget_number()
+        elif stream.pending_bytes:
+            stream.fail(BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)))
+        else:
+            stream.finish()
+
+    def _descriptor_closed(self, descriptor: Any) -> None:
+        super()._descriptor_closed(descriptor)
+        self._is_over()
+
+    def _leave(self) -> None:
+        self._forget_number()
+        super()._leave()
+
+    def _forget_number(self) -> None:
+        if self._number >= 0:
+            os.close(self._number)
+            self._number = -1
+            self._is_over()
+
+    def _is_over(self) -> None:
+        self._process._pipe_over(self)
+        self.unregister()
+
+
+class Ending(Suspension):
+    """The end of a process, to be yielded or awaited; gives the exit status."""
+
+    __slots__ = ("_future", "_process", "_task")
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._task: Task | None = None
+        self._future: Any = None
+
+    def attach(self, task: Task) -> None:
+        self._task = task
+        if self._process._is_busy:
+            self._process._waiting.append(self)
+        else:
+            self.resolve()
+
+    def detach(self) -> None:
+        if self in self._process._waiting:
+            self._process._waiting.remove(self)
+
+    def resolve(self) -> None:
+        """The process is over."""
+        if self._task is not None:
+            self._task.resume(self._process.status)
+        elif self._future is not None and not self._future.done():
+            self._future.set_result(None)
+
+    def __iter__(self) -> Generator[Any, Any, Any]:
+        return (yield self)
+
+    def __await__(self) -> Generator[Any, Any, int | None]:
+        import asyncio  # noqa: PLC0415 - whoever awaits has it loaded
+
+        if self._process._is_busy:
+            self._future = asyncio.get_running_loop().create_future()
+            self._process._waiting.append(self)
+            try:
+                yield from self._future.__await__()
+            finally:
+                self.detach()
+        return self._process.status
