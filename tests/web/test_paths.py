@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from circuits.web import exceptions
 from circuits.web._paths import (
+    Docroot,
     join_segments,
     normalise,
     parse_target,
@@ -183,3 +185,137 @@ def test_the_docroot_itself_may_be_hidden_or_a_link(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(hidden)
     assert resolve(str(hidden), ["a"]) is not None
     assert resolve(str(tmp_path / "link"), ["a"]) == os.path.join(os.path.realpath(hidden), "a")
+
+
+# -- looking up often ---------------------------------------------------------------------------
+
+
+def found(folder: Docroot, *segments: str, dotfiles: bool = False) -> str | None:
+    """The path that is found, or ``None``."""
+    answer = folder.find(segments, dotfiles=dotfiles)
+    if answer is None:
+        return None
+    path, status = answer
+    assert os.path.samestat(status, os.stat(path))
+    return path
+
+
+@pytest.mark.parametrize("dotfiles", [False, True])
+@pytest.mark.parametrize(
+    "segments",
+    [
+        [],
+        [""],
+        ["sub"],
+        ["sub", "a.txt"],
+        ["sub", "", "a.txt", ""],
+        ["sub", "a.txt", "b"],
+        ["missing"],
+        ["missing", "a.txt"],
+        [".secret"],
+        ["link"],
+        ["link", "a.txt"],
+        ["outside"],
+        ["outside", "x.txt"],
+        ["hidden"],
+        ["loop"],
+        ["dangling"],
+        ["sub", "up", "sub", "a.txt"],
+        ["sub", "up", "outside", "x.txt"],
+        [".."],
+        ["sub/a.txt"],
+        ["a\0b"],
+        ["x" * 5000],
+        ["\ud800"],
+    ],
+)
+def test_a_kept_folder_finds_what_resolving_finds(
+    docroot: Path, segments: list[str], dotfiles: bool
+) -> None:
+    (docroot.parent / "elsewhere").mkdir()
+    (docroot.parent / "elsewhere" / "x.txt").write_text("outside")
+    (docroot / "link").symlink_to("sub")
+    (docroot / "sub" / "up").symlink_to("..")
+    (docroot / "outside").symlink_to(docroot.parent / "elsewhere")
+    (docroot / "hidden").symlink_to(".secret")
+    (docroot / "loop").symlink_to("loop")
+    (docroot / "dangling").symlink_to("nowhere")
+    path = resolve(str(docroot), segments, dotfiles=dotfiles)
+    expected = path if path is not None and os.path.exists(path) else None
+    folder = Docroot(str(docroot))
+    assert found(folder, *segments, dotfiles=dotfiles) == expected
+    assert found(folder, *segments, dotfiles=dotfiles) == expected  # from what it has kept
+
+
+def test_a_kept_folder_follows_its_name(tmp_path: Path) -> None:
+    for version in ("one", "two"):
+        (tmp_path / version).mkdir()
+        (tmp_path / version / "a.txt").write_text(version)
+    current = tmp_path / "current"
+    current.symlink_to("one")
+    folder = Docroot(str(current))
+    real = os.path.realpath(tmp_path)
+    assert found(folder, "a.txt") == os.path.join(real, "one", "a.txt")
+    current.unlink()
+    current.symlink_to("two")
+    assert found(folder, "a.txt") == os.path.join(real, "two", "a.txt")
+    current.unlink()
+    assert found(folder, "a.txt") is None
+
+
+def test_a_kept_folder_leaves_its_old_place_to_others(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "a.txt").write_text("ours")
+    current = tmp_path / "current"
+    current.symlink_to("one")
+    folder = Docroot(str(current))
+    assert found(folder, "a.txt") is not None
+    # The same folder under another name, and a stranger's under the old one.
+    (tmp_path / "one").rename(tmp_path / "moved")
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "a.txt").write_text("not ours")
+    current.unlink()
+    current.symlink_to("moved")
+    assert found(folder, "a.txt") == os.path.join(os.path.realpath(tmp_path), "moved", "a.txt")
+
+
+def test_a_kept_folder_sees_a_file_that_becomes_a_link(docroot: Path) -> None:
+    folder = Docroot(str(docroot))
+    assert found(folder, "sub", "a.txt") is not None
+    (docroot / "sub" / "a.txt").unlink()
+    (docroot / "sub" / "a.txt").symlink_to(docroot.parent / "rootfile")
+    assert found(folder, "sub", "a.txt") is None
+    (docroot / "sub" / "a.txt").unlink()
+    (docroot / "sub").rmdir()
+    (docroot / "sub").symlink_to(docroot.parent)
+    assert found(folder, "sub", "rootfile") is None
+
+
+@pytest.mark.skipif(os.name != "posix", reason="everything is resolved elsewhere")
+def test_a_kept_folder_asks_the_system_once_for_each_segment(
+    docroot: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Docroot(os.path.realpath(docroot))
+    folder.find(["sub", "a.txt"])
+    asked: list[str] = []
+
+    def noted(ask: Callable[[str], os.stat_result]) -> Callable[[str], os.stat_result]:
+        def note_and_ask(path: str) -> os.stat_result:
+            asked.append(path)
+            return ask(path)
+
+        return note_and_ask
+
+    monkeypatch.setattr(os, "stat", noted(os.stat))
+    monkeypatch.setattr(os, "lstat", noted(os.lstat))
+    assert folder.find(["sub", "a.txt"]) is not None
+    assert folder.find(["sub", "b.txt"]) is None
+    monkeypatch.undo()
+    assert len(asked) == 6
+
+
+def test_the_root_of_the_system_may_be_kept() -> None:
+    folder = Docroot(os.path.abspath(os.sep))
+    assert found(folder) == os.path.abspath(os.sep)
+    top = next(name for name in os.listdir(os.sep) if not name.startswith("."))
+    assert found(folder, top) == os.path.realpath(os.path.join(os.sep, top))

@@ -140,18 +140,58 @@ def serve_file(
         return Forbidden(request, response)
     except (OSError, ValueError):  # ValueError: a NUL in the path
         return NotFound(request, response)
+    return _serve(request, response, file, type or guess_type(path), header)
+
+
+def serve_real_file(request: Request, response: Response, path: str) -> Any:
+    """Do what :func:`serve_file` does for a file that was found to be a regular one.
+
+    Args:
+        request: The request.
+        response: Its response.
+        path: Its absolute path, of which no part is a symbolic link. A link that has taken the
+            place of the file since is not followed.
+    """
     try:
-        return _serve(request, response, file, type or guess_type(path), header)
-    except BaseException:
-        file.close()
-        raise
+        file = open(path, "rb", buffering=0, opener=_open_real)  # noqa: SIM115 - closed with the response
+    except PermissionError:
+        return Forbidden(request, response)
+    except (OSError, ValueError):
+        return NotFound(request, response)
+    return _serve(request, response, file, guess_type(path), None)
+
+
+#: So that neither a link is followed nor a pipe waited for; not every system has these.
+_REAL = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+
+
+def _open_real(path: str, flags: int) -> int:
+    return os.open(path, flags | _REAL)
 
 
 def _serve(
     request: Request, response: Response, file: IO[bytes], kind: str, disposition: str | None
 ) -> Any:
+    try:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            file.close()
+            return NotFound(request, response)
+        return _deliver(request, response, file, status, kind, disposition)
+    except BaseException:
+        file.close()
+        raise
+
+
+def _deliver(
+    request: Request,
+    response: Response,
+    file: IO[bytes],
+    status: os.stat_result,
+    kind: str,
+    disposition: str | None,
+) -> Any:
     headers = response.headers
-    status = os.fstat(file.fileno())
     headers["Last-Modified"] = utils.formatdate(status.st_mtime)
     refused = validate_since(request, response)
     if refused is not None:

@@ -190,6 +190,38 @@ def test_a_path_through_a_file_is_not_there(root: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+@pytest.mark.parametrize("kind", ["pipe", "link", "folder", "nothing"])
+def test_what_takes_the_place_of_a_file_is_not_served(
+    root: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    file = root / "a.txt"
+    static = Static(docroot=str(root))
+    find = static._find
+
+    def find_and_replace(segments: Any) -> Any:
+        found = find(segments)
+        file.unlink()
+        if kind == "pipe":
+            os.mkfifo(file)
+        elif kind == "link":
+            file.symlink_to(root.parent / "secret.txt")
+        elif kind == "folder":
+            file.mkdir()
+        return found
+
+    monkeypatch.setattr(static, "_find", find_and_replace)
+    assert Ask(static, "/a.txt").code == 404
+
+
+def test_another_docroot_may_be_set(root: Path) -> None:
+    static = Static(docroot=str(root))
+    assert Ask(static, "/a.txt").content == b"letter a"
+    static.docroot = str(root.parent)
+    assert Ask(static, "/a.txt").code is None
+    assert Ask(static, "/secret.txt").content == b"secret"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 def test_a_pipe_is_not_served(root: Path) -> None:
     os.mkfifo(root / "pipe")
     assert Ask(Static(docroot=str(root)), "/pipe").code is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from html import escape
 from typing import Any
 from urllib.parse import quote
@@ -13,7 +14,7 @@ from circuits.web import _paths, errors, tools
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from circuits.web.wrappers import Request, Response
 
@@ -80,6 +81,7 @@ class Static(BaseComponent):
         super().__init__(**kwargs)
         self.path = path
         self.docroot = os.path.abspath(os.getcwd() if docroot is None else docroot)
+        self._folder = _paths.Docroot(self.docroot)
         self.defaults = (defaults,) if isinstance(defaults, str) else tuple(defaults)
         self.dirlisting = dirlisting
         self.dotfiles = dotfiles
@@ -89,17 +91,18 @@ class Static(BaseComponent):
         segments = self._own_segments(request.path)
         if segments is None:
             return None
-        target = self._resolve(segments)
-        if target is None:
+        found = self._find(segments)
+        if found is None:
             return None
+        target, status = found
         has_slash = request.path.endswith("/")
         file: str | None = target
-        if os.path.isdir(target):
+        if stat.S_ISDIR(status.st_mode):
             file = self._find_default(segments)
             if file is None and not self.dirlisting:
                 return None
-        elif has_slash or not os.path.isfile(target):
-            # A device, or nothing; or "/page.html/", where relative links would be wrong.
+        elif has_slash or not stat.S_ISREG(status.st_mode):
+            # A device; or "/page.html/", where relative links would be wrong.
             return None
         if request.method not in ("GET", "HEAD"):
             response.headers["Allow"] = "GET, HEAD"
@@ -110,7 +113,7 @@ class Static(BaseComponent):
             return self._list(request, response, target, segments)
         if request._cookie is not None:  # caches shall keep files, whatever Sessions did
             response.cookie.clear()
-        return tools.serve_file(request, response, file)
+        return tools.serve_real_file(request, response, file)
 
     # -- from paths to files -----------------------------------------------------------------
 
@@ -126,14 +129,17 @@ class Static(BaseComponent):
             del segments[: len(prefix)]
         return segments
 
-    def _resolve(self, segments: Iterable[str]) -> str | None:
-        return _paths.resolve(self.docroot, [*segments], dotfiles=self.dotfiles)
+    def _find(self, segments: Sequence[str]) -> tuple[str, os.stat_result] | None:
+        folder = self._folder
+        if folder.path != self.docroot:
+            folder = self._folder = _paths.Docroot(self.docroot)
+        return folder.find(segments, dotfiles=self.dotfiles)
 
-    def _find_default(self, segments: Iterable[str]) -> str | None:
+    def _find_default(self, segments: Sequence[str]) -> str | None:
         for name in self.defaults:
-            file = self._resolve([*segments, name])
-            if file is not None and os.path.isfile(file):
-                return file
+            found = self._find([*segments, name])
+            if found is not None and stat.S_ISREG(found[1].st_mode):
+                return found[0]
         return None
 
     # -- listings ----------------------------------------------------------------------------
@@ -148,14 +154,14 @@ class Static(BaseComponent):
             return errors.Forbidden(request, response)
         entries = ['<li><a href="../">..</a></li>'] if segments else []
         for name in names:
-            target = self._resolve([*segments, name])
-            if target is None or not os.path.exists(target):
+            found = self._find([*segments, name])
+            if found is None:
                 continue
             try:
                 link = quote(name, safe="")
             except UnicodeEncodeError:  # not UTF-8 on disk: no request can name it
                 continue
-            slash = "/" if os.path.isdir(target) else ""
+            slash = "/" if stat.S_ISDIR(found[1].st_mode) else ""
             entries.append(f'<li><a href="{link}{slash}">{escape(name)}{slash}</a></li>')
         page = _PAGE.format(
             encoding=escape(response.encoding),
