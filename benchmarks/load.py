@@ -28,9 +28,9 @@ def server_cpu(pid: int) -> float:
     return sum(map(int, fields[11:15])) / _TICKS_PER_SECOND
 
 
-def plain_request(host: str) -> bytes:
+def plain_request(host: str, path: str = "/") -> bytes:
     return (
-        f"GET / HTTP/1.1\r\nHost: {host}\r\nUser-Agent: load/1.0\r\nAccept: */*\r\n"
+        f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: load/1.0\r\nAccept: */*\r\n"
         "Accept-Encoding: gzip, deflate\r\n\r\n"
     ).encode()
 
@@ -168,6 +168,7 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--vary", action="store_true", help="no two request heads are equal")
+    parser.add_argument("--path", default="/", help="what to ask for, without --vary")
     parser.add_argument("--echo", type=int, metavar="BYTES", help="send bytes, expect them back")
     parser.add_argument("--transport", choices=["tcp", "tls", "udp"], default="tcp")
     options = parser.parse_args()
@@ -178,7 +179,7 @@ def main() -> None:
     elif options.vary:
         requests = varied_requests(host)
     else:
-        requests = [plain_request(host)]
+        requests = [plain_request(host, options.path)]
     echo = bool(options.echo)
     load = Load(options.port, options.connections, requests, echo, options.transport)
     load.run(options.seconds / 4)  # the server warms up

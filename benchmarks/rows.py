@@ -268,6 +268,20 @@ _HTTP: Final = (
         _connections(5000),
         uvicorn=(1.2, 1.9),
     ),
+    Row(
+        "http.static",
+        "a file of 1 MiB, 16 connections",
+        _REQUESTS,
+        tuple(
+            Contender(name, where, script, load=_connections(16, "--path", "/file.bin"))
+            for name, where, script in (
+                ("circuits", "here", "http_circuits_static.py"),
+                (_STARLETTE, "peers", "http_starlette_static.py"),
+                (_UVICORN, "peers", "http_uvicorn_file.py"),
+            )
+        ),
+        (Bound(_STARLETTE, 3, 5), Bound(_UVICORN, 0.8, 1.5)),
+    ),
 )
 
 

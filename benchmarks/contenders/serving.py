@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
 import resource
+import shutil
 import socket
 import subprocess
 import tempfile
 from pathlib import Path
+from random import Random
+from typing import Final
+
+#: What is asked for where a file is served, and how long it is.
+FILE_NAME: Final = "file.bin"
+FILE_BYTES: Final = 1024 * 1024
 
 
 def many_descriptors() -> None:
@@ -28,6 +36,14 @@ def listening_socket() -> socket.socket:
 
 def announce(port: int) -> None:
     print(port, flush=True)
+
+
+def folder_with_file() -> str:
+    """A folder with one file in it, which is removed in the end."""
+    folder = tempfile.mkdtemp(prefix="circuits-bench-")
+    atexit.register(shutil.rmtree, folder)
+    Path(folder, FILE_NAME).write_bytes(Random(1).randbytes(FILE_BYTES))
+    return folder
 
 
 def certificate() -> str:
