@@ -185,3 +185,41 @@ def test_ten_thousand_timers(virtual_clock: VirtualClock) -> None:
         settle(app, until=virtual_clock.now + 100, turns=1_000_000)
     assert app.count == 10_000
     assert len(app.components) == 0
+
+
+def test_waits_for_it_are_rounded_up_to_whole_milliseconds(virtual_clock: VirtualClock) -> None:
+    app = Component()
+    Timer(0.0123, foo()).register(app)
+    settle(app)
+    assert app._engine.time_to_wait(-1) == pytest.approx(0.013)
+
+
+def test_an_expired_one_is_out_of_the_tree_before_its_event_is_handled_if_nobody_hears_of_it(
+    virtual_clock: VirtualClock,
+) -> None:
+    class App(Component):
+        def init(self) -> None:
+            self.seen: list[bool] = []
+
+        def foo(self) -> None:
+            self.seen.append(timer in self.components)
+
+    app = App()
+    timer = Timer(1, foo()).register(app)
+    virtual_clock.advance(2)
+    settle(app)
+    assert app.seen == [False]
+    assert timer.parent is timer
+
+
+@pytest.mark.parametrize(
+    "name", ["prepare_unregister", "prepare_unregister_complete", "unregistered"]
+)
+def test_who_listens_is_told_that_one_leaves(virtual_clock: VirtualClock, name: str) -> None:
+    app = Component()
+    recorder = Recorder(name, ignore=()).register(app)
+    timer = Timer(1, foo()).register(app)
+    virtual_clock.advance(2)
+    settle(app)
+    assert recorder.names == [name]
+    assert timer.parent is timer

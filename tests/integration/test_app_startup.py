@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import os
 import signal
 import socket
@@ -14,8 +13,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-from circuits.core import _loop
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 
@@ -114,9 +111,6 @@ def test_the_life_of_a_site(site: Site) -> None:
     assert site.do("stop")[0] == 1
 
 
-@pytest.mark.xfail(
-    "SIGHUP" not in inspect.getsource(_loop), reason="run does not install SIGHUP yet", run=False
-)
 def test_rehash_loads_again(site: Site) -> None:
     site.do("init")
     assert site.do("--daemon", "start") == (0, "")

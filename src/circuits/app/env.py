@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from types import FrameType
 
+    from circuits.core._engine import Engine
     from circuits.core.values import Value
 
 __all__ = [
@@ -251,6 +252,14 @@ class Environment(BaseComponent):
             self.log.unregister()
         self.log = made.register(self)
         self.fire(Ready(), self.channel)
+
+    def _joined(self) -> None:
+        self._engine.want_hang_up(self, True)
+
+    def _left(self, engine: Engine) -> None:
+        engine.want_hang_up(self, False)
+        if self.parent is not self:  # it left together with one above, and stays below that
+            self._engine.want_hang_up(self, True)
 
     def _make_logger(self) -> log.Logger:
         component = self._require_config()

@@ -92,6 +92,9 @@ class Engine:
         self.successor: Engine | None = None  # once this tree is part of another one
         self.thread: int | None = None  # who runs the loop
         self.runner: Manager | None = None  # the manager whose run() it is
+        self.session: Any = None  # that run
+        self.timing = False  # whether timers count although nothing runs: for tests
+        self._hang_up_wishes: dict[int, Any] = {}
         self.ready: deque[Any] = deque()
         self.polled: list[Task] = []
         self.tasks: dict[Any, None] = {}
@@ -140,6 +143,7 @@ class Engine:
             store.clear()
         if self.thread is not None:
             successor.thread, successor.runner = self.thread, self.runner
+            successor.session = self.session
         self._left = 0
         self._pass_on()
         if self._waiter is not None:
@@ -729,6 +733,22 @@ class Engine:
             self._generating = None
             self.sleeping = False
             self.alert = self.cause is not None
+
+    # -- signals --
+
+    @property
+    def wants_hang_up(self) -> bool:
+        """Whether a component handles SIGHUP, which else ends the process."""
+        return bool(self._hang_up_wishes)
+
+    def want_hang_up(self, component: Manager, wants: bool) -> None:
+        """Say whether a component of the tree handles SIGHUP."""
+        if wants:
+            self._hang_up_wishes[id(component)] = component
+        else:
+            self._hang_up_wishes.pop(id(component), None)
+        if self.session is not None:
+            self.session.heed_hang_up()
 
     # -- orderly end --
 

@@ -11,6 +11,7 @@ from .events import Signal, Started, Stopped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType, TracebackType
     from typing import Any
 
@@ -78,6 +79,7 @@ class Session:
             self._install_signals()
         manager._running = True
         manager._exit_code = None
+        engine.session = self
         engine.runner = manager
         engine.thread = _thread.get_ident()
         manager.fire(Started(manager))
@@ -101,7 +103,7 @@ class Session:
             host, engine.host = engine.host, None
             if hasattr(host, "close"):
                 host.close()
-            engine.runner = None
+            engine.runner = engine.session = None
             engine.thread = None
             manager._running = False
             self._restore_signals()
@@ -166,11 +168,30 @@ class Session:
     def _install_signals(self) -> None:
         import signal  # noqa: PLC0415 - expensive, and needed here only
 
-        for number in (signal.SIGINT, signal.SIGTERM):
-            try:
-                self._previous[number] = signal.signal(number, self._on_signal)
-            except (ValueError, OSError):  # not the main thread of the main interpreter
-                continue
+        self._install(signal.SIGINT, self._on_signal)
+        self._install(signal.SIGTERM, self._on_signal)
+        self.heed_hang_up()
+
+    def heed_hang_up(self) -> None:
+        """Fire SIGHUP while a component wants it; else it does what it did before the run."""
+        import signal  # noqa: PLC0415
+
+        number = getattr(signal, "SIGHUP", None)
+        if number is None or not self._previous:
+            return  # no such signal here, or a run without signals
+        if not self._manager._engine.wants_hang_up:
+            if number in self._previous:
+                signal.signal(number, self._previous.pop(number))
+        elif number not in self._previous:
+            self._install(number, self._on_hang_up)
+
+    def _install(self, number: int, function: Any) -> None:
+        import signal  # noqa: PLC0415
+
+        try:
+            self._previous[number] = signal.signal(number, function)
+        except (ValueError, OSError):  # not the main thread of the main interpreter
+            return
 
     def _restore_signals(self) -> None:
         if not self._previous:
@@ -186,11 +207,20 @@ class Session:
         if not manager._running:
             self._hurry = True
             raise KeyboardInterrupt
-        engine = manager._engine
+        self._fire_signal(number, frame, then=manager.stop)
+
+    def _on_hang_up(self, number: int, frame: FrameType | None) -> None:
+        self._fire_signal(number, frame)
+
+    def _fire_signal(
+        self, number: int, frame: FrameType | None, then: Callable[[], object] | None = None
+    ) -> None:
+        root = self._manager.root
+        engine = root._engine
         cause, engine.cause = engine.cause, None  # a signal is no effect of what it interrupts
-        root = manager.root
         root.fire(Signal(number, frame), *root._channels)
-        manager.stop()
+        if then is not None:
+            then()
         engine.cause = cause
 
 

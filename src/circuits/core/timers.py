@@ -86,6 +86,10 @@ class Timer(BaseComponent):
     def _expire(self) -> None:
         if is_leaving(self):
             return
+        engine = self._engine
+        if engine.runner is None and not engine.timing:
+            self._arm()  # a tree that does not run has no time; it counts when it runs
+            return
         self.fire(self.event, *self.channels)
         if self.persist:
             self.expiry = _clock.now() + self.interval

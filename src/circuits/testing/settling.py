@@ -98,7 +98,11 @@ def settle(
 def _turn(root: Manager, engine: Engine) -> None:
     if engine.thread is not None and engine.thread != _thread.get_ident():
         raise RuntimeError(f"{root!r} runs in another thread, which turns it by itself")
-    root.tick(0)
+    timing, engine.timing = engine.timing, True
+    try:
+        root.tick(0)
+    finally:
+        engine.timing = timing
 
 
 def _is_busy(engine: Engine) -> bool:
