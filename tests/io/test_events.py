@@ -10,10 +10,27 @@ from circuits import BaseComponent, Event, Manager, handler
 from circuits.io import events
 from circuits.testing import settle
 
-_LOWER_CASE = (
-    "eof seek read close write error open opened closed ready started stopped terminated moved "
-    "created deleted accessed modified unmounted"
-).split()
+_LOWER_CASE = [
+    "eof",
+    "seek",
+    "read",
+    "close",
+    "write",
+    "error",
+    "open",
+    "opened",
+    "closed",
+    "ready",
+    "started",
+    "stopped",
+    "terminated",
+    "moved",
+    "created",
+    "deleted",
+    "accessed",
+    "modified",
+    "unmounted",
+]
 
 
 @pytest.mark.parametrize("name", _LOWER_CASE)
