@@ -9,6 +9,7 @@ import stat
 from datetime import timedelta
 from functools import lru_cache
 from hashlib import sha256
+from io import FileIO
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -153,7 +154,7 @@ def serve_real_file(request: Request, response: Response, path: str) -> Any:
             place of the file since is not followed.
     """
     try:
-        file = open(path, "rb", buffering=0, opener=_open_real)  # noqa: SIM115 - closed with the response
+        file = FileIO(path, opener=_open_real)
     except PermissionError:
         return Forbidden(request, response)
     except (OSError, ValueError):
@@ -343,21 +344,19 @@ def validate_since(request: Request, response: Response) -> HTTPError | None:
     Returns:
         An event to return, 304 or 412, or ``None`` to go on.
     """
-    stated = response.headers["Last-Modified"]
-    if stated is None or not (200 <= response.code <= 299):
-        return None
-    modified = rules.parse_http_date(stated)
-    if modified is None:
-        return None
     headers = request.headers
-    since = headers["If-Unmodified-Since"]
-    if since is not None and "If-Match" not in headers:
-        if not rules.if_unmodified_since(since, modified):
-            return HTTPError(request, response, 412)
-    since = headers["If-Modified-Since"]
-    if since is not None and "If-None-Match" not in headers:
-        if not rules.if_modified_since(since, modified):
-            return _refuse_cached(request, response)
+    unmodified = headers["If-Unmodified-Since"] if "If-Match" not in headers else None
+    modified = headers["If-Modified-Since"] if "If-None-Match" not in headers else None
+    if (unmodified is None and modified is None) or not 200 <= response.code <= 299:
+        return None
+    stated = response.headers["Last-Modified"]
+    changed = None if stated is None else rules.parse_http_date(stated)
+    if changed is None:
+        return None
+    if unmodified is not None and not rules.if_unmodified_since(unmodified, changed):
+        return HTTPError(request, response, 412)
+    if modified is not None and not rules.if_modified_since(modified, changed):
+        return _refuse_cached(request, response)
     return None
 
 

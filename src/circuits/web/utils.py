@@ -6,6 +6,7 @@ import re
 import struct
 import time
 import zlib
+from functools import lru_cache
 from posixpath import normpath
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -33,30 +34,26 @@ __all__ = [
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
-_latest_date = (0, "Thu, 01 Jan 1970 00:00:00 GMT")
-
 
 def formatdate(seconds: float | None = None) -> str:
     """Write a time as an IMF-fixdate, the date format of HTTP.
-
-    The last result is kept, since nearly all responses of one second ask for the same.
 
     Args:
         seconds: Seconds since the epoch; ``None`` is now.
 
     .. versionadded:: 2.1
     """
-    global _latest_date
-    second = int(time.time() if seconds is None else seconds)
-    known, text = _latest_date
-    if second != known:
-        t = time.gmtime(second)
-        text = (
-            f"{_DAYS[t.tm_wday]}, {t.tm_mday:02} {_MONTHS[t.tm_mon - 1]} {t.tm_year:04} "
-            f"{t.tm_hour:02}:{t.tm_min:02}:{t.tm_sec:02} GMT"
-        )
-        _latest_date = (second, text)
-    return text
+    return _date(int(time.time() if seconds is None else seconds))
+
+
+# All responses of one second ask for the same, and files for the few that they were changed at.
+@lru_cache(maxsize=256)
+def _date(second: int) -> str:
+    t = time.gmtime(second)
+    return (
+        f"{_DAYS[t.tm_wday]}, {t.tm_mday:02} {_MONTHS[t.tm_mon - 1]} {t.tm_year:04} "
+        f"{t.tm_hour:02}:{t.tm_min:02}:{t.tm_sec:02} GMT"
+    )
 
 
 # -- URLs -----------------------------------------------------------------------------------
