@@ -686,7 +686,8 @@ class Engine:
         if self.latch is None:
             from .helpers import Latch  # noqa: PLC0415 - helpers builds on components
 
-            self.latch = Latch()
+            pipe = None if self.session is None else self.session.pipe
+            self.latch = Latch() if pipe is None else pipe
         return self.latch
 
     def wait_in(self, waiter: Any, timeout: float) -> None:
@@ -696,6 +697,9 @@ class Engine:
             if ready:
                 waiter.report(ready)
             return
+        session = self.session
+        if session is not None and session.pipe is not None and session.pipe.waiter is not waiter:
+            session.pipe.watch_with(waiter)
         self._waiter = waiter
         self.alert = self.sleeping = True
         # Looked at again after the flag was set: what was appended before counts, and who

@@ -48,6 +48,8 @@ def fork(manager: Manager) -> int:
     engine = manager.root._engine
     if engine.thread is not None:
         engine.thread = _thread.get_ident()
+    if engine.session is not None and engine.session.pipe is not None:
+        engine.session.pipe.reopen()
     for node in flatten(engine.root):
         forked = getattr(node, "_forked", None)
         if forked is not None:

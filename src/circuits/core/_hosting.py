@@ -216,6 +216,10 @@ class Host:
         self.loop = _Loop(self._selector)
         self._selector.loop = self.loop
         self._inside = False
+        session = manager._engine.session
+        self._pipe = None if session is None else session.pipe
+        if self._pipe is not None:
+            self.loop.add_reader(self._pipe.number, self._pipe.drain)
 
     def create_task(self, coroutine: Any, event: BaseEvent, engine: Engine) -> asyncio.Task[Any]:
         """Have the loop run a coroutine."""

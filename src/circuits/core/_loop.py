@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import os
 import sys
 import threading
 
@@ -65,6 +66,7 @@ class Session:
         self._signals = signals
         self._previous: dict[int, Any] = {}
         self._hurry = False
+        self.pipe: Any = None  # what signals write to
         self._hosts = False  # whether the loop is ours, and may become that of asyncio
 
     def __enter__(self) -> Manager:
@@ -168,6 +170,12 @@ class Session:
     def _install_signals(self) -> None:
         import signal  # noqa: PLC0415 - expensive, and needed here only
 
+        if os.name == "posix":
+            from ._signals import SignalPipe  # noqa: PLC0415
+
+            self.pipe = SignalPipe()
+            self.pipe.open()
+            self._manager._engine.latch = None
         self._install(signal.SIGINT, self._on_signal)
         self._install(signal.SIGTERM, self._on_signal)
         self.heed_hang_up()
@@ -201,6 +209,10 @@ class Session:
         for number, previous in self._previous.items():
             signal.signal(number, previous)
         self._previous = {}
+        if self.pipe is not None:
+            self._manager._engine.latch = None
+            self.pipe.close()
+            self.pipe = None
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         manager = self._manager

@@ -54,19 +54,15 @@ class FallBackGenerator(BaseComponent):
     Handles ``generate_events`` on ``"*"`` after everybody else.
     """
 
-    def init(self, *args: Any, **kwargs: Any) -> None:
-        """Make what it waits in."""
-        self._latch = Latch()
-
     @handler("generate_events", channel="*", priority=-100, filter=True)
     def _on_generate_events(self, event: GenerateEvents) -> bool:
         if event.time_left != 0:
-            self._latch.block(event.time_left)
+            self._engine._own_latch().block(event.time_left)
         return True
 
     def resume(self) -> None:
         """End the wait."""
-        self._latch.resume()
+        self._engine._own_latch().resume()
 
 
 class FallBackErrorHandler(BaseComponent):

@@ -320,6 +320,10 @@ class BasePoller(BaseComponent):
         if self._callbacks.pop(number, None) is not None and self._wake_read >= 0:
             self._set_interest(number, _READABLE, 0)
 
+    def drop_callback(self, number: int) -> None:
+        """Forget it without a word to the kernel; in a forked child."""
+        self._callbacks.pop(number, None)
+
     # -- waiting --
 
     @handler("generate_events", channel="*", priority=-9, filter=True)
