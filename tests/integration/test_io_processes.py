@@ -190,7 +190,12 @@ def test_output_waits_while_reading_is_paused() -> None:
         Journal("process"),
     )
     with running(process, journal) as program:
-        program.inside(lambda: (process.start(), process.pause_reading()))
+
+        def start_paused() -> None:
+            process.start()
+            process.pause_reading()
+
+        program.inside(start_paused)
         journal.expect("started")
         assert program.inside(lambda: len(process.stdout.getvalue())) == 0
         assert process.status is None

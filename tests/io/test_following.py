@@ -38,7 +38,11 @@ def log(tmp_path: Path) -> Path:
 @pytest.fixture
 def later(app: Manager, virtual_clock: VirtualClock) -> Callable[[], None]:
     """Lets the time of one look pass."""
-    return lambda: settle(app, until=virtual_clock.now + INTERVAL * 1.01) and None
+
+    def wait() -> None:
+        settle(app, until=virtual_clock.now + INTERVAL * 1.01)
+
+    return wait
 
 
 def append(path: Path, data: bytes) -> None:

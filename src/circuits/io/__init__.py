@@ -35,6 +35,40 @@ from .notify import Notify
 from .process import Process
 from .serial import Serial
 
+__all__ = [
+    "Close",
+    "Closed",
+    "EOF",
+    "Error",
+    "File",
+    "IoError",
+    "Kill",
+    "Notify",
+    "Open",
+    "Opened",
+    "Pause",
+    "Process",
+    "Read",
+    "Ready",
+    "Resume",
+    "Seek",
+    "Serial",
+    "Signal",
+    "Start",
+    "Started",
+    "StdErr",
+    "StdIn",
+    "StdOut",
+    "Stop",
+    "Stopped",
+    "Terminated",
+    "Wait",
+    "Write",
+    "stderr",
+    "stdin",
+    "stdout",
+]
+
 stdin = StdIn()
 stdout = StdOut()
 stderr = StdErr()
