@@ -255,6 +255,36 @@ def test_a_shared_descriptor_keeps_its_mode_and_stays_open(
     os.fstat(writer)
 
 
+def test_small_pieces_for_a_shared_descriptor_leave_together(
+    app: Manager, owner: Owner, pipe: tuple[int, int]
+) -> None:
+    reader, writer = pipe
+    descriptor = owner._adopt(Descriptor(owner, writer, reads=False, is_shared=True))
+    for number in range(500):
+        descriptor.write(b"%03d\n" % number)
+    app.tick(0)
+    assert os.read(reader, 10_000) == b"".join(b"%03d\n" % number for number in range(500))
+
+
+def test_its_owner_hears_of_progress_and_hang_up(
+    app: Manager, owner: Owner, pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, writer = pipe
+    monkeypatch.setattr(owner, "_descriptor_flushed", lambda d: owner.told.append("flushed"))
+    monkeypatch.setattr(owner, "_descriptor_hung_up", lambda d: owner.told.append("hung up"))
+    descriptor = owner._adopt(Descriptor(owner, writer, reads=False))
+    descriptor.write(b"x" * 1_000_000)
+    settle(app)
+    os.read(reader, 65536)
+    settle(app)
+    assert owner.told[:1] == ["flushed"]
+    os.close(reader)
+    owner.told.clear()
+    settle(app)
+    assert owner.told == ["hung up"]
+    descriptor.finish()
+
+
 def test_what_cannot_be_watched_fails(app: Manager, owner: Owner, tmp_path: Any) -> None:
     if isinstance(owner._poller, Select):
         pytest.skip("select takes regular files")
