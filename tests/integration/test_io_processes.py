@@ -15,7 +15,7 @@ import pytest
 
 from circuits import BaseComponent, handler
 from circuits.core.pollers import BasePoller, EPoll, Poll, Select
-from circuits.io import Close, Process
+from circuits.io import Close, Open, Process
 from circuits.io.process import Kill, Signal, Start, Stop, Wait, Write
 
 from .net_support import SECONDS, Journal, Running, descriptors, eventually, running
@@ -218,6 +218,54 @@ def test_a_child_that_never_reads() -> None:
         journal.expect("stopped")
 
 
+def test_a_child_that_ends_before_its_pipes_are_even_used() -> None:
+    process, journal = Process(["echo", "out"]), Journal("process")
+    with running(process, journal) as program:
+        before = program.inside(descriptors)
+
+        def start_late() -> None:
+            process.start()
+            process.write(b"too late")
+            assert process.p is not None
+            process.p.wait(SECONDS)
+            process._look()
+
+        program.inside(start_late)
+        journal.expect("stopped")
+        assert process.stdout.getvalue() == b"out\n"
+        assert "8 bytes came too late" in str(journal.expect("io_error")[0])
+        eventually(lambda: program.inside(descriptors) <= before, "a descriptor is left open")
+
+
+def test_a_pipe_cannot_be_opened_again() -> None:
+    process, journal = Process(["cat"]), Journal("process")
+    with running(process, journal) as program:
+        pid = start(program, process, journal)
+        program.inside(lambda: None)
+        program.app.fire(Open(), f"{pid}.stdout")
+        assert "cannot be opened again" in str(journal.expect("io_error")[0])
+        program.app.fire(Close(), f"{pid}.stdin")
+        journal.expect("stopped")
+
+
+def test_who_waits_may_leave() -> None:
+    class Asker(BaseComponent):
+        channel = "asker"
+
+        @handler("started", channel="process")
+        def _on_started(self, process: Process) -> Any:
+            yield process.wait()
+
+    process, journal, asker = Process(["cat"]), Journal("process"), Asker()
+    with running(process, journal, asker) as program:
+        pid = start(program, process, journal)
+        eventually(lambda: process._waiting, "nobody waits")
+        asker.unregister()
+        eventually(lambda: not process._waiting, "somebody waits still")
+        program.app.fire(Close(), f"{pid}.stdin")
+        journal.expect("stopped")
+
+
 def test_a_child_that_ends_before_it_has_read_all() -> None:
     process, journal = Process("read line", shell=True), Journal("process")
     with running(process, journal) as program:
@@ -292,6 +340,19 @@ def test_leaving_ends_the_child(make: Callable[[], Process], number: int) -> Non
         program.inside(lambda: None)
         # It has taken its poller along, and another one is there now.
         eventually(lambda: program.inside(descriptors) <= before, "a descriptor is left open")
+
+
+def test_who_inherits_the_output_does_not_hold_up_the_end_of_the_application() -> None:
+    process, journal = Process("sleep 60 & echo $!; wait", shell=True), Journal("process")
+    with running(process, journal) as program:
+        program.app.stop_timeout = 1.0
+        start(program, process, journal)
+        eventually(lambda: process.stdout.getvalue(), "the child is not ready")
+        since = time.monotonic()
+    os.kill(int(process.stdout.getvalue()), signal.SIGKILL)
+    assert time.monotonic() - since < 5
+    assert journal.names[-2:] == ["stopped", "terminated"]
+    assert process.status == -signal.SIGTERM
 
 
 def test_many_children_at_once() -> None:

@@ -127,6 +127,20 @@ def test_a_log_that_is_cut(app: Manager, seen: Seen, log: Path, later: Callable[
     assert seen.names.count("rotated") == 1
 
 
+def test_a_log_that_is_cut_while_it_is_read(
+    app: Manager, seen: Seen, log: Path, later: Callable[[], None]
+) -> None:
+    log.write_bytes(b"x" * 100)
+    file = File(log, follow=True, bufsize=10).register(app)
+    settle(app, until=lambda: len(seen.data) > 20)
+    log.write_bytes(b"new\n")
+    later()
+    later()
+    assert seen.data.endswith(b"xnew\n")
+    assert seen.names.count("rotated") == 1
+    assert not file.closed
+
+
 def test_a_file_object_is_followed_without_a_path(
     app: Manager, seen: Seen, log: Path, later: Callable[[], None]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import struct
 import sys
@@ -307,6 +308,29 @@ def test_an_overflow_is_told_and_new_folders_are_found(
     (tmp_path / "a" / "file").touch()
     settle(app)
     assert ("created", "file", str(tmp_path / "a")) in changes(seen)
+
+
+def test_an_overflow_that_nobody_handles_is_logged(
+    app: Manager, caplog: pytest.LogCaptureFixture
+) -> None:
+    notify = Notify(channel="unheard").register(app)
+    notify._take(_inotify.Raw(-1, _inotify.IN_Q_OVERFLOW, 0, ""))
+    (record,) = caplog.records
+    assert "not reported" in record.getMessage()
+
+
+def test_one_that_never_joined_leaves_no_descriptor(tmp_path: Path) -> None:
+    notify = Notify()
+    notify.add_path(tmp_path)
+    assert notify._inotify is not None
+    number = notify._inotify.number
+    target = os.readlink(f"/proc/self/fd/{number}")
+    del notify
+    gc.collect()
+    try:
+        assert os.readlink(f"/proc/self/fd/{number}") != target
+    except FileNotFoundError:
+        pass
 
 
 def test_a_folder_that_may_not_be_watched_is_told(

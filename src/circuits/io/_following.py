@@ -39,6 +39,10 @@ class Follower:
         self._appointment: Appointment | None = None
         self._size = 0  # the largest that it was seen with; less means that it was cut
 
+    def saw(self, number: int) -> None:
+        """A piece was read, up to where the descriptor stands: so large is the file at least."""
+        self._size = max(self._size, os.lseek(number, 0, os.SEEK_CUR))
+
     def wait(self, is_hung_up: bool = False) -> bool:
         """Look again later.
 

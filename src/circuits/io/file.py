@@ -59,6 +59,9 @@ __all__ = [
 #: How much is read at once, in bytes.
 BUFSIZE = 4096
 
+#: How pollers say that there is nothing to wait for: epoll, and kqueue.
+_NOT_WATCHABLE = (errno.EPERM, errno.ENODEV)
+
 #: How often a file that is followed is looked at, in seconds.
 INTERVAL = 0.25
 
@@ -272,10 +275,9 @@ class File(Outlet, Component):
             return True
         try:  # some devices have nothing to wait for
             self._poller.addWriter(self, number)
-        except PermissionError:
-            return False
-        except (OSError, ValueError):
-            return True  # to be reported when it is really watched
+        except (OSError, ValueError) as problem:
+            # Anything else is reported when it is really watched.
+            return getattr(problem, "errno", None) not in _NOT_WATCHABLE
         self._poller.removeWriter(number)
         return True
 
@@ -294,6 +296,8 @@ class File(Outlet, Component):
             return
         data = stream.read(self.bufsize)
         if data:
+            if self._follower is not None:
+                self._follower.saw(stream.file)
             self._received(data)
             self._go_on()
         elif data is not None:

@@ -11,6 +11,7 @@ modified and deleted only.
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import Any
 
@@ -133,6 +134,12 @@ class Notify(DescriptorOwner):
             channel = type(self)._default_channel  # a subclass may have its own
         super().__init__(channel=channel)
 
+    def __del__(self) -> None:
+        # One that was used, but never joined a tree, has nobody else to close it.
+        inotify = vars(self).get("_inotify")
+        if inotify is not None:
+            os.close(inotify.number)
+
     def _poller_found(self) -> None:
         self.fire(Ready(self))
 
@@ -236,6 +243,8 @@ class Notify(DescriptorOwner):
         mask = raw.mask
         if mask & _inotify.IN_Q_OVERFLOW:
             self._settle_renaming(None)
+            if not self._engine.route("overflow", (self.channel,)):
+                logging.getLogger("circuits").warning("%r: some changes were not reported", self)
             self.fire(Overflow())
             self._look_again()
             return
