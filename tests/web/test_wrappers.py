@@ -644,3 +644,8 @@ def test_a_response_from_a_file(tmp_path: Path) -> None:
     assert payload is None
     assert b"Content-Length: 3" in head
     assert b"".join(response.body) == b"234"
+
+
+def test_the_url_of_a_request_can_be_taken_apart() -> None:
+    uri = make_request(path="/a", qs="b=c").uri
+    assert (uri.scheme, uri.netloc, uri.path, uri.query) == ("http", "example.org", "/a", "b=c")

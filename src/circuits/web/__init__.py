@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from .controllers import BaseController, Controller, JSONController, expose, exposeJSON
 from .dispatchers import Dispatcher, Static
-from .errors import Forbidden, HTTPError, NotFound, Redirect, Unauthorized
-from .events import Request, Response, Stream
+from .errors import (
+    Forbidden,
+    HTTPError,
+    NotFound,
+    Redirect,
+    Unauthorized,
+    forbidden,
+    httperror,
+    notfound,
+    redirect,
+    unauthorized,
+)
+from .events import Request, Response, Stream, request, response, stream
 from .loggers import Logger
 from .servers import BaseServer, Server
 from .utils import url
@@ -29,5 +40,13 @@ __all__ = [
     "Unauthorized",
     "expose",
     "exposeJSON",
+    "forbidden",
+    "httperror",
+    "notfound",
+    "redirect",
+    "request",
+    "response",
+    "stream",
+    "unauthorized",
     "url",
 ]

@@ -81,16 +81,11 @@ class Answers(Connections):
         inner = value
         while isinstance(inner._value, Value):
             inner = inner._value
-        if inner is not value and not inner.result:
-            source = inner.event
-            if source is not None and self._is_pending(source):
-                self._settle_after(source, event)
-                return
-        elif value.is_list:
-            for part in value._value:
-                source = part.event if isinstance(part, Value) and not part.result else None
-                if source is not None and self._is_pending(source):
-                    self._settle_after(source, event)
+        if inner is not value or value.is_list:
+            for part in value._value if inner is value else (inner,):
+                source = part.event if isinstance(part, Value) else None
+                if source is not None and self._is_pending(source, part.result):
+                    source._when_over(_Settled(self, event))
                     return
         request, response = event.args[:2]
         if value.handled or request.handled or response.done:
@@ -108,16 +103,14 @@ class Answers(Connections):
         else:
             self._answer(request, response, inner.value)
 
-    def _is_pending(self, event: BaseEvent) -> bool:
+    def _is_pending(self, event: BaseEvent, has_result: bool) -> bool:
+        """Whether handlers of an event are suspended, or have not been called yet."""
+        if event.waitingHandlers:
+            return True  # the result may be the first of several pieces
         engine = self._engine
-        return bool(
-            event.waitingHandlers
-            or event in engine.queue
-            or any(event is waiting for _, waiting in engine.ranked)
+        return not has_result and (
+            event in engine.queue or any(event is waiting for _, waiting in engine.ranked)
         )
-
-    def _settle_after(self, source: BaseEvent, event: BaseEvent) -> None:
-        source._when_over(_Settled(self, event))
 
     def _is_answered(self, response: wrappers.Response) -> bool:
         connection = self._connection_of(response)
@@ -239,7 +232,11 @@ class Answers(Connections):
             self._engine._failed(event, self._on_response, problem)
 
     @handler("response")
-    def _on_response(self, response: wrappers.Response) -> None:
+    def _on_response(self, response: wrappers.Response | errors.HTTPError) -> None:
+        if isinstance(response, errors.HTTPError):
+            # A tool has refused: ``event[0] = gzip(event[0])``.
+            problem, response = response, response.response
+            response.body = str(problem)
         request = response.request
         connection = self._connections.get(request.sock)
         if connection is None or connection.request is not request or connection.is_responding:
@@ -275,6 +272,8 @@ class Answers(Connections):
     @handler("response_failure")
     def _on_response_failure(self, e: BaseEvent, error: Any) -> None:
         response = e.args[0]
+        if isinstance(response, errors.HTTPError):
+            response = response.response
         if not response.done:
             self._fail_response(response, error[1])
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from circuits.core._engine import Engine
     from circuits.core.manager import Manager
 
-    from . import wrappers
+    from . import errors, wrappers
     from ._body_stream import BodyStream
     from ._files import FileRange
     from ._paths import Target
@@ -161,7 +161,7 @@ class Connections(BaseComponent):
 
     # -- what the rest of the component does --
 
-    def _on_response(self, response: wrappers.Response) -> None:
+    def _on_response(self, response: wrappers.Response | errors.HTTPError) -> None:
         raise NotImplementedError
 
     def _refuse(self, connection: Connection, problem: RemoteProtocolError) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from io import BytesIO
 from typing import Any
+from urllib.parse import SplitResult, urlsplit
 
 from . import utils
 from .constants import SERVER_PROTOCOL
@@ -288,6 +289,15 @@ class Request:
     @display_banner.setter
     def display_banner(self, display_banner: bool) -> None:
         self._display_banner = display_banner
+
+    @property
+    def uri(self) -> SplitResult:
+        """The URL of the request, taken apart.
+
+        .. versionadded:: 2.1
+           From the 3.x line.
+        """
+        return urlsplit(self.url(qs=self.qs))
 
     def url(self, *args: Any, **kwargs: Any) -> str:
         """Make a URL; see :func:`circuits.web.utils.url`."""

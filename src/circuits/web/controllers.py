@@ -25,7 +25,6 @@ from contextvars import ContextVar
 from functools import update_wrapper
 from types import CoroutineType, FunctionType, GeneratorType
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
 
 from circuits.core import sleep
 from circuits.core._tasks import CallValue, Suspension
@@ -41,6 +40,7 @@ from .wrappers import Request, Response
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+    from urllib.parse import SplitResult
 
     from circuits.core.handlers import HandlerSpec
 
@@ -354,8 +354,7 @@ class BaseController(BaseComponent):
     @property
     def uri(self) -> SplitResult:
         """The URL of the request, taken apart. Raises ``AttributeError`` as ``request`` does."""
-        request = self._at_hand("uri")[0]
-        return urlsplit(request.url(qs=request.qs))
+        return self._at_hand("uri")[0].uri
 
     def _at_hand(self, attribute: str) -> tuple[Request, Response]:
         try:

@@ -6,7 +6,8 @@
         Forbidden (403), NotFound (404), Unauthorized (401)
         Redirect (303)
 
-Whatever the class, the name of the event is ``httperror``.
+Whatever the class, the name of the event is ``httperror``. The names in lower case are the same
+classes, under their names in the 3.x line.
 """
 
 from __future__ import annotations
@@ -33,7 +34,18 @@ if TYPE_CHECKING:
 
     from .wrappers import Request, Response
 
-__all__ = ["Forbidden", "HTTPError", "NotFound", "Redirect", "Unauthorized"]
+__all__ = [
+    "Forbidden",
+    "HTTPError",
+    "NotFound",
+    "Redirect",
+    "Unauthorized",
+    "forbidden",
+    "httperror",
+    "notfound",
+    "redirect",
+    "unauthorized",
+]
 
 #: After these the connection goes on: nothing about them makes it doubtful where the next request
 #: begins.
@@ -270,3 +282,11 @@ _ENTITY_HEADERS = (
 def _ascii(url: str) -> str:
     """Percent-encode what may not stand in a URL."""
     return quote(url, safe="%/:=&?~#+!$,;'@()*[]")
+
+
+# The same in the 3.x line.
+forbidden = Forbidden
+httperror = HTTPError
+notfound = NotFound
+redirect = Redirect
+unauthorized = Unauthorized

@@ -1,4 +1,7 @@
-"""Events of the web framework (manual: circuits.web.events)."""
+"""Events of the web framework (manual: circuits.web.events).
+
+The names in lower case are the same classes, under their names in the 3.x line.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import wrappers
 
-__all__ = ["Request", "Response", "Stream", "WebEvent"]
+__all__ = ["Request", "Response", "Stream", "WebEvent", "request", "response", "stream"]
 
 
 class WebEvent(Event[Any]):
@@ -96,3 +99,9 @@ class Stream(WebEvent):
 
     def __init__(self, response: wrappers.Response, data: str | bytes | None) -> None:
         super().__init__(response, data)
+
+
+# The same in the 3.x line.
+request = Request
+response = Response
+stream = Stream

@@ -207,6 +207,8 @@ class Dispatcher(BaseComponent):
         return None if choice is None else choice.stream
 
     def _choose(self, method: str, path: str) -> _Choice | None:
+        if path == "*":
+            return None  # the server as a whole, which is no controller's
         choices = self._choices
         segments = _segments(path)
         for length in range(len(segments), -1, -1):
