@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import pty
 import resource
+import select
 import subprocess
 import sys
 import threading
@@ -256,3 +258,41 @@ def test_what_a_program_shares_keeps_its_flags(tmp_path: Path) -> None:
         assert program.wait(SECONDS) == 0
         assert os.get_blocking(given.fileno())
         assert output.read1() == b"end\n"
+
+
+def test_a_program_at_a_terminal() -> None:
+    master, slave = pty.openpty()
+    pipe = subprocess.PIPE
+    program = copying(stdin=slave, stdout=slave, stderr=pipe)
+
+    def hear(text: bytes) -> bytes:
+        heard = b""
+        while text not in heard:
+            ready, _, _ = select.select([master], [], [], SECONDS)
+            assert ready, f"only {heard!r} was said"
+            heard += os.read(master, 65536)
+        return heard
+
+    os.write(master, b"hello\n")
+    hear(b"HELLO\r\n")
+    os.write(master, b"again\n")
+    hear(b"AGAIN\r\n")
+    assert os.get_blocking(slave)
+    os.write(master, b"\x04")  # ^D
+    _, errors = program.communicate(timeout=SECONDS)
+    assert (program.returncode, errors) == (0, b"end\n")
+    assert os.get_blocking(slave)
+    os.close(slave)
+    os.close(master)
+
+
+def test_a_terminal_that_is_closed_ends_the_input() -> None:
+    master, slave = pty.openpty()
+    program = copying(stdin=slave, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    os.close(slave)
+    os.write(master, b"hello\n")
+    assert program.stdout is not None
+    assert program.stdout.read(6) == b"HELLO\n"
+    os.close(master)
+    _, errors = program.communicate(timeout=SECONDS)
+    assert (program.returncode, errors) == (0, b"end\n")
