@@ -9,6 +9,8 @@ PYTEST_ARGS ?=
 PY = $(VENV)/bin/python
 PIP = $(PY) -m pip --quiet --disable-pip-version-check
 PYTEST = $(PY) -m pytest -q $(PYTEST_ARGS)
+# Tests without network and processes do not disturb each other, so all cores may run them.
+PARALLEL = -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-this test-others fast documented check lint types format bench nightly pins clean
@@ -22,7 +24,8 @@ demo: $(VENV)/.runtime ## Start the demonstration and print its address
 test: test-this test-others ## Whole suite here; fast and documented tests on the other Pythons
 
 test-this: $(VENV)/.dev
-	$(PYTEST)
+	$(PYTEST) $(PARALLEL) -m "not integration"
+	$(PYTEST) -m integration
 
 test-others: $(addprefix test-on-,$(OTHERS))
 
@@ -30,7 +33,7 @@ test-on-%:
 	@scripts/test-on $* $(PYTEST_ARGS)
 
 fast: $(VENV)/.dev ## Only the tests that need no network, no time and no process
-	$(PYTEST) -m "not integration"
+	$(PYTEST) $(PARALLEL) -m "not integration"
 
 documented: $(VENV)/.dev ## What the manual documents
 	$(PYTEST) -m documented
