@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from circuits import BaseComponent, Component, Event, Manager, Timer, handler
+from circuits import BaseComponent, Component, Debugger, Event, Manager, Timer, handler
 from circuits.core.components import PrepareUnregister, SingletonError, check_singleton
 from circuits.core.events import Unregister
 from circuits.core.manager import UnregistrableError
@@ -709,3 +709,63 @@ def test_importing_the_kernel_gives_no_warning_for_its_own_classes() -> None:
 def test_prepare_unregister_is_an_event_with_a_component() -> None:
     with pytest.raises(TypeError):
         PrepareUnregister()  # type: ignore[call-arg]
+
+
+# -- leaving is the same whether anybody listens or not --
+
+
+@pytest.mark.parametrize("debugged", [False, True])
+@pytest.mark.parametrize("running", [False, True])
+def test_what_is_fired_at_a_leaving_component_itself_reaches_it(
+    debugged: bool, running: bool
+) -> None:
+    log = []
+
+    class Child(Component):
+        channel = "child"
+
+        def ping(self) -> None:
+            log.append(self.parent is app)
+
+    class App(Component):
+        channel = "app"
+
+        def go(self) -> None:
+            child.unregister()
+            self.fire(Event.create("ping"), child)
+
+    app = App()
+    child = Child().register(app)
+    if debugged:
+        Debugger(events=False).register(app)
+    settle(app)
+    app.fire(Event.create("go"))
+    if running:
+        with app.running():
+            settle(app)
+    settle(app)
+    assert log == [True]
+    assert child.parent is child
+
+
+def test_driven_by_hand_it_leaves_with_the_second_flush() -> None:
+    app = Component(channel="app")
+    child = Component(channel="child").register(app)
+    settle(app)
+    child.unregister()
+    app.flush()
+    assert child.unregister_pending
+    assert child in app
+    app.flush()
+    assert child not in app
+
+
+def test_one_that_is_leaving_may_be_registered_again() -> None:
+    app = Component(channel="app")
+    child = Component(channel="child").register(app)
+    settle(app)
+    child.unregister()
+    child.register(app)
+    settle(app)
+    assert child in app
+    assert not child.unregister_pending

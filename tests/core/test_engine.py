@@ -994,3 +994,219 @@ def test_a_handler_that_stops_the_event_and_raises_stops_it() -> None:
     while len(app):
         app.flush()
     assert ran == ["error"]
+
+
+# -- what is set at the last moment --
+
+
+def _turns(app: Manager) -> None:
+    for _ in range(4):
+        app.flush()
+
+
+class Watched(Log):
+    """Does with its event what the test says, in the first of three handlers."""
+
+    def __init__(self, act: Callable[[Event[Any]], object]) -> None:
+        super().__init__()
+        self.act = act
+        self.made = foo()
+
+    @handler("foo", priority=1)
+    def _on_foo_first(self, *args: Any, **kwargs: Any) -> object:
+        return self.act(self.made)
+
+    @handler("foo")
+    def _on_foo(self, *args: Any, **kwargs: Any) -> None:
+        self.log.append((args, kwargs))
+
+    @handler("foo", priority=-1)
+    def _on_foo_last(self, *args: Any, **kwargs: Any) -> None:
+        self.log.append((args, kwargs))
+
+    @handler("foo_success", "foo_failure", "foo_value_changed", "error", channel="*")
+    def _on_feedback(self, event: Event[Any], *args: Any) -> None:
+        self.log.append(event.name)
+
+
+@pytest.mark.parametrize("debugged", [False, True])
+@pytest.mark.parametrize(
+    ("act", "seen"),
+    [
+        (lambda event: setattr(event, "success", True), [((), {})] * 2 + ["foo_success"]),
+        (lambda event: setattr(event, "kwargs", {"x": 1}), [((), {"x": 1})] * 2),
+        (lambda event: event.kwargs.update(x=1), [((), {"x": 1})] * 2),
+        (lambda event: setattr(event, "args", [1]), [((1,), {})] * 2),
+        (lambda event: event.args.append(1), [((1,), {})] * 2),
+        (lambda event: setattr(event, "stopped", True), []),
+        (lambda event: event.stop(), []),
+        (lambda event: event.cancel(), [((), {})] * 2),
+    ],
+)
+def test_what_a_handler_sets_counts_at_once(
+    act: Callable[[Event[Any]], object], seen: list[Any], debugged: bool
+) -> None:
+    app = Watched(act)
+    if debugged:
+        _Global().register(app)
+        settle(app)
+    app.fire(app.made)
+    _turns(app)
+    assert app.log == seen
+
+
+class _Global(BaseComponent):
+    """Sees everything, and so takes every event the long way."""
+
+    @handler(channel="*", priority=101)
+    def _on_event(self, event: Event[Any], *args: Any, **kwargs: Any) -> None:
+        pass
+
+
+def test_a_result_is_told_if_its_handler_asked_for_that() -> None:
+    def act(event: Event[Any]) -> int:
+        event.notify = True
+        return 5
+
+    app = Watched(act)
+    app.fire(app.made)
+    _turns(app)
+    assert app.log[2:] == ["foo_value_changed"]
+
+
+def test_a_flag_that_a_handler_sets_on_the_class_counts_at_once() -> None:
+    class Late(Event[Any]):
+        pass
+
+    class App(Log):
+        def late(self) -> None:
+            Late.success = True
+
+        def late_success(self, *args: Any) -> None:
+            self.log.append("success")
+
+    app = App()
+    app.fire(Late())
+    _turns(app)
+    assert app.log == ["success"]
+
+
+def test_an_earlier_failure_of_the_same_event_is_forgotten() -> None:
+    class App(Log):
+        @handler("foo", priority=1)
+        def _on_foo(self) -> None:
+            if not self.log:
+                raise ValueError
+
+        @handler("foo")
+        def _on_foo_too(self) -> None:
+            if self.log:
+                made.success = True
+
+        @handler("foo_success", "error")
+        def _on_feedback(self, event: Event[Any], *args: Any) -> None:
+            self.log.append(event.name)
+
+    app, made = App(), foo()
+    for _ in range(2):
+        app.fire(made)
+        _turns(app)
+    assert app.log == ["error", "foo_success"]
+
+
+def test_an_event_leads_to_its_value_and_back() -> None:
+    class App(Log):
+        def foo(self) -> int:
+            return 1
+
+    app, made = App(), foo()
+    app.fire(made)
+    app.flush()
+    assert made.value.event is made
+    assert made.value.value == 1
+
+
+# -- feedback that somebody begins to listen for --
+
+
+class _Late(Log):
+    """Runs, and lets a listener in between an event and the feedback of that."""
+
+    @handler("started")
+    def _on_started(self, component: object) -> None:
+        self.begin()
+
+    @handler(False)
+    def begin(self) -> None:
+        raise NotImplementedError
+
+    @handler(False)
+    def listen(self) -> None:
+        log = self.log
+
+        class Listener(Component):
+            @handler("foo_success", "foo_failure", channel="*")
+            def _on_feedback(self, event: Event[Any], *args: Any) -> None:
+                log.append(event.name)
+
+        Listener().register(self)
+        self.stop()
+
+
+def test_a_listener_added_by_the_handler_that_flushed_hears_of_success() -> None:
+    class App(_Late):
+        def begin(self) -> None:
+            self.fire(bar())
+            made = foo()
+            made.success = True
+            self.fire(made)
+
+        def bar(self) -> None:
+            self.flush()
+            self.listen()
+
+    app = App()
+    app.run()
+    assert app.log == ["foo_success"]
+
+
+def test_a_listener_added_by_an_event_with_precedence_hears_of_success() -> None:
+    class App(_Late):
+        def begin(self) -> None:
+            made = foo()
+            made.success = True
+            self.fire(made)
+
+        def foo(self) -> None:
+            self.fire(bar(), priority=-1)
+
+        def bar(self) -> None:
+            self.listen()
+
+    app = App()
+    app.run()
+    assert app.log == ["foo_success"]
+
+
+def test_a_listener_added_by_the_next_handler_hears_of_failure() -> None:
+    class App(_Late):
+        def begin(self) -> None:
+            made = foo()
+            made.failure = True
+            self.fire(made)
+
+        @handler("foo", priority=1)
+        def _on_foo(self) -> None:
+            raise ValueError
+
+        @handler("foo")
+        def _on_foo_too(self) -> None:
+            self.listen()
+
+        @handler("error")
+        def _on_error(self, *args: Any) -> None:
+            pass
+
+    app = App()
+    app.run()
+    assert app.log == ["foo_failure"]

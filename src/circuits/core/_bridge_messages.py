@@ -29,7 +29,7 @@ VALUE, ERROR, PENDING = range(3)
 _USUAL = frozenset(
     {
         "_args", "_effect", "_failed", "_key", "_marks", "_waiters", "channels", "handler",
-        "stopped", "value", "waitingHandlers",
+        "_stopped", "_value", "waitingHandlers",
     }
 )  # fmt: skip
 

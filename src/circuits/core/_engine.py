@@ -84,6 +84,7 @@ class Engine:
         self.queue: deque[BaseEvent] = deque()
         #: (priority, event) of what was fired with a priority other than 0.
         self.ranked: list[tuple[float, BaseEvent]] = []
+        self.nested = 0  # how many handlers that are being run have called flush or tick
         self._left = 0  # events of the current batch that are still in the queue
         #: Whether ``fire`` must call ``alerted``: the loop sleeps, or effects are counted.
         self.alert = False
@@ -241,7 +242,6 @@ class Engine:
                     self.dispatch(event)
                 else:
                     # What dispatch does, without the call, for most handlers of most events.
-                    marked = False
                     for method in methods:
                         event.handler = method
                         args = event._args
@@ -254,21 +254,24 @@ class Engine:
                                 if type(result) in _SUSPENDED:
                                     self._put_off(event, method, result)
                                 else:
-                                    value = event.value
-                                    if value._flags or isinstance(result, Value):
+                                    value = event._value
+                                    if (
+                                        value._flags
+                                        or event.handler is not method
+                                        or isinstance(result, Value)
+                                    ):
                                         value.setValue(result)
                                     else:  # the same, for the first result of most events
                                         value._value = result
                                         value._flags = HAS_RESULT
                         if event.handler is not method:
-                            marked = True
-                            if event.stopped:
-                                break
+                            self._go_on(event, methods, method)
+                            break
                     event.handler = None
-                    if marked and event._key is None:
+                    if event._key is None:
                         self._finish(event)
                     else:
-                        value = event.value
+                        value = event._value
                         if getrefcount(value) == _HELD_ONCE_MORE:
                             value.event = None  # see _finish
         return True
@@ -307,6 +310,13 @@ class Engine:
         if event._key is None:
             self._finish(event)
 
+    def _go_on(self, event: BaseEvent, methods: tuple[Callable[..., Any], ...], last: Any) -> None:
+        """Run the rest of the handlers, of an event that one of them has marked."""
+        if not event._stopped:
+            position = next(n for n, method in enumerate(methods, 1) if method is last)
+            routes = tuple((method, False, False) for method in methods[position:])
+            self._run(event, routes, event._kwargs)
+
     def _run(
         self, event: BaseEvent, routes: tuple[Route, ...], kwargs: dict[str, Any] | None = None
     ) -> None:
@@ -324,19 +334,19 @@ class Engine:
                 self._failed(event, method, problem)
                 if is_filter and not isinstance(problem, KeyboardInterrupt | SystemExit):
                     break
-                if event.stopped:
-                    break
-                continue
-            if result is not None:
-                if type(result) in _SUSPENDED:
-                    self._put_off(event, method, result)
-                else:
-                    event.value.setValue(result)
-                if is_filter:
-                    break
+            else:
+                if result is not None:
+                    if type(result) in _SUSPENDED:
+                        self._put_off(event, method, result)
+                    else:
+                        event._value.setValue(result)
+                    if is_filter:
+                        break
             # Whatever marks an event takes the handler away, which is fast to see.
-            if event.handler is not method and event.stopped:
-                break
+            if event.handler is not method:
+                if event._stopped:
+                    break
+                kwargs = event._kwargs
         event.handler = None
 
     def _take(self, event: BaseEvent, method: Any, result: Any) -> None:
@@ -344,19 +354,18 @@ class Engine:
         if type(result) in _SUSPENDED:
             self._put_off(event, method, result)
         else:
-            event.value.setValue(result)
+            event._value.setValue(result)
 
     def _dispatch_marked(self, event: BaseEvent) -> None:
         """Run the handlers of an event that somebody wants more of than that."""
-        marks = event._marks
-        if marks & RARE and event.cancelled:
-            event._marks = marks & ~(SUCCESS | DONE)
-            self._finish(event)
+        marks = event._marks | event._class_marks
+        if marks & RARE and event._cancelled:
+            self._finish(event, without=SUCCESS | DONE)
             return
         name = event._name
         if self.awaited and name in self.awaited:
             self._match_waits(event)
-        event._failed = event.stopped = False
+        event._failed = event._stopped = False
         try:
             routes = self.routes.cache[name][event.channels]
         except KeyError:
@@ -407,12 +416,12 @@ class Engine:
 
     # -- ending --
 
-    def _finish(self, event: BaseEvent) -> None:
+    def _finish(self, event: BaseEvent, without: int = 0) -> None:
         """Tell whoever asked that the handlers are done, unless some are suspended."""
-        marks = event._marks
+        marks = (event._marks | event._class_marks) & ~without
         if marks & SUSPENDED and event.waitingHandlers:
             return
-        value = event.value
+        value = event._value
         if marks & DONE:
             self._feedback(Done, "Done", event, None, value.value)
         if marks & SUCCESS and not event._failed:
@@ -422,9 +431,9 @@ class Engine:
             scope, event._effect = event._effect, None
             event._marks &= ~COUNTED
             for over in scope.leave():
-                if not over.cancelled:
-                    channels = over._marks & ELSEWHERE and getattr(over, "complete_channels", None)
-                    self._feedback(Complete, "Complete", over, channels, over.value.value)
+                asked = over._marks | over._class_marks
+                channels = asked & ELSEWHERE and getattr(over, "complete_channels", None)
+                self._feedback(Complete, "Complete", over, channels, over._value.value)
         if marks & WAITED:
             waits, event._waiters = event._waiters, None
             for wait in waits or ():
@@ -445,23 +454,32 @@ class Engine:
         """Fire a feedback event, to the channels of the event itself if there are no others."""
         made = event._created.get((kind, topic)) or derived_class(kind, topic, event)
         where = tuple(channels) if channels else event.channels
-        if (
-            self.thread is not None
-            and not self.queue
-            and not self.ready
-            and not self.awaited
-            and not self.polled
-            and not event._waiters
-            and self.host is None
-        ):
-            # Next in turn, and nobody there to see it, nor a suspended handler that could begin
-            # to wait for it before its turn comes: no need to build it.
+        # After a failure, other handlers of the event run, which may add one that hears of it.
+        if kind is not Failure and self.comes_next() and not event._waiters:
+            # Nobody can see it: no need to build it.
             if not self.route(made._name, where):
                 return
         derived = made(event, argument)
         derived.parent = event
         derived.channels = where
         self.root.fire(derived)
+
+    def comes_next(self) -> bool:
+        """Whether what is fired now is dispatched next, and by the loop.
+
+        Then nothing is left that could begin to listen or to wait for it before its turn.
+        """
+        return (
+            self.thread is not None
+            and not self.nested
+            and not self.queue
+            and not self.ranked
+            and not self.ready
+            and not self.polled
+            and not self.awaited
+            and not (self.stepping and self.schedule._heap)
+            and self.host is None
+        )
 
     def route(self, name: str, channels: tuple[Any, ...]) -> tuple[Route, ...]:
         """The routes of a name on some channels."""
@@ -474,8 +492,9 @@ class Engine:
             return
         error = (type(problem), problem, _format_traceback(problem))
         event._failed = True
-        event.value.fail(error)
-        if event._marks & FAILURE:
+        event._value.fail(error)
+        event._mark()  # so that this is forgotten before it is dispatched once more
+        if (event._marks | event._class_marks) & FAILURE:
             channels = getattr(event, "failure_channels", None)
             self._feedback(Failure, "Failure", event, channels, error)
         self.report(problem, method, event, error[2])
@@ -529,7 +548,7 @@ class Engine:
         """Have the event of a task wait until that has ended."""
         event = task.event
         event.waitingHandlers += 1
-        event.value.promise = True
+        event._value.promise = True
         event._mark(SUSPENDED)
         self.tasks[task] = None
 
@@ -578,7 +597,7 @@ class Engine:
         if problem is not None:
             self._failed(event, task.method, problem)
         elif result is not None:
-            event.value.setValue(result)
+            event._value.setValue(result)
         self._leave(event)
 
     def cancel_task(self, task: Any) -> None:
@@ -591,7 +610,7 @@ class Engine:
         event.waitingHandlers -= 1
         if event.waitingHandlers <= 0:
             event.waitingHandlers = 0
-            event.value.inform(True)
+            event._value.inform(True)
             cause, self.cause = self.cause, None
             self.alert = self.sleeping
             self._finish(event)

@@ -121,7 +121,7 @@ class Task:
                 stack.pop()
                 result, error = yielded.value, None
                 continue
-            self.event.value.setValue(yielded)
+            self.event._value.setValue(yielded)
             engine.ready.append(self)
             return
         engine.end_task(self, result, None)

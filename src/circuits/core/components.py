@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ._routing import TREE_LOCK
 from .errors import SingletonError, UnregistrableError
-from .events import COUNTED, RARE, WAITED, Event, Registered, Unregistered
+from .events import COUNTED, WAITED, Event, Registered, Unregistered
 from .handlers import SELF, HandlerMetaClass, HandlerSpec, collect_specs, handler
 from .manager import Manager
 from .utils import flatten
@@ -33,8 +33,8 @@ class PrepareUnregister(Event):
         self.complete_channels = (component,)
 
     def _choose_routes(self, routes: tuple[Any, ...]) -> tuple[Any, ...] | None:
-        # Where nobody hears of it, the component may leave right now, which saves the events
-        # that would come after this one.
+        # Where nobody hears of it and nothing can come in between, the component may leave right
+        # now, which saves the events that would come after this one.
         if routes or self._marks & (WAITED | COUNTED) or not self.args[0]._slip_out():
             return routes
         return None
@@ -48,9 +48,6 @@ class PrepareUnregister(Event):
                 return False
             node = node.parent
         return True
-
-
-PrepareUnregister._marks |= RARE
 
 
 class _Channel:
@@ -165,7 +162,7 @@ class BaseComponent(Manager):
                 if self.parent is not self:
                     self._detach()
                 return self
-            if parent is self.parent and self in parent.components:
+            if parent is self.parent and self in parent.components and not self._leaving:
                 raise UnregistrableError(f"{self!r} is registered to {parent!r} already")
             if _is_below(parent, self):
                 raise UnregistrableError(
@@ -233,7 +230,9 @@ class BaseComponent(Manager):
 
     def _slip_out(self) -> bool:
         """Leave at once, if nobody hears of ``prepare_unregister_complete``."""
-        if not self._leaving or self._is_heard("prepare_unregister_complete"):
+        if not self._leaving or not self._engine.comes_next():
+            return False
+        if self._is_heard("prepare_unregister_complete"):
             return False
         self._depart()
         return True
@@ -245,22 +244,27 @@ class BaseComponent(Manager):
         return engine.routes.knows(*names)
 
     def _leave_or_unregister(self) -> None:
-        """Unregister; at once and without the events of that, if nobody hears them."""
+        """Unregister; at once and without the events of that, if nobody hears them.
+
+        Somebody who begins to listen while what is queued is being dispatched hears nothing of
+        it. That is the price of ten thousand timers.
+        """
         if (
             self._leaving
             or self.parent is self
             or self._children
+            or len(self._specs) > len(BaseComponent._specs)  # what is queued for it comes first
             or self._is_heard("prepare_unregister", "prepare_unregister_complete")
         ):
             self.unregister()
         else:
-            self._depart()
+            self._depart(next_in_turn=True)
 
-    def _depart(self) -> None:
+    def _depart(self, next_in_turn: bool = False) -> None:
         with TREE_LOCK:
             engine = self._engine
             farewell = None
-            if self._is_heard("unregistered"):
+            if not (next_in_turn or engine.comes_next()) or self._is_heard("unregistered"):
                 farewell = Unregistered(self, self.parent)
                 self.fire(farewell)
             self._detach()
@@ -338,6 +342,8 @@ def _class_components(cls: type) -> list[BaseComponent]:
 
 
 _PLAIN_BASES = frozenset({Component, BaseComponent, Manager, object})
+
+_prepare_class(BaseComponent)  # its handlers are those of a component that has none
 
 
 def _is_below(node: Manager, top: Manager) -> bool:

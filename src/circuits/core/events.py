@@ -78,26 +78,43 @@ RUNTIME_MARKS = COUNTED | WAITED | SUSPENDED
 class _Mark:
     """An attribute that marks an event when it is set: a flag, or a value kept under a name."""
 
-    __slots__ = ("bit", "kept")
+    __slots__ = ("bit", "is_shared", "kept")
 
-    def __init__(self, bit: int, kept: str = "") -> None:
+    def __init__(self, bit: int, kept: str = "", is_shared: bool = False) -> None:
         self.bit = bit
         self.kept = kept
+        self.is_shared = is_shared  # the bit stands for other attributes, too
 
     def __get__(self, event: BaseEvent | None, owner: type[BaseEvent]) -> Any:
         source = owner if event is None else event
-        return getattr(source, self.kept) if self.kept else bool(source._marks & self.bit)
+        if self.kept:
+            return getattr(source, self.kept)
+        return bool((source._marks | source._class_marks) & self.bit)
 
     def __set__(self, event: BaseEvent, value: Any) -> None:
         if self.kept:
             setattr(event, self.kept, value)
-        event._marks = self.applied(event._marks, value)
         if value:
-            event._mark()
+            event._mark(self.bit)
+        elif not self.is_shared:
+            self._clear(event)
+            if event._class_marks & self.bit:
+                event._class_marks &= ~self.bit
 
-    def applied(self, marks: int, value: Any) -> int:
-        """The marks of an event or a class when the value has been set."""
-        return marks | self.bit if value else marks & ~self.bit
+    def __delete__(self, event: BaseEvent) -> None:
+        own = vars(event)
+        if self.kept:
+            if self.kept not in own:
+                raise AttributeError(self.kept.lstrip("_"))
+            del own[self.kept]
+        if not self.is_shared:
+            self._clear(event)
+            if "_class_marks" in own:
+                event._class_marks |= type(event)._class_marks & self.bit
+
+    def _clear(self, event: BaseEvent) -> None:
+        if event._marks & self.bit:
+            event._marks &= ~self.bit
 
 
 class _Name(_Mark):
@@ -109,6 +126,27 @@ class _Name(_Mark):
         event._name = value
         event._created = {}  # its feedback is named after it, not after its class
         event._mark()
+
+    def __delete__(self, event: BaseEvent) -> None:
+        super().__delete__(event)
+        del event._created
+
+
+class _ValueOf:
+    """The value of the latest firing, which leads back to the event while anybody looks at it."""
+
+    __slots__ = ()
+
+    def __get__(self, event: BaseEvent | None, owner: type[BaseEvent]) -> Any:
+        if event is None:
+            return None
+        value = event._value
+        if value is not None and value.event is None:
+            value.event = event  # they were parted, when nobody had kept it
+        return value
+
+    def __set__(self, event: BaseEvent, value: Any) -> None:
+        event._value = value
 
 
 class _Arguments:
@@ -150,15 +188,11 @@ class EventMetaClass(type):
     """Keeps name, flags and mark of event classes in step when they are set on a class."""
 
     def __setattr__(cls, name: str, value: Any) -> None:
-        mark = _MARKS.get(name)
-        if mark is None:
+        if name in _MARKS:
+            known: Any = cls
+            known._declare({name: value})
+        else:
             type.__setattr__(cls, name, value)
-            return
-        known: Any = cls
-        if mark.kept:
-            type.__setattr__(cls, mark.kept, value)
-        type.__setattr__(cls, "_marks", mark.applied(known._marks, value))
-        type.__setattr__(cls, "_key", None if known._marks else known._name)
 
 
 class BaseEvent(metaclass=EventMetaClass):
@@ -189,12 +223,9 @@ class BaseEvent(metaclass=EventMetaClass):
 
     channels: tuple[Any, ...] = ()
     waitingHandlers: int = 0  # noqa: N815 - documented name
-    value: Value = None  # type: ignore[assignment]  # None until fired
     handler: Callable[..., Any] | None = None
     uid: Any = None
     parent: BaseEvent | None = None
-    stopped: bool = False
-    cancelled: bool = False
     remote: bool = False
 
     if TYPE_CHECKING:
@@ -209,6 +240,9 @@ class BaseEvent(metaclass=EventMetaClass):
         success_channels: Iterable[Any]
         failure_channels: Iterable[Any]
         complete_channels: Iterable[Any]
+        stopped: bool
+        cancelled: bool
+        value: Value
     else:
         name = _Name(0, "_name")
         args = _Arguments()
@@ -218,12 +252,20 @@ class BaseEvent(metaclass=EventMetaClass):
         complete = _Mark(COMPLETE)
         alert_done = _Mark(DONE)
         notify = _Mark(NOTIFY, "_notify")
-        success_channels = _Mark(ELSEWHERE, "_success_channels")
-        failure_channels = _Mark(ELSEWHERE, "_failure_channels")
-        complete_channels = _Mark(ELSEWHERE, "_complete_channels")
+        success_channels = _Mark(ELSEWHERE, "_success_channels", is_shared=True)
+        failure_channels = _Mark(ELSEWHERE, "_failure_channels", is_shared=True)
+        complete_channels = _Mark(ELSEWHERE, "_complete_channels", is_shared=True)
+        stopped = _Mark(0, "_stopped")
+        cancelled = _Mark(RARE, "_cancelled", is_shared=True)
+        value = _ValueOf()
     _name = "base_event"
+    _value: Value = None  # type: ignore[assignment]  # None until fired
     _notify: bool | str = False
+    _stopped = False
+    _cancelled = False
+    #: The marks of the event itself, and those of its class.
     _marks = 0
+    _class_marks = 0
     #: The name; ``None`` where dispatch must look at flags, waiters, effects and the like.
     _key: str | None = "base_event"
     _kwargs: dict[str, Any] | None = None
@@ -240,6 +282,8 @@ class BaseEvent(metaclass=EventMetaClass):
     _fields: ClassVar[tuple[tuple[str, Any], ...]] = ()
     #: How an instance of a class made at run time is made again, for pickling.
     _recipe: ClassVar[tuple[Any, ...] | None] = None
+    #: What was set of name, flags and the like; each class has its own.
+    _declared: ClassVar[dict[str, Any]] = {}
     #: Classes made at run time from this one; each class has its own.
     _created: dict[Any, type[BaseEvent]] = {}
 
@@ -250,16 +294,42 @@ class BaseEvent(metaclass=EventMetaClass):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        body = cls.__dict__
-        given = {name: body[name] for name in _MARKS if name in body}
-        for attribute in given:
-            type.__delattr__(cls, attribute)
-        if "name" not in given and "_name" not in body:
+        given = _flags_of_plain_bases(cls)
+        own = {name: value for name, value in vars(cls).items() if name in _MARKS}
+        given.update(own)
+        for name in given:
+            type.__setattr__(cls, name, _MARKS[name])
+        if "name" not in own:
             given["name"] = cls.__name__ if cls._literal else uncamel(cls.__name__)
-        for attribute, value in given.items():
-            setattr(cls, attribute, value)
-        cls._created = {}
+        cls._declared = {}
+        cls._declare(given)
         declare_fields(cls)
+
+    @classmethod
+    def _declare(cls, given: dict[str, Any]) -> None:
+        """Set name, flags and the like of the class."""
+        cls._declared.update(given)
+        for name, value in given.items():
+            if kept := _MARKS[name].kept:
+                type.__setattr__(cls, kept, value)
+        if "name" in given:
+            cls._created = {}  # their names begin with ours
+        cls._restate()
+
+    @classmethod
+    def _restate(cls) -> None:
+        """Work out the marks of the class anew, and those of the classes below."""
+        declared: dict[str, Any] = {}
+        for base in reversed(cls.__mro__):
+            declared.update(base.__dict__.get("_declared", ()))
+        marks = 0 if cls._choose_routes is None else RARE
+        for name, value in declared.items():
+            if value:
+                marks |= _MARKS[name].bit
+        cls._class_marks = marks
+        cls._key = None if marks else cls._name
+        for below in cls.__subclasses__():
+            below._restate()
 
     @classmethod
     def create(cls, name: str, *args: Any, **kwargs: Any) -> Self:
@@ -361,6 +431,21 @@ class BaseEvent(metaclass=EventMetaClass):
         return f"<{type(self).__name__}[{where}.{self.name}] ({arguments} {keywords})>"
 
 
+def _flags_of_plain_bases(cls: type[BaseEvent]) -> dict[str, Any]:
+    """What bases that are no event classes say, which would hide the attributes of events."""
+    given: dict[str, Any] = {}
+    known: set[str] = set()
+    for base in cls.__mro__[1:]:
+        if base is BaseEvent:
+            break
+        if issubclass(base, BaseEvent):
+            known.update(base._declared)
+        else:
+            said = {name: value for name, value in vars(base).items() if name in _MARKS}
+            given.update((name, said[name]) for name in said.keys() - known - given.keys())
+    return given
+
+
 _MARKS = {name: mark for name, mark in vars(BaseEvent).items() if isinstance(mark, _Mark)}
 
 
@@ -413,7 +498,7 @@ def _class_for(
 _RUNTIME_ATTRIBUTES = frozenset(
     {
         "handler",
-        "value",
+        "_value",
         "_created",
         "_choose_routes",
         "_effect",

@@ -225,7 +225,7 @@ class Manager:
                 channels = (channels,) if isinstance(channels, str) else tuple(channels)
         event.channels = channels
         # What Value(event, self) does, without the call.
-        event.value = value = _new_value(Value)
+        event._value = value = _new_value(Value)
         value.event = event
         value.manager = self
         value._value = None
@@ -245,7 +245,7 @@ class Manager:
     fireEvent = fire  # noqa: N815 - documented name
 
     def _give_value(self, event: BaseEvent) -> None:
-        event.value = Value(event, self)
+        event._value = Value(event, self)
 
     # -- suspending --
 
@@ -425,10 +425,14 @@ class Manager:
             engine = self._live
         except AttributeError:
             engine = self._engine
-        if engine.cause is None:
-            engine.flush()
-        else:
-            engine.flush_within()
+        engine.nested += 1
+        try:
+            if engine.cause is None:
+                engine.flush()
+            else:
+                engine.flush_within()
+        finally:
+            engine.nested -= 1
 
     flushEvents = flush  # noqa: N815 - documented name
 
@@ -439,7 +443,12 @@ class Manager:
             timeout: The longest to wait, in seconds; negative means until something happens. A
                 tree that is not running never waits.
         """
-        _loop.tick(self, timeout)
+        engine = self._engine
+        engine.nested += 1
+        try:
+            _loop.tick(self, timeout)
+        finally:
+            engine.nested -= 1
 
     def run(self, socket: Any = None) -> None:
         """Run the tree until :meth:`stop`: fire ``Started``, then turn.
