@@ -110,9 +110,10 @@ class HTTPError(Event[Any]):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         # A name in a class body is not inherited by events, but all errors answer to one.
-        if "name" not in cls.__dict__:
-            cls.name = HTTPError.name
+        has_name = "name" in cls.__dict__
         super().__init_subclass__(**kwargs)
+        if not has_name:
+            cls.name = HTTPError.name
 
     @property
     def data(self) -> dict[str, Any]:  # noqa: D102 - see the class
