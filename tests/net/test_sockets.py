@@ -592,8 +592,37 @@ def test_a_debugger_sees_everything(app_runner: Run, capsys: pytest.CaptureFixtu
         peer.send(b"?")
         settle(app)
         shown = "".join(capsys.readouterr())
-    for name in ("_read", "read", "read_value_changed"):
+    for name in ("_read", "read", "read_value_changed", "write"):
         assert f".{name}]" in shown
+
+
+def test_who_looks_at_what_is_written_sees_answers(app_runner: Run) -> None:
+    app, _, sock, peer = quiet(app_runner, Answer(b"yes"))
+    with peer:
+        seen = Recorder("write").register(app)
+        peer.send(b"?")
+        settle(app)
+        assert [record.args for record in seen.records] == [(sock, b"yes")]
+        assert peer.received() == b"yes"
+
+
+def test_a_subclass_sees_its_answers(app_runner: Run) -> None:
+    class Loud(FakeServer):
+        @handler("write", override=True)
+        def write(self, sock: Any, data: Any) -> None:
+            super().write(sock, data.upper())
+
+    server = Loud()
+    app = Manager()
+    for component in (server, Answer(b"yes")):
+        component.register(app)
+    app_runner(app)
+    (peer,) = server.listener.dial()
+    with peer:
+        settle(app)
+        peer.send(b"?")
+        settle(app)
+        assert peer.received() == b"YES"
 
 
 # -- the tree --

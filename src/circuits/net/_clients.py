@@ -187,6 +187,8 @@ class Client(Endpoint):
         if self._connection is not None:
             self._connection.write(data)
 
+    _plain_writes: tuple[Any, ...] = (write,)
+
     @handler("close", "disconnect")
     def close(self) -> None:
         """Close the connection when all is written, or give up connecting."""
@@ -454,9 +456,6 @@ class Client(Endpoint):
         holds = self.holds_half_closed
         if holds is None or not holds():
             connection.close()
-
-    def _echo(self, event: Any, data: bytes) -> None:
-        self.write(data)
 
     def _connection_failed(self, connection: Connection, problem: OSError) -> None:
         if connection.was_open or self._target is None:

@@ -27,6 +27,7 @@ from circuits.core.utils import flatten
 from circuits.core.values import Value
 
 from ._stream import RECEIVES, Connection, Limits, as_bytes
+from .events import Write
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -103,8 +104,15 @@ class Endpoint(BaseComponent):
     _routes_version = -1
     _only_reader: Any = None
     _echo_is_ours = False
+    _writes_are_ours = False
+    #: What ``write`` is unless a subclass has one of its own; a tuple, lest it is found twice.
+    _plain_writes: tuple[Any, ...]
 
     # -- what a subclass provides --
+
+    def write(self, *args: Any) -> None:
+        """Send data."""
+        raise NotImplementedError
 
     def _owned(self) -> Iterable[Connection]:
         """The connections that are not closed."""
@@ -284,7 +292,14 @@ class Endpoint(BaseComponent):
             method, wants_event, _ = routes[0]
             if not wants_event:
                 self._only_reader = method
-        self._echo_is_ours = len(engine.route("read_value_changed", (self,))) == 1
+        self._writes_are_ours = [route[0] for route in engine.route("write", self._channels)] == [
+            self.write
+        ]
+        self._echo_is_ours = (
+            self._writes_are_ours
+            and type(self).write in self._plain_writes
+            and len(engine.route("read_value_changed", (self,))) == 1
+        )
 
     def _made_read(self, args: tuple[Any, ...]) -> Event:
         """A ``read`` event that is being handled without having been queued."""
@@ -304,10 +319,14 @@ class Endpoint(BaseComponent):
         data = value.value
         if isinstance(data, bytes):
             value.handled = True
-            self._echo(event, data)
-
-    def _echo(self, event: Any, data: bytes) -> None:
-        raise NotImplementedError
+            engine = self._engine
+            if engine.routes.version != self._routes_version:
+                self._study_routes(engine)
+            args = (event.args[0], data) if self._tells_sock else (data,)
+            if self._writes_are_ours:
+                self.write(*args)
+            else:  # others want to see what is written
+                self.fire(Write(*args))
 
     # -- the end of input --
 

@@ -194,6 +194,8 @@ class Server(Endpoint):
         if connection is not None:
             connection.write(data)
 
+    _plain_writes: tuple[Any, ...] = (write,)
+
     @handler("close")
     def close(self, sock: Any = None) -> None:
         """Close when all is written.
@@ -439,9 +441,6 @@ class Server(Endpoint):
             connection.finish()
         if was_open:
             self.fire(Closed())
-
-    def _echo(self, event: Any, data: bytes) -> None:
-        self.write(event.args[0], data)
 
     def _finish_input(self, connection: Connection) -> None:
         holds = self.holds_half_closed
