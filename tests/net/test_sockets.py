@@ -625,6 +625,53 @@ def test_a_subclass_sees_its_answers(app_runner: Run) -> None:
         assert peer.received() == b"YES"
 
 
+# -- errors under their name in the 3.x line --
+
+
+class Listening(Component):
+    """Handles ``error`` on one channel."""
+
+    def __init__(self, channel: Any) -> None:
+        super().__init__(channel=channel)
+        self.told: list[tuple[Any, ...]] = []
+
+    def error(self, *args: Any, **kwargs: Any) -> None:
+        self.told.append(args)
+
+
+def test_errors_are_told_by_error_where_that_is_asked_for(serving: Serving) -> None:
+    here, everywhere, elsewhere = map(Listening, ("server", "*", "another"))
+    app = serving(here, everywhere, elsewhere, error_events=True).app
+    problem = failure(errno.EPROTO)
+    serving.dial(problem)
+    settle(app)
+    assert here.told == [(serving.server.listener, problem)]
+    assert (everywhere.told, elsewhere.told) == ([], [])  # they expect other arguments
+    assert "socket_error" in app.names()
+
+
+def test_nobody_is_told_by_error_unasked(serving: Serving) -> None:
+    listening = Listening("server")
+    app = serving(listening).app
+    serving.dial(failure(errno.EPROTO))
+    assert app.names() == ["socket_error"]
+    assert listening.told == []
+
+
+def test_a_client_tells_by_error_too(app_runner: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Client(FakeClient):
+        error_events = True  # a subclass may say so
+
+    client, listening = Client(), Listening("client")
+    app = Application(client, listening)
+    app_runner(app)
+    problem = socket.gaierror(socket.EAI_NONAME, "unknown")
+    Names(monkeypatch, problem)
+    client.connect("nowhere.example", 80)
+    assert app.names() == ["ready", "unreachable", "socket_error"]
+    assert listening.told == [(problem,)]
+
+
 # -- the tree --
 
 

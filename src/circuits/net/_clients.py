@@ -23,7 +23,6 @@ from .events import (
     Read,
     Ready,
     Resume,
-    SocketError,
     StartTLSDone,
     Unreachable,
 )
@@ -102,6 +101,8 @@ class Client(Endpoint):
 
     channel = "client"
     socket_family: int = socket.AF_INET
+    socket_type: int = socket.SOCK_STREAM
+    socket_protocol: int = 0
     holds_half_closed: Callable[[], bool] | None = None
 
     _read = Read
@@ -121,6 +122,7 @@ class Client(Endpoint):
         super().__init__(channel=channel)
         self._limits = take_limits(bufsize, kwargs, reads_on=True)
         self.write_timeout = kwargs.pop("write_timeout", WRITE_TIMEOUT)
+        self.error_events = bool(kwargs.pop("error_events", self.error_events))
         self.handshake_timeout = kwargs.pop("handshake_timeout", HANDSHAKE_TIMEOUT)
         self.socket_family = kwargs.pop("socket_family", self.socket_family)
         if kwargs:
@@ -256,7 +258,7 @@ class Client(Endpoint):
         if self._attempt is not None or connection is not None:
             is_open = connection is not None and connection.was_open
             busy = errno.EISCONN if is_open else errno.EALREADY
-            self.fire(SocketError(OSError(busy, os.strerror(busy))))
+            self._tell_error(OSError(busy, os.strerror(busy)))
             return
         target = _Target(args)
         try:
@@ -362,7 +364,7 @@ class Client(Endpoint):
         host, port = target.args if len(target.args) > 1 else (target.args[0], None)
         reason = problem or OSError(errno.EHOSTUNREACH, "the name has no address")
         self.fire(Unreachable(host, port, reason))
-        self.fire(SocketError(reason))
+        self._tell_error(reason)
 
     def _announced(self, args: tuple[Any, ...]) -> tuple[Any, Any]:
         """What ``connected`` carries."""
@@ -459,7 +461,7 @@ class Client(Endpoint):
 
     def _connection_failed(self, connection: Connection, problem: OSError) -> None:
         if connection.was_open or self._target is None:
-            self.fire(SocketError(problem))
+            self._tell_error(problem)
         else:
             self._report(self._target, problem)
 

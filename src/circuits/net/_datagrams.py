@@ -17,7 +17,7 @@ from circuits.core.handlers import handler
 from . import _address
 from ._lookup import look_up
 from ._servers import BACKLOG, Server
-from .events import Closed, Disconnect, SocketError
+from .events import Closed, Disconnect
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class UDPServer(Server):
         backlog: Ignored.
         bufsize: Longer datagrams are cut; if not given, none is.
         channel: Channel of the component; that of ``UDPClient`` is ``"server"``, too.
-        **kwargs: ``reuse_port=False`` and ``socket_options`` as for :class:`TCPServer`;
+        **kwargs: ``reuse_port``, ``socket_options`` and ``error_events`` as for :class:`TCPServer`;
             ``high_water``, ``low_water`` and ``max_pending``: see ``pause`` and ``resume``, and
             beyond the last, datagrams are dropped; ``multicast_ttl``, how far multicast goes
             (1 is the local network); ``multicast_loop``, whether it comes back to this
@@ -88,6 +88,7 @@ class UDPServer(Server):
     """
 
     socket_family = socket.AF_INET
+    socket_type = socket.SOCK_DGRAM
 
     def __init__(
         self,
@@ -120,7 +121,7 @@ class UDPServer(Server):
         return parse_ipv4_parameter(bind_parameter)
 
     def _create_socket(self) -> Any:
-        sock = socket.socket(self.socket_family, socket.SOCK_DGRAM)
+        sock = socket.socket(self.socket_family, self.socket_type, self.socket_protocol)
         try:
             sock.setblocking(False)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -253,7 +254,7 @@ class UDPServer(Server):
             if not self._has_dropped:  # told once until there is room again
                 self._has_dropped = True
                 text = f"datagrams are dropped: {self._pending_bytes} bytes are pending"
-                self.fire(SocketError(self._sock, OSError(errno.ENOBUFS, text)))
+                self._tell_error(self._sock, OSError(errno.ENOBUFS, text))
             return False
         self._pending_bytes += len(data)
         if self._pending_bytes > self._limits.high_water and not self._is_congested:
@@ -325,7 +326,7 @@ class UDPServer(Server):
                     self._send((addresses[0], *address[1:]), data)
         else:
             reason = problem or OSError(errno.EHOSTUNREACH, "the name has no address")
-            self.fire(SocketError(self._sock, reason))
+            self._tell_error(self._sock, reason)
         if self._is_closing and not (self._outgoing or self._waiting):
             self._finish()
 
@@ -352,7 +353,7 @@ class UDPServer(Server):
 
     def _failed(self, problem: OSError) -> None:
         sock = self._sock
-        self.fire(SocketError(sock, problem))
+        self._tell_error(sock, problem)
         if problem.errno in _FATAL:
             self._abort()
 

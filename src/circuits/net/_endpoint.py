@@ -27,7 +27,7 @@ from circuits.core.utils import flatten
 from circuits.core.values import Value
 
 from ._stream import RECEIVES, Connection, Limits, as_bytes
-from .events import Write
+from .events import NetworkError, SocketError, Write
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,6 +93,8 @@ class Endpoint(BaseComponent):
     _tells_sock: bool  # whether events about a connection carry its socket
     _is_ready = False
     _stopping = False
+    #: Whether errors are told by ``error``, too, as in the 3.x line.
+    error_events = False
     #: Seconds without a byte of progress after which a connection fails that has data pending.
     write_timeout: float | None = WRITE_TIMEOUT
     #: Seconds that a handshake of TLS may take.
@@ -405,6 +407,11 @@ class Endpoint(BaseComponent):
         return True
 
     # -- what connections tell --
+
+    def _tell_error(self, *args: Any) -> None:
+        self.fire(SocketError(*args))
+        if self.error_events:
+            self.fire(NetworkError(*args))
 
     def _connection_congested(self, connection: Connection, is_congested: bool) -> None:
         event = self._pause if is_congested else self._resume

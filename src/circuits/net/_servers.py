@@ -21,7 +21,6 @@ from .events import (
     Read,
     Ready,
     Resume,
-    SocketError,
     StartTLSDone,
 )
 
@@ -72,7 +71,9 @@ class Server(Endpoint):
     """
 
     channel = "server"
-    socket_family = socket.AF_INET
+    socket_family: int = socket.AF_INET
+    socket_type: int = socket.SOCK_STREAM
+    socket_protocol: int = 0
     connections_drain_elsewhere = False
     socket_options: Iterable[tuple[int, int, int | bytes]] = ()
     holds_half_closed: Callable[[Any], bool] | None = None
@@ -95,6 +96,7 @@ class Server(Endpoint):
         super().__init__(channel=channel)
         self._limits = take_limits(bufsize, kwargs)
         self.write_timeout = kwargs.pop("write_timeout", WRITE_TIMEOUT)
+        self.error_events = bool(kwargs.pop("error_events", self.error_events))
         self._reuse_port = bool(kwargs.pop("reuse_port", False))
         self.socket_options = list(kwargs.pop("socket_options", self.socket_options))
         self._take_tls(secure, kwargs)
@@ -320,7 +322,7 @@ class Server(Endpoint):
                 if problem.errno in _SHORTAGES:
                     self._pause_accepting(listener, problem)
                 else:
-                    self.fire(SocketError(listener, problem))
+                    self._tell_error(listener, problem)
                 return
             self._accept_pause = 0.0
             self._accepted(sock, address)
@@ -367,7 +369,7 @@ class Server(Endpoint):
         if not self._accept_pause and now >= self._quiet_until:
             # Once until accepting works again, and not for each descriptor that comes and goes.
             self._quiet_until = now + _SHORTAGE_SECONDS
-            self.fire(SocketError(listener, problem))
+            self._tell_error(listener, problem)
         self._accept_pause = min(max(shortest, self._accept_pause * 2), longest)
         if self._poller is not None:
             self._poller.removeReader(listener)
@@ -386,7 +388,7 @@ class Server(Endpoint):
         try:
             self._poller.addReader(self, sock)
         except (OSError, ValueError) as problem:  # such as Select, and a number it cannot watch
-            self.fire(SocketError(sock, problem))
+            self._tell_error(sock, problem)
             self._abort()
 
     # -- what Endpoint asks for --
@@ -448,7 +450,7 @@ class Server(Endpoint):
             connection.close()
 
     def _connection_failed(self, connection: Connection, problem: OSError) -> None:
-        self.fire(SocketError(connection.sock, problem))
+        self._tell_error(connection.sock, problem)
 
     def _connection_closed(self, connection: Connection) -> None:
         if self._connections.pop(connection.sock, None) is not None:

@@ -8,7 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from circuits.core._routing import same_channel
 from circuits.core.events import Event
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from circuits.core._routing import Route
 
 __all__ = [
     "Broadcast",
@@ -131,6 +136,28 @@ class SocketError(Event):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
+
+
+class NetworkError(Event):
+    """``socket_error`` under its name in the 3.x line: ``error``, with the same arguments.
+
+    Fired beside ``socket_error`` by a component that was made with ``error_events=True``. The
+    core reports exceptions by an event of that name, with other arguments. So this one goes only
+    to handlers on the very channel of the component.
+    """
+
+    name = "error"
+
+    def _choose_routes(self, routes: tuple[Route, ...]) -> tuple[Route, ...]:
+        return tuple(route for route in routes if _is_on(route[0], self.channels))
+
+
+def _is_on(method: Any, channels: tuple[Any, ...]) -> bool:
+    """Whether a handler names one of these channels, and not just all that there are."""
+    component = method.__self__
+    own = getattr(method.__func__, "channel", None)
+    own = component.channel if own is None else own
+    return any(channel is component or same_channel(own, channel) for channel in channels)
 
 
 class Ready(Event):

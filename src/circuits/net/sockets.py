@@ -127,7 +127,9 @@ class TCPClient(Client):
             ``write_timeout=60.0``, after how many seconds in which the peer reads nothing of
             what is pending the connection fails, ``None`` for never;
             ``handshake_timeout=8.0``, seconds for TLS to begin; ``socket_family``,
-            ``AF_UNSPEC`` connects over IPv6 or IPv4, whatever answers first.
+            ``AF_UNSPEC`` connects over IPv6 or IPv4, whatever answers first;
+            ``error_events=False``, whether errors are told by an event ``error``, too, to
+            handlers on this channel, as in the 3.x line.
 
     Attributes:
         host, port: Where it is connected to, as the caller gave it.
@@ -145,7 +147,7 @@ class TCPClient(Client):
         return self._make_socket(self.socket_family)
 
     def _make_socket(self, family: int) -> Any:
-        sock = socket.socket(family, socket.SOCK_STREAM)
+        sock = socket.socket(family, self.socket_type, self.socket_protocol)
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return sock
@@ -292,12 +294,14 @@ class TCPServer(Server):
             ``socket_options``, tuples of level, option and value for the listening socket;
             ``high_water``, ``low_water``, ``max_pending``: see ``pause`` and ``resume``;
             ``write_timeout=60.0``, after how many seconds in which a peer reads nothing of
-            what is pending its connection fails, ``None`` for never. For TLS: ``certfile``,
-            a certificate and perhaps its key; ``keyfile``; ``cert_reqs=ssl.CERT_REQUIRED``
-            asks clients for certificates that ``ca_certs``, a file or folder, vouches
-            for; ``ssl_version``, a ``ssl.TLSVersion``, the oldest one; ``alpn_protocols``,
-            what is spoken, the best first; ``require_alpn``, whether clients must propose
-            one of them; ``context``, instead of all these; ``handshake_timeout=8.0``,
+            what is pending its connection fails, ``None`` for never;
+            ``error_events=False``, whether errors are told by an event ``error``, too, to
+            handlers on this channel, as in the 3.x line. For TLS: ``certfile``, a certificate
+            and perhaps its key; ``keyfile``; ``cert_reqs=ssl.CERT_REQUIRED`` asks clients for
+            certificates that ``ca_certs``, a file or folder, vouches for; ``ssl_version``, a
+            ``ssl.TLSVersion``, the oldest one; ``alpn_protocols``, what is spoken, the best
+            first; ``require_alpn``, whether clients must propose one of them; ``context``,
+            instead of all these; ``handshake_timeout=8.0``,
             seconds until a client must have completed its handshake.
 
     Attributes:
@@ -313,7 +317,7 @@ class TCPServer(Server):
         return parse_ipv4_parameter(bind_parameter)
 
     def _create_socket(self) -> Any:
-        sock = socket.socket(self.socket_family, socket.SOCK_STREAM)
+        sock = socket.socket(self.socket_family, self.socket_type, self.socket_protocol)
         try:
             sock.setblocking(False)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
