@@ -261,9 +261,16 @@ def test_unknown_ones_are_no_error(bench: Bench, connections: Pair) -> None:
     assert bench.poller.getTarget(here) is bench.app
 
 
-def test_a_source_without_channel_means_every_channel(bench: Bench, connections: Pair) -> None:
+class Nowhere:
+    channel = None
+
+
+@pytest.mark.parametrize("source", [object(), Nowhere()], ids=["no attribute", "none"])
+def test_a_source_without_channel_means_every_channel(
+    bench: Bench, connections: Pair, source: Any
+) -> None:
     here, there = connections()
-    bench.poller.addReader(object(), here)
+    bench.poller.addReader(source, here)
     assert bench.poller.getTarget(here) == "*"
     there.send(b"x")
     assert bench.turn() == [("read", here)]

@@ -290,7 +290,9 @@ class BasePoller(BaseComponent):
                     raise
         watch.interest = after
         if source is not None:
-            target = getattr(source, "channel", "*")
+            target = getattr(source, "channel", None)
+            if target is None:
+                target = "*"
             if source is not watch.owner or target != watch.target:
                 watch.owner, watch.target = source, target
                 watch.version = -1
