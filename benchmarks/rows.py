@@ -72,7 +72,7 @@ _KERNEL: Final = (
         (_here("channels_1000"), _old("channels_1000")),
         (Bound(_OLD),),
     ),
-    _against_old("value_read", "fire, flush, read the value", 4, 5),
+    _against_old("value_read", "events whose values are read when all are handled", 4, 5),
     _against_old("success_observed", "event whose success is observed", 7, 10),
     _against_old("complete_nested", "complete of an event with a nested event", 5, 7),
     Row(

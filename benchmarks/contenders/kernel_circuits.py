@@ -135,10 +135,13 @@ def value_read() -> float:
     settled(app)
 
     def batch(number: int) -> None:
-        for _ in range(number):
-            value = app.fire(ping())
-            app.flush()
-            check(value.value == 42, "no value")
+        left = number
+        while left:
+            now = min(left, 500)
+            values = [app.fire(ping()) for _ in range(now)]
+            drain(app)
+            check(sum(value.value for value in values) == 42 * now, "wrong values")
+            left -= now
 
     return rate(batch)
 
