@@ -13,7 +13,7 @@ PYTEST = $(PY) -m pytest -q $(PYTEST_ARGS)
 PARALLEL = -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-this test-others fast documented check lint types format bench nightly pins clean
+.PHONY: help demo test test-this test-others fast documented check lint types format docs bench nightly pins clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -50,6 +50,9 @@ format: $(VENV)/.dev ## Mend what can be mended by itself
 
 types: $(VENV)/.dev ## mypy --strict
 	$(VENV)/bin/mypy
+
+docs: $(VENV)/.runtime ## Write the reference anew from the docstrings
+	$(PY) scripts/reference.py
 
 bench: $(VENV)/.runtime .venv-bench/old/.ready .venv-bench/peers/.ready ## Compare with others (BENCH="kernel http ..." BENCH_ARGS=...)
 	$(PY) -m benchmarks $(BENCH_ARGS) $(BENCH)

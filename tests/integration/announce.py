@@ -18,7 +18,7 @@ def _announced(app: Manager, *args: Any, **kwargs: Any) -> None:
     _run(app, *args, **kwargs)
 
 
-Manager.run = _announced  # type: ignore[method-assign]  # the program calls it by itself
+Manager.run = _announced  # type: ignore[method-assign, assignment]  # the program calls it
 sys.argv = sys.argv[1:]
 sys.path[0] = ""
 runpy.run_path(sys.argv[0], run_name="__main__")

@@ -1,0 +1,362 @@
+"""Write docs/reference: a page for each public module, made of signatures and docstrings.
+
+Run by `make docs`. The standard library is all it needs, beside circuits itself.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import Any
+
+import circuits
+from circuits import BaseEvent
+
+FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
+
+#: What the packages are about, in the order of the index.
+AREAS = {
+    "circuits": "The names that most programs need",
+    "circuits.core": "Components, events, the loop",
+    "circuits.net": "Sockets and protocols over them",
+    "circuits.io": "Files, child processes, devices",
+    "circuits.web": "The web framework",
+    "circuits.app": "What an application needs around it",
+    "circuits.tools": "Looking into a tree",
+    "circuits.testing": "Testing an application",
+    "circuits.protocols": "The protocols under their names of the 3.x line",
+    "circuits.bench": "Measuring",
+}
+
+#: Links between pages: file and anchor.
+LINK = re.compile(r"\]\(([\w.]*\.md)(?:#([\w-]+))?\)")
+
+_SECTIONS = {
+    "Args": "Arguments",
+    "Attributes": "Attributes",
+    "Returns": "Returns",
+    "Yields": "Yields",
+    "Raises": "Raises",
+}
+
+
+# -- what there is ----------------------------------------------------------------------------
+
+
+def public_modules() -> list[ModuleType]:
+    """The modules that have an ``__all__`` and no underscore on their way."""
+    names = ["circuits"]
+    for found in pkgutil.walk_packages(circuits.__path__, "circuits."):
+        if not any(part.startswith("_") for part in found.name.split(".")):
+            names.append(found.name)
+    modules = [importlib.import_module(name) for name in sorted(names)]
+    return [module for module in modules if getattr(module, "__all__", None)]
+
+
+def area_of(module: str) -> str:
+    """The package of the index that a module belongs to."""
+    return ".".join(module.split(".")[:2])
+
+
+def homes(modules: list[ModuleType]) -> dict[int, tuple[str, str]]:
+    """Where what is exported is described: object identity to module and name there.
+
+    That is the module which defines it, or, where that one is private, the most specific one
+    that exports it.
+    """
+    found: dict[int, tuple[str, str]] = {}
+    ranked = sorted(modules, key=lambda m: (hasattr(m, "__path__"), -m.__name__.count(".")))
+    ranked.sort(key=lambda m: m.__name__.startswith("circuits.protocols"))
+    for module in ranked:
+        for name in module.__all__:
+            thing = getattr(module, name)
+            if not describable(thing):
+                continue
+            own = thing.__name__ if thing.__name__ in module.__all__ else name
+            if thing.__module__ == module.__name__:
+                found[id(thing)] = (module.__name__, own)
+            else:
+                found.setdefault(id(thing), (module.__name__, own))
+    return found
+
+
+def describable(thing: Any) -> bool:
+    """Whether something of ours should have a docstring."""
+    return isinstance(thing, type | FunctionType) and thing.__module__.startswith("circuits")
+
+
+def members(cls: type) -> Iterator[tuple[str, Any]]:
+    """The public methods and properties that a class defines, in their order."""
+    for name, value in vars(cls).items():
+        if name.startswith("_"):
+            continue
+        plain = value.__func__ if isinstance(value, staticmethod | classmethod) else value
+        is_property = isinstance(value, property) or hasattr(value, "func")
+        if is_property or isinstance(plain, FunctionType):
+            if inspect.getdoc(value if is_property else plain):
+                yield name, value
+
+
+# -- text ---------------------------------------------------------------------------------------
+
+_ROLE = re.compile(r":(?:class|func|meth|mod|attr|exc|data):`(~?)([^`]+)`")
+_SECTION = re.compile(rf"^({'|'.join(_SECTIONS)}):$")
+_ITEM = re.compile(r"^([*\w][\w*., ]*?):\s+(.*)$")
+_DIRECTIVE = re.compile(r"^\.\. (versionadded|versionchanged|deprecated):: *(.*)$")
+_CHANGES = {"versionadded": "New in", "versionchanged": "Changed in", "deprecated": "Deprecated in"}
+
+
+def _inline(text: str) -> str:
+    text = _ROLE.sub(lambda m: f"`{m[2].rpartition('.')[2] if m[1] else m[2]}`", text)
+    return text.replace("``", "`")
+
+
+def _indentation(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
+def markdown(doc: str) -> str:
+    """Turn a docstring with Google sections into Markdown."""
+    lines = inspect.cleandoc(doc).split("\n")
+    out: list[str] = []
+    i = 0
+    while i < len(lines):
+        line = lines[i]
+        section, directive = _SECTION.match(line), _DIRECTIVE.match(line)
+        if section or directive:
+            block: list[str] = []
+            i += 1
+            while i < len(lines) and (not lines[i].strip() or lines[i].startswith(" ")):
+                block.append(lines[i])
+                i += 1
+            body = inspect.cleandoc("\n".join(["", *block])).split("\n")
+            if section:
+                out += ["", f"**{_SECTIONS[section[1]]}**", "", *_items(body), ""]
+            elif directive:
+                text = _inline(" ".join(part.strip() for part in body if part.strip()))
+                out += ["", f"*{_CHANGES[directive[1]]} {directive[2]}.* {text}".rstrip(), ""]
+            continue
+        if line.startswith("    "):
+            out.append(line)  # an example, as it is
+        elif line.strip() == "::":
+            out.append("")
+        else:
+            out.append(_inline(re.sub(r"::$", ":", line)))
+        i += 1
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(out)).strip() + "\n"
+
+
+def _items(lines: list[str]) -> list[str]:
+    """The entries of a section as a list; text without names as it is."""
+    out: list[str] = []
+    for line in lines:
+        item = _ITEM.match(line) if _indentation(line) == 0 else None
+        if item:
+            names = ", ".join(f"`{name.strip()}`" for name in item[1].split(","))
+            out.append(f"- {names}: {_inline(item[2])}")
+        elif out and out[-1].startswith(("- ", "  ")) and line.strip():
+            out.append(f"  {_inline(line.strip())}")
+        else:
+            out.append(_inline(line))
+    return out
+
+
+def _default(value: Any) -> str:
+    text = repr(value)
+    if isinstance(value, type):
+        return value.__name__
+    return "..." if " at 0x" in text or "<" in text else text
+
+
+def signature(thing: Any) -> str:
+    """The parameters of a function or a class; nothing where they cannot be told."""
+    if (
+        isinstance(thing, type)
+        and issubclass(thing, BaseException)
+        and "__init__" not in vars(thing)
+    ):
+        return ""
+    try:
+        found = inspect.signature(thing)
+        kinds = {p.kind.name for p in found.parameters.values()}
+        if isinstance(thing, type) and kinds == {"VAR_POSITIONAL", "VAR_KEYWORD"}:
+            # Components get what their constructor passes on to ``init``.
+            init = getattr(thing, "init", None)
+            if isinstance(init, FunctionType):
+                found = inspect.signature(init)
+    except (TypeError, ValueError):
+        return ""
+    parts: list[str] = []
+    parameters = [p for p in found.parameters.values() if p.name != "self"]
+    for index, p in enumerate(parameters):
+        if p.kind is p.KEYWORD_ONLY and not any(
+            q.kind in (q.VAR_POSITIONAL, q.KEYWORD_ONLY) for q in parameters[:index]
+        ):
+            parts.append("*")
+        mark = "*" if p.kind is p.VAR_POSITIONAL else "**" if p.kind is p.VAR_KEYWORD else ""
+        text = mark + p.name
+        is_typed = isinstance(p.annotation, str) and p.annotation != "Any"
+        if is_typed:
+            text += f": {p.annotation}"
+        if p.default is not p.empty:
+            text += f" = {_default(p.default)}" if is_typed else f"={_default(p.default)}"
+        parts.append(text)
+        follows = parameters[index + 1 :]
+        if p.kind is p.POSITIONAL_ONLY and not any(q.kind is q.POSITIONAL_ONLY for q in follows):
+            parts.append("/")
+    result = found.return_annotation
+    shown = f" -> {result}" if isinstance(result, str) and result not in ("None", "Any") else ""
+    return f"({', '.join(parts)}){'' if isinstance(thing, type) else shown}"
+
+
+# -- pages ----------------------------------------------------------------------------------------
+
+
+def _code(text: str) -> list[str]:
+    """A signature, broken where it is long."""
+    if len(text) > 96:
+        head, _, rest = text.partition("(")
+        inner, _, tail = rest.rpartition(")")
+        text = head + "(\n    " + ",\n    ".join(_split(inner)) + ",\n)" + tail
+    return [f"    {line}" for line in text.split("\n")]
+
+
+def _split(text: str) -> list[str]:
+    """Cut parameters at the commas that separate them."""
+    parts, depth, start = [], 0, 0
+    for index, character in enumerate(text):
+        depth += (character in "([{") - (character in ")]}")
+        if character == "," and not depth:
+            parts.append(text[start:index].strip())
+            start = index + 1
+    return [*parts, text[start:].strip()]
+
+
+def _about(thing: Any) -> str:
+    doc = inspect.getdoc(thing)
+    return markdown(doc) if doc else ""
+
+
+def _function(name: str, thing: Any, level: str) -> list[str]:
+    is_async = "async " if inspect.iscoroutinefunction(thing) else ""
+    return [f"{level} {name}", "", *_code(f"{is_async}{name}{signature(thing)}"), "", _about(thing)]
+
+
+def _member(name: str, value: Any) -> list[str]:
+    if isinstance(value, staticmethod):
+        return _function(name, value.__func__, "####")
+    if isinstance(value, classmethod):
+        bound = value.__get__(None, object)
+        lines = _function(name, bound, "####")
+        return [lines[0], "", "Class method.", *lines[1:]]
+    if isinstance(value, FunctionType):
+        if value.__name__ != name:
+            return [f"#### {name}", "", f"The same as `{value.__name__}`.", ""]
+        return _function(name, value, "####")
+    return [f"#### {name}", "", "Property.", "", _about(value)]
+
+
+def _class(name: str, cls: type, pages: dict[int, tuple[str, str]]) -> list[str]:
+    is_event = issubclass(cls, BaseEvent)
+    lines = [f"### {name}", "", *_code(f"class {name}{signature(cls)}"), ""]
+    facts = []
+    bases = [base for base in cls.__bases__ if base is not object]
+    if bases:
+        facts.append("Bases: " + ", ".join(_link(base, pages) for base in bases) + ".")
+    if is_event:
+        facts.append(f"Handled as `{cls.name}`.")  # type: ignore[attr-defined]
+    if facts:
+        lines += [" ".join(facts), ""]
+    lines.append(markdown(cls.__doc__) if cls.__doc__ else "")
+    for member, value in members(cls):
+        lines += _member(member, value)
+    return lines
+
+
+def _link(thing: Any, pages: dict[int, tuple[str, str]]) -> str:
+    if id(thing) not in pages:
+        return f"`{thing.__name__}`"
+    module, name = pages[id(thing)]
+    return f"[{name}]({module}.md#{name.lower()})"
+
+
+def page(module: ModuleType, pages: dict[int, tuple[str, str]]) -> str:
+    """The page of a module."""
+    here = module.__name__
+    groups: dict[str, list[str]] = {"Classes": [], "Events": [], "Functions": []}
+    elsewhere: list[str] = []
+    constants: list[str] = []
+    for name in sorted(module.__all__, key=lambda name: (name.lower(), name)):
+        thing = getattr(module, name)
+        if not describable(thing):
+            constants.append(f"- `{name}`: `{type(thing).__name__}`")
+        elif pages[id(thing)][0] != here:
+            elsewhere.append(f"- `{name}`: {_link(thing, pages)} in `{pages[id(thing)][0]}`")
+        elif pages[id(thing)][1] != name:
+            elsewhere.append(f"- `{name}`: the same as {_link(thing, pages)}")
+        elif isinstance(thing, type):
+            group = "Events" if issubclass(thing, BaseEvent) else "Classes"
+            groups[group] += _class(name, thing, pages)
+        else:
+            groups["Functions"] += _function(name, thing, "###")
+    lines = [f"# {here}", "", markdown(module.__doc__ or "")]
+    for title, content in groups.items():
+        if content:
+            lines += [f"## {title}", "", *content]
+    if constants:
+        lines += ["## Constants", "", *constants, ""]
+    if elsewhere:
+        lines += ["## Other names", "", *elsewhere, ""]
+    lines += ["Back to the [reference](index.md).", ""]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines))
+
+
+def index(modules: list[ModuleType]) -> str:
+    """The page that leads to the others."""
+    lines = [
+        "# Reference",
+        "",
+        "What each public name is, takes, returns, raises and fires. The pages are made of the docstrings by `make docs`; in an",
+        "editor, and with `pydoc`, they say the same.",
+        "",
+    ]
+    for area, title in AREAS.items():
+        lines += [f"## {title}", ""]
+        for module in modules:
+            if area_of(module.__name__) == area:
+                about = (module.__doc__ or "").strip().split("\n")[0]
+                about = re.sub(r" \((?:manual: |docs: )?[\w.]+(?:/\w+)?\)", "", about)
+                lines.append(f"- [{module.__name__}]({module.__name__}.md): {_inline(about)}")
+        lines.append("")
+    lines += ["Back to the [start](../index.md).", ""]
+    return "\n".join(lines)
+
+
+def reference() -> dict[str, str]:
+    """Names of files and what is in them."""
+    modules = public_modules()
+    pages = homes(modules)
+    made = {f"{module.__name__}.md": page(module, pages) for module in modules}
+    made["index.md"] = index(modules)
+    return made
+
+
+def main() -> None:
+    """Write the pages, and remove those of modules that are gone."""
+    made = reference()
+    for path in FOLDER.glob("*.md"):
+        if path.name not in made:
+            path.unlink()
+    for name, text in made.items():
+        (FOLDER / name).write_text(text, encoding="utf-8")
+    print(f"{len(made)} pages in {FOLDER}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
