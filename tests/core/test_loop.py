@@ -352,3 +352,22 @@ def test_suspended_handlers_are_closed() -> None:
     app.addHandler(handler("end")(lambda self: self.stop()))
     app.run()
     assert app.log == ["closed"]
+
+
+def test_an_application_that_always_fires_ends_all_the_same(virtual_clock: VirtualClock) -> None:
+    class Endless(App):
+        def init(self) -> None:
+            self.count = 0
+
+        def started(self, component: Any) -> None:
+            self.fire(foo())
+            self.stop()
+
+        def foo(self) -> None:
+            self.count += 1
+            virtual_clock.advance(1)
+            self.fire(foo())
+
+    app = Endless()
+    app.run()
+    assert app.stop_timeout < app.count < 2000

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 #: Turns that are still made when the loop has ended, for what the last events fired.
 _LAST_TURNS = 3
 
+#: Turns that are granted after ``stop_timeout`` while events are queued: who answers each event
+#: with another one must end, too.
+_LATE_TURNS = 1000
+
 
 class Running(int):
     """The value of ``manager.running``: a truth value, and callable for ``with``.
@@ -134,6 +138,7 @@ class Session:
         manager = self._manager
         deadline = _clock.now() + manager.stop_timeout
         engine = manager._engine
+        late_turns = 0
         while not self._hurry:
             engine = manager._engine
             if self._hosts and engine.wants_host and engine.host is None:
@@ -141,9 +146,11 @@ class Session:
                 from ._hosting import ensure_host  # noqa: PLC0415 - brings asyncio
 
                 ensure_host(manager)
-            if engine.holds and _clock.now() < deadline:
-                self._turn(min(0.1, max(0.0, deadline - _clock.now())))
-            elif len(engine):
+            left = deadline - _clock.now()
+            if engine.holds and left > 0:
+                self._turn(min(0.1, left))
+            elif len(engine) and late_turns < _LATE_TURNS:
+                late_turns += left <= 0
                 self._turn(0)
             else:
                 break
@@ -152,10 +159,9 @@ class Session:
         engine.holds.clear()
         for _ in range(_LAST_TURNS):
             self._turn(0)
-        turns = 0
-        while len(engine) and turns < 1000 and not self._hurry:  # a fire without end must end
+        while len(engine) and late_turns < _LATE_TURNS and not self._hurry:
             self._turn(0)
-            turns += 1
+            late_turns += 1
 
     def _turn(self, timeout: float) -> None:
         try:
