@@ -276,6 +276,29 @@ def test_what_is_within_the_limits_is_served(serve: Serve, data: bytes) -> None:
     assert serve("hello", limits=_LIMITS).ask(data).code == 200
 
 
+@pytest.mark.parametrize(
+    ("rest", "code"),
+    [
+        (b"Content-Length: 200\r\n\r\n", 413),
+        (b"Transfer-Encoding: chunked\r\n\r\nC8\r\n", 413),
+        (b"Transfer-Encoding: chunked\r\n\r\nno\r\n", 400),
+    ],
+)
+def test_who_is_told_of_a_refusal_knows_the_request(serve: Serve, rest: bytes, code: int) -> None:
+    refused: list[Any] = []
+
+    class Log(BaseComponent):
+        channel = "web"
+
+        @handler("response", priority=-1)
+        def _on_response(self, response: Any) -> None:
+            refused.append(response.request)
+
+    client = serve("x", Log(), limits=Limits(body_bytes=100))
+    assert client.ask(b"PUT /up?x=1 HTTP/1.1\r\nHost: t\r\n" + rest).code == code
+    assert [(request.method, request.path) for request in refused] == [("PUT", "/up")]
+
+
 def test_a_body_that_was_spooled_and_grows_too_long_is_closed(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -335,6 +358,21 @@ def test_an_idle_connection_is_closed_in_silence(virtual_clock: VirtualClock, se
     settle(client.server, until=virtual_clock.now + 15)
     assert client.is_closed
     assert client.received == before
+
+
+def test_an_idle_connection_lives_while_its_answer_is_on_its_way(
+    virtual_clock: VirtualClock, serve: Serve
+) -> None:
+    client = serve("hello", idle_timeout=75)
+    client.get()
+    client.server.fire(Pause(client.sock), client.server.channel)
+    settle(client.server, until=virtual_clock.now + 200)
+    assert not client.is_closed
+    client.server.fire(Resume(client.sock), client.server.channel)
+    settle(client.server, until=virtual_clock.now + 70)
+    assert not client.is_closed
+    settle(client.server, until=virtual_clock.now + 15)
+    assert client.is_closed
 
 
 def test_a_client_that_says_nothing_is_sent_away(virtual_clock: VirtualClock, serve: Serve) -> None:

@@ -284,6 +284,7 @@ class HTTP(Answers):
         self._dispatch(connection, request, head.keep_alive, target)
 
     def _refuse(self, connection: Connection, problem: RemoteProtocolError) -> None:
+        head = connection.head if problem.head is None else problem.head
         connection.head = None
         connection.is_cut_off = True
         stream, connection.stream = connection.stream, None
@@ -296,7 +297,6 @@ class HTTP(Answers):
         if problem.status is None:
             self._close(connection)
             return
-        head = problem.head
         request = wrappers.Request(
             connection.sock,
             "GET" if head is None else head.method,
