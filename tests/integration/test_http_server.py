@@ -197,6 +197,26 @@ def test_a_file_that_shrinks_breaks_the_connection(runner: Runner, tmp_path: Pat
         assert len(wire.rest()) < len(_SERVED)
 
 
+def test_a_file_that_shrinks_while_a_slow_client_waits(runner: Runner, tmp_path: Path) -> None:
+    with runner.connect() as wire:
+        wire.send(b"GET /served HTTP/1.1\r\nHost: t\r\n\r\n").until(b"\r\n\r\n")
+        threading.Event().wait(0.2)  # until nothing more fits into the socket
+        os.truncate(tmp_path / "served", 1_000)
+        assert len(wire.rest()) < len(_SERVED)
+        assert wire.is_closed()
+    with runner.connect() as wire:
+        assert wire.get("/").code == 200  # the server lives
+
+
+def test_requests_behind_a_file_are_answered_after_it(runner: Runner) -> None:
+    with runner.connect() as wire:
+        wire.send(b"GET /served HTTP/1.1\r\nHost: t\r\n\r\n" * 2)
+        wire.send(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n")
+        for _ in range(2):
+            assert wire.answer().body == _SERVED
+        assert wire.answer().code == 200
+
+
 # -- uploads ---------------------------------------------------------------------------------------
 
 

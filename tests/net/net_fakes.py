@@ -12,6 +12,36 @@ from circuits.testing import MemoryConnection, memory_pair
 ADDRESS = ("192.0.2.1", 80)
 
 
+class Poller:
+    """Remembers what is watched."""
+
+    def __init__(self) -> None:
+        self.reading: set[Any] = set()
+        self.writing: set[Any] = set()
+        self.refusal: Exception | None = None
+
+    def addReader(self, source: Any, sock: Any) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+        self.reading.add(sock)
+
+    def addWriter(self, source: Any, sock: Any) -> None:
+        self.writing.add(sock)
+
+    def removeReader(self, sock: Any) -> None:
+        self.reading.discard(sock)
+
+    def removeWriter(self, sock: Any) -> None:
+        self.writing.discard(sock)
+
+    def isReading(self, sock: Any) -> bool:
+        return sock in self.reading
+
+    def discard(self, sock: Any) -> None:
+        self.reading.discard(sock)
+        self.writing.discard(sock)
+
+
 class Listener:
     """A listening socket that is readable while somebody waits to be accepted."""
 

@@ -366,7 +366,7 @@ def options(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     made: list[Any] = []
 
     class Socket:
-        def __init__(self, family: int, kind: int) -> None:
+        def __init__(self, family: int, kind: int, protocol: int) -> None:
             made.append((family, kind))
 
         def setsockopt(self, *option: Any) -> None:

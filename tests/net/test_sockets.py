@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -347,6 +348,35 @@ def test_who_never_reads_is_given_up(serving: Serving, virtual_clock: VirtualClo
     assert app.told() == []
     settle(app, until=12.0 + virtual_clock.now)
     (name, _, problem), gone = app.told()
+    assert (name, problem.errno, gone) == ("socket_error", errno.ETIMEDOUT, ("disconnect", sock))
+
+
+@pytest.mark.skipif(not hasattr(os, "sendfile"), reason="needs sendfile")
+def test_who_never_reads_a_file_is_given_up(
+    serving: Serving, virtual_clock: VirtualClock, tmp_path: Path
+) -> None:
+    path = tmp_path / "large"
+    path.write_bytes(bytes(5_000_000))
+    app = serving(write_timeout=8.0).app
+
+    class Pretender(socket.socket):
+        """Takes the options of a TCP socket, though it is none."""
+
+        def setsockopt(self, *option: Any) -> None:
+            pass
+
+    end, there = socket.socketpair()
+    with there:
+        serving.dial(Pretender(fileno=end.detach()))
+        ((_, sock, *_),) = app.told()
+        with path.open("rb") as file:
+            assert serving.server.send_file("unknown", file, 0, 5_000_000) == 0
+            assert serving.server.send_file(sock, file, 0, 5_000_000) == 5_000_000
+        with pytest.raises(RuntimeError, match="file"):
+            serving.server.starttls(sock)
+        assert app.told() == [("pause", sock)]
+        settle(app, until=12.0 + virtual_clock.now)
+        (name, _, problem), gone = app.told()
     assert (name, problem.errno, gone) == ("socket_error", errno.ETIMEDOUT, ("disconnect", sock))
 
 

@@ -13,39 +13,11 @@ from circuits import Event
 from circuits.net._stream import READ_BYTES, Connection, Limits, State, as_bytes, shut
 from circuits.testing import MemoryConnection
 
+from .net_fakes import Poller
+
 SMALL = Limits(high_water=100, low_water=40, max_pending=1000, bufsize=64)
 
 Pairs = Callable[[], tuple[MemoryConnection, MemoryConnection]]
-
-
-class Poller:
-    """Remembers what is watched."""
-
-    def __init__(self) -> None:
-        self.reading: set[Any] = set()
-        self.writing: set[Any] = set()
-        self.refusal: Exception | None = None
-
-    def addReader(self, source: Any, sock: Any) -> None:
-        if self.refusal is not None:
-            raise self.refusal
-        self.reading.add(sock)
-
-    def addWriter(self, source: Any, sock: Any) -> None:
-        self.writing.add(sock)
-
-    def removeReader(self, sock: Any) -> None:
-        self.reading.discard(sock)
-
-    def removeWriter(self, sock: Any) -> None:
-        self.writing.discard(sock)
-
-    def isReading(self, sock: Any) -> bool:
-        return sock in self.reading
-
-    def discard(self, sock: Any) -> None:
-        self.reading.discard(sock)
-        self.writing.discard(sock)
 
 
 class Owner:

@@ -441,7 +441,7 @@ class Endpoint(BaseComponent):
             return
         now = _clock.now()
         for connection, (flushed, since) in list(blocked.items()):
-            if not connection.pending_bytes:
+            if not connection.is_blocked:
                 del blocked[connection]
             elif connection.flushed_bytes != flushed:
                 blocked[connection] = (connection.flushed_bytes, now)

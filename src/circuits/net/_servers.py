@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from collections.abc import Iterable
 from typing import Any
@@ -234,6 +235,8 @@ class Server(Endpoint):
             return
         if connection.tls is not None:
             raise RuntimeError("starttls: this connection speaks TLS already")
+        if connection.is_sending_file:
+            raise RuntimeError("starttls: a file is still being sent")
         if self._context is None:
             raise RuntimeError("starttls: the server needs a certfile, or a context of ssl")
         self._encrypt(connection, self._context, server_side=True)
@@ -254,6 +257,29 @@ class Server(Endpoint):
         connection = self._connections.get(sock)
         if connection is not None:
             connection.end_output()
+
+    def send_file(self, sock: Any, file: Any, offset: int, count: int) -> int:
+        """Have the kernel send a part of a file, without reading it into this process.
+
+        Where that cannot be done - under TLS, behind data that is still pending, for some kinds
+        of files, on some systems - the rest must be read and written. What is written later
+        comes after the file. While it is being sent, ``pause`` and ``resume`` tell so.
+
+        Args:
+            sock: The connection.
+            file: A file, or its descriptor; it may be closed as soon as this returns.
+            offset: Where to begin.
+            count: How many bytes; if the file turns out to be shorter, the connection fails.
+
+        Returns:
+            How many bytes from the beginning are seen to: nothing more has to be done for them.
+
+        .. versionadded:: 2.1
+        """
+        connection = self._connections.get(sock)
+        if connection is None or not hasattr(os, "sendfile"):
+            return 0
+        return connection.send_file(file, offset, count)
 
     def pause_reading(self, sock: Any) -> None:
         """Read nothing from a connection until :meth:`resume_reading`."""

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Protocol
 
+from . import _sendfile
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from circuits.core.events import BaseEvent
@@ -102,7 +104,7 @@ class Connection:
         state: Where it is in its life.
         tls: What encrypts it, or ``None``.
         was_open: Whether it has been open ever.
-        pending_bytes: How much the kernel has not taken yet.
+        pending_bytes: How much the kernel has not taken yet, not counting what is in a file.
         flushed_bytes: How much it has taken late, since the beginning.
         is_congested: More than the high-water mark is pending.
         is_held: The application has asked not to read from this peer.
@@ -111,6 +113,7 @@ class Connection:
     """
 
     __slots__ = (
+        "_file",
         "_io",
         "_limits",
         "_owner",
@@ -135,6 +138,7 @@ class Connection:
         self._owner = owner
         self._limits = limits
         self._pending: deque[memoryview] = deque()
+        self._file: _sendfile.FilePart | None = None  # goes before what is pending
         self._read_bytes = limits.bufsize
         self._io = sock  # what is read and written: the socket, or what encrypts
         self.sock = sock
@@ -153,6 +157,16 @@ class Connection:
         """Whether it has ended."""
         return self.state is State.CLOSED
 
+    @property
+    def is_blocked(self) -> bool:
+        """Whether anything waits for the kernel to take it."""
+        return bool(self._pending) or self._file is not None
+
+    @property
+    def is_sending_file(self) -> bool:
+        """Whether something of a file is left to be sent."""
+        return self._file is not None
+
     # -- the poller --
 
     def watch(self) -> None:
@@ -168,7 +182,7 @@ class Connection:
                 congested = self.is_congested and not self._limits.reads_on
                 held = self.at_end or self.is_held or congested
                 reads = self.state in RECEIVES and not held
-                writes = bool(self._pending) or (tls is not None and tls.owes)
+                writes = self.is_blocked or (tls is not None and tls.owes)
             if reads:
                 poller.addReader(self._owner, self.sock)
             elif poller.isReading(self.sock):
@@ -231,7 +245,7 @@ class Connection:
         """Send, or keep what the kernel does not take. Does nothing unless open."""
         if self.state is not State.OPEN:
             return
-        if self._pending:
+        if self._pending or self._file is not None:
             self._keep(data, 0)
             return
         if not data:
@@ -265,15 +279,75 @@ class Connection:
                 text = f"the peer does not read: {self.pending_bytes} bytes are pending"
                 self.fail(OSError(errno.ENOBUFS, text))
             elif not self.is_congested:
-                self.is_congested = True
+                self._set_congested()
+
+    def send_file(self, file: Any, offset: int, count: int) -> int:
+        """Have the kernel send a part of a file, now and while it can take more.
+
+        It has to wait neither for other data nor to be encrypted; or nothing is done. While
+        it is being sent, the connection counts as congested.
+
+        Args:
+            file: A file, or its descriptor; it may be closed at once.
+            offset: Where to begin.
+            count: How many bytes; if the file turns out to be shorter, the connection fails.
+
+        Returns:
+            How many bytes are seen to; the others must be written.
+        """
+        if self.state is not State.OPEN or self.tls is not None or self.is_blocked:
+            return 0
+        try:
+            done, self._file = _sendfile.begin(self.sock, file, offset, count)
+        except OSError as problem:
+            self.fail(problem)
+            return 0
+        if self._file is None:
+            return done
+        self._set_congested()
+        self._owner._connection_blocked(self)
+        return count
+
+    def _has_sent_file(self, part: _sendfile.FilePart) -> bool:
+        """Send more of a file; whether that was all, and data may follow."""
+        try:
+            self.flushed_bytes += part.send(self.sock)
+        except OSError as problem:
+            if problem.errno not in _LATER:
+                self.fail(problem)
+            return False
+        if part.left:
+            return False
+        self._drop_file()
+        return True
+
+    def _drop_file(self) -> None:
+        part, self._file = self._file, None
+        if part is not None:
+            part.close()
+
+    def _set_congested(self) -> None:
+        was_congested, self.is_congested = self.is_congested, True
+        self.watch()
+        if not was_congested:
+            self._owner._connection_congested(self, True)
+
+    def _end_congestion(self) -> None:
+        if self.is_congested and self.pending_bytes < max(self._limits.low_water, 1):
+            self.is_congested = False
+            if self.state is State.OPEN:
                 self.watch()
-                self._owner._connection_congested(self, True)
+                self._owner._connection_congested(self, False)
 
     def flush(self) -> None:
         """Send what is pending, as much as the kernel takes."""
         pending = self._pending
         if self.tls is not None and not self._has_paid(self.tls):
             return
+        if self._file is not None:
+            if not self._has_sent_file(self._file):
+                return
+            self._end_congestion()
         if not pending:
             self._flushed()
             return
@@ -299,11 +373,7 @@ class Connection:
             pending.popleft()
         if not pending:
             self._flushed()
-        if self.is_congested and self.pending_bytes < max(self._limits.low_water, 1):
-            self.is_congested = False
-            if self.state is State.OPEN:
-                self.watch()
-                self._owner._connection_congested(self, False)
+        self._end_congestion()
 
     def _has_paid(self, tls: TLSStream) -> bool:
         """Send what TLS owes; whether data may follow."""
@@ -387,7 +457,7 @@ class Connection:
         """Tell the peer, when all is written, that this was all; reading goes on."""
         if self.state is State.OPEN:
             self.state = State.RECEIVING
-            if not self._pending:
+            if not self.is_blocked:
                 self._end_output()
 
     def _end_output(self) -> None:
@@ -402,7 +472,7 @@ class Connection:
 
     def close(self) -> None:
         """Close when all is written; nothing more is read."""
-        if self.state in RECEIVES and (self._pending or not self._has_parted()):
+        if self.state in RECEIVES and (self.is_blocked or not self._has_parted()):
             self.state = State.DRAINING
             self.watch()
         elif self.state is not State.DRAINING:
@@ -432,6 +502,7 @@ class Connection:
             return
         self.state = State.CLOSED
         self._pending.clear()
+        self._drop_file()
         self.pending_bytes = 0
         poller = self._owner._poller
         if poller is not None:

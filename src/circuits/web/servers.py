@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from dataclasses import replace
@@ -15,7 +14,6 @@ from circuits.core.handlers import handler
 from circuits.core.pollers import BasePoller, Poller
 from circuits.core.utils import findtype
 from circuits.net import sockets
-from circuits.net._stream import State
 
 from .constants import SERVER_VERSION
 from .dispatchers.dispatcher import Dispatcher
@@ -44,12 +42,6 @@ _HTTP_OPTIONS = (
     "memory_body_bytes",
     "stream_buffer_bytes",
 )
-
-#: The most that is sent of a file before others get their turn, in bytes.
-_SENDFILE_BYTES = 1024 * 1024
-
-#: There are files that cannot be sent that way; they are read.
-_CANNOT_SENDFILE = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
 
 
 class BaseServer(BaseComponent):
@@ -165,25 +157,8 @@ class BaseServer(BaseComponent):
         return f"{self.scheme}://{host}:{self.port}"
 
     def _send_file(self, sock: Any, source: FileRange) -> None:
-        """Send what the kernel takes of a file, unless it has to wait or to be encrypted."""
-        connection = self.server._connections.get(sock)
-        if connection is None or connection.pending_bytes or connection.tls is not None:
-            return
-        if connection.state is not State.OPEN:
-            return
-        left = min(source.remaining, _SENDFILE_BYTES)
-        try:
-            while left:
-                sent = os.sendfile(sock.fileno(), source.file.fileno(), source.offset, left)
-                if not sent:
-                    return  # the file has shrunk; who reads on finds that out
-                source.advance(sent)
-                left -= sent
-        except BlockingIOError:
-            pass
-        except OSError as problem:
-            if problem.errno not in _CANNOT_SENDFILE:
-                connection.fail(problem)
+        """Have the kernel send a file, unless data has to be sent before or to be encrypted."""
+        source.advance(self.server.send_file(sock, source.file, source.offset, source.remaining))
 
 
 class Server(BaseServer):
