@@ -370,6 +370,9 @@ class Connections(BaseComponent):
         for connection in list(self._connections.values()):
             if connection.is_closing or connection.is_reading_paused or connection.is_to_continue:
                 continue  # it is not the client that is waited for
+            if connection.is_paused:  # a file is on its way: the transport looks after that
+                connection.age = self._sweeps
+                continue
             if connection.request is not None and connection.stream is None:
                 continue
             seconds = (self._sweeps - connection.age) * interval
