@@ -769,3 +769,16 @@ def test_one_that_is_leaving_may_be_registered_again() -> None:
     settle(app)
     assert child in app
     assert not child.unregister_pending
+
+
+def test_one_that_is_there_already_stays_and_says_so_again() -> None:
+    app = Component(channel="app")
+    first = Component(channel="first").register(app)
+    second = Component(channel="second").register(app)
+    recorder = Recorder().register(app)
+    settle(app)
+    recorder.clear()
+    assert first.register(app) is first
+    settle(app)
+    assert list(app.components) == [first, second, recorder]
+    assert recorder.names == ["registered"]

@@ -277,12 +277,16 @@ class Engine:
         return True
 
     def flush_within(self) -> None:
-        """Flush in a handler whose effects are counted: what others fire is none of them."""
+        """Flush in a handler; if its effects are counted, what others fire is none of them."""
         cause, self.cause = self.cause, None
         self.alert = self.sleeping
-        self.flush()
-        self.cause = cause
-        self.alert = True
+        self.nested += 1
+        try:
+            self.flush()
+        finally:
+            self.nested -= 1
+            self.cause = cause
+            self.alert = self.sleeping or cause is not None
 
     def _rank_batch(self) -> None:
         """Put the events with a priority where they belong in the queue."""
@@ -455,7 +459,12 @@ class Engine:
         made = event._created.get((kind, topic)) or derived_class(kind, topic, event)
         where = tuple(channels) if channels else event.channels
         # After a failure, other handlers of the event run, which may add one that hears of it.
-        if kind is not Failure and self.comes_next() and not event._waiters:
+        if (
+            self.thread is not None
+            and kind is not Failure
+            and not event._waiters
+            and self.comes_next()
+        ):
             # Nobody can see it: no need to build it.
             if not self.route(made._name, where):
                 return

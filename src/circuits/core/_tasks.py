@@ -364,7 +364,7 @@ class Wait(Suspension):
         if self._appointment is not None:
             self._appointment.cancel()
         if self._task is not None:
-            self._task.resume(None if event is None else event.value, problem)
+            self._task.resume(None if event is None else event._value, problem)
         elif self._future is not None and not self._future.done():
             self._future.set_result(None)
 
@@ -441,12 +441,12 @@ class Wait(Suspension):
             return None
         if not self._fire:
             return event
-        problems = event.value.exceptions
+        problems = event._value.exceptions
         if problems:
             if len(problems) == 1:
                 raise problems[0]
             raise BaseExceptionGroup(f"handlers of {event!r} failed", problems)
-        return event.value.value
+        return event._value.value
 
 
 _NEW, _WAITING, _OVER = range(3)

@@ -148,7 +148,8 @@ class BaseComponent(Manager):
         """Join the tree of ``parent``, as its last child, with all components below.
 
         When this returns, the component is in the tree and has fired ``Registered``. A
-        component that has another parent leaves it first. May be called from any thread.
+        component that has another parent leaves it first; one that is there already stays where
+        it is. May be called from any thread.
 
         Raises:
             TypeError: ``parent`` is no manager.
@@ -163,7 +164,8 @@ class BaseComponent(Manager):
                     self._detach()
                 return self
             if parent is self.parent and self in parent.components and not self._leaving:
-                raise UnregistrableError(f"{self!r} is registered to {parent!r} already")
+                self.fire(Registered(self, parent))
+                return self
             if _is_below(parent, self):
                 raise UnregistrableError(
                     f"{self!r} cannot be registered to {parent!r}, which is below it"

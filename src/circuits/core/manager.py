@@ -425,14 +425,10 @@ class Manager:
             engine = self._live
         except AttributeError:
             engine = self._engine
-        engine.nested += 1
-        try:
-            if engine.cause is None:
-                engine.flush()
-            else:
-                engine.flush_within()
-        finally:
-            engine.nested -= 1
+        if engine.thread is None and engine.cause is None:
+            engine.flush()
+        else:
+            engine.flush_within()
 
     flushEvents = flush  # noqa: N815 - documented name
 
