@@ -11,9 +11,9 @@ from __future__ import annotations
 import argparse
 import getpass
 
-from keyboard import Keyboard
-
 from circuits import Component, Debugger, handler
+from circuits.io import stdin
+from circuits.net.protocols import LP
 from circuits.net.protocols.irc import (
     ERR_NICKNAMEINUSE,
     IRC,
@@ -42,13 +42,14 @@ class Client(Component):
         self.room = room
         TCPClient(channel=self.channel).register(self)
         IRC(channel=self.channel).register(self)
-        Keyboard(channel=self.channel).register(self)
+        LP(channel="stdin").register(self)  # lines out of what is typed
 
     def ready(self, client):
         self.fire(Connect(*self.where))
 
     def connected(self, host, port):
         show(f"Connected to {host}:{port}")
+        stdin.register(self)
         self.fire(USER(self.nickname, "localhost", host, self.nickname))
         self.fire(NICK(self.nickname))
 
@@ -85,6 +86,7 @@ class Client(Component):
     def server_error(self, message):
         show(f"The server says: {message}")
 
+    @handler("line", channel="stdin")
     def typed(self, line):
         command, _, argument = line.partition(" ")
         if command == "/join":
@@ -97,6 +99,7 @@ class Client(Component):
         elif line:
             self.fire(PRIVMSG(self.room, line))
 
+    @handler("eof", channel="stdin")
     def input_ended(self):
         self.fire(QUIT())
 

@@ -12,9 +12,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from keyboard import Keyboard
-
-from circuits import Component, Debugger
+from circuits import Component, Debugger, handler
+from circuits.io import stdin
 from circuits.net.sockets import Close, Connect, TCPClient, UNIXClient, Write
 
 
@@ -25,7 +24,6 @@ class Telnet(Component):
         self.where = where
         client = TCPClient if len(where) == 2 else UNIXClient
         client(channel=self.channel).register(self)
-        Keyboard(channel=self.channel).register(self)
         # It is not ready to connect yet. It will as soon as it is.
         self.fire(Connect(*where, secure=secure))
 
@@ -34,6 +32,7 @@ class Telnet(Component):
 
     def connected(self, host, port=None):
         print("Connected to", *self.where, flush=True)
+        stdin.register(self)  # not before: there would be nobody to send it to
 
     def socket_error(self, problem):
         print(f"Error: {problem}", file=sys.stderr, flush=True)
@@ -41,9 +40,11 @@ class Telnet(Component):
     def unreachable(self, host, port, reason=None):
         raise SystemExit(1)
 
-    def typed(self, line):
-        self.fire(Write(line.encode() + b"\n"))
+    @handler("read", channel="stdin")
+    def typed(self, data):
+        self.fire(Write(data))
 
+    @handler("eof", channel="stdin")
     def input_ended(self):
         self.fire(Close())
 
