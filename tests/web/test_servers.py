@@ -95,6 +95,30 @@ def test_an_address_in_use_is_told_at_once(make: Make) -> None:
 
 
 @pytest.mark.parametrize(
+    ("family", "address", "kind"),
+    [
+        (socket.AF_INET, ("127.0.0.1", 0), TCPServer),
+        (socket.AF_INET6, ("::1", 0), TCP6Server),
+        (socket.AF_UNIX, "sock", UNIXServer),
+    ],
+)
+def test_a_socket_that_listens_already(
+    make: Make, tmp_path: Path, family: int, address: Any, kind: type
+) -> None:
+    listener = socket.socket(family)
+    try:
+        listener.bind(str(tmp_path / address) if isinstance(address, str) else address)
+    except OSError:
+        listener.close()
+        pytest.skip("needs IPv6 on the loopback interface")
+    listener.listen()
+    server = make(bind=listener)
+    assert type(server.server) is kind
+    assert server.host in (listener.getsockname()[0], listener.getsockname())
+    assert not listener.getblocking()
+
+
+@pytest.mark.parametrize(
     ("bind", "problem"),
     [
         (None, TypeError),

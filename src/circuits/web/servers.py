@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from dataclasses import replace
 from typing import Any
@@ -43,6 +44,12 @@ _HTTP_OPTIONS = (
     "stream_buffer_bytes",
 )
 
+#: What serves a socket that listens already.
+_TRANSPORTS = {
+    socket.AF_INET6: sockets.TCP6Server,
+    getattr(socket, "AF_UNIX", None): sockets.UNIXServer,
+}
+
 
 class BaseServer(BaseComponent):
     """A web server without a dispatcher: ``request`` handlers of components answer.
@@ -51,7 +58,8 @@ class BaseServer(BaseComponent):
 
     Args:
         bind: A port for all interfaces (0 picks a free one), a pair of host and port, text with
-            both (``"localhost:8000"``, ``"[::1]:8000"``), or the path of a UNIX socket.
+            both (``"localhost:8000"``, ``"[::1]:8000"``), the path of a UNIX socket, or a socket
+            that listens already.
         encoding: How text in responses is encoded.
         secure: Whether to speak TLS.
         certfile: Certificate, and perhaps key, for TLS.
@@ -75,7 +83,7 @@ class BaseServer(BaseComponent):
 
     def __init__(
         self,
-        bind: int | str | Sequence[Any],
+        bind: int | str | Sequence[Any] | socket.socket,
         encoding: str = "utf-8",
         secure: bool = False,
         certfile: str | None = None,
@@ -89,9 +97,11 @@ class BaseServer(BaseComponent):
         options = {name: extra.pop(name) for name in _HTTP_OPTIONS if name in extra}
         transport: Any = sockets.TCPServer
         address: Any = bind
-        if isinstance(bind, bool) or not isinstance(bind, int | str | list | tuple):
+        if isinstance(bind, bool) or not isinstance(bind, int | str | list | tuple | socket.socket):
             raise TypeError(f"bind must be a port, an address or a path, not {bind!r}")
-        if isinstance(bind, int):
+        if isinstance(bind, socket.socket):
+            transport = _TRANSPORTS.get(bind.family, transport)
+        elif isinstance(bind, int):
             address = ("0.0.0.0", bind)
         elif isinstance(bind, str):
             if ":" in bind:
@@ -102,7 +112,7 @@ class BaseServer(BaseComponent):
             address = tuple(bind)
             if len(address) not in (2, 4):
                 raise TypeError(f"bind must be a pair of host and port, not {bind!r}")
-        if transport is sockets.TCPServer and ":" in str(address[0]):
+        if isinstance(address, tuple) and ":" in str(address[0]):
             transport = sockets.TCP6Server
         self._secure = bool(secure)
         if secure:
@@ -169,7 +179,7 @@ class Server(BaseServer):
         **kwargs: As for :class:`BaseServer`.
     """
 
-    def __init__(self, bind: int | str | Sequence[Any], **kwargs: Any) -> None:
+    def __init__(self, bind: int | str | Sequence[Any] | socket.socket, **kwargs: Any) -> None:
         super().__init__(bind, **kwargs)
         Dispatcher(channel=self.channel).register(self)
 
