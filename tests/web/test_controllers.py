@@ -107,11 +107,15 @@ def test_exposed_methods_are_inherited_and_replaced() -> None:
 
 
 def test_an_exposed_function_that_hides_the_framework_is_warned_of() -> None:
-    with pytest.warns(HandlerWarning, match=r"Bad\.fire is exposed and hides Manager\.fire"):
+    with pytest.warns(
+        HandlerWarning, match=r"Bad\.fire is exposed and hides Manager\.fire"
+    ) as seen:
 
         class Bad(Controller):
             def fire(self) -> None:  # type: ignore[override]
                 """Would break the component."""
+
+    assert seen[0].filename == __file__
 
 
 def test_config_reaches_the_handler() -> None:

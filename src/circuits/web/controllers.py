@@ -462,7 +462,7 @@ def _expose_all(cls: type[BaseController], decorator: Callable[..., Decorator]) 
                 f"{cls.__name__}.{attribute} is exposed and hides {owner.__name__}.{attribute}, "
                 f'which the framework needs; give it another name and @expose("{attribute}")',
                 HandlerWarning,
-                stacklevel=4,
+                stacklevel=3,
             )
         setattr(cls, attribute, decorator(attribute)(value))
 
