@@ -539,3 +539,14 @@ def test_a_plain_manager_starts_on_every_channel() -> None:
     with manager.running():
         settle(manager)
     assert recorder.expect("started").channels == ("*",)
+
+
+@pytest.mark.parametrize("name", ["_handlers", "_globals", "_tasks", "_queue", "_lock"])
+def test_a_component_may_use_old_names_for_itself(name: str) -> None:
+    class App(Component):
+        def init(self) -> None:
+            setattr(self, name, "mine")
+
+    app = App()
+    settle(app)
+    assert getattr(app, name) == "mine"

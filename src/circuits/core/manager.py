@@ -84,6 +84,18 @@ class _EngineOnDemand:
         return engine
 
 
+class _Look:
+    """A look at what older programs know by this name, which a component may use for itself."""
+
+    __slots__ = ("_function",)
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        self._function = function
+
+    def __get__(self, node: Manager | None, owner: type[Manager]) -> Any:
+        return self if node is None else self._function(node)
+
+
 class Manager:
     """A node of the tree: fires events, has handlers, and can run the tree it is the root of.
 
@@ -392,7 +404,7 @@ class Manager:
                     found.add(spec.bound_to(node))
         return found
 
-    @property
+    @_Look
     def _handlers(self) -> dict[str, set[Callable[..., Any]]]:
         table: dict[str, set[Callable[..., Any]]] = {}
         for spec in self._specs:
@@ -401,19 +413,19 @@ class Manager:
                     table.setdefault(name, set()).add(spec.bound_to(self))
         return table
 
-    @property
+    @_Look
     def _globals(self) -> set[Callable[..., Any]]:
         return {spec.bound_to(self) for spec in self._specs if spec.is_global}
 
-    @property
+    @_Look
     def _tasks(self) -> set[Any]:
         return set(self._engine.tasks)
 
-    @property
+    @_Look
     def _queue(self) -> list[BaseEvent]:
         return list(self._engine.queue) if self.parent is self else []
 
-    @property
+    @_Look
     def _lock(self) -> Any:
         return TREE_LOCK
 
