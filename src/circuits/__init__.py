@@ -26,7 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .core import Bridge, Ipc, Supervisor, Task, Worker, ipc
+    from .core import Bridge, Ipc, Supervisor, Task, Worker, ipc, task
 
 __all__ = [
     "BaseComponent",
@@ -52,10 +52,11 @@ __all__ = [
     "ipc",
     "reprhandler",
     "sleep",
+    "task",
 ]
 
 # What circuits.core looks up when it is used first.
-_LATER = frozenset({"Bridge", "Ipc", "Supervisor", "Task", "Worker", "ipc"})
+_LATER = frozenset({"Bridge", "Ipc", "Supervisor", "Task", "Worker", "ipc", "task"})
 
 
 def __getattr__(name: str) -> Any:

@@ -95,7 +95,7 @@ def test_the_name_is_where_it_is_documented(module: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("package", ["circuits", "circuits.core"])
-@pytest.mark.parametrize("name", ["Task", "Worker", "Bridge", "Ipc", "ipc", "Supervisor"])
+@pytest.mark.parametrize("name", ["Task", "Worker", "task", "Bridge", "Ipc", "ipc", "Supervisor"])
 def test_workers_and_bridge_are_friendly_names_too(package: str, name: str) -> None:
     module = importlib.import_module(package)
     assert hasattr(module, name)

@@ -482,3 +482,21 @@ class App(Component):
         _, err, status = program.rest()
         assert "if __name__ == '__main__'" in err
         assert status == 0
+
+
+def test_threads_that_ask_for_the_pool_at_once_get_the_same_one() -> None:
+    worker = Worker(process=True)
+    begin = threading.Barrier(8)
+    found = []
+
+    def ask() -> None:
+        begin.wait(5)
+        found.append(worker.pool)
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(5)
+    assert len({id(pool) for pool in found}) == 1
+    assert len(found) == 8

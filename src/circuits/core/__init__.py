@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from .bridge import Bridge, Ipc, ipc
     from .supervisor import Supervisor
-    from .workers import Task, Worker
+    from .workers import Task, Worker, task
 
 # Looked up when they are used first: few programs need them, and they need a poller.
 _LATER = {
@@ -29,6 +29,7 @@ _LATER = {
     "Task": "workers",
     "Worker": "workers",
     "ipc": "bridge",
+    "task": "workers",
 }
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "ipc",
     "reprhandler",
     "sleep",
+    "task",
 ]
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ._engine import Engine
     from .manager import Manager
 
-__all__ = ["DEFAULT_WORKERS", "Task", "Worker"]
+__all__ = ["DEFAULT_WORKERS", "Task", "Worker", "task"]
 
 #: How many threads a worker has, unless told otherwise.
 DEFAULT_WORKERS = 10
@@ -56,6 +56,10 @@ class Task(Event):
 
     def __init__(self, f: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         super().__init__(f, *args, **kwargs)
+
+
+#: The name of the 3.x line.
+task = Task
 
 
 class _Finished(Event):
@@ -187,7 +191,8 @@ class Worker(BaseComponent):
         self.timeout = None if timeout is None else check_seconds(timeout, "timeout")
         self._pool: Any = None
         self._jobs: dict[_Job, None] = {}
-        # Of threads: the lock protects what waits, and how many threads take from that.
+        # The lock protects the making of the pool; of threads, also what waits, and how many
+        # threads take from that.
         self._lock_of_waiting = _thread.allocate_lock()
         self._waiting: deque[_Job] = deque()
         self._takers = 0
@@ -200,7 +205,9 @@ class Worker(BaseComponent):
     def pool(self) -> Any:
         """What executes the functions."""
         if self._pool is None:
-            self._pool = self._make_pool()
+            with self._lock_of_waiting:  # other threads may ask, too
+                if self._pool is None:
+                    self._pool = self._make_pool()
         return self._pool
 
     def _make_pool(self) -> Any:
