@@ -166,7 +166,7 @@ class BaseComponent(Manager):
             if parent is self.parent and self in parent.components and not self._leaving:
                 self.fire(Registered(self, parent))
                 return self
-            if _is_below(parent, self):
+            if self._children and _is_below(parent, self):
                 raise UnregistrableError(
                     f"{self!r} cannot be registered to {parent!r}, which is below it"
                 )
@@ -181,9 +181,9 @@ class BaseComponent(Manager):
                     raise UnregistrableError(
                         f"{self!r} is running and cannot join {engine.root!r}, which runs too"
                     )
-            self._birth = parent._next_birth()
+            parent._births = self._birth = parent._births + 1
             self.parent = parent
-            parent.components.add(self)
+            parent.components[self] = None
             engine.adopt(self, own)
             self._leaving = False
         if self._children:

@@ -195,10 +195,6 @@ class Manager:
     def _subtree(self) -> Sequence[Manager]:
         return [*flatten(self)] if self._children else (self,)
 
-    def _next_birth(self) -> int:
-        self._births += 1
-        return self._births
-
     def _joined(self) -> None:
         """For components of ours that need the engine: a tree was joined, perhaps again."""
 

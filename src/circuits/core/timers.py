@@ -70,7 +70,7 @@ class Timer(BaseComponent):
 
     def _joined(self) -> None:
         if self._appointment is None:
-            self._arm()
+            self._appointment = self._live.schedule.call_at(self.expiry, self._expire)
 
     def _left(self, engine: Engine) -> None:
         if self._appointment is not None:
@@ -102,6 +102,8 @@ PLAIN_CONSTRUCTORS.add(Timer.__init__)
 
 
 def _seconds(interval: float | datetime) -> float:
+    if type(interval) is float and interval >= 0:
+        return interval
     if hasattr(interval, "timestamp"):
         import time  # noqa: PLC0415
 
