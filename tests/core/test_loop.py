@@ -3,7 +3,7 @@ from __future__ import annotations
 import atexit
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import pytest
@@ -371,3 +371,41 @@ def test_an_application_that_always_fires_ends_all_the_same(virtual_clock: Virtu
     app = Endless()
     app.run()
     assert app.stop_timeout < app.count < 2000
+
+
+def test_a_suspended_handler_of_stopped_has_its_say() -> None:
+    log: list[Any] = []
+
+    class App(Component):
+        def started(self, component: Manager) -> None:
+            self.stop()
+
+        def stopped(self, component: Manager) -> Generator[Any, Any, None]:
+            log.append("begun")
+            yield None
+            value = yield self.call(Event.create("farewell"))
+            log.append(value.value)
+
+        def farewell(self) -> str:
+            return "done"
+
+    App().run()
+    assert log == ["begun", "done"]
+
+
+def test_a_handler_that_yields_for_ever_is_closed_at_the_end() -> None:
+    log = []
+
+    class App(Component):
+        def started(self, component: Manager) -> Iterator[Any]:
+            self.stop()
+            try:
+                while True:
+                    log.append("turn")
+                    yield None
+            finally:
+                log.append("closed")
+
+    App().run()
+    assert log[-1] == "closed"
+    assert len(log) < 10

@@ -134,11 +134,15 @@ class Session:
                 engine.tick(-1)
 
     def _wind_down(self) -> None:
-        """Deliver what is queued, wait for what holds the end up, cancel what is suspended."""
+        """Deliver what is queued, wait for what holds the end up, cancel what is suspended.
+
+        Handlers that are due go on: one of ``stopped`` that is a generator has just begun, and
+        has its say. A bare ``yield`` is looked at a few times more.
+        """
         manager = self._manager
         deadline = _clock.now() + manager.stop_timeout
         engine = manager._engine
-        late_turns = 0
+        late_turns = looks = 0
         while not self._hurry:
             engine = manager._engine
             if self._hosts and engine.wants_host and engine.host is None:
@@ -149,8 +153,11 @@ class Session:
             left = deadline - _clock.now()
             if engine.holds and left > 0:
                 self._turn(min(0.1, left))
-            elif len(engine) and late_turns < _LATE_TURNS:
-                late_turns += left <= 0
+            elif (len(engine) or engine.ready) and late_turns < _LATE_TURNS:
+                late_turns += left <= 0 or not len(engine)
+                self._turn(0)
+            elif engine.polled and looks < _LAST_TURNS:
+                looks += 1
                 self._turn(0)
             else:
                 break
