@@ -11,7 +11,7 @@ import pytest
 
 from circuits import BaseComponent, Component, Event, Manager, handler
 from circuits.core.events import Complete, Error, Failure, LiteralEvent, Success
-from circuits.testing import Recorder, settle
+from circuits.testing import Recorder, VirtualClock, settle
 
 
 class foo(Event):
@@ -1210,3 +1210,30 @@ def test_a_listener_added_by_the_next_handler_hears_of_failure() -> None:
     app = App()
     app.run()
     assert app.log == ["foo_failure"]
+
+
+# -- the end --
+
+
+def test_the_end_comes_as_soon_as_nothing_holds_it_up() -> None:
+    """Also when a timer releases it: no wait begins after that."""
+    waits = []
+
+    class App(Component):
+        def started(self, component: Manager) -> None:
+            self.stop()
+
+        def stopped(self, component: Manager) -> None:
+            engine = self._engine
+            engine.hold(self)
+            engine.schedule.call_at(clock.now + 0.25, lambda: engine.release(self))
+
+        @handler("generate_events", filter=True)
+        def _on_generate_events(self, event: Any) -> bool:
+            waits.append(event.time_left)
+            clock.advance(event.time_left)
+            return True
+
+    with VirtualClock() as clock:
+        App().run()
+    assert sum(waits) == pytest.approx(0.25, abs=0.01)

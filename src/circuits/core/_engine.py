@@ -672,8 +672,8 @@ class Engine:
                 timeout = 0.0  # handlers that look at something again and again may see it now
         runner = self.runner
         if runner is not None:
-            if timeout < 0 and not runner._running:
-                timeout = 0.0  # it was stopped in this very turn
+            if not runner._running and (timeout < 0 or not self.holds):
+                timeout = 0.0  # it was stopped, or the last hold was released, in this very turn
             self._turns += 1
             if not self.queue or self._turns >= TURNS_PER_POLL:
                 self._turns = 0
