@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from circuits import Manager, Task, Worker
+from circuits import Manager, Task, Worker, handler
 from circuits.core._pools import ProcessPool
 from circuits.core.errors import (
     NotSendableError,
@@ -315,6 +315,29 @@ def test_the_traceback_of_a_process_is_shown() -> None:
         assert 'raise ValueError("on request")' in str(caught.value.__cause__)
 
     perform(app, body)
+
+
+def test_the_error_of_a_process_tells_where_it_was_raised() -> None:
+    app, _, _ = make(True, 1)
+    errors: list[Any] = []
+
+    @handler("error", channel="*")
+    def _on_error(self: Manager, *args: Any) -> None:
+        errors.append(args)
+
+    app.addHandler(_on_error)
+    task = Task(fail)
+
+    async def body(self: Any) -> None:
+        with pytest.raises(ValueError):
+            await self.call(task, "worker")
+
+    perform(app, body)
+    [(kind, _, lines, _)] = errors
+    assert kind is ValueError
+    assert len(lines) == 1  # nothing of ours
+    assert 'raise ValueError("on request")' in lines[0]
+    assert task.value.value[2] == lines
 
 
 def test_large_data_goes_both_ways() -> None:

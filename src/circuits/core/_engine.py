@@ -495,18 +495,26 @@ class Engine:
         routes = self.routes.cache.get(name, _NO_ROUTES).get(channels)
         return self.routes.resolve(name, channels) if routes is None else routes
 
-    def _failed(self, event: BaseEvent, method: Any, problem: BaseException) -> None:
+    def _failed(
+        self,
+        event: BaseEvent,
+        method: Any,
+        problem: BaseException,
+        lines: list[str] | None = None,
+    ) -> None:
         if isinstance(problem, KeyboardInterrupt | SystemExit):
             self.stop(problem.code if isinstance(problem, SystemExit) else None)
             return
-        error = (type(problem), problem, _format_traceback(problem))
+        if lines is None:
+            lines = _format_traceback(problem)
+        error = (type(problem), problem, lines)
         event._failed = True
         event._value.fail(error)
         event._mark()  # so that this is forgotten before it is dispatched once more
         if (event._marks | event._class_marks) & FAILURE:
             channels = getattr(event, "failure_channels", None)
             self._feedback(Failure, "Failure", event, channels, error)
-        self.report(problem, method, event, error[2])
+        self.report(problem, method, event, lines)
 
     def report(
         self,
@@ -599,12 +607,18 @@ class Engine:
         self.cause = outer
         self.alert = self.sleeping or outer is not None
 
-    def end_task(self, task: Any, result: Any, problem: BaseException | None) -> None:
-        """A suspended handler returned or raised."""
+    def end_task(
+        self,
+        task: Any,
+        result: Any,
+        problem: BaseException | None,
+        lines: list[str] | None = None,
+    ) -> None:
+        """A suspended handler returned or raised; in another process, with this traceback."""
         self.tasks.pop(task, None)
         event = task.event
         if problem is not None:
-            self._failed(event, task.method, problem)
+            self._failed(event, task.method, problem, lines)
         elif result is not None:
             event._value.setValue(result)
         self._leave(event)

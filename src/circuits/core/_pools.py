@@ -14,7 +14,7 @@ import socket
 import threading
 from collections import deque
 from multiprocessing import connection
-from traceback import format_exception
+from traceback import format_exception, format_tb
 
 from ._descriptor import Descriptor, DescriptorOwner
 from ._frames import LIMIT_BYTES, Frames, pack, sendable, unpack
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         kwargs: dict[str, Any]
 
         def succeed(self, result: Any) -> None: ...
-        def fail(self, problem: BaseException) -> None: ...
+        def fail(self, problem: BaseException, lines: list[str] | None = None) -> None: ...
 
 
 __all__ = ["ProcessPool"]
@@ -48,6 +48,8 @@ _READ_BYTES = 1024 * 1024
 #: How much of the traceback of a worker process is kept, in characters.
 _TRACEBACK_LIMIT = 100_000
 
+#: How many frames of it are in the ``error`` event, the innermost ones.
+_FRAMES_LIMIT = 100
 
 _NO_GUARD = "does the main module start things only under if __name__ == '__main__'?"
 
@@ -55,7 +57,7 @@ _NO_GUARD = "does the main module start things only under if __name__ == '__main
 class _Slot:
     """One process, its pipe, and what it is doing."""
 
-    __slots__ = ("descriptor", "frame", "frames", "is_ready", "job", "process")
+    __slots__ = ("descriptor", "frames", "is_ready", "job", "process")
 
     def __init__(self, process: Any, limit: int) -> None:
         self.process = process
@@ -192,7 +194,7 @@ class ProcessPool(DescriptorOwner):
 
     def _deliver(self, job: Job, answer: bytes) -> None:
         try:
-            result, problem, text = unpack(answer)
+            result, problem, (text, lines) = unpack(answer)
         except Exception as reason:
             name = describe(job.function)
             job.fail(RemoteError(f"the result of {name} cannot be read: {reason!r}"))
@@ -201,7 +203,7 @@ class ProcessPool(DescriptorOwner):
             job.succeed(result)
         else:
             problem.__cause__ = RemoteError(f"in the worker process:\n{text}")
-            job.fail(problem)
+            job.fail(problem, lines)
 
     def _descriptor_closed(self, descriptor: Descriptor) -> None:
         slot = self._slots.pop(descriptor.file)
@@ -301,18 +303,22 @@ def _execute(payload: bytes, limit: int) -> bytes:
     except BaseException as problem:
         return _pack_problem(problem, limit)
     try:
-        return pack((result, None, None), f"result of {describe(function)}", limit)
+        return pack((result, None, ("", [])), f"result of {describe(function)}", limit)
     except NotSendableError as problem:
         return _pack_problem(problem, limit)
 
 
 def _pack_problem(problem: BaseException, limit: int) -> bytes:
     text = "".join(format_exception(problem))[-_TRACEBACK_LIMIT:]
+    frames = problem.__traceback__
+    # Without the frame of ours that called the function; a recursion without end shows its end.
+    lines = format_tb(frames.tb_next if frames is not None else None, -_FRAMES_LIMIT)
     stand_in = sendable(problem)
     try:
-        return pack((None, stand_in, text), "exception", limit)
+        return pack((None, stand_in, (text, lines)), "exception", limit)
     except NotSendableError:  # too large
-        return pack((None, RemoteError(type(problem).__qualname__), text), "exception")
+        stand_in = RemoteError(type(problem).__qualname__)
+        return pack((None, stand_in, (text, lines)), "exception")
 
 
 def end_with_parent(end: Callable[[], object]) -> None:

@@ -71,7 +71,9 @@ class _Finished(Event):
 class _Job(Pending):
     """One task that a worker has taken."""
 
-    __slots__ = ("_appointment", "args", "function", "is_done", "kwargs", "problem", "result")
+    __slots__ = (
+        "_appointment", "args", "function", "is_done", "kwargs", "lines", "problem", "result",
+    )  # fmt: skip
 
     owner: Worker
 
@@ -84,6 +86,7 @@ class _Job(Pending):
         self.kwargs = kwargs
         self.result: Any = None
         self.problem: BaseException | None = None
+        self.lines: list[str] | None = None  # the traceback, if that is of another process
         self.is_done = False  # the function has returned or raised
         self._appointment: Appointment | None = None
 
@@ -104,9 +107,10 @@ class _Job(Pending):
         self.go_on()
         self._settle()
 
-    def fail(self, problem: BaseException) -> None:
+    def fail(self, problem: BaseException, lines: list[str] | None = None) -> None:
         """The function has raised, or something else went wrong."""
         self.problem = problem
+        self.lines = lines
         self.go_on()
         self._settle()
 
@@ -116,7 +120,7 @@ class _Job(Pending):
         self._settle()
 
     def finish(self) -> None:
-        self.engine.end_task(self, self.result, self.problem)
+        self.engine.end_task(self, self.result, self.problem, self.lines)
 
     def given_up(self) -> None:
         self.owner._withdraw(self)
