@@ -59,8 +59,7 @@ class Value:
     is nested: it keeps its place, and reading goes through it.
 
     Attributes:
-        event: The event, or ``None``. Also ``None`` when the event is over and nobody but the
-            event itself had kept the value.
+        event: The event, or ``None``.
         manager: The component that fired it, or ``None``.
         result: Whether a result other than ``None`` has arrived.
         errors: Whether a handler failed; its error tuple is then one of the results.
