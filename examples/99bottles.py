@@ -6,6 +6,7 @@ python examples/99bottles.py FILE PATTERN
 
 from __future__ import annotations
 
+import argparse
 import re
 import sys
 
@@ -18,7 +19,7 @@ class Grep(Component):
     channel = "file"
 
     def init(self, path, pattern):
-        self.pattern = re.compile(pattern)
+        self.pattern = pattern
         LP(channel=self.channel).register(self)  # makes lines of what the file reads
         File(path).register(self)
 
@@ -35,6 +36,12 @@ class Grep(Component):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        sys.exit(__doc__)
-    Grep(*sys.argv[1:]).run()
+    parser = argparse.ArgumentParser(description="Show the lines that a pattern matches.")
+    parser.add_argument("file", metavar="FILE")
+    parser.add_argument("pattern", metavar="PATTERN")
+    options = parser.parse_args()
+    try:
+        pattern = re.compile(options.pattern)
+    except re.error as problem:
+        parser.error(f"{options.pattern!r} is no pattern: {problem}")
+    Grep(options.file, pattern).run()

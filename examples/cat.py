@@ -6,6 +6,7 @@ python examples/cat.py FILE
 
 from __future__ import annotations
 
+import argparse
 import sys
 
 from circuits import handler
@@ -37,6 +38,6 @@ class Cat(File):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit(__doc__)
-    Cat(sys.argv[1]).run()
+    parser = argparse.ArgumentParser(description="Copy a file to standard output.")
+    parser.add_argument("file", metavar="FILE")
+    Cat(parser.parse_args().file).run()

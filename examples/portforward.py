@@ -121,6 +121,10 @@ def main():
     parser.add_argument("--pidfile", type=Path, default=Path("portforward.pid"))
     parser.add_argument("--debug", action="store_true", help="show all events")
     options = parser.parse_args()
+    for address in (options.source, options.target):
+        host, _, port = address.rpartition(":")
+        if not (host and port.isdigit()):
+            parser.error(f"{address!r} is not ADDRESS:PORT")
     app = PortForwarder(options.source, options.target)
     if options.debug:
         Debugger().register(app)

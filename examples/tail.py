@@ -6,6 +6,7 @@ python examples/tail.py FILE
 
 from __future__ import annotations
 
+import argparse
 import sys
 
 from circuits import Component, handler
@@ -30,6 +31,6 @@ class Tail(Component):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit(__doc__)
-    Tail(sys.argv[1]).run()
+    parser = argparse.ArgumentParser(description="Show what is appended to a file.")
+    parser.add_argument("file", metavar="FILE")
+    Tail(parser.parse_args().file).run()

@@ -20,6 +20,39 @@ def test_hello() -> None:
     assert script.output == "Hello World!\n"
 
 
+@pytest.mark.parametrize(
+    ("name", "output"),
+    [
+        ("fire", "1 + 2 = 3\n"),
+        ("call", "a generator gets 3\na coroutine gets 7\n"),
+        ("wait", "It rings.\nIt does not ring again.\n"),
+    ],
+)
+def test_primitives(name: str, output: str) -> None:
+    with example(f"primitives/{name}.py") as script:
+        assert script.wait() == 0
+    assert script.output == output
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "complaint"),
+    [
+        ("cat.py", [], "arguments are required: FILE"),
+        ("tail.py", [], "arguments are required: FILE"),
+        ("99bottles.py", ["README.md", "("], "'(' is no pattern"),
+        ("dirwatch.py", [], "arguments are required: FOLDER"),
+        ("portforward.py", ["8001", "localhost:8000"], "'8001' is not ADDRESS:PORT"),
+    ],
+)
+def test_who_starts_one_in_the_wrong_way_is_told(
+    name: str, arguments: list[str], complaint: str
+) -> None:
+    with example(name, *arguments) as script:
+        assert script.wait() == 2
+    assert "usage: " in script.output
+    assert complaint in script.output
+
+
 def test_a_bridge_to_another_process() -> None:
     with example("hello_bridge.py") as script:
         assert script.wait() == 0
@@ -98,8 +131,7 @@ def test_bottles(tmp_path: Path) -> None:
     assert script.output.splitlines() == [line for line in lines if line.startswith("7")]
 
 
-@pytest.mark.parametrize("name", ["cat.py", "tail.py", "dirwatch.py", "99bottles.py"])
-def test_wrong_arguments_show_the_usage(name: str) -> None:
-    with example(name) as script:
+def test_dirwatch_of_nothing(tmp_path: Path) -> None:
+    with example("dirwatch.py", tmp_path / "missing") as script:
         assert script.wait() == 1
-    assert f"python examples/{name}" in script.output
+    assert "dirwatch: [Errno 2] No such file" in script.output
