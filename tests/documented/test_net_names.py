@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 import circuits.net.sockets
+from circuits.core import pollers
 from circuits.core.components import BaseComponent
 from circuits.core.events import Event
+from circuits.net import sockets
 from circuits.net.sockets import (
     BACKLOG,
     BUFSIZE,
@@ -170,7 +172,10 @@ def test_the_names_of_the_later_line() -> None:
     )  # fmt: skip
     for name in names:
         assert getattr(events, name).name == name
-    assert events.error is SocketError
+        assert getattr(sockets, name) is getattr(events, name)
+    assert events.error is sockets.error is SocketError
+    for name in ("_read", "_write", "_error", "_disconnect"):
+        assert getattr(pollers, name).name == name
 
 
 def test_a_fresh_client() -> None:

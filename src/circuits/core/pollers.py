@@ -87,6 +87,13 @@ class Disconnect(Event):
         super().__init__(fd)
 
 
+# The same in the 3.x line.
+_read = Read
+_write = Write
+_error = Error
+_disconnect = Disconnect
+
+
 class _Watch:
     """What a poller knows of one descriptor."""
 

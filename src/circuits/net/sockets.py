@@ -39,6 +39,19 @@ from .events import (
     StartTLSDone,
     Unreachable,
     Write,
+    broadcast,
+    close,
+    closed,
+    connect,
+    connected,
+    disconnect,
+    disconnected,
+    error,
+    read,
+    ready,
+    starttls,
+    unreachable,
+    write,
 )
 
 __all__ = [
@@ -73,6 +86,14 @@ __all__ = [
     "UNIXServer",
     "Unreachable",
     "Write",
+    "broadcast",
+    "close",
+    "closed",
+    "connect",
+    "connected",
+    "disconnect",
+    "disconnected",
+    "error",
     "gaierror",
     "getaddrinfo",
     "getfqdn",
@@ -81,7 +102,12 @@ __all__ = [
     "inherited_sockets",
     "parse_ipv4_parameter",
     "parse_ipv6_parameter",
+    "read",
+    "ready",
     "socket",
+    "starttls",
+    "unreachable",
+    "write",
 ]
 
 
