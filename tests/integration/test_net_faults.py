@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import errno
+import ssl
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -12,8 +15,9 @@ import pytest
 from circuits import Component, handler, sleep
 from circuits.core.pollers import BasePoller
 from circuits.net.sockets import TCPServer, Write
+from tests.certificates import Certificates
 
-from .net_support import Journal, dial, running
+from .net_support import SECONDS, Journal, dial, running
 
 _PIECE = bytes(64 * 1024)
 _GIGABYTE = 1024 * 1024 * 1024
@@ -62,6 +66,59 @@ def test_a_gigabyte_for_a_peer_that_does_not_read(poller: BasePoller) -> None:
     # One piece was on its way when the pause was told.
     assert server._limits.high_water < producer.most <= server._limits.high_water + 2 * len(_PIECE)
     assert producer.written < 64 * 1024 * 1024
+
+
+_LAST_DESCRIPTOR = """
+import os, resource
+from circuits import handler
+from circuits.net.sockets import TCPServer
+
+class Echo(TCPServer):
+    @handler("ready")
+    def _on_ready(self, server, bind):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+        try:
+            while True:
+                last = os.dup(0)
+        except OSError:
+            os.close(last)
+        print(self.port, flush=True)
+    @handler("read")
+    def _on_read(self, sock, data):
+        return data
+
+Echo(("127.0.0.1", 0), secure=True, certfile={certificate!r}).run()
+"""
+
+
+def test_tls_takes_one_descriptor_and_no_more(certificates: Certificates) -> None:
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-W",
+            "error",
+            "-c",
+            _LAST_DESCRIPTOR.format(certificate=str(certificates.server)),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    context = ssl.create_default_context(cafile=str(certificates.authority))
+    try:
+        assert process.stdout is not None
+        with (
+            dial(int(process.stdout.readline())) as wire,
+            context.wrap_socket(wire, server_hostname="localhost") as encrypted,
+        ):
+            encrypted.sendall(b"first")
+            assert encrypted.recv(100) == b"first"
+        process.terminate()
+        _, errors = process.communicate(timeout=SECONDS)
+    finally:
+        process.kill()
+        process.communicate()
+    assert (process.returncode, errors) == (0, "")
 
 
 @pytest.mark.parametrize("ending", ["the peer", "the server"])

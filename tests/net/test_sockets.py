@@ -805,6 +805,31 @@ def test_a_tree_has_one_poller(app_runner: Run) -> None:
     assert app.names().count("ready") == 3
 
 
+@pytest.mark.parametrize("kind", [FakeServer, FakeClient])
+def test_a_poller_that_cannot_be_made_is_told(
+    app_runner: Run, monkeypatch: pytest.MonkeyPatch, kind: Any
+) -> None:
+    problem = failure(errno.EMFILE)
+
+    def refuse() -> None:
+        raise problem
+
+    component = kind()
+    app = Manager()
+    recorder = Recorder("socket_error", "ready").register(app)
+    monkeypatch.setattr("circuits.net._endpoint.Poller", refuse)
+    component.register(app)
+    settle(app)
+    assert [(record.name, record.args[-1]) for record in recorder.records] == [
+        ("socket_error", problem)
+    ]
+    monkeypatch.undo()
+    recorder.records.clear()
+    app_runner(app)  # the next occasion
+    settle(app)
+    assert [record.name for record in recorder.records] == ["ready"]
+
+
 def test_a_poller_of_the_application_is_used(app_runner: Run) -> None:
     app = Application(server := FakeServer())
     poller = Select().register(app)

@@ -173,7 +173,12 @@ class Endpoint(BaseComponent):
                 (n for n in flatten(root) if isinstance(n, BasePoller) and not is_leaving(n)), None
             )
             if poller is None:
-                poller = Poller().register(self)
+                try:
+                    poller = Poller().register(self)
+                except OSError as problem:  # there are no descriptors left
+                    sock = vars(self).get("_sock")
+                    self._tell_error(*((sock, problem) if self._tells_sock else (problem,)))
+                    return
             if self._poller is not None:
                 self._unwatch_all(self._poller)
             self._poller = poller

@@ -147,6 +147,8 @@ class Server(Endpoint):
             name = type(self).__name__
             raise RuntimeError(f"{name}(secure=True) needs a certfile, or a context of ssl")
         self._context: ssl.SSLContext | None = context
+        if context is not None:
+            from . import _tls  # noqa: F401 - before there may be no descriptor left to load it
 
     def parse_bind_parameter(self, bind_parameter: Any) -> Any:
         """Turn the parameter ``bind`` into an address."""
