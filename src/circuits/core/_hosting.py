@@ -19,8 +19,8 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from . import _clock
-from ._engine import TASK_INTERVAL
 from ._loop import Session
+from ._turning import TASK_INTERVAL
 from .errors import NotRunningError
 from .pollers import BasePoller, Poller
 from .utils import findtype

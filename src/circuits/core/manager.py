@@ -7,9 +7,10 @@ import threading
 from types import MethodType
 
 from . import _loop
-from ._engine import TASK_INTERVAL, Engine
+from ._engine import Engine
 from ._routing import TREE_LOCK, listens
 from ._tasks import CallValue, Task, Wait
+from ._turning import TASK_INTERVAL
 from .errors import UnregistrableError
 from .events import BaseEvent
 from .handlers import HandlerSpec, wants_event
