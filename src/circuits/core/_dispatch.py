@@ -284,15 +284,15 @@ class Dispatch:
             self.cause = outer
             self.alert = True
 
-    def call_direct(self, method: Callable[..., Any], event_class: type[Event], *args: Any) -> None:
+    def call_direct(self, method: Callable[..., Any], event_class: type[Event], arg: Any) -> None:
         """Call the only handler of an event that nobody else can see, without the event."""
         try:
-            result = method(*args)
+            result = method(arg)
         except BaseException as problem:
-            self._failed(self._made(event_class, args), method, problem)
+            self._failed(self._made(event_class, (arg,)), method, problem)
         else:
             if result is not None:
-                self._take(self._made(event_class, args), method, result)
+                self._take(self._made(event_class, (arg,)), method, result)
 
     def _made(self, event_class: type[Event], args: Sequence[Any]) -> BaseEvent:
         event = event_class(*args)
