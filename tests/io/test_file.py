@@ -6,6 +6,7 @@ import errno
 import os
 import pty
 import stat
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -588,3 +589,24 @@ def test_errors_reach_those_who_are_meant(app: Manager, tmp_path: Path) -> None:
 def test_a_bufsize_is_positive() -> None:
     with pytest.raises(ValueError, match="bufsize"):
         File("name", bufsize=0)
+
+
+def test_another_thread_may_write_and_close(app: Manager, tmp_path: Path) -> None:
+    """What it asks for is done in the thread of the loop, in order."""
+    path = tmp_path / "new"
+    file = File(path, "w").register(app)
+    settle(app)
+
+    def work() -> None:
+        file.write("one ")
+        file.write(bytearray(b"two"))
+        file.close()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join(10)
+    assert [event.name for event in app._queue] == ["write", "write", "close"]
+    assert not file.closed
+    settle(app)
+    assert file.closed
+    assert path.read_bytes() == b"one two"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -162,3 +163,14 @@ def test_nothing_is_started_by_making_or_joining(app: Manager, tmp_path: Path) -
     Process(["touch", str(file)]).register(app)
     settle(app)
     assert not file.exists()
+
+
+def test_another_thread_may_write(app: Manager, seen: Seen) -> None:
+    process = Process(["true"]).register(app)
+    settle(app)
+    thread = threading.Thread(target=process.write, args=(b"in",))
+    thread.start()
+    thread.join(10)
+    assert [event.name for event in app._queue] == ["write"]
+    settle(app)
+    assert seen.names == ["error", "io_error"]  # it does not run

@@ -12,7 +12,7 @@ from circuits.core._descriptor import MAX_PENDING, Descriptor, DescriptorOwner
 from circuits.core.handlers import handler
 
 from ._faults import report
-from .events import Pause, Resume
+from .events import Close, Pause, Resume, Write
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,6 +79,9 @@ class Outlet(DescriptorOwner):
             data = data.encode(self.encoding)
         elif not isinstance(data, bytes | bytearray | memoryview):
             raise TypeError(f"bytes or str can be written, not {type(data).__name__}")
+        if not self._engine.thread_is_ours():
+            self.fire(Write(bytes(data)), self)  # what opens and drains it is in the loop's thread
+            return
         stream = self._stream
         if stream is None and not self._was_opened and not self._is_closing:
             self._early.append(bytes(data))
@@ -136,6 +139,9 @@ class Outlet(DescriptorOwner):
     # -- closing --
 
     def _close(self) -> None:
+        if not self._engine.thread_is_ours():
+            self.fire(Close(), self)  # after what was written from there before
+            return
         stream = self._stream
         if stream is not None:
             self._stop_reading()

@@ -324,7 +324,9 @@ class Process(DescriptorOwner):
             data: Bytes, or text, which is encoded.
         """
         pipe = self._pipes.get("stdin")
-        if pipe is None:
+        if not self._engine.thread_is_ours():
+            self.fire(Write(data), self)
+        elif pipe is None:
             report(
                 self, BrokenPipeError(errno.EPIPE, "the process does not run, or takes no input")
             )
