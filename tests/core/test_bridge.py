@@ -575,7 +575,7 @@ def test_a_waiting_handler_that_is_cancelled_is_forgotten(make: Make) -> None:
     two.near.fire(Slow(), "far")
     two.settle()
     assert len(two.here._asked) == 1
-    two.near._engine.cancel_all_tasks()
+    two.near._tree_engine.cancel_all_tasks()
     assert not two.here._asked
 
 
@@ -592,9 +592,9 @@ def test_a_stop_waits_for_answers_and_closes(connections: Any) -> None:
             settle(near)
             near.stop()
             settle(near)
-            assert near._engine.holds
+            assert near._tree_engine.holds
             two.settle()
-            assert not near._engine.holds
+            assert not near._tree_engine.holds
         assert value.value == "hello from far"
         assert one.fileno() == -1
 
@@ -649,7 +649,7 @@ def test_errors_are_logged_as_without_a_bridge(
 
 def test_an_idle_tree_with_a_bridge_builds_no_events(make: Make) -> None:
     two = make()
-    engine = two.near._engine
+    engine = two.near._tree_engine
     (route,) = engine.route("generate_events", ("*",))
     assert route[0].__self__ is two.here._poller  # type: ignore[attr-defined]
 

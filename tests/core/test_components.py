@@ -782,3 +782,94 @@ def test_one_that_is_there_already_stays_and_says_so_again() -> None:
     settle(app)
     assert list(app.components) == [first, second, recorder]
     assert recorder.names == ["registered"]
+
+
+_PLAUSIBLE = [
+    "_args",
+    "_channels",
+    "_children",
+    "_created",
+    "_engine",
+    "_entered",
+    "_events",
+    "_exit_code",
+    "_forked",
+    "_handlers",
+    "_joined",
+    "_key",
+    "_kwargs",
+    "_leaving",
+    "_left",
+    "_live",
+    "_lock",
+    "_marks",
+    "_name",
+    "_notify",
+    "_parent",
+    "_parts",
+    "_process",
+    "_effect",
+    "_failed",
+    "_fields",
+    "_waiters",
+    "_queue",
+    "_root",
+    "_specs",
+    "_stopped",
+    "_tasks",
+    "_value",
+]
+
+
+@pytest.mark.parametrize("name", _PLAUSIBLE)
+def test_a_component_may_have_private_attributes_of_any_plausible_name(name: str) -> None:
+    class Child(Component):
+        def __init__(self) -> None:
+            setattr(self, name, "early")
+            super().__init__()
+            setattr(self, name, "mine")
+            self.count = 0
+
+        def foo(self) -> None:
+            self.count += 1
+            assert getattr(self, name) == "mine"
+
+    app = Component()
+    child = Child().register(app)
+    with app.running():
+        app.fire(foo())
+        settle(app)
+        child.unregister()
+        settle(app)
+        app.fire(foo())
+        settle(app)
+    assert child.count == 1
+    assert child.root is child
+    assert getattr(child, name) == "mine"
+
+
+@pytest.mark.parametrize("name", _PLAUSIBLE)
+def test_an_event_may_have_private_attributes_of_any_plausible_name(name: str) -> None:
+    class Own(Event):
+        success = True
+
+        def __init__(self) -> None:
+            super().__init__(1, b=2)
+            setattr(self, name, "mine")
+
+    class App(Component):
+        def init(self) -> None:
+            self.seen: list[Any] = []
+
+        def own(self, a: int, b: int) -> str:
+            self.seen.append((a, b))
+            return "result"
+
+        def own_success(self, source: Event, value: Any) -> None:
+            self.seen.append(value)
+
+    app = App()
+    value = app.fire(Own())
+    settle(app)
+    assert app.seen == [(1, 2), "result"]
+    assert value.value == "result"

@@ -275,6 +275,6 @@ def test_scopes_count() -> None:
     middle = Scope(inner(), outer)
     effect = step()
     middle.enter(effect)
-    assert effect._effect is middle
+    assert effect._event_effect is middle
     assert middle.leave() == []
     assert middle.leave() == [middle.event, outer.event]

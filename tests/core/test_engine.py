@@ -1224,7 +1224,7 @@ def test_the_end_comes_as_soon_as_nothing_holds_it_up() -> None:
             self.stop()
 
         def stopped(self, component: Manager) -> None:
-            engine = self._engine
+            engine = self._tree_engine
             engine.hold(self)
             engine.schedule.call_at(clock.now + 0.25, lambda: engine.release(self))
 

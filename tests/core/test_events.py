@@ -292,7 +292,7 @@ def test_the_table_of_classes_is_bounded() -> None:
 
     for number in range(CREATED_CLASSES_LIMIT + 100):
         Flood.create(f"name{number}")
-    assert len(Flood._created) <= CREATED_CLASSES_LIMIT
+    assert len(Flood._event_created) <= CREATED_CLASSES_LIMIT
 
 
 def test_caches_keep_no_event_and_no_argument_alive() -> None:

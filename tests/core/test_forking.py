@@ -29,7 +29,7 @@ def test_a_poller_goes_on_with_objects_of_its_own(kind: type[pollers.BasePoller]
     theirs = os.dup(poller._wake_read)
     try:
         poller.addReader(app, reader)
-        poller._forked()
+        poller._tree_forked()
         os.set_blocking(theirs, False)
         poller.resume()
         with pytest.raises(BlockingIOError):

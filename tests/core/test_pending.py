@@ -113,7 +113,7 @@ def test_it_goes_along_when_trees_are_joined() -> None:
     app = Manager()
     oracle.register(app)
     settle(app)
-    assert oracle.asked[0].engine is app._engine
+    assert oracle.asked[0].engine is app._tree_engine
     oracle.asked[0].end("joined")
     settle(app)
     assert value.value == "joined"

@@ -291,19 +291,19 @@ def test_other_names_stay_cached_when_a_component_comes() -> None:
     root = Named()
     root.fire(foo(), "w")
     settle(root)
-    cached = root._engine.routes.cache["foo"]
+    cached = root._tree_engine.routes.cache["foo"]
 
     class Other(Component):
         def bar(self) -> None: ...
 
     Other().register(root)
     settle(root)
-    assert root._engine.routes.cache["foo"] is cached
+    assert root._tree_engine.routes.cache["foo"] is cached
 
 
 def test_the_cache_of_channels_is_bounded() -> None:
     app = Manager()
-    routes = app._engine.routes
+    routes = app._tree_engine.routes
     for number in range(CHANNELS_LIMIT + 10):
         routes.resolve("foo", (number,))
     assert len(routes.cache["foo"]) <= CHANNELS_LIMIT

@@ -135,7 +135,7 @@ def test_others_do_not_crash_a_child(app: App) -> None:
     supervise(root, "a")
     Child(channel="beside").register(root)
     crash(root, "beside")
-    root._engine.report(FatalError(), None, None)
+    root._tree_engine.report(FatalError(), None, None)
     root.fire(Event.create("Error", OSError("of io")), "a")
     settle(root)
     assert not seen.named("crashed")

@@ -20,9 +20,9 @@ from circuits import Component, Event, handler
 class App(Component):
     def started(self, component):
         if "want" in sys.argv:
-            self._engine.want_hang_up(self, True)
+            self._tree_engine.want_hang_up(self, True)
         if "regret" in sys.argv:
-            self._engine.want_hang_up(self, False)
+            self._tree_engine.want_hang_up(self, False)
         os.kill(os.getpid(), signal.SIGHUP)
         self.fire(Event.create("after"))
 

@@ -387,9 +387,9 @@ def test_a_running_child_costs_nothing() -> None:
     with running(process, journal) as program:
         start(program, process, journal)
         program.inside(lambda: None)
-        engine: Any = program.app._engine
+        engine: Any = program.app._tree_engine
         eventually(lambda: engine.sleeping, "the loop does not come to rest")
-        assert program.app._engine.schedule.next_deadline() is None
+        assert program.app._tree_engine.schedule.next_deadline() is None
 
 
 def test_other_children_are_left_to_others() -> None:

@@ -535,7 +535,7 @@ child = Child()
 child.start(process=True{link})
 parent.run()
 child.join()
-print("over", child._process.exitcode, flush=True)
+print("over", child._run_process.exitcode, flush=True)
 """
 
 

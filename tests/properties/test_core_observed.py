@@ -313,7 +313,7 @@ class World:
         return self.outcome()
 
     def turn(self, clock: VirtualClock) -> None:
-        engine = self.root._engine
+        engine = self.root._tree_engine
         for _ in range(60):
             engine.tick(0)
             if not len(engine) and not engine.ready:

@@ -53,7 +53,7 @@ class Site(BaseComponent):
         self.settle()
 
     def settle(self) -> None:
-        engine = self._engine
+        engine = self._tree_engine
         for _ in range(TURNS):
             if not len(engine) and not engine.ready and not engine.polled:
                 return

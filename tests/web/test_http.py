@@ -399,7 +399,7 @@ def test_no_timer_runs_without_connections(virtual_clock: VirtualClock, serve: S
     client = serve("hello")
     client.get("/", "Connection: close")
     settle(client.server, until=virtual_clock.now + 10)
-    assert client.server._engine.schedule.next_deadline() is None
+    assert client.server._tree_engine.schedule.next_deadline() is None
 
 
 _LONG = get("/", "A: " + "b" * 4000)

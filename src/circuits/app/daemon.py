@@ -141,10 +141,10 @@ class Daemon(BaseComponent):
 
     @handler("registered")
     def _on_registered(self, component: Manager, parent: Manager) -> None:
-        if component is not self or self._is_daemon or self._engine.runner is None:
+        if component is not self or self._is_daemon or self._tree_engine.runner is None:
             return
         # At the beginning of a run ``started`` is still to come, and will be heard.
-        if not any(isinstance(event, Started) for event in self._engine.queue):
+        if not any(isinstance(event, Started) for event in self._tree_engine.queue):
             self.fire(Daemonize(), self.channel)
 
     @handler("stopped", channel="*", priority=-100)

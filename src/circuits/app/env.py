@@ -253,13 +253,13 @@ class Environment(BaseComponent):
         self.log = made.register(self)
         self.fire(Ready(), self.channel)
 
-    def _joined(self) -> None:
-        self._engine.want_hang_up(self, True)
+    def _tree_joined(self) -> None:
+        self._tree_engine.want_hang_up(self, True)
 
-    def _left(self, engine: Engine) -> None:
+    def _tree_left(self, engine: Engine) -> None:
         engine.want_hang_up(self, False)
         if self.parent is not self:  # it left together with one above, and stays below that
-            self._engine.want_hang_up(self, True)
+            self._tree_engine.want_hang_up(self, True)
 
     def _make_logger(self) -> log.Logger:
         component = self._require_config()

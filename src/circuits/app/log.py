@@ -150,10 +150,10 @@ class Logger(BaseComponent):
         self.logger.removeHandler(self._place)
         self._place.close()
 
-    def _joined(self) -> None:
+    def _tree_joined(self) -> None:
         self.logger.addHandler(self._place)  # again, if it has left another tree before
 
-    def _left(self, engine: Engine) -> None:
+    def _tree_left(self, engine: Engine) -> None:
         self.close()
 
 

@@ -100,9 +100,9 @@ class Systemd(BaseComponent):
 
     @handler("registered")
     def _on_registered(self, component: Manager, parent: Manager) -> None:
-        if component is not self or self._engine.runner is None:
+        if component is not self or self._tree_engine.runner is None:
             return
-        if not any(isinstance(event, Started) for event in self._engine.queue):
+        if not any(isinstance(event, Started) for event in self._tree_engine.queue):
             self._begin()
 
     def _begin(self) -> None:

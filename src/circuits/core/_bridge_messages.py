@@ -28,8 +28,8 @@ VALUE, ERROR, PENDING = range(3)
 #: The attributes of an event that has nothing of its own but arguments and channels.
 _USUAL = frozenset(
     {
-        "_args", "_effect", "_failed", "_key", "_marks", "_waiters", "channels", "handler",
-        "_stopped", "_value", "waitingHandlers",
+        "_event_args", "_event_effect", "_event_failed", "_event_key", "_event_marks", "_event_waiters", "channels", "handler",
+        "_stopped", "_event_value", "waitingHandlers",
     }
 )  # fmt: skip
 
@@ -116,10 +116,10 @@ def pack_event(event: BaseEvent, channels: tuple[Any, ...], number: int, limit: 
     """The frame that has an event dispatched at the other end."""
     head = HEAD.pack(EVENT, number)
     cls = type(event)
-    own_marks = event._marks & ~cls._marks & ~RUNTIME_MARKS
+    own_marks = event._event_marks & ~cls._event_marks & ~RUNTIME_MARKS
     if not own_marks and vars(event).keys() <= _USUAL and "_recipe" not in cls.__dict__:
         # The parts of most events, without the ceremony of pickling an object.
-        args = event._args
+        args = event._event_args
         is_plain = are_plain(args) and are_plain(channels)
         return pack((cls, [*args], channels), event, limit, head, is_plain)
     own, event.channels = event.channels, channels
@@ -134,7 +134,7 @@ def unpack_event(body: Any) -> tuple[BaseEvent, tuple[Any, ...]]:
     cls, event, channels = body
     if cls is not None:
         args, event = event, cls.__new__(cls)
-        event._args = args
+        event._event_args = args
     return event, channels
 
 

@@ -112,7 +112,7 @@ class Dispatch:
             except IndexError:  # this tree became part of another one
                 self._left = 0
                 break
-            key = event._key
+            key = event._event_key
             if key is None or self.awaited:
                 self._dispatch_marked(event)
             else:
@@ -126,7 +126,7 @@ class Dispatch:
                     # What dispatch does, without the call, for most handlers of most events.
                     for method in methods:
                         event.handler = method
-                        args = event._args
+                        args = event._event_args
                         try:
                             result = method(*args) if args else method()
                         except BaseException as problem:
@@ -136,7 +136,7 @@ class Dispatch:
                                 if type(result) in _SUSPENDED:
                                     self._put_off(event, method, result)
                                 else:
-                                    value = event._value
+                                    value = event._event_value
                                     if (
                                         value._flags
                                         or event.handler is not method
@@ -150,10 +150,10 @@ class Dispatch:
                             self._go_on(event, methods, method)
                             break
                     event.handler = None
-                    if event._key is None:
+                    if event._event_key is None:
                         self._finish(event)
                     else:
-                        value = event._value
+                        value = event._event_value
                         if getrefcount(value) == _HELD_ONCE_MORE:
                             value.event = None  # see _finish
         return True
@@ -181,7 +181,7 @@ class Dispatch:
 
     def dispatch(self, event: BaseEvent) -> None:
         """Run the handlers of one event."""
-        key = event._key
+        key = event._event_key
         if key is None or self.awaited:
             self._dispatch_marked(event)
             return
@@ -193,22 +193,22 @@ class Dispatch:
             self._run(event, routes)
         elif key == "error":
             self._no_error_handler(event)
-        if event._key is None:
+        if event._event_key is None:
             self._finish(event)
 
     def _go_on(self, event: BaseEvent, methods: tuple[Callable[..., Any], ...], last: Any) -> None:
         """Run the rest of the handlers, of an event that one of them has marked."""
-        if not event._stopped:
+        if not event._event_stopped:
             position = next(n for n, method in enumerate(methods, 1) if method is last)
             routes = tuple((method, False, False) for method in methods[position:])
-            self._run(event, routes, event._kwargs)
+            self._run(event, routes, event._event_kwargs)
 
     def _run(
         self, event: BaseEvent, routes: tuple[Route, ...], kwargs: dict[str, Any] | None = None
     ) -> None:
         for method, wants_event, is_filter in routes:
             event.handler = method
-            args = event._args
+            args = event._event_args
             try:
                 if kwargs:
                     result = (
@@ -225,14 +225,14 @@ class Dispatch:
                     if type(result) in _SUSPENDED:
                         self._put_off(event, method, result)
                     else:
-                        event._value.setValue(result)
+                        event._event_value.setValue(result)
                     if is_filter:
                         break
             # Whatever marks an event takes the handler away, which is fast to see.
             if event.handler is not method:
-                if event._stopped:
+                if event._event_stopped:
                     break
-                kwargs = event._kwargs
+                kwargs = event._event_kwargs
         event.handler = None
 
     def _take(self, event: BaseEvent, method: Any, result: Any) -> None:
@@ -240,25 +240,25 @@ class Dispatch:
         if type(result) in _SUSPENDED:
             self._put_off(event, method, result)
         else:
-            event._value.setValue(result)
+            event._event_value.setValue(result)
 
     def _dispatch_marked(self, event: BaseEvent) -> None:
         """Run the handlers of an event that somebody wants more of than that."""
-        marks = event._marks | event._class_marks
-        if marks & RARE and event._cancelled:
+        marks = event._event_marks | event._event_class_marks
+        if marks & RARE and event._event_cancelled:
             self._finish(event, without=SUCCESS | DONE)
             return
-        name = event._name
+        name = event._event_name
         if self.awaited and name in self.awaited:
             self._match_waits(event)
-        event._failed = event._stopped = False
+        event._event_failed = event._event_stopped = False
         try:
             routes = self.routes.cache[name][event.channels]
         except KeyError:
             routes = self.routes.resolve(name, event.channels)
         kwargs = None
         if marks & RARE:
-            kwargs = event._kwargs
+            kwargs = event._event_kwargs
             if event._choose_routes is not None:
                 chosen = event._choose_routes(routes)
                 if chosen is None:
@@ -272,9 +272,9 @@ class Dispatch:
             self._finish(event)
             return
         if marks & COMPLETE:
-            event._effect = Scope(event, event._effect)
-            event._marks |= COUNTED
-        self.cause = event._effect
+            event._event_effect = Scope(event, event._event_effect)
+            event._event_marks |= COUNTED
+        self.cause = event._event_effect
         self.alert = self.sleeping or self.cause is not None
         self._run(event, routes, kwargs)
         self.cause = None
@@ -304,24 +304,24 @@ class Dispatch:
 
     def _finish(self, event: BaseEvent, without: int = 0) -> None:
         """Tell whoever asked that the handlers are done, unless some are suspended."""
-        marks = (event._marks | event._class_marks) & ~without
+        marks = (event._event_marks | event._event_class_marks) & ~without
         if marks & SUSPENDED and event.waitingHandlers:
             return
-        value = event._value
+        value = event._event_value
         if marks & DONE:
             self._feedback(Done, "Done", event, None, value.value)
-        if marks & SUCCESS and not event._failed:
+        if marks & SUCCESS and not event._event_failed:
             channels = marks & ELSEWHERE and getattr(event, "success_channels", None)
             self._feedback(Success, "Success", event, channels, value.value)
         if marks & COUNTED:
-            scope, event._effect = event._effect, None
-            event._marks &= ~COUNTED
+            scope, event._event_effect = event._event_effect, None
+            event._event_marks &= ~COUNTED
             for over in scope.leave():
-                asked = over._marks | over._class_marks
+                asked = over._event_marks | over._event_class_marks
                 channels = asked & ELSEWHERE and getattr(over, "complete_channels", None)
-                self._feedback(Complete, "Complete", over, channels, over._value.value)
+                self._feedback(Complete, "Complete", over, channels, over._event_value.value)
         if marks & WAITED:
-            waits, event._waiters = event._waiters, None
+            waits, event._event_waiters = event._event_waiters, None
             for wait in waits or ():
                 wait.resolve(event)
         # An event and its value hold each other. If nobody else holds the value, part them:
@@ -338,17 +338,17 @@ class Dispatch:
         argument: Any,
     ) -> None:
         """Fire a feedback event, to the channels of the event itself if there are no others."""
-        made = event._created.get((kind, topic)) or derived_class(kind, topic, event)
+        made = event._event_created.get((kind, topic)) or derived_class(kind, topic, event)
         where = tuple(channels) if channels else event.channels
         # After a failure, other handlers of the event run, which may add one that hears of it.
         if (
             self.thread is not None
             and kind is not Failure
-            and not event._waiters
+            and not event._event_waiters
             and self.comes_next()
         ):
             # Nobody can see it: no need to build it.
-            if not self.route(made._name, where):
+            if not self.route(made._event_name, where):
                 return
         derived = made(event, argument)
         derived.parent = event
@@ -390,10 +390,10 @@ class Dispatch:
         if lines is None:
             lines = _format_traceback(problem)
         error = (type(problem), problem, lines)
-        event._failed = True
-        event._value.fail(error)
-        event._mark()  # so that this is forgotten before it is dispatched once more
-        if (event._marks | event._class_marks) & FAILURE:
+        event._event_failed = True
+        event._event_value.fail(error)
+        event._event_mark()  # so that this is forgotten before it is dispatched once more
+        if (event._event_marks | event._event_class_marks) & FAILURE:
             channels = getattr(event, "failure_channels", None)
             self._feedback(Failure, "Failure", event, channels, error)
         self.report(problem, method, event, lines)
@@ -413,9 +413,9 @@ class Dispatch:
             return
         error = Error(type(problem), problem, lines, method)
         error.fevent = event  # type: ignore[misc]
-        if event is not None and event._waiters:
-            error.received = any(wait.is_awaited for wait in event._waiters)  # type: ignore[attr-defined]
-        self.root.fire(error, *self.root._channels)
+        if event is not None and event._event_waiters:
+            error.received = any(wait.is_awaited for wait in event._event_waiters)  # type: ignore[attr-defined]
+        self.root.fire(error, *self.root._tree_channels)
 
     def _no_error_handler(self, event: BaseEvent) -> None:
         if isinstance(event, Error):

@@ -28,9 +28,9 @@ class Scope:
     def enter(self, event: BaseEvent) -> None:
         """Count an event that was just fired as an effect."""
         self.pending += 1
-        event._effect = self
-        event._key = None
-        event._marks |= COUNTED
+        event._event_effect = self
+        event._event_key = None
+        event._event_marks |= COUNTED
 
     def leave(self) -> list[BaseEvent]:
         """Count one event as finished.

@@ -39,15 +39,15 @@ class Engine(Turning):
         self._hang_up_wishes: dict[int, Any] = {}
         with TREE_LOCK:
             for node in flatten(root):
-                node._live = self
+                node._tree_live = self
                 self.routes.add(node)
 
     # -- growing and shrinking; the caller holds TREE_LOCK --
 
     def adopt(self, component: Manager, own: Engine | None) -> None:
         """Take over a subtree, with the queue, the tasks and the timers of its engine."""
-        for node in component._subtree():
-            node._live = self
+        for node in component._tree_subtree():
+            node._tree_live = self
             self.routes.add(node)
         if own is not None and own is not self:
             own._retire(self)
@@ -160,8 +160,8 @@ class Engine(Turning):
         """Have the event of a task wait until that has ended."""
         event = task.event
         event.waitingHandlers += 1
-        event._value.promise = True
-        event._mark(SUSPENDED)
+        event._event_value.promise = True
+        event._event_mark(SUSPENDED)
         self.tasks[task] = None
 
     def step_tasks(self) -> bool:
@@ -187,7 +187,7 @@ class Engine(Turning):
 
     def step(self, task: Any) -> None:
         """Advance one task."""
-        outer, self.cause = self.cause, task.event._effect
+        outer, self.cause = self.cause, task.event._event_effect
         self.alert = self.sleeping or self.cause is not None
         self.stepping = True
         if self.thread is None:
@@ -215,7 +215,7 @@ class Engine(Turning):
         if problem is not None:
             self._failed(event, task.method, problem, lines)
         elif result is not None:
-            event._value.setValue(result)
+            event._event_value.setValue(result)
         self._leave(event)
 
     def cancel_task(self, task: Any) -> None:
@@ -228,7 +228,7 @@ class Engine(Turning):
         event.waitingHandlers -= 1
         if event.waitingHandlers <= 0:
             event.waitingHandlers = 0
-            event._value.inform(True)
+            event._event_value.inform(True)
             cause, self.cause = self.cause, None
             self.alert = self.sleeping
             self._finish(event)
@@ -290,8 +290,8 @@ class Engine(Turning):
         """Let an event of the old tree reach a component that has just left it, too."""
         departed = tuple(
             (spec.bound_to(component), spec.wants_event, spec.filter)
-            for spec in component._specs
-            if event.name in spec.names and getattr(component, "_live", None) is not self
+            for spec in component._tree_specs
+            if event.name in spec.names and getattr(component, "_tree_live", None) is not self
         )
         if departed:
             # Not twice, should it be back already.
@@ -299,4 +299,4 @@ class Engine(Turning):
                 *routes,
                 *(route for route in departed if route not in routes),
             )
-            event._mark(RARE)
+            event._event_mark(RARE)

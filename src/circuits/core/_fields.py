@@ -21,7 +21,7 @@ class Field:
         self._position = position
 
     def __get__(self, event: BaseEvent | None, owner: type[BaseEvent]) -> Any:
-        return self if event is None else event._args[self._position]
+        return self if event is None else event._event_args[self._position]
 
     def __set__(self, event: BaseEvent, value: Any) -> None:
         event.args[self._position] = value
@@ -47,7 +47,7 @@ def declare_fields(cls: type[BaseEvent]) -> None:
     ]
     if not own:
         return
-    fields = dict(cls._fields)
+    fields = dict(cls._event_fields)
     for name in own:
         if name not in fields and (hasattr(cls.__mro__[1], name) or name in ("args", "kwargs")):
             raise TypeError(
@@ -64,7 +64,7 @@ def declare_fields(cls: type[BaseEvent]) -> None:
                 f"field {name!r} of event {cls.__name__} has no default "
                 f"and comes after {optional!r}, which has one"
             )
-    cls._fields = tuple(fields.items())
+    cls._event_fields = tuple(fields.items())
     for position, name in enumerate(fields):
         type.__setattr__(cls, name, Field(position))
     cls.__init__ = _make_constructor(cls)  # type: ignore[method-assign]
@@ -84,10 +84,12 @@ def _annotations(cls: type) -> dict[str, Any]:
 
 def _make_constructor(cls: type[BaseEvent]) -> Callable[..., None]:
     # Written out, so that it is as fast as one written by hand and shows its real signature.
-    names = [name for name, _ in cls._fields]
-    scope = {f"_default_{n}": default for n, default in cls._fields if default is not REQUIRED}
+    names = [name for name, _ in cls._event_fields]
+    scope = {
+        f"_default_{n}": default for n, default in cls._event_fields if default is not REQUIRED
+    }
     parameters = ", ".join(f"{n}=_default_{n}" if f"_default_{n}" in scope else n for n in names)
-    source = f"def __init__(self, {parameters}):\n    self._args = ({''.join(n + ', ' for n in names)})\n"
+    source = f"def __init__(self, {parameters}):\n    self._event_args = ({''.join(n + ', ' for n in names)})\n"
     exec(source, scope)  # noqa: S102 - identifiers of a class body, nothing from outside
     constructor: Callable[..., None] = scope["__init__"]
     constructor.__qualname__ = f"{cls.__qualname__}.__init__"

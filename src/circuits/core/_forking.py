@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def fork(manager: Manager) -> int:
     """Fork; in the child, the tree of ``manager`` is ready to go on.
 
-    Components that hold objects of the kernel have a method ``_forked``, which is called in the
+    Components that hold objects of the kernel have a method ``_tree_forked``, which is called in the
     child. Threads of the parent are not in the child.
 
     Returns:
@@ -45,13 +45,13 @@ def fork(manager: Manager) -> int:
         return pid
     if loop is not None and asyncio is not None:
         asyncio._set_running_loop(loop)  # which asyncio forgets when the process id changes
-    engine = manager.root._engine
+    engine = manager.root._tree_engine
     if engine.thread is not None:
         engine.thread = _thread.get_ident()
     if engine.session is not None and engine.session.pipe is not None:
         engine.session.pipe.reopen()
     for node in flatten(engine.root):
-        forked = getattr(node, "_forked", None)
+        forked = getattr(node, "_tree_forked", None)
         if forked is not None:
             forked()
     return 0

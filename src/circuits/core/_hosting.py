@@ -41,11 +41,11 @@ class _Driven(Coroutine[Any, Any, Any]):
 
     def __init__(self, coroutine: Any, engine: Engine, scope: Any) -> None:
         self._coroutine = coroutine
-        self._engine = engine
+        self._tree_engine = engine
         self._scope = scope
 
     def _drive(self, advance: Callable[..., Any], *args: Any) -> Any:
-        engine = self._engine
+        engine = self._tree_engine
         outer, engine.cause = engine.cause, self._scope
         engine.alert = True
         try:
@@ -70,8 +70,8 @@ class _Driven(Coroutine[Any, Any, Any]):
 def _create_task(
     loop: asyncio.AbstractEventLoop, coroutine: Any, event: BaseEvent, engine: Engine
 ) -> asyncio.Task[Any]:
-    if event._effect is not None:
-        coroutine = _Driven(coroutine, engine, event._effect)
+    if event._event_effect is not None:
+        coroutine = _Driven(coroutine, engine, event._event_effect)
     return loop.create_task(coroutine)
 
 
@@ -169,7 +169,7 @@ class _TurnSelector(selectors.BaseSelector):
         if self.is_plain:
             return self._inner.select(timeout)
         manager = self._manager
-        engine = manager._engine
+        engine = manager._tree_engine
         engine.latch = self
         self._follow_poller(engine)
         worked = False
@@ -216,7 +216,7 @@ class Host:
         self.loop = _Loop(self._selector)
         self._selector.loop = self.loop
         self._inside = False
-        session = manager._engine.session
+        session = manager._tree_engine.session
         self._pipe = None if session is None else session.pipe
         if self._pipe is not None:
             self.loop.add_reader(self._pipe.number, self._pipe.drain)
@@ -252,7 +252,7 @@ class Host:
 
     def close(self) -> None:
         """Let cancelled coroutines end, and close the loop."""
-        engine = self._manager._engine
+        engine = self._manager._tree_engine
         engine.host = self  # handlers of what coroutines fire in the end may be coroutines
         try:
             self._say_farewell()
@@ -267,7 +267,7 @@ class Host:
         deadline = time.monotonic() + _FAREWELL_SECONDS
         quiet = 0  # one turn more, for what is told about the last task
         while quiet < 2 and (left := deadline - time.monotonic()) > 0:
-            engine = self._manager._engine
+            engine = self._manager._tree_engine
             tasks = asyncio.all_tasks(self.loop)
             for task in tasks:
                 # Only once: a second one would hit what a ``finally`` block awaits.
@@ -275,12 +275,12 @@ class Host:
                     task.cancel()
             quiet = 0 if tasks or len(engine) else quiet + 1
             self.turn(min(0.1, left) if tasks else 0)
-        self._manager._engine.cancel_all_tasks()
+        self._manager._tree_engine.cancel_all_tasks()
 
 
 def ensure_host(manager: Manager) -> Host:
     """The loop of ours that a running tree is hosted by, made when there is none."""
-    engine = manager._engine
+    engine = manager._tree_engine
     if engine.host is None:
         engine.host = Host(manager)
     host: Host = engine.host
@@ -322,7 +322,7 @@ class Guest:
         Args:
             patience_is_over: Tasks that wait by a bare ``yield`` have waited long enough.
         """
-        engine = self._manager._engine
+        engine = self._manager._tree_engine
         engine._waiter = None
         engine.sleeping = False
         engine.alert = engine.cause is not None
@@ -339,7 +339,7 @@ class Guest:
             if not self.stopped.done():
                 self.stopped.set_exception(problem)
             return
-        engine = self._manager._engine
+        engine = self._manager._tree_engine
         if engine.ready or (engine.polled and (worked or patience_is_over)):
             _hand_over_tasks(engine, self.loop)
         if not self._manager._running and not self.stopped.done():
@@ -386,7 +386,7 @@ class Guest:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        engine = self._manager._engine
+        engine = self._manager._tree_engine
         engine._waiter = None
         engine.sleeping = False
         engine.alert = engine.cause is not None
@@ -398,7 +398,7 @@ async def run_in_running_loop(manager: Manager) -> None:
     session = Session(manager)
     guest = Guest(manager, loop)
     with session:
-        manager._engine.host = guest
+        manager._tree_engine.host = guest
         try:
             guest.take_turn()
             await guest.stopped
@@ -408,19 +408,19 @@ async def run_in_running_loop(manager: Manager) -> None:
                 await _wind_down(manager, guest)
             finally:
                 # What the session finds when it winds down must not block the loop.
-                manager._engine.holds.clear()
+                manager._tree_engine.holds.clear()
                 guest.leave()
 
 
 async def _wind_down(manager: Manager, guest: Guest) -> None:
     deadline = loop_time = guest.loop.time()
     deadline += manager.stop_timeout
-    while (manager._engine.holds or len(manager._engine)) and loop_time < deadline:
+    while (manager._tree_engine.holds or len(manager._tree_engine)) and loop_time < deadline:
         guest.take_turn()
         await asyncio.sleep(0.001)
         loop_time = guest.loop.time()
     deadline = guest.loop.time() + _FAREWELL_SECONDS
-    while (engine := manager._engine).tasks and guest.loop.time() < deadline:
+    while (engine := manager._tree_engine).tasks and guest.loop.time() < deadline:
         futures = [f for t in engine.tasks if (f := getattr(t, "future", None)) is not None]
         engine.cancel_all_tasks()
         if futures:

@@ -75,7 +75,7 @@ class Session:
 
     def __enter__(self) -> Manager:
         manager = self._manager
-        engine = manager._engine
+        engine = manager._tree_engine
         if engine.runner is not None:
             raise RuntimeError(f"{engine.runner!r} is running already")
         import atexit  # noqa: PLC0415
@@ -84,12 +84,12 @@ class Session:
         if self._signals and threading.current_thread() is threading.main_thread():
             self._install_signals()
         manager._running = True
-        manager._exit_code = None
+        manager._run_exit_code = None
         engine.session = self
         engine.runner = manager
         engine.thread = _thread.get_ident()
         manager.fire(Started(manager))
-        entered, manager._entered = manager._entered, None
+        entered, manager._run_entered = manager._run_entered, None
         if entered is not None:
             entered.set()
         return manager
@@ -105,7 +105,7 @@ class Session:
             manager.stop()
             self._wind_down()
         finally:
-            engine = manager._engine
+            engine = manager._tree_engine
             host, engine.host = engine.host, None
             if hasattr(host, "close"):
                 host.close()
@@ -116,7 +116,7 @@ class Session:
             import atexit  # noqa: PLC0415
 
             atexit.unregister(manager.stop)
-        code = manager._exit_code
+        code = manager._run_exit_code
         if problem is None and code is not None and code != 0:
             raise SystemExit(code)
 
@@ -125,7 +125,7 @@ class Session:
         manager = self._manager
         self._hosts = True
         while manager._running:
-            engine = manager._engine
+            engine = manager._tree_engine
             if engine.wants_host:
                 from ._hosting import ensure_host  # noqa: PLC0415 - brings asyncio
 
@@ -141,10 +141,10 @@ class Session:
         """
         manager = self._manager
         deadline = _clock.now() + manager.stop_timeout
-        engine = manager._engine
+        engine = manager._tree_engine
         late_turns = looks = 0
         while not self._hurry:
-            engine = manager._engine
+            engine = manager._tree_engine
             if self._hosts and engine.wants_host and engine.host is None:
                 # The first coroutine came in the same turn as the stop; it is in flight, too.
                 from ._hosting import ensure_host  # noqa: PLC0415 - brings asyncio
@@ -161,7 +161,7 @@ class Session:
                 self._turn(0)
             else:
                 break
-        engine = manager._engine
+        engine = manager._tree_engine
         engine.cancel_all_tasks()
         engine.holds.clear()
         for _ in range(_LAST_TURNS):
@@ -172,7 +172,7 @@ class Session:
 
     def _turn(self, timeout: float) -> None:
         try:
-            self._manager._engine.tick(timeout)
+            self._manager._tree_engine.tick(timeout)
         except Exception:
             # What ended the run may still be broken; the end must come all the same.
             self._hurry = True
@@ -188,7 +188,7 @@ class Session:
 
             self.pipe = SignalPipe()
             self.pipe.open()
-            self._manager._engine.latch = None
+            self._manager._tree_engine.latch = None
         self._install(signal.SIGINT, self._on_signal)
         self._install(signal.SIGTERM, self._on_signal)
         self.heed_hang_up()
@@ -200,7 +200,7 @@ class Session:
         number = getattr(signal, "SIGHUP", None)
         if number is None or not self._previous:
             return  # no such signal here, or a run without signals
-        if not self._manager._engine.wants_hang_up:
+        if not self._manager._tree_engine.wants_hang_up:
             if number in self._previous:
                 signal.signal(number, self._previous.pop(number))
         elif number not in self._previous:
@@ -223,7 +223,7 @@ class Session:
             signal.signal(number, previous)
         self._previous = {}
         if self.pipe is not None:
-            self._manager._engine.latch = None
+            self._manager._tree_engine.latch = None
             self.pipe.close()
             self.pipe = None
 
@@ -241,9 +241,9 @@ class Session:
         self, number: int, frame: FrameType | None, then: Callable[[], object] | None = None
     ) -> None:
         root = self._manager.root
-        engine = root._engine
+        engine = root._tree_engine
         cause, engine.cause = engine.cause, None  # a signal is no effect of what it interrupts
-        root.fire(Signal(number, frame), *root._channels)
+        root.fire(Signal(number, frame), *root._tree_channels)
         if then is not None:
             then()
         engine.cause = cause
@@ -275,7 +275,7 @@ def tick(manager: Manager, timeout: float) -> None:
     """One turn; see :meth:`circuits.core.manager.Manager.tick`."""
     if isinstance(timeout, bool) or not isinstance(timeout, int | float):
         raise TypeError(f"timeout must be a number of seconds, not {timeout!r}")
-    engine = manager._engine
+    engine = manager._tree_engine
     if engine.wants_host and engine.host is None and engine.runner is not None:
         from ._hosting import ensure_host  # noqa: PLC0415 - brings asyncio
 
@@ -288,9 +288,9 @@ def stop(manager: Manager, code: Any) -> None:
     if not manager._running:
         return
     manager._running = False
-    manager._exit_code = code
+    manager._run_exit_code = code
     manager.fire(Stopped(manager))
-    engine = manager._engine
+    engine = manager._tree_engine
     if engine.thread is None:
         for _ in range(_LAST_TURNS):
             engine.tick(0)

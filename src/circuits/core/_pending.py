@@ -35,7 +35,7 @@ class Pending:
     def __init__(self, owner: Manager, event: BaseEvent) -> None:
         self.owner = owner
         self.event = event
-        self.engine = owner._engine
+        self.engine = owner._tree_engine
         self.method = event.handler
         self.is_over = False
 

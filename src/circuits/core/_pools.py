@@ -218,7 +218,7 @@ class ProcessPool(DescriptorOwner):
                     f"worker process could not start (exit status {status}; {_NO_GUARD}) to execute"
                 )
             job.fail(WorkerLostError(f"{why} {describe(job.function)}"))
-        while self._waiting and len(self._slots) < self.size and not self._leaving:
+        while self._waiting and len(self._slots) < self.size and not self._tree_leaving:
             following, frame = self._waiting.popleft()
             try:
                 self._give(self._start(), following, frame)
@@ -249,7 +249,7 @@ class ProcessPool(DescriptorOwner):
         for job, _ in waiting:
             job.fail(WorkerLostError(f"{describe(job.function)} was not executed"))
 
-    def _forked(self) -> None:
+    def _tree_forked(self) -> None:
         """In a child: the processes are the parent's."""
         for slot in self._slots.values():
             slot.descriptor.file.close()

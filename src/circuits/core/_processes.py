@@ -58,7 +58,7 @@ def start_process(manager: Manager, method: str, link: Manager | None) -> tuple[
     Returns:
         The process, and the bridge if there is one.
     """
-    if manager.parent is not manager or manager._engine.runner is not None:
+    if manager.parent is not manager or manager._tree_engine.runner is not None:
         raise UnregistrableError(
             f"{manager!r} cannot be started as a process: it is part of a tree, or it runs"
         )
@@ -143,13 +143,13 @@ def _run_child(manager: Manager, far: socket.socket | None) -> None:
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_DFL)
     for node in flatten(manager):
-        forked = getattr(node, "_forked", None)
+        forked = getattr(node, "_tree_forked", None)
         if forked is not None:
             forked()
-    manager._child_pid = manager._process = None
+    manager._run_child_pid = manager._run_process = None
     if type(manager).run is Manager.run:
         # What has come meanwhile is for the run, once it has handlers for it.
-        manager._entered = _Unblock()  # type: ignore[assignment]
+        manager._run_entered = _Unblock()  # type: ignore[assignment]
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _too_late)  # what the run finds, and leaves behind
     else:

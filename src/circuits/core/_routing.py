@@ -61,7 +61,7 @@ class Routes:
 
     def add(self, component: Manager) -> None:
         """Enter all handlers of a component."""
-        self.add_specs(component, component._specs)
+        self.add_specs(component, component._tree_specs)
 
     def add_specs(self, component: Manager, specs: Iterable[HandlerSpec]) -> None:
         """Enter some handlers of a component."""
@@ -69,7 +69,7 @@ class Routes:
         for spec in specs:
             if spec.channel is SELF:  # found through the component itself
                 continue
-            channel = component._channels[0] if spec.channel is None else spec.channel
+            channel = component._tree_channels[0] if spec.channel is None else spec.channel
             for name in spec.keys:
                 channels = by_name.get(name)
                 if channels is None:
@@ -82,11 +82,11 @@ class Routes:
 
     def remove(self, component: Manager) -> None:
         """Take out all handlers of a component."""
-        self.remove_specs(component, component._specs)
-        for name in component._targeted or ():
+        self.remove_specs(component, component._tree_specs)
+        for name in component._tree_targeted or ():
             self.cache.pop(name, None)
             self.plain.pop(name, None)
-        component._targeted = None
+        component._tree_targeted = None
 
     def remove_specs(
         self, component: Manager, specs: Iterable[HandlerSpec], kept: Iterable[HandlerSpec] = ()
@@ -96,7 +96,7 @@ class Routes:
         for spec in specs:
             if spec.channel is SELF:
                 continue
-            channel = component._channels[0] if spec.channel is None else spec.channel
+            channel = component._tree_channels[0] if spec.channel is None else spec.channel
             for name in spec.keys:
                 self.forget(name)
                 if stay and (name, _Key(channel)) in stay:
@@ -150,9 +150,9 @@ class Routes:
             for channel in channels:
                 if _is_component(channel):
                     # The key would keep the component alive: it knows where to be taken out.
-                    if channel._targeted is None:
-                        channel._targeted = set()
-                    channel._targeted.add(name)
+                    if channel._tree_targeted is None:
+                        channel._tree_targeted = set()
+                    channel._tree_targeted.add(name)
             if not any(_is_component(c) and not _in_tree_of(c, self) for c in channels):
                 known[channels] = routes
             return routes
@@ -186,7 +186,7 @@ class Routes:
             if place is None:
                 continue
             path, pending, sealed = place
-            for number, spec in enumerate(component._specs):
+            for number, spec in enumerate(component._tree_specs):
                 names = spec.names
                 if names and name not in names and "*" not in names:
                     continue
@@ -252,7 +252,7 @@ def listens(spec: HandlerSpec, component: Manager, channel: Any) -> bool:
 def _effective(spec: HandlerSpec, component: Manager) -> Any:
     if spec.channel is SELF:
         return component
-    return component._channels[0] if spec.channel is None else spec.channel
+    return component._tree_channels[0] if spec.channel is None else spec.channel
 
 
 def _is_star(channel: Any) -> bool:
@@ -260,18 +260,18 @@ def _is_star(channel: Any) -> bool:
 
 
 def _is_component(channel: Any) -> bool:
-    return hasattr(type(channel), "_specs")
+    return hasattr(type(channel), "_tree_specs")
 
 
 def _in_tree_of(component: Manager, routes: Routes) -> bool:
-    engine = getattr(component, "_live", None)
+    engine = getattr(component, "_tree_live", None)
     return engine is not None and engine.routes is routes
 
 
 def is_leaving(component: Manager) -> bool:
     """Whether a component, or one above it, is about to leave."""
     node = component
-    while not node._leaving:
+    while not node._tree_leaving:
         if node.parent is node:
             return False
         node = node.parent
@@ -286,11 +286,11 @@ def _place(component: Manager) -> tuple[tuple[int, ...], bool, bool] | None:
     pending = sealed = False
     node = component
     while True:
-        pending = pending or node._leaving
+        pending = pending or node._tree_leaving
         parent = node.parent
         if parent is node:
             break
-        path.append(node._birth)
+        path.append(node._tree_birth)
         sealed = sealed or not parent.traverse_children_handlers
         node = parent
     path.reverse()

@@ -121,7 +121,7 @@ class Task:
                 stack.pop()
                 result, error = yielded.value, None
                 continue
-            self.event._value.setValue(yielded)
+            self.event._event_value.setValue(yielded)
             engine.ready.append(self)
             return
         engine.end_task(self, result, None)
@@ -314,7 +314,7 @@ class Wait(Suspension):
         self._state = _WAITING
         event = self._event
         if event is None:
-            self._manager._engine.await_name(self._name, self)
+            self._manager._tree_engine.await_name(self._name, self)
             return
         event._when_over(self)
         if self._fire:
@@ -323,7 +323,7 @@ class Wait(Suspension):
     def _begin_timed(self) -> None:
         self._begin()
         if self.timeout >= 0 and self._state == _WAITING:
-            schedule = self._manager._engine.schedule
+            schedule = self._manager._tree_engine.schedule
             self._appointment = schedule.call_at(_clock.now() + self.timeout, self._expire)
 
     def matches(self, event: BaseEvent) -> bool:
@@ -364,15 +364,15 @@ class Wait(Suspension):
         if self._appointment is not None:
             self._appointment.cancel()
         if self._task is not None:
-            self._task.resume(None if event is None else event._value, problem)
+            self._task.resume(None if event is None else event._event_value, problem)
         elif self._future is not None and not self._future.done():
             self._future.set_result(None)
 
     def _remove(self) -> None:
         if self._event is None:
-            self._manager._engine.forget_name(self._name, self)
-        elif self._event._waiters is not None and self in self._event._waiters:
-            self._event._waiters.remove(self)
+            self._manager._tree_engine.forget_name(self._name, self)
+        elif self._event._event_waiters is not None and self in self._event._event_waiters:
+            self._event._event_waiters.remove(self)
 
     # -- the three ways to wait --
 
@@ -399,7 +399,7 @@ class Wait(Suspension):
     def send(self, value: Any) -> Wait | None:
         """Advance by hand, or as the target of ``yield from``."""
         if self._state == _NEW:
-            engine = self._manager._engine
+            engine = self._manager._tree_engine
             if engine.stepping and engine.thread == _thread.get_ident():
                 return self  # ``yield from`` in a handler: its task attaches itself
             self._begin()
@@ -441,12 +441,12 @@ class Wait(Suspension):
             return None
         if not self._fire:
             return event
-        problems = event._value.exceptions
+        problems = event._event_value.exceptions
         if problems:
             if len(problems) == 1:
                 raise problems[0]
             raise BaseExceptionGroup(f"handlers of {event!r} failed", problems)
-        return event._value.value
+        return event._event_value.value
 
 
 _NEW, _WAITING, _OVER = range(3)

@@ -146,7 +146,7 @@ class Turning(Dispatch):
     def _generate(self, timeout: float) -> None:
         event = GenerateEvents(self.lock, self.time_to_wait(timeout))
         event.channels = ("*",)
-        self.root._give_value(event)
+        self.root._tree_give_value(event)
         self._generating = event
         self.alert = self.sleeping = True
         if self.queue or self.ranked:

@@ -185,7 +185,7 @@ class Bridge(DescriptorOwner):
     def _on_event(self, event: BaseEvent, *args: Any, **kwargs: Any) -> None:
         if not self.is_connected:
             return
-        if self._told_version != self._live.routes.version:
+        if self._told_version != self._tree_live.routes.version:
             self._tell_names()
         name = event.name
         wanted = self._wanted
@@ -239,7 +239,7 @@ class Bridge(DescriptorOwner):
         answer.suspend()
         self._asked[number] = answer
         if self._is_stopping:
-            self._engine.hold(self)
+            self._tree_engine.hold(self)
         self._send(frame)
 
     def _take_results(self, event: BaseEvent, results: Any) -> None:
@@ -254,10 +254,10 @@ class Bridge(DescriptorOwner):
 
     def _take_error(self, event: BaseEvent, problem: BaseException, lines: list[str]) -> None:
         """What a failing handler of ours would have caused, with the traceback from there."""
-        engine = self._engine
+        engine = self._tree_engine
         problem.__cause__ = RemoteError(f"in the other process:\n{''.join(lines)}")
         error = (type(problem), problem, lines)
-        event._failed = True
+        event._event_failed = True
         event.value.fail(error)
         if event.failure:
             channels = getattr(event, "failure_channels", None) or event.channels
@@ -272,7 +272,7 @@ class Bridge(DescriptorOwner):
 
     def _tell_names(self) -> None:
         """Tell the other end what this tree has handlers for, if that has changed."""
-        routes = self._engine.routes
+        routes = self._tree_engine.routes
         self._told_version = routes.version
         names = frozenset(messages.names_wanted(routes, Bridge))
         if names != self._told:
@@ -334,7 +334,7 @@ class Bridge(DescriptorOwner):
 
     def _execute(self, number: int, body: Any) -> None:
         event, channels = messages.unpack_event(body)
-        if self._told_version != self._engine.routes.version:
+        if self._told_version != self._tree_engine.routes.version:
             self._tell_names()
         event.remote = True
         if event.notify:
@@ -413,7 +413,7 @@ class Bridge(DescriptorOwner):
             self.fire(BridgeLost(self, reason))
             self.unregister()
         if self.process is not None and not self._is_stopping:
-            _reap(self._engine, self.process)
+            _reap(self._tree_engine, self.process)
 
     def _lost(self, thing: object) -> PeerLostError:
         return PeerLostError(f"the process at the other end of {self!r} is gone: no {thing!r}")
@@ -428,7 +428,7 @@ class Bridge(DescriptorOwner):
         if component is not self.root or self._is_stopping or not self.is_connected:
             return
         self._is_stopping = True
-        engine = self._engine
+        engine = self._tree_engine
         if engine.runner is not None:
             engine.hold(self)
             seconds = component.stop_timeout * _PATIENCE
@@ -443,7 +443,7 @@ class Bridge(DescriptorOwner):
         """
         if not self._is_stopping or self._asked:
             return
-        engine = self._engine
+        engine = self._tree_engine
         descriptor = self._descriptor
         is_closed = descriptor is None or descriptor.is_closed
         if is_closed and (self.process is None or not self.process.is_alive()):

@@ -35,7 +35,7 @@ class PrepareUnregister(Event):
     def _choose_routes(self, routes: tuple[Any, ...]) -> tuple[Any, ...] | None:
         # Where nobody hears of it and nothing can come in between, the component may leave right
         # now, which saves the events that would come after this one.
-        if routes or self._marks & (WAITED | COUNTED) or not self.args[0]._slip_out():
+        if routes or self._event_marks & (WAITED | COUNTED) or not self.args[0]._tree_slip_out():
             return routes
         return None
 
@@ -58,16 +58,16 @@ class _Channel:
     """
 
     def __get__(self, component: BaseComponent | None, owner: type[BaseComponent]) -> Any:
-        return owner._default_channel if component is None else component._channels[0]
+        return owner._tree_default_channel if component is None else component._tree_channels[0]
 
     def __set__(self, component: BaseComponent, channel: Any) -> None:
         channel = "*" if _is_false(channel) else channel
         hash(channel)  # raises the TypeError that names the type
         with TREE_LOCK:
-            engine = getattr(component, "_live", None)
+            engine = getattr(component, "_tree_live", None)
             if engine is not None:
                 engine.routes.remove(component)
-            component._channels = (channel,)
+            component._tree_channels = (channel,)
             if engine is not None:
                 engine.routes.add(component)
 
@@ -96,7 +96,7 @@ class BaseComponent(Manager):
     """
 
     singleton: ClassVar[bool | type] = False
-    _default_channel: ClassVar[Any] = "*"
+    _tree_default_channel: ClassVar[Any] = "*"
     _own_specs: ClassVar[tuple[HandlerSpec, ...]]
 
     if TYPE_CHECKING:
@@ -107,18 +107,18 @@ class BaseComponent(Manager):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "channel" in cls.__dict__ and not hasattr(cls.__dict__["channel"], "__get__"):
-            cls._default_channel = cls.__dict__["channel"]
+            cls._tree_default_channel = cls.__dict__["channel"]
             delattr(cls, "channel")
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Make the component with its handlers, before any constructor runs."""
         component = super().__new__(cls)
-        if "_specs" not in cls.__dict__:
+        if "_tree_specs" not in cls.__dict__:
             _prepare_class(cls)
-        for attribute, function in cls._inherited:
+        for attribute, function in cls._tree_inherited:
             setattr(component, attribute, function.__get__(component))
-        default = cls._default_channel
-        component._channels = ("*" if _is_false(default) else default,)
+        default = cls._tree_default_channel
+        component._tree_channels = ("*" if _is_false(default) else default,)
         return component
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -128,8 +128,8 @@ class BaseComponent(Manager):
             self.channel = kwargs["channel"]
         # Looking into the dictionary makes every attribute slower from then on, so it is left
         # alone where nobody can have put anything there yet.
-        given = vars(self).values() if cls._may_set_first else ()
-        for child in [*cls._parts, *given]:
+        given = vars(self).values() if cls._tree_may_set_first else ()
+        for child in [*cls._tree_parts, *given]:
             if isinstance(child, BaseComponent) and child is not self and child is not self.parent:
                 if child.parent is not self:  # under two names, or registered by hand
                     child.register(self)
@@ -138,9 +138,9 @@ class BaseComponent(Manager):
             init(*args, **kwargs)
 
     if TYPE_CHECKING:
-        _inherited: ClassVar[tuple[tuple[str, Any], ...]]
-        _parts: ClassVar[list[BaseComponent]]
-        _may_set_first: ClassVar[bool]
+        _tree_inherited: ClassVar[tuple[tuple[str, Any], ...]]
+        _tree_parts: ClassVar[list[BaseComponent]]
+        _tree_may_set_first: ClassVar[bool]
 
     # -- joining and leaving --
 
@@ -161,36 +161,38 @@ class BaseComponent(Manager):
         with TREE_LOCK:
             if parent is self:
                 if self.parent is not self:
-                    self._detach()
+                    self._tree_detach()
                 return self
-            if parent is self.parent and self in parent.components and not self._leaving:
+            if parent is self.parent and self in parent.components and not self._tree_leaving:
                 self.fire(Registered(self, parent))
                 return self
-            if self._children and _is_below(parent, self):
+            if self._tree_children and _is_below(parent, self):
                 raise UnregistrableError(
                     f"{self!r} cannot be registered to {parent!r}, which is below it"
                 )
-            if (self._children or self.singleton is not False) and check_singleton(self, parent):
+            if (self._tree_children or self.singleton is not False) and check_singleton(
+                self, parent
+            ):
                 raise SingletonError(self)
             if self.parent is not self:
-                self._detach()
-            engine = parent._engine
-            own = getattr(self, "_live", None)
+                self._tree_detach()
+            engine = parent._tree_engine
+            own = getattr(self, "_tree_live", None)
             if own is not None:
                 if own.thread is not None and engine.thread is not None:
                     raise UnregistrableError(
                         f"{self!r} is running and cannot join {engine.root!r}, which runs too"
                     )
-            parent._births = self._birth = parent._births + 1
+            parent._tree_births = self._tree_birth = parent._tree_births + 1
             self.parent = parent
             parent.components[self] = None
             engine.adopt(self, own)
-            self._leaving = False
-        if self._children:
+            self._tree_leaving = False
+        if self._tree_children:
             for node in flatten(self):
-                node._joined()
+                node._tree_joined()
         else:
-            self._joined()
+            self._tree_joined()
         self.fire(Registered(self, parent))
         return self
 
@@ -202,12 +204,12 @@ class BaseComponent(Manager):
         and ``Unregistered`` is fired. Nothing happens if the component is a root or leaving.
         """
         with TREE_LOCK:
-            if self._leaving or self.parent is self:
+            if self._tree_leaving or self.parent is self:
                 return self
-            self._leaving = True
-            routes = self._engine.routes
-            for node in self._subtree():
-                for spec in node._specs:
+            self._tree_leaving = True
+            routes = self._tree_engine.routes
+            for node in self._tree_subtree():
+                for spec in node._tree_specs:
                     if spec.channel is not SELF:
                         for name in spec.keys:
                             routes.forget(name)
@@ -217,7 +219,7 @@ class BaseComponent(Manager):
     @property
     def unregister_pending(self) -> bool:
         """Whether the component is about to leave."""
-        return self._leaving
+        return self._tree_leaving
 
     @handler("unregister")
     def _on_unregister(self, event: Event, component: Manager | None = None) -> None:
@@ -226,79 +228,80 @@ class BaseComponent(Manager):
 
     @handler("prepare_unregister_complete", channel=SELF)
     def _on_prepare_unregister_complete(self, source: PrepareUnregister, value: Any) -> None:
-        if source.args[0] is not self or not self._leaving:
+        if source.args[0] is not self or not self._tree_leaving:
             return
-        self._depart()
+        self._tree_depart()
 
-    def _slip_out(self) -> bool:
+    def _tree_slip_out(self) -> bool:
         """Leave at once, if nobody hears of ``prepare_unregister_complete``."""
-        if not self._leaving or not self._engine.comes_next():
+        if not self._tree_leaving or not self._tree_engine.comes_next():
             return False
-        if self._is_heard("prepare_unregister_complete"):
+        if self._tree_is_heard("prepare_unregister_complete"):
             return False
-        self._depart()
+        self._tree_depart()
         return True
 
-    def _is_heard(self, *names: str) -> bool:
-        engine = self._engine
+    def _tree_is_heard(self, *names: str) -> bool:
+        engine = self._tree_engine
         if engine.awaited and any(name in engine.awaited for name in names):
             return True
         return engine.routes.knows(*names)
 
-    def _leave_or_unregister(self) -> None:
+    def _tree_leave_or_unregister(self) -> None:
         """Unregister; at once and without the events of that, if nobody hears them.
 
         Somebody who begins to listen while what is queued is being dispatched hears nothing of
         it. That is the price of ten thousand timers.
         """
         if (
-            self._leaving
+            self._tree_leaving
             or self.parent is self
-            or self._children
-            or len(self._specs) > len(BaseComponent._specs)  # what is queued for it comes first
-            or self._is_heard("prepare_unregister", "prepare_unregister_complete")
+            or self._tree_children
+            or len(self._tree_specs)
+            > len(BaseComponent._tree_specs)  # what is queued for it comes first
+            or self._tree_is_heard("prepare_unregister", "prepare_unregister_complete")
         ):
             self.unregister()
         else:
-            self._depart(next_in_turn=True)
+            self._tree_depart(next_in_turn=True)
 
-    def _depart(self, next_in_turn: bool = False) -> None:
+    def _tree_depart(self, next_in_turn: bool = False) -> None:
         with TREE_LOCK:
-            engine = self._engine
+            engine = self._tree_engine
             farewell = None
-            if not (next_in_turn or engine.comes_next()) or self._is_heard("unregistered"):
+            if not (next_in_turn or engine.comes_next()) or self._tree_is_heard("unregistered"):
                 farewell = Unregistered(self, self.parent)
                 self.fire(farewell)
-            self._detach()
+            self._tree_detach()
         # The old tree dispatches it; the component has left and is told here, since what it
         # must clean up hangs on it.
         if farewell is not None:
             engine.deliver_to(self, farewell)
 
-    def _detach(self) -> None:
+    def _tree_detach(self) -> None:
         """Leave the parent at once. The caller holds TREE_LOCK."""
-        parent, engine = self.parent, self._engine
+        parent, engine = self.parent, self._tree_engine
         parent.components.discard(self)
-        nodes = self._subtree()
+        nodes = self._tree_subtree()
         for node in nodes:
             engine.routes.remove(node)
         self.parent = self
-        self._leaving = False
+        self._tree_leaving = False
         for node in nodes:
-            if hasattr(node, "_live"):
-                del node._live
+            if hasattr(node, "_tree_live"):
+                del node._tree_live
         engine.cancel_tasks_of(nodes)
         for node in nodes:
-            node._left(engine)
+            node._tree_left(engine)
 
     # -- introspection --
 
     @classmethod
     def handlers(cls) -> list[str]:
         """The names of the events that instances handle, private ones left out."""
-        if "_specs" not in cls.__dict__:
+        if "_tree_specs" not in cls.__dict__:
             _prepare_class(cls)
-        names = (name for spec in cls._specs for name in spec.keys if spec.channel is not SELF)
+        names = (name for spec in cls._tree_specs for name in spec.keys if spec.channel is not SELF)
         return list(dict.fromkeys(name for name in names if not name.startswith("_")))
 
     events = handlers
@@ -323,13 +326,15 @@ def _prepare_class(cls: type[BaseComponent]) -> None:
     specs = collect_specs(cls)
     # The farewell comes last, as the last thing a component hears.
     last = [spec for spec in specs if spec.channel is SELF]
-    cls._specs = (*(spec for spec in specs if spec.channel is not SELF), *last)
-    cls._parts = _class_components(cls)
-    cls._may_set_first = (
+    cls._tree_specs = (*(spec for spec in specs if spec.channel is not SELF), *last)
+    cls._tree_parts = _class_components(cls)
+    cls._tree_may_set_first = (
         cls.__init__ not in PLAIN_CONSTRUCTORS or cls.__new__ is not BaseComponent.__new__
     )
-    cls._inherited = tuple(
-        (spec.attribute, spec.function) for spec in cls._specs if not hasattr(cls, spec.attribute)
+    cls._tree_inherited = tuple(
+        (spec.attribute, spec.function)
+        for spec in cls._tree_specs
+        if not hasattr(cls, spec.attribute)
     )
 
 

@@ -5,7 +5,7 @@ a default on the class, so that making one costs two attributes.
 
 What is rare about an event - the flags ``success``, ``failure``, ``complete``, ``alert_done``
 and ``notify``, keyword arguments, ``stop`` and ``cancel``, a name of its own - marks it, on the
-class or on the instance: its ``_key`` is ``None`` then, and it takes the long way through the
+class or on the instance: its ``_event_key`` is ``None`` then, and it takes the long way through the
 dispatch. All others are found in one look by that key, which is their name.
 """
 
@@ -65,7 +65,7 @@ __all__ = [
 #: application knows, and a bound for names that come from elsewhere.
 CREATED_CLASSES_LIMIT = 1024
 
-#: The bits of ``_marks``. What an event asks for ...
+#: The bits of ``_event_marks``. What an event asks for ...
 SUCCESS, FAILURE, COMPLETE, DONE, NOTIFY = 1, 2, 4, 8, 16
 #: ... has channels of its own for its feedback, is cancelled or has keywords or late routes,
 ELSEWHERE, RARE = 32, 64
@@ -89,17 +89,17 @@ class _Mark:
         source = owner if event is None else event
         if self.kept:
             return getattr(source, self.kept)
-        return bool((source._marks | source._class_marks) & self.bit)
+        return bool((source._event_marks | source._event_class_marks) & self.bit)
 
     def __set__(self, event: BaseEvent, value: Any) -> None:
         if self.kept:
             setattr(event, self.kept, value)
         if value:
-            event._mark(self.bit)
+            event._event_mark(self.bit)
         elif not self.is_shared:
             self._clear(event)
-            if event._class_marks & self.bit:
-                event._class_marks &= ~self.bit
+            if event._event_class_marks & self.bit:
+                event._event_class_marks &= ~self.bit
 
     def __delete__(self, event: BaseEvent) -> None:
         own = vars(event)
@@ -109,12 +109,12 @@ class _Mark:
             del own[self.kept]
         if not self.is_shared:
             self._clear(event)
-            if "_class_marks" in own:
-                event._class_marks |= type(event)._class_marks & self.bit
+            if "_event_class_marks" in own:
+                event._event_class_marks |= type(event)._event_class_marks & self.bit
 
     def _clear(self, event: BaseEvent) -> None:
-        if event._marks & self.bit:
-            event._marks &= ~self.bit
+        if event._event_marks & self.bit:
+            event._event_marks &= ~self.bit
 
 
 class _Name(_Mark):
@@ -123,13 +123,13 @@ class _Name(_Mark):
     __slots__ = ()
 
     def __set__(self, event: BaseEvent, value: str) -> None:
-        event._name = value
-        event._created = {}  # its feedback is named after it, not after its class
-        event._mark()
+        event._event_name = value
+        event._event_created = {}  # its feedback is named after it, not after its class
+        event._event_mark()
 
     def __delete__(self, event: BaseEvent) -> None:
         super().__delete__(event)
-        del event._created
+        del event._event_created
 
 
 class _ValueOf:
@@ -140,13 +140,13 @@ class _ValueOf:
     def __get__(self, event: BaseEvent | None, owner: type[BaseEvent]) -> Any:
         if event is None:
             return None
-        value = event._value
+        value = event._event_value
         if value is not None and value.event is None:
             value.event = event  # they were parted, when nobody had kept it
         return value
 
     def __set__(self, event: BaseEvent, value: Any) -> None:
-        event._value = value
+        event._event_value = value
 
 
 class _Arguments:
@@ -157,13 +157,13 @@ class _Arguments:
     def __get__(self, event: BaseEvent | None, owner: type[BaseEvent]) -> Any:
         if event is None:
             return self
-        args = event._args
+        args = event._event_args
         if args.__class__ is not list:
-            args = event._args = [*args]
+            args = event._event_args = [*args]
         return args
 
     def __set__(self, event: BaseEvent, args: Any) -> None:
-        event._args = args
+        event._event_args = args
 
 
 class _Keywords:
@@ -174,14 +174,14 @@ class _Keywords:
     def __get__(self, event: BaseEvent | None, owner: type[BaseEvent]) -> Any:
         if event is None:
             return self
-        kwargs = event._kwargs
+        kwargs = event._event_kwargs
         if kwargs is None:
             self.__set__(event, kwargs := {})
         return kwargs
 
     def __set__(self, event: BaseEvent, kwargs: dict[str, Any]) -> None:
-        event._kwargs = kwargs
-        event._mark(RARE)
+        event._event_kwargs = kwargs
+        event._event_mark(RARE)
 
 
 class EventMetaClass(type):
@@ -244,51 +244,51 @@ class BaseEvent(metaclass=EventMetaClass):
         cancelled: bool
         value: Value
     else:
-        name = _Name(0, "_name")
+        name = _Name(0, "_event_name")
         args = _Arguments()
         kwargs = _Keywords()
         success = _Mark(SUCCESS)
         failure = _Mark(FAILURE)
         complete = _Mark(COMPLETE)
         alert_done = _Mark(DONE)
-        notify = _Mark(NOTIFY, "_notify")
+        notify = _Mark(NOTIFY, "_event_notify")
         success_channels = _Mark(ELSEWHERE, "_success_channels", is_shared=True)
         failure_channels = _Mark(ELSEWHERE, "_failure_channels", is_shared=True)
         complete_channels = _Mark(ELSEWHERE, "_complete_channels", is_shared=True)
-        stopped = _Mark(0, "_stopped")
-        cancelled = _Mark(RARE, "_cancelled", is_shared=True)
+        stopped = _Mark(0, "_event_stopped")
+        cancelled = _Mark(RARE, "_event_cancelled", is_shared=True)
         value = _ValueOf()
-    _name = "base_event"
-    _value: Value = None  # type: ignore[assignment]  # None until fired
-    _notify: bool | str = False
-    _stopped = False
-    _cancelled = False
+    _event_name = "base_event"
+    _event_value: Value = None  # type: ignore[assignment]  # None until fired
+    _event_notify: bool | str = False
+    _event_stopped = False
+    _event_cancelled = False
     #: The marks of the event itself, and those of its class.
-    _marks = 0
-    _class_marks = 0
+    _event_marks = 0
+    _event_class_marks = 0
     #: The name; ``None`` where dispatch must look at flags, waiters, effects and the like.
-    _key: str | None = "base_event"
-    _kwargs: dict[str, Any] | None = None
-    _args: Any  # a tuple, until somebody asks for the list
+    _event_key: str | None = "base_event"
+    _event_kwargs: dict[str, Any] | None = None
+    _event_args: Any  # a tuple, until somebody asks for the list
     _literal = False
     #: For an event whose handlers are not simply those of its name and channels: takes their
     #: routes and gives those that it goes, or ``None`` if it has seen to everything itself. Such
     #: an event has the mark ``RARE``.
     _choose_routes: Callable[[tuple[Any, ...]], tuple[Any, ...] | None] | None = None
-    _failed: bool = False  # whether a handler of the latest firing failed
-    _effect: Any = None  # the scope of cause and effect (see _effects) that counts this event
-    _waiters: list[Any] | None = None  # suspended calls and waits that end with this event
+    _event_failed: bool = False  # whether a handler of the latest firing failed
+    _event_effect: Any = None  # the scope of cause and effect (see _effects) that counts this event
+    _event_waiters: list[Any] | None = None  # suspended calls and waits that end with this event
     _priority: float = 0
-    _fields: ClassVar[tuple[tuple[str, Any], ...]] = ()
+    _event_fields: ClassVar[tuple[tuple[str, Any], ...]] = ()
     #: How an instance of a class made at run time is made again, for pickling.
     _recipe: ClassVar[tuple[Any, ...] | None] = None
     #: What was set of name, flags and the like; each class has its own.
     _declared: ClassVar[dict[str, Any]] = {}
     #: Classes made at run time from this one; each class has its own.
-    _created: dict[Any, type[BaseEvent]] = {}
+    _event_created: dict[Any, type[BaseEvent]] = {}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._args = args
+        self._event_args = args
         if kwargs:
             self.kwargs = kwargs
 
@@ -313,7 +313,7 @@ class BaseEvent(metaclass=EventMetaClass):
             if kept := _MARKS[name].kept:
                 type.__setattr__(cls, kept, value)
         if "name" in given:
-            cls._created = {}  # their names begin with ours
+            cls._event_created = {}  # their names begin with ours
         cls._restate()
 
     @classmethod
@@ -326,8 +326,8 @@ class BaseEvent(metaclass=EventMetaClass):
         for name, value in declared.items():
             if value:
                 marks |= _MARKS[name].bit
-        cls._class_marks = marks
-        cls._key = None if marks else cls._name
+        cls._event_class_marks = marks
+        cls._event_key = None if marks else cls._event_name
         for below in cls.__subclasses__():
             below._restate()
 
@@ -362,7 +362,7 @@ class BaseEvent(metaclass=EventMetaClass):
         come as usual.
         """
         self.stopped = True
-        self._mark()
+        self._event_mark()
 
     def cancel(self) -> None:
         """Discard the event when its turn comes: no handler runs and no feedback is fired.
@@ -371,18 +371,18 @@ class BaseEvent(metaclass=EventMetaClass):
         Once dispatch has begun it is too late, and nothing happens.
         """
         self.cancelled = True
-        self._mark(RARE)
+        self._event_mark(RARE)
 
     def _when_over(self, waiter: Any) -> None:
         """Have ``waiter.resolve(event)`` called when the event is over."""
-        if self._waiters is None:
-            self._waiters = []
-        self._waiters.append(waiter)
-        self._mark(WAITED)
+        if self._event_waiters is None:
+            self._event_waiters = []
+        self._event_waiters.append(waiter)
+        self._event_mark(WAITED)
 
-    def _mark(self, bits: int = 0) -> None:
-        self._key = None
-        self._marks |= bits
+    def _event_mark(self, bits: int = 0) -> None:
+        self._event_key = None
+        self._event_marks |= bits
         # In the midst of dispatch a missing handler is faster to see than a new mark.
         self.handler = None
 
@@ -403,9 +403,9 @@ class BaseEvent(metaclass=EventMetaClass):
 
     def __getstate__(self) -> dict[str, Any]:
         state = {k: v for k, v in vars(self).items() if k not in _RUNTIME_ATTRIBUTES}
-        state["_args"] = [*self._args]
-        if "_marks" in state:
-            state["_marks"] &= ~RUNTIME_MARKS
+        state["_event_args"] = [*self._event_args]
+        if "_event_marks" in state:
+            state["_event_marks"] &= ~RUNTIME_MARKS
         return state
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -422,12 +422,14 @@ class BaseEvent(metaclass=EventMetaClass):
             where = str(channels[0])
         else:
             where = repr(tuple(channels))
-        names = [field for field, _ in self._fields]
+        names = [field for field, _ in self._event_fields]
         arguments = ", ".join(
             f"{names[i]}={arg!r}" if i < len(names) else repr(arg)
-            for i, arg in enumerate(self._args)
+            for i, arg in enumerate(self._event_args)
         )
-        keywords = ", ".join(f"{key}={value!r}" for key, value in (self._kwargs or {}).items())
+        keywords = ", ".join(
+            f"{key}={value!r}" for key, value in (self._event_kwargs or {}).items()
+        )
         return f"<{type(self).__name__}[{where}.{self.name}] ({arguments} {keywords})>"
 
 
@@ -472,7 +474,7 @@ def derived_class(cls: type[DerivedEvent], topic: str, event: BaseEvent) -> type
     def make() -> type[BaseEvent]:
         source, suffix = type(event), uncamel(topic)
         title = f"{source.__name__}_{suffix}" if source._literal else source.__name__ + topic
-        return _new_class(title, (cls,), {"name": f"{event._name}_{suffix}"})
+        return _new_class(title, (cls,), {"name": f"{event._event_name}_{suffix}"})
 
     return _class_for(event, (cls, topic), make)
 
@@ -484,7 +486,7 @@ def _new_class(name: str, bases: tuple[type, ...], body: dict[str, Any]) -> type
 def _class_for(
     source: type[BaseEvent] | BaseEvent, key: Any, make: Callable[[], type[Any]]
 ) -> type[Any]:
-    created = source._created
+    created = source._event_created
     made = created.get(key)
     if made is None:
         made = make()
@@ -498,12 +500,12 @@ def _class_for(
 _RUNTIME_ATTRIBUTES = frozenset(
     {
         "handler",
-        "_value",
-        "_created",
+        "_event_value",
+        "_event_created",
         "_choose_routes",
-        "_effect",
-        "_failed",
-        "_waiters",
+        "_event_effect",
+        "_event_failed",
+        "_event_waiters",
         "waitingHandlers",
     }
 )

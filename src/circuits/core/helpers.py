@@ -57,12 +57,12 @@ class FallBackGenerator(BaseComponent):
     @handler("generate_events", channel="*", priority=-100, filter=True)
     def _on_generate_events(self, event: GenerateEvents) -> bool:
         if event.time_left != 0:
-            self._engine._own_latch().block(event.time_left)
+            self._tree_engine._own_latch().block(event.time_left)
         return True
 
     def resume(self) -> None:
         """End the wait."""
-        self._engine._own_latch().resume()
+        self._tree_engine._own_latch().resume()
 
 
 class FallBackErrorHandler(BaseComponent):
@@ -102,7 +102,7 @@ def log_if_unheard(watcher: BaseComponent, event: Error) -> None:
     To be called by each of them: where there is nobody else, the first one logs it, as happens
     by itself where nobody handles ``error`` at all. Their class has ``_only_watches``.
     """
-    engine = watcher._engine
+    engine = watcher._tree_engine
     methods = [method for method, _, _ in engine.route("error", event.channels)]
     owners = [getattr(method, "__self__", None) for method in methods]
     if owners[0] is watcher and all(getattr(owner, "_only_watches", False) for owner in owners):

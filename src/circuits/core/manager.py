@@ -66,22 +66,22 @@ class _EngineOnDemand:
     """Finds or makes the engine of a tree when somebody needs it.
 
     Most components never do while they are alone: an engine would cost more than they. The
-    engine is in the attribute ``_live``, which no class has, so that reading it is fast.
+    engine is in the attribute ``_tree_live``, which no class has, so that reading it is fast.
     """
 
     def __get__(self, node: Manager | None, owner: type[Manager]) -> Any:
         if node is None:
             return self
         try:
-            return node._live
+            return node._tree_live
         except AttributeError:
             pass
         with TREE_LOCK:
             root = node.root
-            engine = getattr(root, "_live", None)
+            engine = getattr(root, "_tree_live", None)
             if engine is None:
                 engine = Engine(root)
-            node._live = engine
+            node._tree_live = engine
         return engine
 
 
@@ -112,34 +112,34 @@ class Manager:
     """
 
     stop_timeout: float = 10.0
-    _channels: tuple[Any, ...]
-    _specs: tuple[HandlerSpec, ...] = ()
-    _birth = 0  # number among the children of the parent, rising
-    _births = 0
-    _leaving = False
+    _tree_channels: tuple[Any, ...]
+    _tree_specs: tuple[HandlerSpec, ...] = ()
+    _tree_birth = 0  # number among the children of the parent, rising
+    _tree_births = 0
+    _tree_leaving = False
     _running = False
-    _children: ComponentSet | None = None
-    _targeted: set[str] | None = None
-    _traverse = True
-    _child_pid: int | None = None
-    _process: Any = None  # the child that start(process=True) made
+    _tree_children: ComponentSet | None = None
+    _tree_targeted: set[str] | None = None
+    _tree_traverse = True
+    _run_child_pid: int | None = None
+    _run_process: Any = None  # the child that start(process=True) made
     __thread: threading.Thread | None = None
-    _entered: threading.Event | None = None
-    _exit_code: Any = None
+    _run_entered: threading.Event | None = None
+    _run_exit_code: Any = None
 
     parent: Manager
     if TYPE_CHECKING:
-        _engine: Engine
-        _live: Engine
-        _inherited: ClassVar[tuple[tuple[str, Any], ...]]
+        _tree_engine: Engine
+        _tree_live: Engine
+        _tree_inherited: ClassVar[tuple[tuple[str, Any], ...]]
     else:
-        _engine = _EngineOnDemand()
+        _tree_engine = _EngineOnDemand()
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Make the node as a tree of its own, before any constructor runs."""
         node = super().__new__(cls)
         node.parent = node
-        node._channels = _EVERYWHERE
+        node._tree_channels = _EVERYWHERE
         return node
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -163,9 +163,9 @@ class Manager:
     @property
     def components(self) -> ComponentSet:
         """The nodes right below."""
-        children = self._children
+        children = self._tree_children
         if children is None:
-            children = self._children = ComponentSet()
+            children = self._tree_children = ComponentSet()
         return children
 
     @property
@@ -180,26 +180,26 @@ class Manager:
     @property
     def pid(self) -> int:
         """Id of the process, or of the child that ``start(process=True)`` made."""
-        return os.getpid() if self._child_pid is None else self._child_pid
+        return os.getpid() if self._run_child_pid is None else self._run_child_pid
 
     @property
     def traverse_children_handlers(self) -> bool:
         """Whether events on ordinary channels reach the components below."""
-        return self._traverse
+        return self._tree_traverse
 
     @traverse_children_handlers.setter
     def traverse_children_handlers(self, traverse: bool) -> None:
-        self._traverse = bool(traverse)
+        self._tree_traverse = bool(traverse)
         with TREE_LOCK:
-            self._engine.routes.forget("*")
+            self._tree_engine.routes.forget("*")
 
-    def _subtree(self) -> Sequence[Manager]:
-        return [*flatten(self)] if self._children else (self,)
+    def _tree_subtree(self) -> Sequence[Manager]:
+        return [*flatten(self)] if self._tree_children else (self,)
 
-    def _joined(self) -> None:
+    def _tree_joined(self) -> None:
         """For components of ours that need the engine: a tree was joined, perhaps again."""
 
-    def _left(self, engine: Engine) -> None:
+    def _tree_left(self, engine: Engine) -> None:
         """For components of ours that use the engine: the tree was left."""
 
     # -- firing --
@@ -221,7 +221,7 @@ class Manager:
             TypeError: ``event`` is no event, or a channel is not hashable.
         """
         try:
-            event._args  # noqa: B018 - an attribute that only instances have, and only of events
+            event._event_args  # noqa: B018 - an attribute that only instances have, and only of events
         except AttributeError:
             raise TypeError(_no_event(event)) from None
         if channels:
@@ -229,20 +229,20 @@ class Manager:
         else:
             channels = event.channels
             if not channels:
-                channels = self._channels
+                channels = self._tree_channels
             elif type(channels) is not tuple:
                 channels = (channels,) if isinstance(channels, str) else tuple(channels)
         event.channels = channels
         # What Value(event, self) does, without the call.
-        event._value = value = _new_value(Value)
+        event._event_value = value = _new_value(Value)
         value.event = event
         value.manager = self
         value._value = None
         value._flags = 0
         try:
-            engine = self._live
+            engine = self._tree_live
         except AttributeError:
-            engine = self._engine
+            engine = self._tree_engine
         if priority:
             engine.rank(event, priority)
         else:
@@ -253,8 +253,8 @@ class Manager:
 
     fireEvent = fire  # noqa: N815 - documented name
 
-    def _give_value(self, event: BaseEvent) -> None:
-        event._value = Value(event, self)
+    def _tree_give_value(self, event: BaseEvent) -> None:
+        event._event_value = Value(event, self)
 
     # -- suspending --
 
@@ -295,26 +295,26 @@ class Manager:
             event = event.name
         if not isinstance(event, str):
             raise TypeError(f"wait() takes an event, its class or its name, not {event!r}")
-        return Wait(self, None, event, channels or self._channels, timeout, fire=False)
+        return Wait(self, None, event, channels or self._tree_channels, timeout, fire=False)
 
     waitEvent = wait  # noqa: N815 - documented name
 
     def registerTask(self, task: Any) -> None:  # noqa: N802 - the name that programs use
         """Have a generator advanced: a tuple of event, generator and perhaps its parent."""
         event, generator, *parent = task
-        engine = self._engine
+        engine = self._tree_engine
         engine._suspend(event, Task(engine, event, generator, event.handler, *parent))
 
     def unregisterTask(self, task: Any) -> None:  # noqa: N802 - the name that programs use
         """Give up a generator; an unknown one is ignored."""
-        engine = self._engine
+        engine = self._tree_engine
         for known in list(engine.tasks):
             if task[1] in getattr(known, "stack", ()):
                 engine.cancel_task(known)
 
     def processTask(self, event: BaseEvent, task: Any, parent: Any = None) -> None:  # noqa: N802
         """Advance a generator once."""
-        engine = self._engine
+        engine = self._tree_engine
         for known in engine.tasks:
             if task in getattr(known, "stack", ()):
                 engine.step(known)
@@ -344,9 +344,9 @@ class Manager:
             wants_event(method.__func__) if function is not method else spec.wants_event
         )
         with TREE_LOCK:
-            self._specs = (*self._specs, spec)
+            self._tree_specs = (*self._tree_specs, spec)
             setattr(self, attribute, method)
-            engine = getattr(self, "_live", None)
+            engine = getattr(self, "_tree_live", None)
             if engine is not None:
                 engine.routes.add_specs(self, (spec,))
         return method
@@ -363,7 +363,7 @@ class Manager:
         """
         with TREE_LOCK:
             kept, removed, remainder = [], [], []
-            for spec in self._specs:
+            for spec in self._tree_specs:
                 if spec.bound_to(self) != method or (event is not None and event not in spec.keys):
                     kept.append(spec)
                     continue
@@ -376,10 +376,10 @@ class Manager:
                     remainder.append(rest)
             if not removed:
                 raise KeyError(method if event is None else event)
-            engine = getattr(self, "_live", None)
+            engine = getattr(self, "_tree_live", None)
             if engine is not None:
                 engine.routes.remove_specs(self, removed, kept)
-            self._specs = tuple(kept)
+            self._tree_specs = tuple(kept)
             if engine is not None and remainder:
                 engine.routes.add_specs(self, remainder)
             if not remainder:
@@ -391,7 +391,7 @@ class Manager:
         """The handlers of this node and all below that match an event on one channel."""
         found = set()
         for node in flatten(self):
-            for spec in node._specs:
+            for spec in node._tree_specs:
                 if spec.names and event.name not in spec.names and "*" not in spec.names:
                     continue
                 if spec.is_global:
@@ -404,7 +404,7 @@ class Manager:
     @_Look
     def _handlers(self) -> dict[str, set[Callable[..., Any]]]:
         table: dict[str, set[Callable[..., Any]]] = {}
-        for spec in self._specs:
+        for spec in self._tree_specs:
             if not spec.is_global:
                 for name in spec.keys:
                     table.setdefault(name, set()).add(spec.bound_to(self))
@@ -412,15 +412,15 @@ class Manager:
 
     @_Look
     def _globals(self) -> set[Callable[..., Any]]:
-        return {spec.bound_to(self) for spec in self._specs if spec.is_global}
+        return {spec.bound_to(self) for spec in self._tree_specs if spec.is_global}
 
     @_Look
     def _tasks(self) -> set[Any]:
-        return set(self._engine.tasks)
+        return set(self._tree_engine.tasks)
 
     @_Look
     def _queue(self) -> list[BaseEvent]:
-        return list(self._engine.queue) if self.parent is self else []
+        return list(self._tree_engine.queue) if self.parent is self else []
 
     @_Look
     def _lock(self) -> Any:
@@ -431,9 +431,9 @@ class Manager:
     def flush(self) -> None:
         """Dispatch the events that are queued in the tree; what they fire stays for later."""
         try:
-            engine = self._live
+            engine = self._tree_live
         except AttributeError:
-            engine = self._engine
+            engine = self._tree_engine
         if engine.thread is None and engine.cause is None:
             engine.flush()
         else:
@@ -448,7 +448,7 @@ class Manager:
             timeout: The longest to wait, in seconds; negative means until something happens. A
                 tree that is not running never waits.
         """
-        engine = self._engine
+        engine = self._tree_engine
         engine.nested += 1
         try:
             _loop.tick(self, timeout)
@@ -500,15 +500,15 @@ class Manager:
             raise TypeError(f"link must be a manager, not {link!r}")
         if link is not None and not process:
             raise TypeError("link joins two processes: add process=True")
-        if self._process is not None and self._process.is_alive():
+        if self._run_process is not None and self._run_process.is_alive():
             raise UnregistrableError(f"{self!r} is running already, as process {self.pid}")
         if process:
             from ._processes import start_process  # noqa: PLC0415 - brings multiprocessing
 
             method = process if isinstance(process, str) else "fork"
-            self._process, bridge = start_process(self, method, link)
-            self._child_pid = self._process.pid
-            return self._process, bridge
+            self._run_process, bridge = start_process(self, method, link)
+            self._run_child_pid = self._run_process.pid
+            return self._run_process, bridge
         if self.__thread is not None and self.__thread.is_alive():
             raise UnregistrableError(f"{self!r} is running already")
         entered = threading.Event()
@@ -516,7 +516,7 @@ class Manager:
             target=self.__run_in_thread, args=(entered,), name=self.name, daemon=True
         )
         self.__thread = thread
-        self._entered = entered
+        self._run_entered = entered
         thread.start()
         if type(self).run is Manager.run:
             # A ``stop`` that comes before the thread has got that far must not be lost.
@@ -539,7 +539,7 @@ class Manager:
         Args:
             code: Exit status; other than 0 or ``None`` makes ``run`` raise ``SystemExit``.
         """
-        process = self._process
+        process = self._run_process
         if process is not None and not self._running:
             from ._processes import stop_process  # noqa: PLC0415 - is loaded
 
@@ -549,8 +549,8 @@ class Manager:
 
     def join(self) -> None:
         """Wait for the thread or process that :meth:`start` made; at once if there is none."""
-        if self._process is not None:
-            self._process.join()
+        if self._run_process is not None:
+            self._run_process.join()
         thread = self.__thread
         if thread is not None and thread is not threading.current_thread():
             thread.join()
@@ -573,11 +573,11 @@ class Manager:
     def __len__(self) -> int:
         if self.parent is not self:
             return 0
-        engine = getattr(self, "_live", None)
+        engine = getattr(self, "_tree_live", None)
         return 0 if engine is None else len(engine)
 
     def __contains__(self, component: object) -> bool:
-        children = self._children or ()
+        children = self._tree_children or ()
         if isinstance(component, type):
             return any(type(child) is component for child in children)
         return component in children
@@ -586,7 +586,7 @@ class Manager:
         raise TypeError(f"{self.name} is not iterable; use its components")
 
     def __repr__(self) -> str:
-        channel = self._channels[0] if hasattr(self, "channel") else ""
+        channel = self._tree_channels[0] if hasattr(self, "channel") else ""
         state = "R" if self._running else "S"
         thread = threading.current_thread().name
         return f"<{self.name}/{channel} {os.getpid()}:{thread} (queued={len(self)}) [{state}]>"

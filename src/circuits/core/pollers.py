@@ -186,14 +186,14 @@ class BasePoller(BaseComponent):
             os.close(number)
         self._wake_read = self._wake_write = -1
 
-    def _joined(self) -> None:
+    def _tree_joined(self) -> None:
         if self._wake_read < 0:
             self._open()
 
-    def _left(self, engine: Engine) -> None:
+    def _tree_left(self, engine: Engine) -> None:
         self._close()
 
-    def _forked(self) -> None:
+    def _tree_forked(self) -> None:
         """In a child: make kernel objects of its own, for the same descriptors."""
         try:
             self._close()
@@ -337,7 +337,7 @@ class BasePoller(BaseComponent):
 
     @handler("generate_events", channel="*", priority=-9, filter=True)
     def _on_generate_events(self, event: GenerateEvents) -> bool:
-        self._engine.wait_in(self, event.time_left)
+        self._tree_engine.wait_in(self, event.time_left)
         return True
 
     def block(self, timeout: float) -> list[tuple[int, int]]:
@@ -351,7 +351,7 @@ class BasePoller(BaseComponent):
     def report(self, ready: Iterable[tuple[int, int]]) -> None:
         """Fire the events of what :meth:`block` returned."""
         # Calling a handler directly must not overtake what is queued.
-        direct = not self._live.queue
+        direct = not self._tree_live.queue
         watches, is_writable, is_gone = self._watches, self._is_writable, self._is_gone
         for number, mask in ready:
             watch = watches.get(number)
@@ -362,10 +362,10 @@ class BasePoller(BaseComponent):
                     self._callbacks[number]()
                 continue
             if mask & _READABLE and watch.interest & _READABLE:
-                if direct and watch.version != self._live.routes.version:
+                if direct and watch.version != self._tree_live.routes.version:
                     self._study(watch)
                 if direct and watch.reads is not None:
-                    self._live.call_direct(watch.reads, Read, watch.fd)
+                    self._tree_live.call_direct(watch.reads, Read, watch.fd)
                 else:
                     self.fire(Read(watch.fd), watch.target)
             elif mask & is_gone:
@@ -374,16 +374,16 @@ class BasePoller(BaseComponent):
                 self.fire(Disconnect(watch.fd), watch.target)
                 continue
             if mask & is_writable and watch.interest & _WRITABLE:
-                if direct and watch.version != self._live.routes.version:
+                if direct and watch.version != self._tree_live.routes.version:
                     self._study(watch)
                 if direct and watch.writes is not None:
-                    self._live.call_direct(watch.writes, Write, watch.fd)
+                    self._tree_live.call_direct(watch.writes, Write, watch.fd)
                 else:
                     self.fire(Write(watch.fd), watch.target)
 
     def _study(self, watch: _Watch) -> None:
         """Look whether the owner of a descriptor is the only one who handles its events."""
-        engine = self._live
+        engine = self._tree_live
         channels = (watch.target,)
         watch.version = engine.routes.version
         watch.reads = _only_call(engine.route("_read", channels), watch.owner)

@@ -173,7 +173,7 @@ class Supervisor(BaseComponent):
         where = self if link is True else link or None
         kinds = fatal if isinstance(fatal, tuple) else (fatal,)
         child = self._named[name] = Child(name, make, process, where, kinds, restart)
-        if not process or self._engine.runner is not None:
+        if not process or self._tree_engine.runner is not None:
             self._try_start(child)
         return name
 
@@ -211,7 +211,7 @@ class Supervisor(BaseComponent):
         try:
             self._start(child)
         except Exception as problem:
-            self._engine.report(problem, self._on_recover, None)
+            self._tree_engine.report(problem, self._on_recover, None)
             child.is_running = True  # so that it can crash
             self._crash(child, problem)
             return False
@@ -372,9 +372,9 @@ class Supervisor(BaseComponent):
                         above._crash(other, problem)
                 return
             node = above
-        self._engine.report(problem, self._on_recover, None)
+        self._tree_engine.report(problem, self._on_recover, None)
         if self.escalate:
-            self._engine.stop(1)
+            self._tree_engine.stop(1)
 
     # -- stopping --
 
@@ -399,7 +399,7 @@ class Supervisor(BaseComponent):
             except TimeoutError:
                 with TREE_LOCK:  # a handler of its farewell does not end
                     if component.parent is self:
-                        component._detach()
+                        component._tree_detach()
 
     def _stop_process(self, child: Child) -> Generator[Any, Any, None]:
         process = child.process
@@ -428,7 +428,7 @@ class Supervisor(BaseComponent):
 
     @handler("registered", channel="*")
     def _on_registered(self, component: Manager, manager: Manager) -> None:
-        if self._engine.runner is not None:
+        if self._tree_engine.runner is not None:
             self._start_processes()  # it may be us, or one above, who has joined what runs
 
     def _start_processes(self) -> None:
@@ -444,7 +444,7 @@ class Supervisor(BaseComponent):
             return None
         self._is_stopping = True
         if any(child.process is not None for child in self._named.values()):
-            self._engine.hold(self)
+            self._tree_engine.hold(self)
             return self._stop_processes()
         return None
 
@@ -458,7 +458,7 @@ class Supervisor(BaseComponent):
                     child.process.kill()
                     child.process.join()
                     child.component = child.process = None
-            self._engine.release(self)
+            self._tree_engine.release(self)
 
     @handler("prepare_unregister", channel="*")
     def _on_prepare_unregister(self, event: PrepareUnregister, component: Manager) -> Any:

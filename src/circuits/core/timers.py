@@ -68,11 +68,11 @@ class Timer(BaseComponent):
             self._appointment = None
             self._arm()
 
-    def _joined(self) -> None:
+    def _tree_joined(self) -> None:
         if self._appointment is None:
-            self._appointment = self._live.schedule.call_at(self.expiry, self._expire)
+            self._appointment = self._tree_live.schedule.call_at(self.expiry, self._expire)
 
-    def _left(self, engine: Engine) -> None:
+    def _tree_left(self, engine: Engine) -> None:
         if self._appointment is not None:
             self._appointment.cancel()
             self._appointment = None
@@ -80,13 +80,13 @@ class Timer(BaseComponent):
                 self._arm()
 
     def _arm(self) -> None:
-        engine = self._engine
+        engine = self._tree_engine
         self._appointment = engine.schedule.call_at(self.expiry, self._expire)
 
     def _expire(self) -> None:
         if is_leaving(self):
             return
-        engine = self._engine
+        engine = self._tree_engine
         if engine.runner is None and not engine.timing:
             self._arm()  # a tree that does not run has no time; it counts when it runs
             return
@@ -95,7 +95,7 @@ class Timer(BaseComponent):
             self.expiry = _clock.now() + self.interval
             self._arm()
         else:
-            self._leave_or_unregister()
+            self._tree_leave_or_unregister()
 
 
 PLAIN_CONSTRUCTORS.add(Timer.__init__)

@@ -47,7 +47,7 @@ def flatten(root: Manager, visited: set[Manager] | None = None) -> Iterator[Mana
             continue
         seen.add(node)
         yield node
-        children = node._children
+        children = node._tree_children
         if children:
             stack.extend(reversed(list(children)))
 

@@ -178,7 +178,7 @@ class Value:
         else:
             self._add(value)
         self._flags = flags = self._flags | HAS_RESULT
-        if flags & _MORE or (self.event is not None and self.event._notify):
+        if flags & _MORE or (self.event is not None and self.event._event_notify):
             self._changed()
 
     def _add(self, value: Any) -> None:
@@ -218,7 +218,7 @@ class Value:
         if self.promise and not force:
             return
         event = self.event
-        notify = (event is not None and event._notify) or self.notify
+        notify = (event is not None and event._event_notify) or self.notify
         manager = self.manager
         if not notify or manager is None:
             return
@@ -232,7 +232,7 @@ class Value:
         manager.fire(changed, manager)
 
     def _changed(self) -> None:
-        if self.notify or (self.event is not None and self.event._notify):
+        if self.notify or (self.event is not None and self.event._event_notify):
             self.inform()
         if self._parent is not None:
             self._parent._follow(self)

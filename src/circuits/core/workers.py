@@ -240,7 +240,7 @@ class Worker(BaseComponent):
         if self.timeout is not None:
             job.expire_at(_clock.now() + self.timeout)
         if self._is_stopping:
-            self._engine.hold(self)
+            self._tree_engine.hold(self)
 
     def _submit(self, job: _Job) -> None:
         pool = self.pool
@@ -300,7 +300,7 @@ class Worker(BaseComponent):
         self._jobs.pop(job, None)
         if self._is_stopping and not self._jobs:
             self._dismiss()
-            self._engine.release(self)
+            self._tree_engine.release(self)
 
     # -- in the threads of the pool --
 
@@ -352,7 +352,7 @@ class Worker(BaseComponent):
         if not self._jobs:
             self._dismiss()
             return
-        engine = self._engine
+        engine = self._tree_engine
         if engine.runner is not None:
             engine.hold(self)
             seconds = component.stop_timeout * _PATIENCE
@@ -368,7 +368,7 @@ class Worker(BaseComponent):
             self._fail_all("the worker leaves")
             self._dismiss()
 
-    def _left(self, engine: Engine) -> None:
+    def _tree_left(self, engine: Engine) -> None:
         if self.parent is self:  # else it left below another one, and may go on elsewhere
             self._fail_all("the worker left")
             self._dismiss()
@@ -392,7 +392,7 @@ class Worker(BaseComponent):
         self._strays.clear()
         pool.shutdown(wait=not is_busy, cancel_futures=True)
 
-    def _forked(self) -> None:
+    def _tree_forked(self) -> None:
         """In a child: the threads and processes are the parent's."""
         self._pool = None
         self._lock_of_waiting = _thread.allocate_lock()

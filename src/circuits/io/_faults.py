@@ -25,7 +25,7 @@ def report(component: BaseComponent, problem: BaseException, *channels: Any) -> 
     where = channels or (component.channel,)
     error = Error(problem)
     error.channels = where
-    engine = component._engine
+    engine = component._tree_engine
     if not error._choose_routes(engine.route("error", where)):
         if not engine.route("io_error", where):
             logging.getLogger("circuits").error("%r failed: %s", component, problem)

@@ -69,7 +69,7 @@ class Follower:
             return self._go_to_path()
         self.cancel()
         self._size = max(self._size, os.fstat(stream.file).st_size)
-        schedule = file._engine.schedule
+        schedule = file._tree_engine.schedule
         self._appointment = schedule.call_at(_clock.now() + self._interval, self._look)
         return True
 

@@ -79,7 +79,7 @@ class Outlet(DescriptorOwner):
             data = data.encode(self.encoding)
         elif not isinstance(data, bytes | bytearray | memoryview):
             raise TypeError(f"bytes or str can be written, not {type(data).__name__}")
-        if not self._engine.thread_is_ours():
+        if not self._tree_engine.thread_is_ours():
             self.fire(Write(bytes(data)), self)  # what opens and drains it is in the loop's thread
             return
         stream = self._stream
@@ -139,7 +139,7 @@ class Outlet(DescriptorOwner):
     # -- closing --
 
     def _close(self) -> None:
-        if not self._engine.thread_is_ours():
+        if not self._tree_engine.thread_is_ours():
             self.fire(Close(), self)  # after what was written from there before
             return
         stream = self._stream
@@ -182,7 +182,7 @@ class Outlet(DescriptorOwner):
         self._close()
         stream = self._stream
         if stream is not None:
-            engine = self._engine
+            engine = self._tree_engine
             engine.hold(self)
             seconds = self.root.stop_timeout * DRAIN_PART
             engine.schedule.call_at(_clock.now() + seconds, lambda: self._give_up(stream))

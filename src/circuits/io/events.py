@@ -132,7 +132,7 @@ class Error(Event):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._mark(RARE)
+        self._event_mark(RARE)
 
     def _choose_routes(self, routes: tuple[Route, ...]) -> tuple[Route, ...]:
         return tuple(route for route in routes if _expects(route[0], self.channels))

@@ -157,7 +157,7 @@ class File(Outlet, Component):
         self._follower = Follower(self, interval) if follow or not autoclose else None
         self._seeks: list[tuple[int, int]] = []
         if channel == "file":
-            channel = type(self)._default_channel  # a subclass may have its own
+            channel = type(self)._tree_default_channel  # a subclass may have its own
         super().__init__(filename, mode, channel=channel, **kwargs)
 
     def _take(self, filename: Any, mode: str) -> None:
@@ -437,17 +437,17 @@ class File(Outlet, Component):
                 given.close()
             except (OSError, ValueError) as problem:
                 report(self, problem, *self._fault_channels())
-        self._engine.release(self)
+        self._tree_engine.release(self)
         self.fire(Closed())
 
     # -- the tree and the application --
 
-    def _joined(self) -> None:
-        super()._joined()
+    def _tree_joined(self) -> None:
+        super()._tree_joined()
         # What was queued and scheduled may have stayed in the tree that it has left.
         self._read_on()
 
-    def _left(self, engine: Engine) -> None:
-        super()._left(engine)
+    def _tree_left(self, engine: Engine) -> None:
+        super()._tree_left(engine)
         if self._follower is not None:
             self._follower.cancel()

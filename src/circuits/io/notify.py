@@ -131,7 +131,7 @@ class Notify(DescriptorOwner):
         self._renaming: tuple[int, str] | None = None
         self._patience: Appointment | None = None
         if channel == "notify":
-            channel = type(self)._default_channel  # a subclass may have its own
+            channel = type(self)._tree_default_channel  # a subclass may have its own
         super().__init__(channel=channel)
 
     def __del__(self) -> None:
@@ -230,7 +230,7 @@ class Notify(DescriptorOwner):
                 self._take(raw)
         if self._renaming is not None and self._patience is None:
             deadline = _clock.now() + _RENAME_SECONDS
-            self._patience = self._engine.schedule.call_at(deadline, self._moved_away)
+            self._patience = self._tree_engine.schedule.call_at(deadline, self._moved_away)
 
     def _descriptor_failed(self, descriptor: Descriptor, problem: OSError) -> None:
         report(self, problem)
@@ -243,7 +243,7 @@ class Notify(DescriptorOwner):
         mask = raw.mask
         if mask & _inotify.IN_Q_OVERFLOW:
             self._settle_renaming(None)
-            if not self._engine.route("overflow", (self.channel,)):
+            if not self._tree_engine.route("overflow", (self.channel,)):
                 logging.getLogger("circuits").warning("%r: some changes were not reported", self)
             self.fire(Overflow())
             self._look_again()

@@ -142,7 +142,7 @@ class Process(DescriptorOwner):
         self._waiting: list[Ending] = []
         self._appointments: list[Appointment] = []
         if channel == "process":
-            channel = type(self)._default_channel  # a subclass may have its own
+            channel = type(self)._tree_default_channel  # a subclass may have its own
         super().__init__(channel=channel)
 
     @property
@@ -210,7 +210,7 @@ class Process(DescriptorOwner):
         self._at(_INTERVAL, self._look)
 
     def _at(self, seconds: float, what: Any) -> None:
-        self._appointments.append(self._engine.schedule.call_at(_clock.now() + seconds, what))
+        self._appointments.append(self._tree_engine.schedule.call_at(_clock.now() + seconds, what))
 
     # -- its end --
 
@@ -252,7 +252,7 @@ class Process(DescriptorOwner):
         waiting, self._waiting = self._waiting, []
         for ending in waiting:
             ending.resolve()
-        self._engine.release(self)
+        self._tree_engine.release(self)
 
     @handler("wait")
     def _on_wait(self) -> Generator[Any, Any, int | None]:
@@ -324,7 +324,7 @@ class Process(DescriptorOwner):
             data: Bytes, or text, which is encoded.
         """
         pipe = self._pipes.get("stdin")
-        if not self._engine.thread_is_ours():
+        if not self._tree_engine.thread_is_ours():
             self.fire(Write(data), self)
         elif pipe is None:
             report(
@@ -368,7 +368,7 @@ class Process(DescriptorOwner):
         if component is not self.root or not isinstance(event, core_events.Stopped):
             return
         if self._is_busy:
-            self._engine.hold(self)
+            self._tree_engine.hold(self)
             self._send(signals.SIGTERM)
             limit = self.root.stop_timeout * DRAIN_PART
             seconds = min(self._grace, limit / 2)

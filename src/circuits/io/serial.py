@@ -106,7 +106,7 @@ class Serial(Outlet, Component):
         self._set_limits(high_water, low_water, max_pending)
         self._options = options
         if channel == "serial":
-            channel = type(self)._default_channel  # a subclass may have its own
+            channel = type(self)._tree_default_channel  # a subclass may have its own
         super().__init__(port, baudrate, bufsize, timeout, channel=channel)
 
     # -- opening --
@@ -196,7 +196,7 @@ class Serial(Outlet, Component):
             pass  # the device is gone, and so is the descriptor
         if self._lines is not None:
             self._lines = LineDecoder(self._lines.limit_bytes, _split_keeping_ends)
-        self._engine.release(self)
+        self._tree_engine.release(self)
         self.fire(Closed(self.port))
 
 

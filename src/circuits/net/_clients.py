@@ -277,7 +277,7 @@ class Client(Endpoint):
         self.host = args[0]
         self.port = args[1] if len(args) > 1 else None
         self.secure = target.context is not None
-        attempt = self._attempt = Attempt(self, self._engine.schedule)
+        attempt = self._attempt = Attempt(self, self._tree_engine.schedule)
         attempt.limit(self.connect_timeout)
         if len(args) == 1:
             attempt.start([(self.socket_family, args[0])])

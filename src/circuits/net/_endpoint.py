@@ -202,7 +202,7 @@ class Endpoint(BaseComponent):
             return
         self._stopping = True
         self._shut_down()
-        engine = self._engine
+        engine = self._tree_engine
         if self._is_busy() and engine.runner is not None:
             engine.hold(self)
             seconds = component.stop_timeout * _DRAIN_PART
@@ -211,18 +211,18 @@ class Endpoint(BaseComponent):
     def _end_drain(self) -> None:
         if self._stopping:
             self._abort()
-            self._engine.release(self)
+            self._tree_engine.release(self)
 
     def _drained(self) -> None:
         """A connection is closed; was it the last that the end of the application waits for?"""
         if self._stopping and not self._is_busy():
-            self._engine.release(self)
+            self._tree_engine.release(self)
 
     @handler("prepare_unregister", channel="*")
     def _on_prepare_unregister(self, event: PrepareUnregister, component: Manager) -> None:
         if event.in_subtree(self):
             self._abort()
-            self._engine.release(self)
+            self._tree_engine.release(self)
             if self._sweeper is not None:
                 self._sweeper.cancel()
                 self._sweeper = None
@@ -256,7 +256,7 @@ class Endpoint(BaseComponent):
 
     def _deliver(self, connection: Source, data: bytes) -> None:
         """Have ``read`` handled: at once if it were the next event anyway, else in its turn."""
-        engine = self._live
+        engine = self._tree_live
         args = (connection.sock, data) if self._tells_sock else (data,)
         if engine.queue or engine.ranked or engine.awaited or engine.cause is not None:
             event = self._read(*args)
@@ -293,15 +293,15 @@ class Endpoint(BaseComponent):
         """Look for ways that are shorter and that nobody can notice."""
         self._routes_version = engine.routes.version
         self._only_reader = None
-        routes = engine.route("read", self._channels)
+        routes = engine.route("read", self._tree_channels)
         flags = (getattr(self._read, name) for name in _FEEDBACK)
         if len(routes) == 1 and not any(flags):
             method, wants_event, _ = routes[0]
             if not wants_event:
                 self._only_reader = method
-        self._writes_are_ours = [route[0] for route in engine.route("write", self._channels)] == [
-            self.write
-        ]
+        self._writes_are_ours = [
+            route[0] for route in engine.route("write", self._tree_channels)
+        ] == [self.write]
         self._echo_is_ours = (
             self._writes_are_ours
             and type(self).write in self._plain_writes
@@ -311,7 +311,7 @@ class Endpoint(BaseComponent):
     def _made_read(self, args: tuple[Any, ...]) -> Event:
         """A ``read`` event that is being handled without having been queued."""
         event = self._read(*args)
-        event.channels = self._channels
+        event.channels = self._tree_channels
         event.value = Value(event, self)
         return event
 
@@ -326,7 +326,7 @@ class Endpoint(BaseComponent):
         data = value.value
         if isinstance(data, bytes):
             value.handled = True
-            engine = self._engine
+            engine = self._tree_engine
             if engine.routes.version != self._routes_version:
                 self._study_routes(engine)
             args = (event.args[0], data) if self._tells_sock else (data,)
@@ -339,7 +339,7 @@ class Endpoint(BaseComponent):
 
     def _reads_finished(self, connection: Connection) -> None:
         """The peer has finished, and so have all handlers of ``read``."""
-        if self._engine.queue:
+        if self._tree_engine.queue:
             self.fire(EndOfInput(connection, _HOPS), self)
         else:
             self._finish_input(connection)
@@ -349,7 +349,7 @@ class Endpoint(BaseComponent):
         owner: object = connection._owner
         if owner is not self:
             return
-        if hops and self._engine.queue:
+        if hops and self._tree_engine.queue:
             self.fire(EndOfInput(connection, hops - 1), self)
         else:
             self._finish_input(connection)
@@ -384,7 +384,9 @@ class Endpoint(BaseComponent):
         )
         if self.handshake_timeout is not None:
             deadline = _clock.now() + self.handshake_timeout
-            tls.timer = self._engine.schedule.call_at(deadline, partial(self._late, connection))
+            tls.timer = self._tree_engine.schedule.call_at(
+                deadline, partial(self._late, connection)
+            )
         if isinstance(connection.sock, TLSSocket):
             connection.sock._tls = tls.object
         connection.encrypt(tls)
@@ -434,7 +436,7 @@ class Endpoint(BaseComponent):
     def _schedule_sweep(self) -> None:
         # One timer for all connections, and only while one is blocked.
         if self._sweeper is None and self.write_timeout is not None:
-            self._sweeper = self._engine.schedule.call_at(
+            self._sweeper = self._tree_engine.schedule.call_at(
                 _clock.now() + self.write_timeout / 4, self._sweep
             )
 

@@ -401,7 +401,7 @@ class Server(Endpoint):
         self._accept_pause = min(max(shortest, self._accept_pause * 2), longest)
         if self._poller is not None:
             self._poller.removeReader(listener)
-        self._accept_timer = self._engine.schedule.call_at(
+        self._accept_timer = self._tree_engine.schedule.call_at(
             now + self._accept_pause, self._go_on_accepting
         )
 

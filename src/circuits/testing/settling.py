@@ -67,7 +67,7 @@ def settle(
         while True:
             if done is not None and done():
                 return made
-            engine: Engine = root._engine
+            engine: Engine = root._tree_engine
             if _is_busy(engine):
                 quiet = 0
             elif quiet >= (_PATIENCE if _may_go_on(engine) else 1):

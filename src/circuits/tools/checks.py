@@ -93,7 +93,7 @@ def _event_classes(base: type[BaseEvent] = BaseEvent) -> Iterator[type[BaseEvent
 def _unfired(nodes: Iterable[Manager], made: dict[str, list[str]]) -> Iterator[Finding]:
     known = {*made, *(event.name for event in _event_classes() if _is_ours(event.__module__))}
     for node in nodes:
-        for spec in node._specs:
+        for spec in node._tree_specs:
             if _is_ours(_module_of(spec)) or spec.channel is SELF or _is_page(node):
                 continue
             for name in spec.names:
@@ -107,7 +107,7 @@ def _module_of(spec: HandlerSpec) -> str:
 
 def _is_page(node: Manager) -> bool:
     # A web dispatcher makes their events from the path of a request.
-    channel = node._channels[0] if isinstance(node, BaseComponent) else None
+    channel = node._tree_channels[0] if isinstance(node, BaseComponent) else None
     return isinstance(channel, str) and channel.startswith("/")
 
 
@@ -122,7 +122,7 @@ def _unhandled(
 ) -> Iterator[Finding]:
     handled = set(awaited)
     for node in nodes:
-        for spec in node._specs:
+        for spec in node._tree_specs:
             if spec.names and "*" not in spec.names:
                 handled.update(spec.names)
             elif spec.channel != "*":

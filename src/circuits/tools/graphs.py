@@ -118,7 +118,7 @@ def graph_mermaid(x: Manager) -> str:
     nodes = {node: f"n{number}" for number, node in enumerate(_nodes(x))}
     lines = ["graph TD"]
     for node, key in nodes.items():
-        channel = f"/{node._channels[0]}" if hasattr(node, "channel") else ""
+        channel = f"/{node._tree_channels[0]}" if hasattr(node, "channel") else ""
         text = f"{type(node).__name__}{channel}".replace("&", "#amp;").replace('"', "#quot;")
         lines.append(f'    {key}["{" ".join(text.split())}"]')
     lines += [

@@ -61,7 +61,7 @@ def tasks(x: Manager) -> list[Suspended]:
 
     .. versionadded:: 2.1
     """
-    engine = x._engine
+    engine = x._tree_engine
     below = None if x.parent is x else {id(node) for node in flatten(x)}
     found = []
     for task in list(engine.tasks):
@@ -190,7 +190,7 @@ class TaskDump(BaseComponent):
 
     @handler("registered")
     def _on_registered(self, component: Manager, parent: Manager) -> None:
-        if component is self and self._engine.runner is not None:
+        if component is self and self._tree_engine.runner is not None:
             self._install()
 
     @handler("stopped", channel="*", priority=-100)
@@ -198,7 +198,7 @@ class TaskDump(BaseComponent):
         if isinstance(event, Stopped):
             self._restore()
 
-    def _left(self, engine: Engine) -> None:
+    def _tree_left(self, engine: Engine) -> None:
         self._restore()
 
     def _install(self) -> None:

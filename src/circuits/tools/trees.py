@@ -18,7 +18,7 @@ def inspect(x: Manager) -> str:
     lines += [f"  {child!r}" for child in list(x.components)]
     lines.append("")
     table: dict[str, list[str]] = {}
-    for spec in x._specs:
+    for spec in x._tree_specs:
         shown = reprhandler(spec.bound_to(x))
         for name in spec.keys:
             table.setdefault(name, []).append(shown)

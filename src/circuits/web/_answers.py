@@ -107,7 +107,7 @@ class Answers(Connections):
         """Whether handlers of an event are suspended, or have not been called yet."""
         if event.waitingHandlers:
             return True  # the result may be the first of several pieces
-        engine = self._engine
+        engine = self._tree_engine
         return not has_result and (
             event in engine.queue or any(event is waiting for _, waiting in engine.ranked)
         )
@@ -134,7 +134,7 @@ class Answers(Connections):
             response.body = value
         elif value is None:
             # An error or a response that a handler has fired goes before.
-            if self._live.queue or self._live.ranked:
+            if self._tree_live.queue or self._tree_live.ranked:
                 self.fire(_Unanswered(response))
             else:
                 self._on_unanswered(response)
@@ -159,7 +159,7 @@ class Answers(Connections):
                 f"{value!r:.80}; return str, bytes, a list of them, a file or the response"
             )
             request.handled = True
-            self._engine.report(error, None, None)
+            self._tree_engine.report(error, None, None)
             self._answer_failure(request, response, (TypeError, error, []))
             return
         self._respond(response)
@@ -216,7 +216,7 @@ class Answers(Connections):
 
     def _respond(self, response: wrappers.Response) -> None:
         """Fire ``response``, or take it at once if nobody else would see it."""
-        engine = self._live
+        engine = self._tree_live
         if self._routes_version != engine.routes.version:
             self._find_shortcuts(engine)
         if not self._may_respond or not self._is_next():
@@ -227,9 +227,9 @@ class Answers(Connections):
             self._on_response(response)
         except BaseException as problem:  # as the engine catches it, with what stops it
             event = events.Response(response)
-            event.channels = self._channels
+            event.channels = self._tree_channels
             event.value = Value(event, self)
-            self._engine._failed(event, self._on_response, problem)
+            self._tree_engine._failed(event, self._on_response, problem)
 
     @handler("response")
     def _on_response(self, response: wrappers.Response | errors.HTTPError) -> None:
@@ -314,7 +314,7 @@ class Answers(Connections):
                     connection
                 )
             if self._stopping:
-                self._engine.release(connection)
+                self._tree_engine.release(connection)
             if response.close or self._stopping:
                 self._close(connection)
             else:
@@ -330,7 +330,7 @@ class Answers(Connections):
         if decoder.pending_bytes:
             connection.is_idle = False
             # Not from here: a client that sends a thousand requests at once must not nest them.
-            self._engine.schedule.call_at(_clock.now(), lambda: self._go_on(connection))
+            self._tree_engine.schedule.call_at(_clock.now(), lambda: self._go_on(connection))
         elif decoder.state is _CLOSED or connection.is_at_end:
             self._close(connection)
 

@@ -170,15 +170,15 @@ class Connections(BaseComponent):
 
     # -- short cuts --------------------------------------------------------------------------
 
-    def _joined(self) -> None:
+    def _tree_joined(self) -> None:
         self._routes_version = -1  # another tree counts its own versions
 
-    def _left(self, engine: Engine) -> None:
+    def _tree_left(self, engine: Engine) -> None:
         self._routes_version = -1
 
     def _find_shortcuts(self, engine: Engine) -> None:
         """Work out which events only we or the transport would see."""
-        channels = self._channels
+        channels = self._tree_channels
         transport = self._transport()
 
         def only(name: str, owner: Any) -> bool:
@@ -211,7 +211,7 @@ class Connections(BaseComponent):
 
     def _is_next(self) -> bool:
         """Whether an event that was fired now would be the next one, and no effect of another."""
-        engine = self._live
+        engine = self._tree_live
         return not (
             engine.queue
             or engine.ranked
@@ -236,7 +236,7 @@ class Connections(BaseComponent):
         Returns:
             Whether it is done, and not queued.
         """
-        engine = self._live
+        engine = self._tree_live
         if self._routes_version != engine.routes.version:
             self._find_shortcuts(engine)
         if self._write_now is not None and (is_next or not (engine.queue or engine.ranked)):
@@ -273,7 +273,7 @@ class Connections(BaseComponent):
             return
         self.half_close(connection.sock)
         connection.unheard_bytes = _LINGER_BYTES
-        connection.linger = self._engine.schedule.call_at(
+        connection.linger = self._tree_engine.schedule.call_at(
             _clock.now() + _LINGER_SECONDS, partial(self._hang_up, connection)
         )
         if connection.is_reading_paused:
@@ -283,7 +283,7 @@ class Connections(BaseComponent):
         if connection.linger is not None:
             connection.linger.cancel()
             connection.linger = None
-        engine = self._live
+        engine = self._tree_live
         if self._routes_version != engine.routes.version:
             self._find_shortcuts(engine)
         if self._close_now is not None and not engine.queue and not engine.ranked:
@@ -337,7 +337,7 @@ class Connections(BaseComponent):
         source, connection.source = connection.source, None
         stream, connection.stream = connection.stream, None
         connection.early = None
-        self._engine.release(connection)
+        self._tree_engine.release(connection)
         if connection.linger is not None:
             connection.linger.cancel()
         if stream is not None:
@@ -356,7 +356,7 @@ class Connections(BaseComponent):
     # -- time and the end ----------------------------------------------------------------------
 
     def _schedule_sweep(self) -> None:
-        self._sweeper = self._engine.schedule.call_at(
+        self._sweeper = self._tree_engine.schedule.call_at(
             _clock.now() + self._sweep_interval, self._sweep
         )
 
@@ -400,7 +400,7 @@ class Connections(BaseComponent):
         if component is not self.root:
             return
         self._stopping = True
-        engine = self._live
+        engine = self._tree_live
         for connection in list(self._connections.values()):
             if connection.request is not None:
                 engine.hold(connection)

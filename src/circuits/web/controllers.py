@@ -422,7 +422,7 @@ class BaseController(BaseComponent):
     def _bindings(self) -> dict[str, tuple[Binding, ...]]:
         """The names that requests may reach, with what the handlers behind each take."""
         table: dict[str, tuple[Binding, ...]] = {}
-        for spec in self._specs:
+        for spec in self._tree_specs:
             if spec.channel is not None and spec.channel != self.channel:
                 continue
             binding = _binding_of(spec)

@@ -167,7 +167,7 @@ class HTTP(Answers):
 
     def _advance(self, connection: Connection) -> None:
         decoder = connection.decoder
-        engine = self._live
+        engine = self._tree_live
         if self._routes_version != engine.routes.version:
             self._find_shortcuts(engine)
         message: Any = None
@@ -312,7 +312,7 @@ class HTTP(Answers):
         connection.request, connection.response = request, response
         connection.is_answered = True
         if self._stopping:
-            self._engine.hold(connection)
+            self._tree_engine.hold(connection)
         response.close = True
         # What is wrong is for the log: it may quote the client, and helps attackers only.
         self.fire(errors.HTTPError(request, response, problem.status))
@@ -362,7 +362,7 @@ class HTTP(Answers):
         connection.request, connection.response = request, response
         connection.is_answered = False
         if self._stopping:
-            self._engine.hold(connection)
+            self._tree_engine.hold(connection)
         if target.redirect is not None:
             if request.method in ("GET", "HEAD"):
                 self.fire(errors.Redirect(request, response, [target.redirect], 301))
@@ -381,7 +381,7 @@ class HTTP(Answers):
         self, connection: Connection, request: wrappers.Request, response: wrappers.Response
     ) -> None:
         """Do what the event ``request`` would, which nobody sees, and answer with the result."""
-        engine = self._live
+        engine = self._tree_live
         result = None
         for method in self._request_methods:
             try:
@@ -389,7 +389,7 @@ class HTTP(Answers):
             except BaseException as problem:  # as the engine catches it, with what stops it
                 event = self._made_event(request, response)
                 engine._failed(event, method, problem)
-                if event._failed:
+                if event._event_failed:
                     return
             if result is not None:
                 break
@@ -416,7 +416,7 @@ class HTTP(Answers):
     def _made_event(self, request: wrappers.Request, response: wrappers.Response) -> BaseEvent:
         """The event ``request`` as if it had been fired, without its effects being counted."""
         event = events.Request(request, response)
-        event.channels = self._channels
+        event.channels = self._tree_channels
         event.value = Value(event, self)
         return event
 

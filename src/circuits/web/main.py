@@ -369,6 +369,6 @@ def _show(bind: tuple[str, int] | str) -> str:
 
 def _draw(node: Manager, depth: int = 0) -> str:
     """The tree of components, a line for each."""
-    lines = ["  " * depth + f"{node.name}/{node._channels[0]}"]
+    lines = ["  " * depth + f"{node.name}/{node._tree_channels[0]}"]
     lines += [_draw(child, depth + 1) for child in node.components]
     return "\n".join(lines)

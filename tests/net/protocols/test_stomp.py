@@ -374,4 +374,4 @@ def test_leaving_the_tree(clock: VirtualClock) -> None:
     table.socket_tells(Connected("broker", 1))
     table.client.unregister()
     settle(table)
-    assert len(table._engine.schedule) == 0
+    assert len(table._tree_engine.schedule) == 0

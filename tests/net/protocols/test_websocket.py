@@ -328,7 +328,7 @@ def test_nothing_is_due_after_the_end(table: Table) -> None:
         table.recorder.clear()
         clock.advance(100)
         assert table.told() == []
-        assert len(table._engine.schedule) == 0
+        assert len(table._tree_engine.schedule) == 0
 
 
 def test_it_may_be_taken_out_by_hand(table: Table) -> None:
@@ -336,7 +336,7 @@ def test_it_may_be_taken_out_by_hand(table: Table) -> None:
         table = Table(*table.who, ping_interval=1.0)
         table.codec.unregister()
         settle(table)
-        assert len(table._engine.schedule) == 0
+        assert len(table._tree_engine.schedule) == 0
         seen: list[Any] = []
         table.wire.addHandler(_watcher(seen))
         table.arrives(table.peer.send("x"))
@@ -350,4 +350,6 @@ def test_another_transport() -> None:
     second.register(root)
     codec = WebSocketCodec("A").register(first)
     codec.register(second)
-    assert [spec.channel for spec in codec._specs if spec.channel in ("one", "two")] == ["two"] * 2
+    assert [spec.channel for spec in codec._tree_specs if spec.channel in ("one", "two")] == [
+        "two"
+    ] * 2

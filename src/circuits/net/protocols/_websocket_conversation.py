@@ -36,7 +36,7 @@ CLOSE_TIMEOUT = 10.0
 class Owner(Protocol):
     """What a conversation needs of the component that it belongs to."""
 
-    _engine: Engine
+    _tree_engine: Engine
 
     def _send(self, conversation: Conversation, data: bytes) -> None:
         """Write to the transport."""
@@ -186,7 +186,7 @@ class Conversation:
             self.owner._over(self)
 
     def _in(self, seconds: float, callback: Callable[[], object]) -> Appointment:
-        return self.owner._engine.schedule.call_at(_clock.now() + seconds, callback)
+        return self.owner._tree_engine.schedule.call_at(_clock.now() + seconds, callback)
 
     def _give_time(self) -> None:
         """Wait for the peer, but not for ever."""

@@ -460,7 +460,7 @@ class StompClient(BaseComponent):
     def _give_time(self) -> None:
         if self._connected_timeout is not None:
             moment = _clock.now() + self._connected_timeout
-            self._deadline = self._engine.schedule.call_at(moment, self._too_late)
+            self._deadline = self._tree_engine.schedule.call_at(moment, self._too_late)
 
     def _too_late(self) -> None:
         self._deadline = None
@@ -472,5 +472,5 @@ class StompClient(BaseComponent):
             self._deadline.cancel()
             self._deadline = None
 
-    def _left(self, engine: Engine) -> None:
+    def _tree_left(self, engine: Engine) -> None:
         self._cancel_deadline()

@@ -136,7 +136,7 @@ class WebSocketCodec(BaseComponent):
             self.removeHandler(method)
         self._raw_handlers.clear()
 
-    def _left(self, engine: Engine) -> None:
+    def _tree_left(self, engine: Engine) -> None:
         self._conversation.lost()
 
     # -- our own channel --

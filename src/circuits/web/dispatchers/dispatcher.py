@@ -167,10 +167,10 @@ class Dispatcher(BaseComponent):
                 del self._mounts[path]
         self._forget_choices()
 
-    def _joined(self) -> None:
+    def _tree_joined(self) -> None:
         self._forget_choices()  # another tree counts its own versions
 
-    def _left(self, engine: Engine) -> None:
+    def _tree_left(self, engine: Engine) -> None:
         self._forget_choices()
 
     def _mount(self, controller: BaseController) -> None:
@@ -296,7 +296,7 @@ class Dispatcher(BaseComponent):
         request.index = choice.index
 
         # Whether anybody could tell a call from an event.
-        engine = self._live
+        engine = self._tree_live
         if not engine.queue and not engine.ranked and not engine.awaited:
             version = engine.routes.version
             call = choice.call if choice.version == version else self._decide(choice, version)
@@ -327,7 +327,7 @@ class Dispatcher(BaseComponent):
 
     def _decide(self, choice: _Choice, version: int) -> Any:
         """Look up who would see the event of a method, and find out whether to call it."""
-        engine, name, channels = self._live, choice.name, choice.channels
+        engine, name, channels = self._tree_live, choice.name, choice.channels
         assert name is not None
         choice.call = None
         routes = engine.route(name, channels)
@@ -364,7 +364,7 @@ class Dispatcher(BaseComponent):
         result: Any,
     ) -> Value:
         """Go on as if the method had been called by its event: that is what suspends."""
-        engine = self._engine
+        engine = self._tree_engine
         event = self._event(choice, request, response, kwargs)
         if engine.cause is not None:
             engine.cause.enter(event)
