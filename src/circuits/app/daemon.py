@@ -77,6 +77,13 @@ class DeletePID(Event):
         super().__init__()
 
 
+# The names of the 3.x line.
+daemonize = Daemonize
+daemonized = Daemonized
+deletepid = DeletePID
+writepid = WritePID
+
+
 class Daemon(BaseComponent):
     """Puts the application into the background when it starts.
 

@@ -29,6 +29,10 @@ from .events import (
     Terminated,
     Wait,
     Write,
+    close,
+    open,  # noqa: A004 - the name of the 3.x line
+    seek,
+    write,
 )
 from .file import File
 from .notify import Notify
@@ -64,9 +68,12 @@ __all__ = [
     "Terminated",
     "Wait",
     "Write",
+    "close",
+    "seek",
     "stderr",
     "stdin",
     "stdout",
+    "write",
 ]
 
 stdin = StdIn()
