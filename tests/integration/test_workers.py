@@ -523,3 +523,35 @@ def test_threads_that_ask_for_the_pool_at_once_get_the_same_one() -> None:
         thread.join(5)
     assert len({id(pool) for pool in found}) == 1
     assert len(found) == 8
+
+
+def test_a_process_that_dies_while_it_is_idle_takes_no_task_along() -> None:
+    """Also if the loop has had no time to hear of it."""
+    app, worker, _ = make(True, 1)
+
+    def kill(pid: int) -> None:
+        os.kill(pid, signal.SIGKILL)
+        eventually(lambda: not is_alive(pid), "the end of the process")
+
+    async def body(self: Any) -> None:
+        for number in range(3):
+            assert await self.call(Task(add, number, 1), "worker") == number + 1
+            kill(*worker.pool.pids)
+
+    perform(app, body)
+
+
+def test_a_process_that_dies_as_soon_as_it_is_started_fails_its_task(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def give(pool: ProcessPool, job: Any, frame: bytes) -> None:
+        job.fail(WorkerLostError("it has died"))
+
+    monkeypatch.setattr(ProcessPool, "_give_new", give)
+    app, _, _ = make(True, 1)
+
+    async def body(self: Any) -> None:
+        with pytest.raises(WorkerLostError, match="it has died"):
+            await self.call(Task(add, 1, 1), "worker", timeout=5)
+
+    perform(app, body)

@@ -108,10 +108,14 @@ class ProcessPool(DescriptorOwner):
         """
         name = describe(job.function)
         frame = pack((job.function, job.args, job.kwargs), f"task {name}", self._limit_bytes)
-        if self._idle:
-            self._give(self._idle.pop(), job, frame)
-        elif len(self._slots) < self.size:
-            self._give(self._start(), job, frame)
+        self._place(job, frame)
+
+    def _place(self, job: Job, frame: bytes) -> None:
+        while self._idle:
+            if self._give(self._idle.pop(), job, frame):
+                return
+        if len(self._slots) < self.size:
+            self._give_new(job, frame)
         else:
             self._waiting.append((job, frame))
 
@@ -133,16 +137,33 @@ class ProcessPool(DescriptorOwner):
                 return True
         return False
 
-    def _give(self, slot: _Slot, job: Job, frame: bytes) -> None:
+    def _give(self, slot: _Slot, job: Job, frame: bytes) -> bool:
+        """Have a process execute a job; whether it could be told to.
+
+        One that has died meanwhile cannot. The job was not executed then, not even in part.
+        """
+        slot.descriptor.write(frame)
+        if not slot.descriptor.is_open:
+            return False
         slot.job = job
+        return True
+
+    def _give_new(self, job: Job, frame: bytes) -> None:
+        slot = self._start()
+        slot.job = job  # at once: if it dies before it can be told, the next one would, too
         slot.descriptor.write(frame)
 
     def _next(self, slot: _Slot) -> None:
         slot.job = None
-        if self._waiting:
-            self._give(slot, *self._waiting.popleft())
-        else:
+        if not self._waiting:
             self._idle.append(slot)
+            return
+        job, frame = self._waiting.popleft()
+        if not self._give(slot, job, frame):
+            try:
+                self._place(job, frame)
+            except OSError as problem:  # the system has no room for another process
+                job.fail(problem)
 
     # -- processes --
 
@@ -221,7 +242,7 @@ class ProcessPool(DescriptorOwner):
         while self._waiting and len(self._slots) < self.size and not self._tree_leaving:
             following, frame = self._waiting.popleft()
             try:
-                self._give(self._start(), following, frame)
+                self._give_new(following, frame)
             except OSError as problem:  # the system has no room for another process
                 following.fail(problem)
 

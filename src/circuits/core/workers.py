@@ -235,6 +235,8 @@ class Worker(BaseComponent):
             )
         job = _Job(self, event, f, args, kwargs)
         self._submit(job)
+        if job.is_over and job.problem is not None:  # the process for it has died already
+            raise job.problem
         job.suspend()
         self._jobs[job] = None
         if self.timeout is not None:
