@@ -572,3 +572,13 @@ def test_a_class_that_is_renamed_names_its_feedback_anew() -> None:
     assert _feedback(Before()) == ["before_success"]
     Before.name = "after"
     assert _feedback(Before()) == ["after_success"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("started", "Started"), ("registered", "Registered"), ("exception", "Error")],
+)
+def test_the_names_of_the_3x_line_are_the_same_classes(old: str, new: str) -> None:
+    from circuits.core import events
+
+    assert getattr(events, old) is getattr(events, new)

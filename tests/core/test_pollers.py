@@ -557,13 +557,14 @@ def test_others_see_the_events(bench: Bench, connections: Pair) -> None:
     assert record.channels == ("owner",)
 
 
-def test_what_is_queued_comes_first(bench: Bench, connections: Pair) -> None:
+@pytest.mark.parametrize("priority", [0, -1])
+def test_what_is_queued_comes_first(bench: Bench, connections: Pair, priority: int) -> None:
     here, there = connections()
     bench.poller.addReader(bench.app, here)
     bench.app.addHandler(handler("first")(lambda self: self.log.append(("first", None))))
     there.send(b"x")
     ready = bench.poller.block(1.0)
-    bench.app.fire(Event.create("first"))
+    bench.app.fire(Event.create("first"), priority=priority)
     bench.poller.report(ready)
     while len(bench.app):
         bench.app.flush()

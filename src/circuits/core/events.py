@@ -752,3 +752,11 @@ class GenerateEvents(Event):
                     resume = getattr(getattr(self.handler, "__self__", None), "resume", None)
                     if resume is not None:
                         resume()
+
+
+# The names of the 3.x line; the names of the events stay those of 2.1.
+done, success, complete, failure = Done, Success, Complete, Failure
+started, stopped, signal = Started, Stopped, Signal
+registered, unregister, unregistered = Registered, Unregister, Unregistered
+generate_events = GenerateEvents
+exception = Error

@@ -351,7 +351,8 @@ class BasePoller(BaseComponent):
     def report(self, ready: Iterable[tuple[int, int]]) -> None:
         """Fire the events of what :meth:`block` returned."""
         # Calling a handler directly must not overtake what is queued.
-        direct = not self._tree_live.queue
+        engine = self._tree_live
+        direct = not (engine.queue or engine.ranked)
         watches, is_writable, is_gone = self._watches, self._is_writable, self._is_gone
         for number, mask in ready:
             watch = watches.get(number)
@@ -362,10 +363,10 @@ class BasePoller(BaseComponent):
                     self._callbacks[number]()
                 continue
             if mask & _READABLE and watch.interest & _READABLE:
-                if direct and watch.version != self._tree_live.routes.version:
+                if direct and watch.version != engine.routes.version:
                     self._study(watch)
                 if direct and watch.reads is not None:
-                    self._tree_live.call_direct(watch.reads, Read, watch.fd)
+                    engine.call_direct(watch.reads, Read, watch.fd)
                 else:
                     self.fire(Read(watch.fd), watch.target)
             elif mask & is_gone:
@@ -374,10 +375,10 @@ class BasePoller(BaseComponent):
                 self.fire(Disconnect(watch.fd), watch.target)
                 continue
             if mask & is_writable and watch.interest & _WRITABLE:
-                if direct and watch.version != self._tree_live.routes.version:
+                if direct and watch.version != engine.routes.version:
                     self._study(watch)
                 if direct and watch.writes is not None:
-                    self._tree_live.call_direct(watch.writes, Write, watch.fd)
+                    engine.call_direct(watch.writes, Write, watch.fd)
                 else:
                     self.fire(Write(watch.fd), watch.target)
 
