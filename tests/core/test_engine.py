@@ -1237,3 +1237,19 @@ def test_the_end_comes_as_soon_as_nothing_holds_it_up() -> None:
     with VirtualClock() as clock:
         App().run()
     assert sum(waits) == pytest.approx(0.25, abs=0.01)
+
+
+def test_a_tree_wants_a_loop_of_asyncio_as_soon_as_a_handler_is_a_coroutine_function() -> None:
+    class Plain(Component):
+        def foo(self) -> None: ...
+
+    class Async(Component):
+        async def foo(self) -> None: ...
+
+    app = Plain()
+    Plain().register(app)
+    settle(app)
+    assert not app._tree_engine.wants_host
+    Async().register(app)
+    assert app._tree_engine.wants_host
+    assert Async()._tree_engine.wants_host

@@ -41,6 +41,8 @@ class Engine(Turning):
             for node in flatten(root):
                 node._tree_live = self
                 self.routes.add(node)
+                if node._tree_needs_host:
+                    self.wants_host = True
 
     # -- growing and shrinking; the caller holds TREE_LOCK --
 
@@ -49,6 +51,8 @@ class Engine(Turning):
         for node in component._tree_subtree():
             node._tree_live = self
             self.routes.add(node)
+            if node._tree_needs_host:
+                self.wants_host = True
         if own is not None and own is not self:
             own._retire(self)
 

@@ -328,6 +328,7 @@ def _prepare_class(cls: type[BaseComponent]) -> None:
     last = [spec for spec in specs if spec.channel is SELF]
     cls._tree_specs = (*(spec for spec in specs if spec.channel is not SELF), *last)
     cls._tree_parts = _class_components(cls)
+    cls._tree_needs_host = any(_is_coroutine_function(spec.function) for spec in specs)
     cls._tree_may_set_first = (
         cls.__init__ not in PLAIN_CONSTRUCTORS or cls.__new__ is not BaseComponent.__new__
     )
@@ -336,6 +337,15 @@ def _prepare_class(cls: type[BaseComponent]) -> None:
         for spec in cls._tree_specs
         if not hasattr(cls, spec.attribute)
     )
+
+
+def _is_coroutine_function(function: Any) -> bool:
+    code = getattr(function, "__code__", None)
+    return code is not None and bool(code.co_flags & _CO_COROUTINE)
+
+
+#: What ``inspect`` calls CO_COROUTINE, without importing it.
+_CO_COROUTINE = 0x80
 
 
 def _class_components(cls: type) -> list[BaseComponent]:

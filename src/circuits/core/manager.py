@@ -114,6 +114,7 @@ class Manager:
     stop_timeout: float = 10.0
     _tree_channels: tuple[Any, ...]
     _tree_specs: tuple[HandlerSpec, ...] = ()
+    _tree_needs_host = False  # whether a handler is a coroutine function
     _tree_birth = 0  # number among the children of the parent, rising
     _tree_births = 0
     _tree_leaving = False
