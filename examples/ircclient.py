@@ -28,11 +28,6 @@ from circuits.net.sockets import Connect, TCPClient
 from circuits.protocols.irc import irc_color_to_ansi
 
 
-def show(text):
-    # Colours are kept; but nobody shall send other commands to our terminal.
-    print(irc_color_to_ansi(text), flush=True)
-
-
 class Client(Component):
     channel = "irc"
 
@@ -42,19 +37,26 @@ class Client(Component):
         self.room = room
         TCPClient(channel=self.channel).register(self)
         IRC(channel=self.channel).register(self)
+        self._listen()
+
+    def _listen(self):
         LP(channel="stdin").register(self)  # lines out of what is typed
+
+    def _show(self, text):
+        # Colours are kept; but nobody shall send other commands to our terminal.
+        print(irc_color_to_ansi(text), flush=True)
 
     def ready(self, client):
         self.fire(Connect(*self.where))
 
     def connected(self, host, port):
-        show(f"Connected to {host}:{port}")
+        self._show(f"Connected to {host}:{port}")
         stdin.register(self)
         self.fire(USER(self.nickname, "localhost", host, self.nickname))
         self.fire(NICK(self.nickname))
 
     def numeric(self, source, target, number, arg, message):
-        show(f"{number:03} {arg or ''} {message}")
+        self._show(f"{number:03} {arg or ''} {message}")
         if number == RPL_WELCOME:
             self.fire(JOIN(self.room))
         elif number == ERR_NICKNAMEINUSE:
@@ -64,27 +66,27 @@ class Client(Component):
     # Components have a method join already, so this one has another name.
     @handler("join")
     def somebody_joined(self, source, channel):
-        show(f"--> {source[0]} has joined {channel}")
+        self._show(f"--> {source[0]} has joined {channel}")
 
     def part(self, source, channel, message):
-        show(f"<-- {source[0]} has left {channel} ({message})")
+        self._show(f"<-- {source[0]} has left {channel} ({message})")
 
     def quit(self, source, message):
-        show(f"<-- {source[0]} has quit ({message})")
+        self._show(f"<-- {source[0]} has quit ({message})")
 
     def nick(self, source, nick):
-        show(f"--- {source[0]} is now known as {nick}")
+        self._show(f"--- {source[0]} is now known as {nick}")
         if source[0] == self.nickname:
             self.nickname = nick
 
     def message(self, source, target, message):
-        show(f"<{source[0]}> {message}")
+        self._show(f"<{source[0]}> {message}")
 
     def notice(self, source, target, message):
-        show(f"-{source[0]}- {message}")
+        self._show(f"-{source[0]}- {message}")
 
     def server_error(self, message):
-        show(f"The server says: {message}")
+        self._show(f"The server says: {message}")
 
     @handler("line", channel="stdin")
     def typed(self, line):
@@ -104,7 +106,7 @@ class Client(Component):
         self.fire(QUIT())
 
     def socket_error(self, problem):
-        show(f"Error: {problem}")
+        self._show(f"Error: {problem}")
 
     def unreachable(self, host, port, reason=None):
         raise SystemExit(1)
@@ -113,12 +115,17 @@ class Client(Component):
         raise SystemExit(0)
 
 
-def main():
-    parser = argparse.ArgumentParser(description="A simple IRC client.")
+def make_parser(description):
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("host")
     parser.add_argument("port", type=int, nargs="?", default=6667)
     parser.add_argument("-n", "--nick", default=getpass.getuser())
     parser.add_argument("-c", "--channel", default="#circuits")
+    return parser
+
+
+def main():
+    parser = make_parser("A simple IRC client.")
     parser.add_argument("-d", "--debug", action="store_true", help="show all events")
     options = parser.parse_args()
     app = Client(options.host, options.port, options.nick, options.channel)

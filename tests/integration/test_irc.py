@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import itertools
+import os
+import pty
+import select
+import struct
+import subprocess
+import sys
+import termios
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +21,7 @@ from circuits import Component
 from circuits.net.protocols import irc
 from circuits.net.sockets import Connect, TCPClient
 from circuits.protocols import irc as irc3
-from tests.integration.example_support import example
+from tests.integration.example_support import EXAMPLES, example
 from tests.integration.irc_support import ngircd
 from tests.integration.net_support import Journal, Running, running
 
@@ -215,3 +224,47 @@ def test_the_client_ends_with_its_input(port: int) -> None:
     with example("ircclient.py", "-n", "eve", "127.0.0.1", port) as client:
         client.hear("eve has joined #circuits")
         assert client.finish() == 0
+
+
+def _hear(terminal: int, text: bytes) -> None:
+    seen = b""
+    while text not in seen:
+        ready, _, _ = select.select([terminal], [], [], 20)
+        assert ready, seen
+        seen += os.read(terminal, 65536)
+
+
+def test_the_client_that_fills_the_terminal(port: int, robot: str) -> None:
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+    client = subprocess.Popen(
+        [
+            *(sys.executable, "-W", "error", EXAMPLES / "circ.py"),
+            *("-n", "frank", "-c", "#bots", "127.0.0.1", str(port)),
+        ],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env={**os.environ, "TERM": "xterm", "PYTHONDONTWRITEBYTECODE": "1"},
+        start_new_session=True,
+    )
+    os.close(theirs)
+    try:
+        _hear(ours, f"<{robot}> Hello, frank!".encode())
+        os.write(ours, f"{robot}: tell mx\x7fe\r".encode())
+        _hear(ours, b"frank: tell me")
+        os.write(ours, b"/quit so long\r")
+        with contextlib.suppress(OSError):  # the terminal is gone when the client is
+            while os.read(ours, 65536):
+                pass
+        assert client.wait(20) == 0
+    finally:
+        client.kill()
+        client.wait()
+        os.close(ours)
+
+
+def test_it_needs_a_terminal() -> None:
+    with example("circ.py", "127.0.0.1") as client:
+        assert client.finish() == 1
+        assert "needs a terminal" in client.output
