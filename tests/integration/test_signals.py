@@ -125,3 +125,19 @@ def test_sigterm_ends_a_run_that_sleeps(waiter: str) -> None:
         child.kill()
         child.wait()
         child.stdout.close()
+
+
+def test_a_run_without_the_pipe_runs_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(number: int, **options: bool) -> int:
+        raise ValueError("set_wakeup_fd only works in main thread of the main interpreter")
+
+    class Stopping(Component):
+        def started(self, component: object) -> None:
+            self.stop()
+
+    before = set(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr(signal, "set_wakeup_fd", refuse)
+    app = Stopping()
+    app.run()
+    assert not app.running
+    assert set(os.listdir("/proc/self/fd")) == before

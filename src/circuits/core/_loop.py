@@ -186,8 +186,13 @@ class Session:
         if os.name == "posix":
             from ._signals import SignalPipe  # noqa: PLC0415
 
-            self.pipe = SignalPipe()
-            self.pipe.open()
+            pipe = SignalPipe()
+            try:
+                pipe.open()
+            except (OSError, ValueError):  # no descriptor left, or not the main interpreter
+                pipe.close()
+            else:
+                self.pipe = pipe
             self._manager._tree_engine.latch = None
         self._install(signal.SIGINT, self._on_signal)
         self._install(signal.SIGTERM, self._on_signal)

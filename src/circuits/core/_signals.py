@@ -29,6 +29,7 @@ class SignalPipe:
         self.number = self._write = -1
         self.waiter: Any = None
         self._previous = -1
+        self._is_open = False  # whether signals write to it
         self._poll: Any = None
 
     def open(self) -> None:
@@ -36,6 +37,7 @@ class SignalPipe:
 
         Raises:
             OSError: There is no descriptor left.
+            ValueError: This is not the main thread of the main interpreter.
         """
         self.number, self._write = os.pipe()
         os.set_blocking(self.number, False)
@@ -43,14 +45,17 @@ class SignalPipe:
         self._poll = select.poll()
         self._poll.register(self.number, select.POLLIN)
         self._previous = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
+        self._is_open = True
 
     def close(self) -> None:
         """Leave signals to whoever had them before, and close the pipe."""
         self.watch_with(None)
-        try:
-            signal.set_wakeup_fd(self._previous)
-        except (OSError, ValueError):  # closed meanwhile
-            signal.set_wakeup_fd(-1)
+        if self._is_open:
+            self._is_open = False
+            try:
+                signal.set_wakeup_fd(self._previous)
+            except (OSError, ValueError):  # closed meanwhile
+                signal.set_wakeup_fd(-1)
         self._close_pipe()
 
     def reopen(self) -> None:
@@ -67,7 +72,8 @@ class SignalPipe:
 
     def _close_pipe(self) -> None:
         for number in (self.number, self._write):
-            os.close(number)
+            if number >= 0:
+                os.close(number)
         self.number = self._write = -1
 
     def watch_with(self, waiter: Any) -> None:
