@@ -388,7 +388,7 @@ def test_a_running_child_costs_nothing() -> None:
         start(program, process, journal)
         program.inside(lambda: None)
         engine: Any = program.app._tree_engine
-        eventually(lambda: engine.sleeping, "the loop does not come to rest")
+        eventually(lambda: engine.queue.sleeping, "the loop does not come to rest")
         assert program.app._tree_engine.schedule.next_deadline() is None
 
 

@@ -151,7 +151,7 @@ class Daemon(BaseComponent):
         if component is not self or self._is_daemon or self._tree_engine.runner is None:
             return
         # At the beginning of a run ``started`` is still to come, and will be heard.
-        if not any(isinstance(event, Started) for event in self._tree_engine.queue):
+        if not any(isinstance(event, Started) for event in self._tree_engine.queue.events()):
             self.fire(Daemonize(), self.channel)
 
     @handler("stopped", channel="*", priority=-100)

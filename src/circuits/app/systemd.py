@@ -102,7 +102,7 @@ class Systemd(BaseComponent):
     def _on_registered(self, component: Manager, parent: Manager) -> None:
         if component is not self or self._tree_engine.runner is None:
             return
-        if not any(isinstance(event, Started) for event in self._tree_engine.queue):
+        if not any(isinstance(event, Started) for event in self._tree_engine.queue.events()):
             self._begin()
 
     def _begin(self) -> None:

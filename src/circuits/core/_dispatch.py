@@ -13,6 +13,7 @@ from types import CoroutineType, GeneratorType
 
 from . import _clock
 from ._effects import Scope
+from ._queue import EventQueue
 from ._routing import Routes
 from .events import (
     COMPLETE,
@@ -69,15 +70,8 @@ class Dispatch:
     def __init__(self, root: Manager) -> None:
         self.root = root
         self.routes = Routes()
-        self.queue: deque[BaseEvent] = deque()
-        #: (priority, event) of what was fired with a priority other than 0.
-        self.ranked: list[tuple[float, BaseEvent]] = []
+        self.queue = EventQueue()
         self.nested = 0  # how many handlers that are being run have called flush or tick
-        self._left = 0  # events of the current batch that are still in the queue
-        #: Whether ``fire`` must call ``alerted``: the loop sleeps, or effects are counted.
-        self.alert = False
-        self.sleeping = False
-        self.cause: Scope | None = None
         self.thread: int | None = None  # who runs the loop
         self.ready: deque[Any] = deque()
         self.polled: list[Task] = []
@@ -99,18 +93,14 @@ class Dispatch:
             Whether there was anything.
         """
         queue, plain = self.queue, self.routes.plain
-        if not self._left:
-            if self.ranked:
-                self._rank_batch()
-            self._left = len(queue)
-            if not queue:
-                return False
-        while left := self._left:
-            self._left = left - 1
+        if not queue.take_batch():
+            return False
+        while left := queue.left:
+            queue.left = left - 1
             try:
                 event = queue.popleft()
             except IndexError:  # this tree became part of another one
-                self._left = 0
+                queue.left = 0
                 break
             key = event._event_key
             if key is None or self.awaited:
@@ -160,24 +150,13 @@ class Dispatch:
 
     def flush_within(self) -> None:
         """Flush in a handler; if its effects are counted, what others fire is none of them."""
-        cause, self.cause = self.cause, None
-        self.alert = self.sleeping
+        cause = self.queue.set_cause(None)
         self.nested += 1
         try:
             self.flush()
         finally:
             self.nested -= 1
-            self.cause = cause
-            self.alert = self.sleeping or cause is not None
-
-    def _rank_batch(self) -> None:
-        """Put the events with a priority where they belong in the queue."""
-        queue, ranked = self.queue, self.ranked
-        count = len(ranked)  # other threads may append meanwhile, to both
-        batch = sorted(ranked[:count], key=lambda entry: entry[0])
-        del ranked[:count]
-        queue.extend(event for priority, event in batch if priority > 0)
-        queue.extendleft(event for priority, event in reversed(batch) if priority < 0)
+            self.queue.set_cause(cause)
 
     def dispatch(self, event: BaseEvent) -> None:
         """Run the handlers of one event."""
@@ -266,7 +245,7 @@ class Dispatch:
                 routes = chosen
         if not routes and name == "error":
             self._no_error_handler(event)
-        outer = self.cause
+        outer = self.queue.cause
         if outer is None and not marks & (COMPLETE | COUNTED):
             self._run(event, routes, kwargs)
             self._finish(event)
@@ -274,15 +253,11 @@ class Dispatch:
         if marks & COMPLETE:
             event._event_effect = Scope(event, event._event_effect)
             event._event_marks |= COUNTED
-        self.cause = event._event_effect
-        self.alert = self.sleeping or self.cause is not None
+        self.queue.set_cause(event._event_effect)
         self._run(event, routes, kwargs)
-        self.cause = None
-        self.alert = self.sleeping
+        self.queue.set_cause(None)
         self._finish(event)
-        if outer is not None:
-            self.cause = outer
-            self.alert = True
+        self.queue.set_cause(outer)
 
     def call_direct(self, method: Callable[..., Any], event_class: type[Event], arg: Any) -> None:
         """Call the only handler of an event that nobody else can see, without the event."""
@@ -364,7 +339,6 @@ class Dispatch:
             self.thread is not None
             and not self.nested
             and not self.queue
-            and not self.ranked
             and not self.ready
             and not self.polled
             and not self.awaited

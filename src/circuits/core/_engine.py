@@ -60,23 +60,21 @@ class Engine(Turning):
         # From here on whoever still appends to our queue finds the flag set and comes to
         # ``wake``, which passes the events on.
         self.successor = successor
-        self.alert = self.sleeping = True
+        self.queue.set_sleeping(True)
         for task in self.tasks:
             task.engine = successor
         successor.tasks.update(self.tasks)
         successor.ready.extend(self.ready)
         successor.polled.extend(self.polled)
         successor.schedule.merge(self.schedule)
-        successor.ranked.extend(self.ranked)
         successor.holds.update(self.holds)
         for name, waits in self.awaited.items():
             successor.awaited.setdefault(name, []).extend(waits)
-        for store in (self.tasks, self.ready, self.polled, self.ranked, self.awaited, self.holds):
+        for store in (self.tasks, self.ready, self.polled, self.awaited, self.holds):
             store.clear()
         if self.thread is not None:
             successor.thread, successor.runner = self.thread, self.runner
             successor.session = self.session
-        self._left = 0
         self._pass_on()
         if self._waiter is not None:
             self._waiter.resume()
@@ -86,13 +84,9 @@ class Engine(Turning):
             successor = self.successor
             while successor is not None and successor.successor is not None:
                 successor = successor.successor
-            while successor is not None:
-                try:
-                    event = self.queue.popleft()
-                except IndexError:
-                    break
-                successor.queue.append(event)
-                if successor.alert:
+            if successor is not None:
+                self.queue.move_to(successor.queue)
+                if successor.queue.alert:
                     successor.alerted(None)
 
     def cancel_tasks_of(self, nodes: Iterable[Manager]) -> None:
@@ -106,17 +100,12 @@ class Engine(Turning):
 
     # -- firing --
 
-    def rank(self, event: BaseEvent, priority: float) -> None:
-        """Queue an event that goes before or after its batch."""
-        self.ranked.append((priority, event))
-        if self.alert:
-            self.alerted(event)
-
     def alerted(self, event: BaseEvent | None) -> None:
         """Do what ``fire`` leaves to us: count an effect, wake the loop."""
-        if self.cause is not None and event is not None and self.thread_is_ours():
-            self.cause.enter(event)
-        if self.sleeping:
+        cause = self.queue.cause
+        if cause is not None and event is not None and self.thread_is_ours():
+            cause.enter(event)
+        if self.queue.sleeping:
             self.wake()
 
     def thread_is_ours(self) -> bool:
@@ -128,7 +117,7 @@ class Engine(Turning):
         if self.successor is not None:
             self._pass_on()
             return
-        self.sleeping = False
+        self.queue.sleeping = False
         generating = self._generating
         if generating is not None:
             generating.reduce_time_left(0)
@@ -137,7 +126,7 @@ class Engine(Turning):
             waiter.resume()
 
     def __len__(self) -> int:
-        return len(self.queue) + len(self.ranked)
+        return len(self.queue)
 
     def stop(self, code: Any = None) -> None:
         """Stop whoever runs this tree."""
@@ -191,8 +180,7 @@ class Engine(Turning):
 
     def step(self, task: Any) -> None:
         """Advance one task."""
-        outer, self.cause = self.cause, task.event._event_effect
-        self.alert = self.sleeping or self.cause is not None
+        outer = self.queue.set_cause(task.event._event_effect)
         self.stepping = True
         if self.thread is None:
             self.thread = _thread.get_ident()
@@ -203,8 +191,7 @@ class Engine(Turning):
         else:
             task.step()
         self.stepping = False
-        self.cause = outer
-        self.alert = self.sleeping or outer is not None
+        self.queue.set_cause(outer)
 
     def end_task(
         self,
@@ -233,11 +220,9 @@ class Engine(Turning):
         if event.waitingHandlers <= 0:
             event.waitingHandlers = 0
             event._event_value.inform(True)
-            cause, self.cause = self.cause, None
-            self.alert = self.sleeping
+            cause = self.queue.set_cause(None)
             self._finish(event)
-            self.cause = cause
-            self.alert = self.sleeping or cause is not None
+            self.queue.set_cause(cause)
 
     def await_name(self, name: str, wait: Wait) -> None:
         """Enter a wait for the next event of a name."""

@@ -46,13 +46,11 @@ class _Driven(Coroutine[Any, Any, Any]):
 
     def _drive(self, advance: Callable[..., Any], *args: Any) -> Any:
         engine = self._tree_engine
-        outer, engine.cause = engine.cause, self._scope
-        engine.alert = True
+        outer = engine.queue.set_cause(self._scope)
         try:
             return advance(*args)
         finally:
-            engine.cause = outer
-            engine.alert = engine.sleeping or outer is not None
+            engine.queue.set_cause(outer)
 
     def send(self, value: Any) -> Any:
         return self._drive(self._coroutine.send, value)
@@ -324,8 +322,7 @@ class Guest:
         """
         engine = self._manager._tree_engine
         engine._waiter = None
-        engine.sleeping = False
-        engine.alert = engine.cause is not None
+        engine.queue.set_sleeping(False)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -345,10 +342,10 @@ class Guest:
         if not self._manager._running and not self.stopped.done():
             self.stopped.set_result(None)
         engine._waiter = self
-        engine.sleeping = engine.alert = True
+        engine.queue.set_sleeping(True)
         wait = engine.time_to_wait(-1)
         if wait == 0 or worked:
-            engine.sleeping, engine.alert = False, engine.cause is not None
+            engine.queue.set_sleeping(False)
             self._call_later(0, False)
         elif wait > 0:
             self._call_later(wait, bool(engine.polled))
@@ -388,8 +385,7 @@ class Guest:
             self._timer = None
         engine = self._manager._tree_engine
         engine._waiter = None
-        engine.sleeping = False
-        engine.alert = engine.cause is not None
+        engine.queue.set_sleeping(False)
 
 
 async def run_in_running_loop(manager: Manager) -> None:

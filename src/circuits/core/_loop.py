@@ -247,11 +247,11 @@ class Session:
     ) -> None:
         root = self._manager.root
         engine = root._tree_engine
-        cause, engine.cause = engine.cause, None  # a signal is no effect of what it interrupts
+        cause = engine.queue.set_cause(None)  # a signal is no effect of what it interrupts
         root.fire(Signal(number, frame), *root._tree_channels)
         if then is not None:
             then()
-        engine.cause = cause
+        engine.queue.set_cause(cause)
 
 
 def run(manager: Manager, socket: Any) -> None:

@@ -77,7 +77,7 @@ class Task:
         self.result = result
         self.error = error
         self.engine.ready.append(self)
-        if self.engine.alert:
+        if self.engine.queue.alert:
             self.engine.alerted(None)
 
     def step(self) -> None:

@@ -67,7 +67,7 @@ class Turning(Dispatch):
         schedule = self.schedule
         if schedule._heap:
             schedule.run_due(_clock.now())
-        if self.queue or self.ranked:
+        if self.queue:
             self.flush()
             if self.polled:
                 timeout = 0.0  # handlers that look at something again and again may see it now
@@ -82,7 +82,7 @@ class Turning(Dispatch):
 
     def time_to_wait(self, timeout: float) -> float:
         """How long the loop may sleep, in seconds; negative means without limit."""
-        if self.queue or self.ranked or self.ready:
+        if self.queue or self.ready:
             return 0.0
         if self.schedule._heap:
             deadline = self.schedule.next_deadline()
@@ -128,18 +128,17 @@ class Turning(Dispatch):
         if session is not None and session.pipe is not None and session.pipe.waiter is not waiter:
             session.pipe.watch_with(waiter)
         self._waiter = waiter
-        self.alert = self.sleeping = True
+        self.queue.set_sleeping(True)
         # Looked at again after the flag was set: what was appended before counts, and who
         # appends from now on sees the flag.
-        if self.queue or self.ranked or self.ready:
+        if self.queue or self.ready:
             timeout = 0.0
         try:
             ready = waiter.block(timeout)
         finally:
             self._waiter = None
             if self.successor is None:
-                self.sleeping = False
-                self.alert = self.cause is not None
+                self.queue.set_sleeping(False)
         if ready:
             waiter.report(ready)
 
@@ -148,8 +147,8 @@ class Turning(Dispatch):
         event.channels = ("*",)
         self.root._tree_give_value(event)
         self._generating = event
-        self.alert = self.sleeping = True
-        if self.queue or self.ranked:
+        self.queue.set_sleeping(True)
+        if self.queue:
             event.reduce_time_left(0)
         try:
             routes = self.route("generate_events", ("*",))
@@ -162,5 +161,4 @@ class Turning(Dispatch):
         finally:
             self._waiter = None
             self._generating = None
-            self.sleeping = False
-            self.alert = self.cause is not None
+            self.queue.set_sleeping(False)

@@ -244,12 +244,13 @@ class Manager:
             engine = self._tree_live
         except AttributeError:
             engine = self._tree_engine
+        queue = engine.queue
         if priority:
-            engine.rank(event, priority)
+            queue.rank(event, priority)
         else:
-            engine.queue.append(event)
-            if engine.alert:
-                engine.alerted(event)
+            queue.append(event)
+        if queue.alert:
+            engine.alerted(event)
         return value
 
     fireEvent = fire  # noqa: N815 - documented name
@@ -421,7 +422,7 @@ class Manager:
 
     @_Look
     def _queue(self) -> list[BaseEvent]:
-        return list(self._tree_engine.queue) if self.parent is self else []
+        return list(self._tree_engine.queue.events()) if self.parent is self else []
 
     @_Look
     def _lock(self) -> Any:
@@ -435,7 +436,7 @@ class Manager:
             engine = self._tree_live
         except AttributeError:
             engine = self._tree_engine
-        if engine.thread is None and engine.cause is None:
+        if engine.thread is None and engine.queue.cause is None:
             engine.flush()
         else:
             engine.flush_within()

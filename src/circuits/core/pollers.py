@@ -352,7 +352,7 @@ class BasePoller(BaseComponent):
         """Fire the events of what :meth:`block` returned."""
         # Calling a handler directly must not overtake what is queued.
         engine = self._tree_live
-        direct = not (engine.queue or engine.ranked)
+        direct = not engine.queue
         watches, is_writable, is_gone = self._watches, self._is_writable, self._is_gone
         for number, mask in ready:
             watch = watches.get(number)

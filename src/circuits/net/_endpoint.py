@@ -258,7 +258,7 @@ class Endpoint(BaseComponent):
         """Have ``read`` handled: at once if it were the next event anyway, else in its turn."""
         engine = self._tree_live
         args = (connection.sock, data) if self._tells_sock else (data,)
-        if engine.queue or engine.ranked or engine.awaited or engine.cause is not None:
+        if engine.queue or engine.awaited or engine.queue.cause is not None:
             event = self._read(*args)
             connection.expect(event)
             self.fire(event)

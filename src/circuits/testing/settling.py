@@ -138,7 +138,7 @@ def _state(engine: Engine) -> str:
 
     parts = []
     if len(engine):
-        parts.append(f"{len(engine)} events are queued ({some(engine.queue)})")
+        parts.append(f"{len(engine)} events are queued ({some(engine.queue.events())})")
     waiting = [task.method for task in engine.tasks]
     if waiting:
         parts.append(f"{len(waiting)} handlers are suspended ({some(waiting)})")

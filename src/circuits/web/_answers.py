@@ -108,9 +108,7 @@ class Answers(Connections):
         if event.waitingHandlers:
             return True  # the result may be the first of several pieces
         engine = self._tree_engine
-        return not has_result and (
-            event in engine.queue or any(event is waiting for _, waiting in engine.ranked)
-        )
+        return not has_result and (event in engine.queue)
 
     def _is_answered(self, response: wrappers.Response) -> bool:
         connection = self._connection_of(response)
@@ -134,7 +132,7 @@ class Answers(Connections):
             response.body = value
         elif value is None:
             # An error or a response that a handler has fired goes before.
-            if self._tree_live.queue or self._tree_live.ranked:
+            if self._tree_live.queue:
                 self.fire(_Unanswered(response))
             else:
                 self._on_unanswered(response)

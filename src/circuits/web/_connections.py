@@ -214,9 +214,8 @@ class Connections(BaseComponent):
         engine = self._tree_live
         return not (
             engine.queue
-            or engine.ranked
             or engine.awaited
-            or engine.cause is not None
+            or engine.queue.cause is not None
             or engine.thread is None
         )
 
@@ -239,7 +238,7 @@ class Connections(BaseComponent):
         engine = self._tree_live
         if self._routes_version != engine.routes.version:
             self._find_shortcuts(engine)
-        if self._write_now is not None and (is_next or not (engine.queue or engine.ranked)):
+        if self._write_now is not None and (is_next or not engine.queue):
             self._write_now(sock, data)
             return True
         self.fire(Write(sock, data))
@@ -286,7 +285,7 @@ class Connections(BaseComponent):
         engine = self._tree_live
         if self._routes_version != engine.routes.version:
             self._find_shortcuts(engine)
-        if self._close_now is not None and not engine.queue and not engine.ranked:
+        if self._close_now is not None and not engine.queue:
             self._close_now(connection.sock)
         else:
             self.fire(Close(connection.sock))

@@ -394,17 +394,11 @@ class HTTP(Answers):
             if result is not None:
                 break
         kind = result.__class__
-        if (
-            engine.queue
-            or engine.ranked
-            or kind is GeneratorType
-            or kind is CoroutineType
-            or kind is Value
-        ):
+        if engine.queue or kind is GeneratorType or kind is CoroutineType or kind is Value:
             event = self._made_event(request, response)
             if result is not None:
                 engine._take(event, method, result)
-            if engine.queue or engine.ranked:
+            if engine.queue:
                 # Its success comes after what the handlers have fired, which may be an answer.
                 if not event.waitingHandlers:
                     engine._finish(event)

@@ -297,7 +297,7 @@ class Dispatcher(BaseComponent):
 
         # Whether anybody could tell a call from an event.
         engine = self._tree_live
-        if not engine.queue and not engine.ranked and not engine.awaited:
+        if not engine.queue and not engine.awaited:
             version = engine.routes.version
             call = choice.call if choice.version == version else self._decide(choice, version)
             if call is not None:
@@ -366,8 +366,8 @@ class Dispatcher(BaseComponent):
         """Go on as if the method had been called by its event: that is what suspends."""
         engine = self._tree_engine
         event = self._event(choice, request, response, kwargs)
-        if engine.cause is not None:
-            engine.cause.enter(event)
+        if engine.queue.cause is not None:
+            engine.queue.cause.enter(event)
         if result.__class__ is GeneratorType:
             engine._suspend(event, Task(engine, event, result, choice.call))
         else:

@@ -1,0 +1,125 @@
+"""The queue of one tree: by priority, then by arrival, and safe to append to from any thread.
+
+An event that is fired with a priority stands in the queue in its place of arrival, in a wrapper;
+when a batch begins, the batch is sorted. So there is one container, and whoever looks whether it
+is empty, or how long it is, sees everything.
+
+``append`` is that of ``deque``. After it, one has to look at :attr:`EventQueue.alert`: the loop
+sets that flag before it looks at the queue for the last time and goes to sleep, so nothing is
+lost, without a lock.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from ._effects import Scope
+    from .events import BaseEvent
+
+__all__ = ["EventQueue"]
+
+
+class _Ranked:
+    """An event with a priority other than 0, until its batch begins."""
+
+    __slots__ = ("event", "priority")
+
+    def __init__(self, event: BaseEvent, priority: float) -> None:
+        self.event = event
+        self.priority = priority
+
+
+def _priority(entry: Any) -> float:
+    priority: float = entry.priority if entry.__class__ is _Ranked else 0
+    return priority
+
+
+class EventQueue(deque["BaseEvent"]):
+    """The events that wait for dispatch; truth and length count all of them.
+
+    Attributes:
+        alert: Whether who appends has to tell the engine: the loop sleeps, or causes are counted.
+        sleeping: Whether the loop sleeps, or this queue has been given up for another one.
+        left: How many events of the current batch are still here.
+        cause: What events that the loop's thread fires now are counted for, or ``None``.
+    """
+
+    __slots__ = ("_ranked", "alert", "cause", "left", "sleeping")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left = 0
+        self._ranked: list[None] = []  # as many entries as there are wrappers, or more
+        self.alert = False
+        self.sleeping = False
+        self.cause: Scope | None = None
+
+    # -- who appends --
+
+    def rank(self, event: BaseEvent, priority: float) -> None:
+        """Append an event that goes before or after its batch."""
+        # Noted first: a batch that finds the wrapper finds the note.
+        self._ranked.append(None)
+        self.append(_Ranked(event, priority))  # type: ignore[arg-type]
+
+    def set_sleeping(self, sleeping: bool) -> None:
+        """Say whether the loop sleeps."""
+        self.sleeping = sleeping
+        self.alert = sleeping or self.cause is not None
+
+    def set_cause(self, cause: Scope | None) -> Scope | None:
+        """Say what is fired on behalf of whom; gives what it was before, to be put back."""
+        before, self.cause = self.cause, cause
+        self.alert = self.sleeping or cause is not None
+        return before
+
+    # -- who dispatches --
+
+    def take_batch(self) -> int:
+        """Begin a batch, or go on with the current one; how many events it still has."""
+        if not self.left:
+            if self._ranked:
+                self._sort()
+            self.left = len(self)
+        return self.left
+
+    def _sort(self) -> None:
+        # Other threads may append meanwhile, behind what is taken out here.
+        entries: list[Any] = []
+        for _ in range(len(self)):
+            try:
+                entries.append(self.popleft())
+            except IndexError:  # this tree is becoming part of another one
+                break
+        del self._ranked[: sum(entry.__class__ is _Ranked for entry in entries)]
+        entries.sort(key=_priority)
+        self.extendleft(
+            entry.event if entry.__class__ is _Ranked else entry for entry in reversed(entries)
+        )
+
+    def move_to(self, other: EventQueue) -> None:
+        """Hand everything over to another queue, as its last."""
+        self.left = 0
+        other._ranked.extend(self._ranked)
+        while True:
+            try:
+                other.append(self.popleft())
+            except IndexError:
+                return
+
+    # -- who looks --
+
+    def events(self) -> Iterator[BaseEvent]:
+        """A look at the events, in the order of their arrival."""
+        for entry in tuple(self):
+            yield entry.event if isinstance(entry, _Ranked) else entry
+
+    def __contains__(self, event: object) -> bool:
+        if not self._ranked:
+            return super().__contains__(event)
+        return any(waiting is event for waiting in self.events())
