@@ -28,7 +28,7 @@ VALUE, ERROR, PENDING = range(3)
 #: The attributes of an event that has nothing of its own but arguments and channels.
 _USUAL = frozenset(
     {
-        "_event_args", "_event_effect", "_event_failed", "_event_key", "_event_marks", "_event_waiters", "channels", "handler",
+        "_event_args", "_event_cause", "_event_causes", "_event_failed", "_event_firing", "_event_key", "_event_marks", "_event_waiters", "channels", "handler",
         "_stopped", "_event_value", "waitingHandlers",
     }
 )  # fmt: skip

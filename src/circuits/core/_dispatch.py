@@ -12,7 +12,7 @@ from collections import deque
 from types import CoroutineType, GeneratorType
 
 from . import _clock
-from ._effects import Scope
+from ._causes import Cause, Firing
 from ._queue import EventQueue
 from ._routing import Routes
 from .events import (
@@ -23,14 +23,13 @@ from .events import (
     FAILURE,
     RARE,
     SUCCESS,
-    SUSPENDED,
     WAITED,
     Complete,
     Done,
     Error,
-    Event,
     Failure,
     Success,
+    changes,
     derived_class,
 )
 from .values import HAS_RESULT, Value
@@ -77,6 +76,8 @@ class Dispatch:
         self.polled: list[Task] = []
         self.awaited: dict[str, list[Wait]] = {}
         self.host: Any = None  # the asyncio loop that runs coroutine handlers
+        #: Called with each :class:`~circuits.core._direct.Direct` that is about to be gone through.
+        self.tap: Callable[[Any], object] | None = None
         self.stepping = False  # whether a suspended handler is being advanced
         self.schedule = _clock.Schedule()
 
@@ -103,7 +104,7 @@ class Dispatch:
                 queue.left = 0
                 break
             key = event._event_key
-            if key is None or self.awaited:
+            if key is None:
                 self._dispatch_marked(event)
             else:
                 try:
@@ -114,13 +115,14 @@ class Dispatch:
                     self.dispatch(event)
                 else:
                     # What dispatch does, without the call, for most handlers of most events.
+                    seen = changes.latest
                     for method in methods:
                         event.handler = method
                         args = event._event_args
                         try:
                             result = method(*args) if args else method()
                         except BaseException as problem:
-                            self._failed(event, method, problem)
+                            self.fail(event, method, problem)
                         else:
                             if result is not None:
                                 if type(result) in _SUSPENDED:
@@ -129,16 +131,18 @@ class Dispatch:
                                     value = event._event_value
                                     if (
                                         value._flags
-                                        or event.handler is not method
+                                        or changes.latest != seen
                                         or isinstance(result, Value)
                                     ):
                                         value.setValue(result)
                                     else:  # the same, for the first result of most events
                                         value._value = result
                                         value._flags = HAS_RESULT
-                        if event.handler is not method:
-                            self._go_on(event, methods, method)
-                            break
+                        if changes.latest != seen:
+                            seen = changes.latest
+                            if event._event_key is None:
+                                self._go_on(event, methods, method)
+                                break
                     event.handler = None
                     if event._event_key is None:
                         self._finish(event)
@@ -161,7 +165,7 @@ class Dispatch:
     def dispatch(self, event: BaseEvent) -> None:
         """Run the handlers of one event."""
         key = event._event_key
-        if key is None or self.awaited:
+        if key is None or key in self.awaited:
             self._dispatch_marked(event)
             return
         try:
@@ -185,6 +189,7 @@ class Dispatch:
     def _run(
         self, event: BaseEvent, routes: tuple[Route, ...], kwargs: dict[str, Any] | None = None
     ) -> None:
+        seen = changes.latest
         for method, wants_event, is_filter in routes:
             event.handler = method
             args = event._event_args
@@ -196,7 +201,7 @@ class Dispatch:
                 else:
                     result = method(event, *args) if wants_event else method(*args)
             except BaseException as problem:
-                self._failed(event, method, problem)
+                self.fail(event, method, problem)
                 if is_filter and not isinstance(problem, KeyboardInterrupt | SystemExit):
                     break
             else:
@@ -207,14 +212,14 @@ class Dispatch:
                         event._event_value.setValue(result)
                     if is_filter:
                         break
-            # Whatever marks an event takes the handler away, which is fast to see.
-            if event.handler is not method:
+            if changes.latest != seen:
+                seen = changes.latest
                 if event._event_stopped:
                     break
                 kwargs = event._event_kwargs
         event.handler = None
 
-    def _take(self, event: BaseEvent, method: Any, result: Any) -> None:
+    def take(self, event: BaseEvent, method: Any, result: Any) -> None:
         """Store what a handler returned, or go on with it later."""
         if type(result) in _SUSPENDED:
             self._put_off(event, method, result)
@@ -225,12 +230,16 @@ class Dispatch:
         """Run the handlers of an event that somebody wants more of than that."""
         marks = event._event_marks | event._event_class_marks
         if marks & RARE and event._event_cancelled:
+            event._event_firing = None
+            event._event_cause = self._take_cause(event) if marks & COUNTED else None
             self._finish(event, without=SUCCESS | DONE)
             return
         name = event._event_name
         if self.awaited and name in self.awaited:
             self._match_waits(event)
         event._event_failed = event._event_stopped = False
+        event._event_firing = None
+        cause = self._take_cause(event) if marks & COUNTED else None
         try:
             routes = self.routes.cache[name][event.channels]
         except KeyError:
@@ -246,55 +255,56 @@ class Dispatch:
         if not routes and name == "error":
             self._no_error_handler(event)
         outer = self.queue.cause
-        if outer is None and not marks & (COMPLETE | COUNTED):
+        if marks & COMPLETE:
+            outer_cause = None if cause is None else cause.shortened(self._is_complete_heard)
+            cause = Cause(event, outer_cause)
+        event._event_cause = cause
+        if outer is None and cause is None:
             self._run(event, routes, kwargs)
             self._finish(event)
             return
-        if marks & COMPLETE:
-            event._event_effect = Scope(event, event._event_effect)
-            event._event_marks |= COUNTED
-        self.queue.set_cause(event._event_effect)
+        self.queue.set_cause(cause)
         self._run(event, routes, kwargs)
         self.queue.set_cause(None)
         self._finish(event)
         self.queue.set_cause(outer)
 
-    def call_direct(self, method: Callable[..., Any], event_class: type[Event], arg: Any) -> None:
-        """Call the only handler of an event that nobody else can see, without the event."""
-        try:
-            result = method(arg)
-        except BaseException as problem:
-            self._failed(self._made(event_class, (arg,)), method, problem)
-        else:
-            if result is not None:
-                self._take(self._made(event_class, (arg,)), method, result)
+    @staticmethod
+    def _take_cause(event: BaseEvent) -> Cause:
+        """What counts the oldest firing of an event that is queued."""
+        causes = event._event_causes
+        assert causes is not None
+        cause: Cause = causes.pop(0)
+        if not causes:
+            event._event_causes = None
+            event._event_marks &= ~COUNTED
+        return cause
 
-    def _made(self, event_class: type[Event], args: Sequence[Any]) -> BaseEvent:
-        event = event_class(*args)
-        self.root.fire(event)  # gives it a value; taken back, since it has been handled
-        self.queue.remove(event)
-        return event
+    def _is_complete_heard(self, event: BaseEvent) -> bool:
+        made = derived_class(Complete, "Complete", event)
+        name = made._event_name
+        channels = getattr(event, "complete_channels", None)
+        where = tuple(channels) if channels else event.channels
+        return name in self.awaited or bool(self.route(name, where))
 
     # -- ending --
 
     def _finish(self, event: BaseEvent, without: int = 0) -> None:
         """Tell whoever asked that the handlers are done, unless some are suspended."""
-        marks = (event._event_marks | event._event_class_marks) & ~without
-        if marks & SUSPENDED and event.waitingHandlers:
+        firing = event._event_firing
+        if firing is not None:
+            firing.failed = firing.failed or event._event_failed
+            firing.waiters.extend(event._event_waiters or ())
+            event._event_waiters = event._event_cause = None
+            self.leave(firing)
             return
+        marks = (event._event_marks | event._event_class_marks) & ~without
         value = event._event_value
-        if marks & DONE:
-            self._feedback(Done, "Done", event, None, value.value)
-        if marks & SUCCESS and not event._event_failed:
-            channels = marks & ELSEWHERE and getattr(event, "success_channels", None)
-            self._feedback(Success, "Success", event, channels, value.value)
-        if marks & COUNTED:
-            scope, event._event_effect = event._event_effect, None
-            event._event_marks &= ~COUNTED
-            for over in scope.leave():
-                asked = over._event_marks | over._event_class_marks
-                channels = asked & ELSEWHERE and getattr(over, "complete_channels", None)
-                self._feedback(Complete, "Complete", over, channels, over._event_value.value)
+        if marks & (DONE | SUCCESS):
+            self._tell_end(event, marks, event._event_failed, value, event.channels)
+        if event._event_cause is not None:
+            cause, event._event_cause = event._event_cause, None
+            self._tell_complete(cause)
         if marks & WAITED:
             waits, event._event_waiters = event._event_waiters, None
             for wait in waits or ():
@@ -304,6 +314,38 @@ class Dispatch:
         if getrefcount(value) == _HELD_ONCE_MORE:
             value.event = None
 
+    def leave(self, firing: Firing) -> None:
+        """One handler of a firing is done, or its dispatch; with the last, all have been told."""
+        firing.unfinished -= 1
+        if firing.unfinished:
+            return
+        event, value = firing.event, firing.value
+        outer = self.queue.set_cause(None)
+        value.inform(True)
+        marks = event._event_marks | event._event_class_marks
+        if marks & (DONE | SUCCESS):
+            self._tell_end(event, marks, firing.failed, value, firing.channels)
+        if firing.cause is not None:
+            self._tell_complete(firing.cause)
+        for wait in firing.waiters:
+            wait.resolve(event)
+        self.queue.set_cause(outer)
+
+    def _tell_end(
+        self, event: BaseEvent, marks: int, failed: bool, value: Value, channels: tuple[Any, ...]
+    ) -> None:
+        if marks & DONE:
+            self._feedback(Done, "Done", event, None, value.value, channels)
+        if marks & SUCCESS and not failed:
+            where = marks & ELSEWHERE and getattr(event, "success_channels", None)
+            self._feedback(Success, "Success", event, where, value.value, channels)
+
+    def _tell_complete(self, cause: Cause) -> None:
+        for over in cause.leave():
+            marks = over._event_marks | over._event_class_marks
+            where = marks & ELSEWHERE and getattr(over, "complete_channels", None)
+            self._feedback(Complete, "Complete", over, where, over._event_value.value)
+
     def _feedback(
         self,
         kind: type[Any],
@@ -311,39 +353,34 @@ class Dispatch:
         event: BaseEvent,
         channels: Any,
         argument: Any,
+        default: tuple[Any, ...] | None = None,
     ) -> None:
         """Fire a feedback event, to the channels of the event itself if there are no others."""
         made = event._event_created.get((kind, topic)) or derived_class(kind, topic, event)
-        where = tuple(channels) if channels else event.channels
+        where = tuple(channels) if channels else event.channels if default is None else default
         # After a failure, other handlers of the event run, which may add one that hears of it.
-        if (
-            self.thread is not None
-            and kind is not Failure
-            and not event._event_waiters
-            and self.comes_next()
-        ):
+        if kind is not Failure and not event._event_waiters and self.is_quiet():
             # Nobody can see it: no need to build it.
-            if not self.route(made._event_name, where):
+            if not self.route(made._event_name, where) and made._event_name not in self.awaited:
                 return
         derived = made(event, argument)
         derived.parent = event
         derived.channels = where
         self.root.fire(derived)
 
-    def comes_next(self) -> bool:
-        """Whether what is fired now is dispatched next, and by the loop.
+    def is_quiet(self) -> bool:
+        """Whether what is fired now would be dispatched next, by the loop, and on nobody's behalf.
 
-        Then nothing is left that could begin to listen or to wait for it before its turn.
+        Then a call does what the event would do, unless somebody listens or waits for it.
         """
-        return (
-            self.thread is not None
-            and not self.nested
-            and not self.queue
-            and not self.ready
-            and not self.polled
-            and not self.awaited
-            and not (self.stepping and self.schedule._heap)
-            and self.host is None
+        queue = self.queue
+        return not (
+            queue
+            or queue.alert
+            or self.ready
+            or self.polled
+            or self.nested
+            or self.thread is None
         )
 
     def route(self, name: str, channels: tuple[Any, ...]) -> tuple[Route, ...]:
@@ -351,12 +388,13 @@ class Dispatch:
         routes = self.routes.cache.get(name, _NO_ROUTES).get(channels)
         return self.routes.resolve(name, channels) if routes is None else routes
 
-    def _failed(
+    def fail(
         self,
         event: BaseEvent,
         method: Any,
         problem: BaseException,
         lines: list[str] | None = None,
+        firing: Firing | None = None,
     ) -> None:
         if isinstance(problem, KeyboardInterrupt | SystemExit):
             self.stop(problem.code if isinstance(problem, SystemExit) else None)
@@ -364,13 +402,18 @@ class Dispatch:
         if lines is None:
             lines = _format_traceback(problem)
         error = (type(problem), problem, lines)
-        event._event_failed = True
-        event._event_value.fail(error)
+        if firing is None:
+            event._event_failed = True
+            event._event_value.fail(error)
+        else:
+            firing.failed = True
+            firing.value.fail(error)
         event._event_mark()  # so that this is forgotten before it is dispatched once more
         if (event._event_marks | event._event_class_marks) & FAILURE:
             channels = getattr(event, "failure_channels", None)
-            self._feedback(Failure, "Failure", event, channels, error)
-        self.report(problem, method, event, lines)
+            where = None if firing is None else firing.channels
+            self._feedback(Failure, "Failure", event, channels, error, where)
+        self.report(problem, method, event, lines, None if firing is None else firing.waiters)
 
     def report(
         self,
@@ -378,6 +421,7 @@ class Dispatch:
         method: Any,
         event: BaseEvent | None,
         lines: list[str] | None = None,
+        waiters: Sequence[Any] | None = None,
     ) -> None:
         """Fire the ``error`` event of an exception, or log it where that would go round."""
         if lines is None:
@@ -387,8 +431,9 @@ class Dispatch:
             return
         error = Error(type(problem), problem, lines, method)
         error.fevent = event  # type: ignore[misc]
-        if event is not None and event._event_waiters:
-            error.received = any(wait.is_awaited for wait in event._event_waiters)  # type: ignore[attr-defined]
+        if event is not None and waiters is None:
+            waiters = event._event_waiters
+        error.received = any(wait.is_awaited for wait in waiters or ())  # type: ignore[attr-defined]
         self.root.fire(error, *self.root._tree_channels)
 
     def _no_error_handler(self, event: BaseEvent) -> None:

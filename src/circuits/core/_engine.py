@@ -11,6 +11,7 @@ from __future__ import annotations
 import _thread
 from types import GeneratorType
 
+from ._causes import Firing
 from ._routing import TREE_LOCK
 from ._tasks import CoroutineTask, Task
 from ._turning import Turning
@@ -44,6 +45,15 @@ class Engine(Turning):
                 if node._tree_needs_host:
                     self.wants_host = True
 
+    def set_tap(self, tap: Any) -> None:
+        """Have a function called with each ``Direct`` whose handlers are about to be called.
+
+        It is there for counting and tracing: no event is made for it. ``None`` ends that.
+        """
+        self.tap = tap
+        with TREE_LOCK:
+            self.routes.renew()
+
     # -- growing and shrinking; the caller holds TREE_LOCK --
 
     def adopt(self, component: Manager, own: Engine | None) -> None:
@@ -70,11 +80,13 @@ class Engine(Turning):
         successor.holds.update(self.holds)
         for name, waits in self.awaited.items():
             successor.awaited.setdefault(name, []).extend(waits)
+            successor.routes.set_awaited(name, True)
         for store in (self.tasks, self.ready, self.polled, self.awaited, self.holds):
             store.clear()
         if self.thread is not None:
             successor.thread, successor.runner = self.thread, self.runner
             successor.session = self.session
+            successor.turning = self.turning
         self._pass_on()
         if self._waiter is not None:
             self._waiter.resume()
@@ -155,6 +167,11 @@ class Engine(Turning):
         event.waitingHandlers += 1
         event._event_value.promise = True
         event._event_mark(SUSPENDED)
+        firing = event._event_firing
+        if firing is None or not firing.unfinished:
+            firing = event._event_firing = Firing(event)
+        firing.unfinished += 1
+        task.firing = firing
         self.tasks[task] = None
 
     def step_tasks(self) -> bool:
@@ -180,7 +197,7 @@ class Engine(Turning):
 
     def step(self, task: Any) -> None:
         """Advance one task."""
-        outer = self.queue.set_cause(task.event._event_effect)
+        outer = self.queue.set_cause(task.firing.cause)
         self.stepping = True
         if self.thread is None:
             self.thread = _thread.get_ident()
@@ -202,39 +219,38 @@ class Engine(Turning):
     ) -> None:
         """A suspended handler returned or raised; in another process, with this traceback."""
         self.tasks.pop(task, None)
-        event = task.event
+        firing = task.firing
         if problem is not None:
-            self._failed(event, task.method, problem, lines)
+            self.fail(task.event, task.method, problem, lines, firing)
         elif result is not None:
-            event._event_value.setValue(result)
-        self._leave(event)
+            firing.value.setValue(result)
+        self._leave(firing)
 
     def cancel_task(self, task: Any) -> None:
         """Cancel a suspended handler; its event goes on as if it had returned."""
         if self.tasks.pop(task, task) is None:
             task.close()
-            self._leave(task.event)
+            self._leave(task.firing)
 
-    def _leave(self, event: BaseEvent) -> None:
-        event.waitingHandlers -= 1
-        if event.waitingHandlers <= 0:
-            event.waitingHandlers = 0
-            event._event_value.inform(True)
-            cause = self.queue.set_cause(None)
-            self._finish(event)
-            self.queue.set_cause(cause)
+    def _leave(self, firing: Firing) -> None:
+        firing.event.waitingHandlers -= 1
+        self.leave(firing)
 
     def await_name(self, name: str, wait: Wait) -> None:
         """Enter a wait for the next event of a name."""
-        self.awaited.setdefault(name, []).append(wait)
+        with TREE_LOCK:
+            self.awaited.setdefault(name, []).append(wait)
+            self.routes.set_awaited(name, True)
 
     def forget_name(self, name: str, wait: Wait) -> None:
         """Take a wait out again."""
-        waits = self.awaited.get(name, [])
-        if wait in waits:
-            waits.remove(wait)
-            if not waits:
-                self.awaited.pop(name, None)
+        with TREE_LOCK:
+            waits = self.awaited.get(name, [])
+            if wait in waits:
+                waits.remove(wait)
+                if not waits:
+                    del self.awaited[name]
+                    self.routes.set_awaited(name, False)
 
     def _match_waits(self, event: BaseEvent) -> None:
         for wait in list(self.awaited[event.name]):

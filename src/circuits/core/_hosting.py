@@ -28,8 +28,8 @@ from .utils import findtype
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from ._causes import Cause
     from ._engine import Engine
-    from .events import BaseEvent
     from .manager import Manager
 
 #: Seconds that cancelled coroutine handlers get for their ``finally`` blocks.
@@ -37,16 +37,16 @@ _FAREWELL_SECONDS = 1.0
 
 
 class _Driven(Coroutine[Any, Any, Any]):
-    """A coroutine whose steps count as effects of the event that it handles."""
+    """A coroutine whose steps are counted for a cause."""
 
-    def __init__(self, coroutine: Any, engine: Engine, scope: Any) -> None:
+    def __init__(self, coroutine: Any, engine: Engine, cause: Cause) -> None:
         self._coroutine = coroutine
         self._tree_engine = engine
-        self._scope = scope
+        self._cause = cause
 
     def _drive(self, advance: Callable[..., Any], *args: Any) -> Any:
         engine = self._tree_engine
-        outer = engine.queue.set_cause(self._scope)
+        outer = engine.queue.set_cause(self._cause)
         try:
             return advance(*args)
         finally:
@@ -66,10 +66,10 @@ class _Driven(Coroutine[Any, Any, Any]):
 
 
 def _create_task(
-    loop: asyncio.AbstractEventLoop, coroutine: Any, event: BaseEvent, engine: Engine
+    loop: asyncio.AbstractEventLoop, coroutine: Any, cause: Cause | None, engine: Engine
 ) -> asyncio.Task[Any]:
-    if event._event_effect is not None:
-        coroutine = _Driven(coroutine, engine, event._event_effect)
+    if cause is not None:
+        coroutine = _Driven(coroutine, engine, cause)
     return loop.create_task(coroutine)
 
 
@@ -219,9 +219,9 @@ class Host:
         if self._pipe is not None:
             self.loop.add_reader(self._pipe.number, self._pipe.drain)
 
-    def create_task(self, coroutine: Any, event: BaseEvent, engine: Engine) -> asyncio.Task[Any]:
-        """Have the loop run a coroutine."""
-        return _create_task(self.loop, coroutine, event, engine)
+    def create_task(self, coroutine: Any, cause: Cause | None, engine: Engine) -> asyncio.Task[Any]:
+        """Have the loop run a coroutine, on behalf of a cause."""
+        return _create_task(self.loop, coroutine, cause, engine)
 
     def run(self) -> None:
         """Turn until the manager is stopped."""
@@ -301,9 +301,9 @@ class Guest:
         self._context = contextvars.copy_context()
         self.stopped = loop.create_future()
 
-    def create_task(self, coroutine: Any, event: BaseEvent, engine: Engine) -> asyncio.Task[Any]:
-        """Have the loop run a coroutine."""
-        return _create_task(self.loop, coroutine, event, engine)
+    def create_task(self, coroutine: Any, cause: Cause | None, engine: Engine) -> asyncio.Task[Any]:
+        """Have the loop run a coroutine, on behalf of a cause."""
+        return _create_task(self.loop, coroutine, cause, engine)
 
     def turn(self, timeout: float) -> bool:
         """The loop is not ours to turn: the engine turns alone."""

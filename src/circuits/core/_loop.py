@@ -110,6 +110,7 @@ class Session:
             if hasattr(host, "close"):
                 host.close()
             engine.runner = engine.session = None
+            engine.turning = False
             engine.thread = None
             manager._running = False
             self._restore_signals()
@@ -124,6 +125,7 @@ class Session:
         """Turn until the manager is stopped."""
         manager = self._manager
         self._hosts = True
+        manager._tree_engine.turning = True
         while manager._running:
             engine = manager._tree_engine
             if engine.wants_host:

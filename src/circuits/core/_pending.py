@@ -10,6 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ._causes import Firing
     from .events import BaseEvent
     from .manager import Manager
 
@@ -27,7 +28,9 @@ class Pending:
         is_over: Whether the event has gone on, or was given up.
     """
 
-    __slots__ = ("engine", "event", "is_over", "method", "owner")
+    __slots__ = ("engine", "event", "firing", "is_over", "method", "owner")
+
+    firing: Firing  # from when it is suspended
 
     waiting = None
     is_executing = False

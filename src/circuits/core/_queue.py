@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from ._effects import Scope
+    from ._causes import Cause
     from .events import BaseEvent
 
 __all__ = ["EventQueue"]
@@ -57,7 +57,7 @@ class EventQueue(deque["BaseEvent"]):
         self._ranked: list[None] = []  # as many entries as there are wrappers, or more
         self.alert = False
         self.sleeping = False
-        self.cause: Scope | None = None
+        self.cause: Cause | None = None
 
     # -- who appends --
 
@@ -72,7 +72,7 @@ class EventQueue(deque["BaseEvent"]):
         self.sleeping = sleeping
         self.alert = sleeping or self.cause is not None
 
-    def set_cause(self, cause: Scope | None) -> Scope | None:
+    def set_cause(self, cause: Cause | None) -> Cause | None:
         """Say what is fired on behalf of whom; gives what it was before, to be put back."""
         before, self.cause = self.cause, cause
         self.alert = self.sleeping or cause is not None

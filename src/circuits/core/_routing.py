@@ -11,6 +11,7 @@ copies of what they need, so they never wait for long.
 from __future__ import annotations
 
 import threading
+from itertools import count
 
 from .handlers import SELF
 
@@ -39,12 +40,13 @@ if TYPE_CHECKING:
 
 
 _NO_ROUTES: dict[tuple[Any, ...], tuple[Route, ...]] = {}
+_versions = count(1)
 
 
 class Routes:
     """Index and cache of the handlers of one tree."""
 
-    __slots__ = ("_by_name", "cache", "plain", "version")
+    __slots__ = ("_awaited", "_by_name", "cache", "plain", "version")
 
     def __init__(self) -> None:
         # name -> channel -> id of the component -> component; ids, since a component may
@@ -54,8 +56,11 @@ class Routes:
         self.cache: dict[str, dict[tuple[Any, ...], tuple[Route, ...]]] = {}
         #: name -> channels -> the methods alone, if none wants the event or is a filter.
         self.plain: dict[str, dict[tuple[Any, ...], tuple[Callable[..., Any], ...] | None]] = {}
-        #: Rises with every change; whoever derives something from routes compares it.
-        self.version = 0
+        #: Names that a suspended handler waits for: they have no plain routes.
+        self._awaited: set[str] = set()
+        #: Another number after every change, in no two trees the same; whoever derives something
+        #: from routes compares it.
+        self.version = next(_versions)
 
     # -- changing; the caller holds TREE_LOCK --
 
@@ -110,15 +115,27 @@ class Routes:
                     if not channels:
                         del self._by_name[name]
 
+    def renew(self) -> None:
+        """Have everything that was derived from the routes worked out anew."""
+        self.version = next(_versions)
+
     def forget(self, name: str) -> None:
         """Drop what is cached for a name; for ``"*"``, everything."""
-        self.version += 1
+        self.version = next(_versions)
         if name == "*":
             self.cache.clear()
             self.plain.clear()
         else:
             self.cache.pop(name, None)
             self.plain.pop(name, None)
+
+    def set_awaited(self, name: str, awaited: bool) -> None:
+        """Say whether the events of a name have to be looked at before they are dispatched."""
+        if awaited:
+            self._awaited.add(name)
+        else:
+            self._awaited.discard(name)
+        self.plain.pop(name, None)
 
     # -- asking --
 
@@ -170,7 +187,9 @@ class Routes:
             if routes is None:
                 routes = self.resolve(name, channels)
             methods = None
-            if not any(wants_event or is_filter for _, wants_event, is_filter in routes):
+            if name not in self._awaited and not any(
+                wants_event or is_filter for _, wants_event, is_filter in routes
+            ):
                 if routes or name != "error":
                     methods = tuple(method for method, _, _ in routes)
             if channels in self.cache[name]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from typing import Any
 
+    from ._causes import Firing
     from ._clock import Appointment
     from ._engine import Engine
     from .manager import Manager
@@ -43,7 +44,9 @@ class Task:
         waiting: What it waits for, or ``None`` when it is due.
     """
 
-    __slots__ = ("engine", "error", "event", "method", "result", "stack", "waiting")
+    __slots__ = ("engine", "error", "event", "firing", "method", "result", "stack", "waiting")
+
+    firing: Firing  # from when it is suspended
 
     def __init__(
         self,
@@ -121,7 +124,7 @@ class Task:
                 stack.pop()
                 result, error = yielded.value, None
                 continue
-            self.event._event_value.setValue(yielded)
+            self.firing.value.setValue(yielded)
             engine.ready.append(self)
             return
         engine.end_task(self, result, None)
@@ -142,7 +145,9 @@ class Task:
 class CoroutineTask:
     """One suspended coroutine handler, which an asyncio loop runs."""
 
-    __slots__ = ("coroutine", "engine", "event", "future", "method")
+    __slots__ = ("coroutine", "engine", "event", "firing", "future", "method")
+
+    firing: Firing
 
     waiting = None
     is_executing = False  # for a loop to cancel it is enough to tell it so
@@ -162,7 +167,7 @@ class CoroutineTask:
         if host is None:
             self.engine.ready.append(self)  # not hosted yet; the loop is about to be
             return
-        self.future = host.create_task(self.coroutine, self.event, self.engine)
+        self.future = host.create_task(self.coroutine, self.firing.cause, self.engine)
         self.future.add_done_callback(self._ended)
 
     def _ended(self, future: Any) -> None:
@@ -316,7 +321,7 @@ class Wait(Suspension):
         if event is None:
             self._manager._tree_engine.await_name(self._name, self)
             return
-        event._when_over(self)
+        event._when_over(self, refired=self._fire)
         if self._fire:
             self._manager.fire(event, *self._channels)
 
@@ -371,8 +376,8 @@ class Wait(Suspension):
     def _remove(self) -> None:
         if self._event is None:
             self._manager._tree_engine.forget_name(self._name, self)
-        elif self._event._event_waiters is not None and self in self._event._event_waiters:
-            self._event._event_waiters.remove(self)
+        else:
+            self._event._forget_waiter(self)
 
     # -- the three ways to wait --
 

@@ -26,6 +26,10 @@ TASK_INTERVAL = 0.1
 #: event, and at this number a ready descriptor still waits for microseconds only.
 TURNS_PER_POLL = 8
 
+#: How many turns follow a step at the most before the next descriptor is looked at; what is
+#: queued then comes after that one.
+DRAIN_TURNS = 8
+
 
 class Turning(Dispatch):
     """Dispatch in turns: tasks, what is due, the queue, and then a wait."""
@@ -38,6 +42,7 @@ class Turning(Dispatch):
         self.latch: Any = None
         self._generating: GenerateEvents | None = None
         self._waiter: Any = None  # the poller or latch that the loop sleeps in
+        self.turning = False  # whether a turn is being made, so that another one is nested
         self._turns = 0
         self._lock: Any = None
 
@@ -79,6 +84,22 @@ class Turning(Dispatch):
             if not self.queue or self._turns >= TURNS_PER_POLL:
                 self._turns = 0
                 self.idle(timeout)
+
+    def drain(self) -> None:
+        """Dispatch what a step that was a call has left behind, before the next one is taken.
+
+        So each descriptor finds the queue empty, and its event may be a call, whatever the one
+        before has caused. It is a turn of its own in which nobody waits; bounded, for those who
+        answer each event with another one.
+        """
+        if self.nested:
+            return
+        for _ in range(DRAIN_TURNS):
+            if self.ready and self.host is None:
+                self.step_tasks()
+            if not self.queue:
+                return
+            self.flush()
 
     def time_to_wait(self, timeout: float) -> float:
         """How long the loop may sleep, in seconds; negative means without limit."""

@@ -234,7 +234,7 @@ class BaseComponent(Manager):
 
     def _tree_slip_out(self) -> bool:
         """Leave at once, if nobody hears of ``prepare_unregister_complete``."""
-        if not self._tree_leaving or not self._tree_engine.comes_next():
+        if not self._tree_leaving or not self._tree_engine.is_quiet():
             return False
         if self._tree_is_heard("prepare_unregister_complete"):
             return False
@@ -269,7 +269,7 @@ class BaseComponent(Manager):
         with TREE_LOCK:
             engine = self._tree_engine
             farewell = None
-            if not (next_in_turn or engine.comes_next()) or self._tree_is_heard("unregistered"):
+            if not (next_in_turn or engine.is_quiet()) or self._tree_is_heard("unregistered"):
                 farewell = Unregistered(self, self.parent)
                 self.fire(farewell)
             self._tree_detach()

@@ -11,6 +11,8 @@ dispatch. All others are found in one look by that key, which is their name.
 
 from __future__ import annotations
 
+from itertools import count
+
 from ._fields import declare_fields
 from .utils import uncamel
 
@@ -73,6 +75,24 @@ ELSEWHERE, RARE = 32, 64
 COUNTED, WAITED, SUSPENDED = 128, 256, 512
 
 RUNTIME_MARKS = COUNTED | WAITED | SUSPENDED
+
+_numbers = count(1)
+
+
+class _Changes:
+    """The number of the latest change of any event's marks.
+
+    Dispatch compares it after each handler: to see that no event has changed is faster than to
+    look at the one event.
+    """
+
+    __slots__ = ("latest",)
+
+    def __init__(self) -> None:
+        self.latest = 0
+
+
+changes = _Changes()
 
 
 class _Mark:
@@ -276,7 +296,10 @@ class BaseEvent(metaclass=EventMetaClass):
     #: an event has the mark ``RARE``.
     _choose_routes: Callable[[tuple[Any, ...]], tuple[Any, ...] | None] | None = None
     _event_failed: bool = False  # whether a handler of the latest firing failed
-    _event_effect: Any = None  # the scope of cause and effect (see _effects) that counts this event
+    #: What counts its firings that are queued, the oldest first; and the one being dispatched.
+    _event_causes: list[Any] | None = None
+    _event_cause: Any = None
+    _event_firing: Any = None  # the latest firing that has, or had, suspended handlers
     _event_waiters: list[Any] | None = None  # suspended calls and waits that end with this event
     _priority: float = 0
     _event_fields: ClassVar[tuple[tuple[str, Any], ...]] = ()
@@ -373,18 +396,33 @@ class BaseEvent(metaclass=EventMetaClass):
         self.cancelled = True
         self._event_mark(RARE)
 
-    def _when_over(self, waiter: Any) -> None:
-        """Have ``waiter.resolve(event)`` called when the event is over."""
+    def _when_over(self, waiter: Any, *, refired: bool = False) -> None:
+        """Have ``waiter.resolve(event)`` called when the event is over.
+
+        Args:
+            waiter: Who waits.
+            refired: For the firing that is about to come, even if an earlier one goes on.
+        """
+        firing = self._event_firing
+        if firing is not None and firing.unfinished and not refired:
+            firing.waiters.append(waiter)
+            return
         if self._event_waiters is None:
             self._event_waiters = []
         self._event_waiters.append(waiter)
         self._event_mark(WAITED)
 
+    def _forget_waiter(self, waiter: Any) -> None:
+        """Take out who does not wait any more."""
+        firing = self._event_firing
+        for waiters in (self._event_waiters, None if firing is None else firing.waiters):
+            if waiters is not None and waiter in waiters:
+                waiters.remove(waiter)
+
     def _event_mark(self, bits: int = 0) -> None:
         self._event_key = None
         self._event_marks |= bits
-        # In the midst of dispatch a missing handler is faster to see than a new mark.
-        self.handler = None
+        changes.latest = next(_numbers)
 
     def __getitem__(self, key: int | str) -> Any:
         if isinstance(key, int):
@@ -503,7 +541,9 @@ _RUNTIME_ATTRIBUTES = frozenset(
         "_event_value",
         "_event_created",
         "_choose_routes",
-        "_event_effect",
+        "_event_cause",
+        "_event_causes",
+        "_event_firing",
         "_event_failed",
         "_event_waiters",
         "waitingHandlers",

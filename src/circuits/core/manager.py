@@ -451,11 +451,13 @@ class Manager:
                 tree that is not running never waits.
         """
         engine = self._tree_engine
-        engine.nested += 1
+        is_nested, engine.turning = engine.turning, True
+        engine.nested += is_nested
         try:
             _loop.tick(self, timeout)
         finally:
-            engine.nested -= 1
+            engine.turning = is_nested
+            engine.nested -= is_nested
 
     def run(self, socket: Any = None) -> None:
         """Run the tree until :meth:`stop`: fire ``Started``, then turn.

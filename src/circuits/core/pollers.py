@@ -2,9 +2,7 @@
 
 A poller is a component that waits in the kernel for all descriptors of a tree. It fires
 ``_read``, ``_write``, ``_disconnect`` and ``_error`` on the channel of the component that owns
-the descriptor. Where that component is the only one that handles such an event, and nothing
-else is queued before it, its handler is called directly: nobody can tell, and it saves the
-event.
+the descriptor; where nobody else could see such an event, the step is a call (``_direct``).
 """
 
 from __future__ import annotations
@@ -13,6 +11,7 @@ import errno
 import os
 import select
 
+from ._direct import Direct
 from .components import BaseComponent
 from .events import Event, GenerateEvents
 from .handlers import handler
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._engine import Engine
-    from ._routing import Route
 
 __all__ = [
     "TIMEOUT",
@@ -44,6 +42,9 @@ TIMEOUT = 0.01
 
 #: How many descriptors one wait reports at most; the rest comes with the next.
 _EVENTS_PER_WAIT = 1024
+
+#: For how many channels the way to the owners of descriptors is remembered.
+_DOORS_LIMIT = 1024
 
 _READABLE, _WRITABLE, _GONE = 1, 2, 4
 
@@ -97,7 +98,7 @@ _disconnect = Disconnect
 class _Watch:
     """What a poller knows of one descriptor."""
 
-    __slots__ = ("fd", "interest", "number", "owner", "reads", "target", "version", "writes")
+    __slots__ = ("doors", "fd", "interest", "number", "owner", "target")
 
     def __init__(self, number: int, fd: Any) -> None:
         self.number = number
@@ -105,11 +106,7 @@ class _Watch:
         self.interest = 0
         self.target: Any = "*"
         self.owner: Any = None
-        #: What may be called instead of firing ``_read`` and ``_write``, worked out from this
-        #: version of the routes.
-        self.version = -1
-        self.reads: Callable[[Any], object] | None = None
-        self.writes: Callable[[Any], object] | None = None
+        self.doors: tuple[Direct, Direct] | None = None  # for ``_read`` and ``_write``
 
 
 class BasePoller(BaseComponent):
@@ -133,6 +130,7 @@ class BasePoller(BaseComponent):
         self._watches: dict[int, _Watch] = {}
         self._numbers: dict[Any, int] = {}
         self._callbacks: dict[int, Callable[[], object]] = {}
+        self._doors: dict[Any, tuple[Direct, Direct]] = {}
         self._wake_read = self._wake_write = -1
         self._open()
 
@@ -302,7 +300,7 @@ class BasePoller(BaseComponent):
                 target = "*"
             if source is not watch.owner or target != watch.target:
                 watch.owner, watch.target = source, target
-                watch.version = -1
+                watch.doors = None
             self._watches[watch.number] = watch
             self._numbers[fd] = watch.number
         elif not after:
@@ -349,10 +347,8 @@ class BasePoller(BaseComponent):
         return list(self._poll_kernel(timeout))
 
     def report(self, ready: Iterable[tuple[int, int]]) -> None:
-        """Fire the events of what :meth:`block` returned."""
-        # Calling a handler directly must not overtake what is queued.
+        """Tell the owners of the descriptors that :meth:`block` returned, one after the other."""
         engine = self._tree_live
-        direct = not engine.queue
         watches, is_writable, is_gone = self._watches, self._is_writable, self._is_gone
         for number, mask in ready:
             watch = watches.get(number)
@@ -362,41 +358,36 @@ class BasePoller(BaseComponent):
                 elif number in self._callbacks:
                     self._callbacks[number]()
                 continue
+            doors = watch.doors
+            if doors is None:
+                doors = watch.doors = self._doors_to(watch.target)
             if mask & _READABLE and watch.interest & _READABLE:
-                if direct and watch.version != engine.routes.version:
-                    self._study(watch)
-                if direct and watch.reads is not None:
-                    engine.call_direct(watch.reads, Read, watch.fd)
-                else:
-                    self.fire(Read(watch.fd), watch.target)
+                doors[0](watch.fd)
             elif mask & is_gone:
                 # Nothing can be written either, whatever the kernel says about that.
                 self._forget(watch)
                 self.fire(Disconnect(watch.fd), watch.target)
-                continue
             if mask & is_writable and watch.interest & _WRITABLE:
-                if direct and watch.version != engine.routes.version:
-                    self._study(watch)
-                if direct and watch.writes is not None:
-                    engine.call_direct(watch.writes, Write, watch.fd)
-                else:
-                    self.fire(Write(watch.fd), watch.target)
+                doors[1](watch.fd)
+            if engine.queue or engine.ready:
+                engine.drain()
+                if self._wake_read < 0:  # we have left the tree
+                    return
 
-    def _study(self, watch: _Watch) -> None:
-        """Look whether the owner of a descriptor is the only one who handles its events."""
-        engine = self._tree_live
-        channels = (watch.target,)
-        watch.version = engine.routes.version
-        watch.reads = _only_call(engine.route("_read", channels), watch.owner)
-        watch.writes = _only_call(engine.route("_write", channels), watch.owner)
-
-
-def _only_call(routes: tuple[Route, ...], owner: Any) -> Callable[[Any], object] | None:
-    if len(routes) == 1:
-        method, wants_event, _ = routes[0]
-        if not wants_event and getattr(method, "__self__", None) is owner:
-            return method
-    return None
+    def _doors_to(self, target: Any) -> tuple[Direct, Direct]:
+        """Where ``_read`` and ``_write`` of the descriptors of one owner go."""
+        channels = (target,)
+        if target.__class__ is not str:  # to remember it might keep a component alive
+            return Direct(self, Read, channels), Direct(self, Write, channels)
+        doors = self._doors.get(target)
+        if doors is None:
+            if len(self._doors) >= _DOORS_LIMIT:
+                self._doors.clear()
+            doors = self._doors[target] = (
+                Direct(self, Read, channels),
+                Direct(self, Write, channels),
+            )
+        return doors
 
 
 class Select(BasePoller):

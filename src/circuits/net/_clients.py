@@ -189,8 +189,6 @@ class Client(Endpoint):
         if self._connection is not None:
             self._connection.write(data)
 
-    _plain_writes: tuple[Any, ...] = (write,)
-
     @handler("close", "disconnect")
     def close(self) -> None:
         """Close the connection when all is written, or give up connecting."""

@@ -12,19 +12,19 @@ import os
 import traceback  # noqa: F401 - as heapq
 from collections.abc import Iterable
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from circuits.core import (
     _clock,
     helpers,  # noqa: F401 - as above
 )
+from circuits.core._direct import Direct
 from circuits.core._routing import is_leaving
 from circuits.core.components import BaseComponent
 from circuits.core.events import Event
 from circuits.core.handlers import handler
 from circuits.core.pollers import BasePoller, Poller
 from circuits.core.utils import flatten
-from circuits.core.values import Value
 
 from ._stream import RECEIVES, Connection, Limits, as_bytes
 from .events import NetworkError, SocketError, Write
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     import ssl
 
     from circuits.core._clock import Appointment
-    from circuits.core._engine import Engine
     from circuits.core.components import PrepareUnregister
     from circuits.core.manager import Manager
+    from circuits.core.values import Value
 
 __all__ = ["BUFSIZE", "HANDSHAKE_TIMEOUT", "WRITE_TIMEOUT", "EndOfInput", "Endpoint", "take_limits"]
 
@@ -50,9 +50,6 @@ _HOPS = 4
 #: Which part of the root's ``stop_timeout`` is for draining; then what is left is dropped, so
 #: that the events about it are still delivered.
 _DRAIN_PART = 0.9
-
-#: Flags of an event class that make others notice that one was handled.
-_FEEDBACK = ("success", "failure", "complete", "alert_done")
 
 #: Default of ``write_timeout``, in seconds: as long as web servers commonly wait for a client.
 WRITE_TIMEOUT = 60.0
@@ -79,6 +76,12 @@ class EndOfInput(Event):
         super().__init__(connection, hops)
 
 
+class ReadValueChanged(Event):
+    """What the kernel fires when a handler of ``read`` has returned something."""
+
+    name = "read_value_changed"
+
+
 class Endpoint(BaseComponent):
     """Finds a poller, follows the life of the tree, and turns received data into events.
 
@@ -103,12 +106,19 @@ class Endpoint(BaseComponent):
     #: that had last changed.
     _blocked: dict[Connection, tuple[int, float]] | None = None
     _sweeper: Appointment | None = None
-    _routes_version = -1
-    _only_reader: Any = None
-    _echo_is_ours = False
-    _writes_are_ours = False
-    #: What ``write`` is unless a subclass has one of its own; a tuple, lest it is found twice.
-    _plain_writes: tuple[Any, ...]
+    _read_door: Direct
+    _write_door: Direct
+    _echo_door: Direct
+    _end_door: Direct
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Make the component with the doors that its events go through."""
+        self = super().__new__(cls)
+        self._read_door = Direct(self, cls._read)
+        self._write_door = Direct(self, Write)
+        self._echo_door = Direct(self, ReadValueChanged, (self,))
+        self._end_door = Direct(self, EndOfInput, (self,))
+        return self
 
     # -- what a subclass provides --
 
@@ -255,65 +265,37 @@ class Endpoint(BaseComponent):
             connection.watch()
 
     def _deliver(self, connection: Source, data: bytes) -> None:
-        """Have ``read`` handled: at once if it were the next event anyway, else in its turn."""
-        engine = self._tree_live
+        """Have ``read`` handled."""
         args = (connection.sock, data) if self._tells_sock else (data,)
-        if engine.queue or engine.awaited or engine.queue.cause is not None:
+        methods = self._read_door.methods()
+        if methods is None:
             event = self._read(*args)
             connection.expect(event)
             self.fire(event)
             return
-        if engine.routes.version != self._routes_version:
-            self._study_routes(engine)
-        method = self._only_reader
-        if method is None:
-            event = self._made_read(args)
-            engine.dispatch(event)
-            if event.waitingHandlers:
-                connection.expect(event)
+        for method in methods:
+            try:
+                result = method(*args)
+            except BaseException as problem:
+                self._read_door.failed(self._read_door.event(*args), method, problem)
+                return
+            if result is not None:
+                self._take_reply(connection, args, method, result)
+                return
+
+    def _take_reply(
+        self, connection: Source, args: tuple[Any, ...], method: Any, result: Any
+    ) -> None:
+        """Take what a handler of ``read`` has returned: bytes are written back."""
+        if result.__class__ is bytes and self._echo_door.methods() and self._echo_door.is_own:
+            self._write_door(connection.sock, result) if self._tells_sock else self._write_door(
+                result
+            )
             return
-        # One handler, which does not ask for the event: nobody else could see one. So it is made
-        # only for what has to be remembered.
-        try:
-            result = method(*args)
-        except BaseException as problem:
-            engine._failed(self._made_read(args), method, problem)
-            return
-        if result is None:
-            return
-        if result.__class__ is bytes and self._echo_is_ours and not engine.queue:
-            connection.write(result)
-            return
-        event = self._made_read(args)
-        engine._take(event, method, result)
+        event = self._read_door.event(*args)
+        self._read_door.take(event, method, result)
         if event.waitingHandlers:
             connection.expect(event)
-
-    def _study_routes(self, engine: Engine) -> None:
-        """Look for ways that are shorter and that nobody can notice."""
-        self._routes_version = engine.routes.version
-        self._only_reader = None
-        routes = engine.route("read", self._tree_channels)
-        flags = (getattr(self._read, name) for name in _FEEDBACK)
-        if len(routes) == 1 and not any(flags):
-            method, wants_event, _ = routes[0]
-            if not wants_event:
-                self._only_reader = method
-        self._writes_are_ours = [
-            route[0] for route in engine.route("write", self._tree_channels)
-        ] == [self.write]
-        self._echo_is_ours = (
-            self._writes_are_ours
-            and type(self).write in self._plain_writes
-            and len(engine.route("read_value_changed", (self,))) == 1
-        )
-
-    def _made_read(self, args: tuple[Any, ...]) -> Event:
-        """A ``read`` event that is being handled without having been queued."""
-        event = self._read(*args)
-        event.channels = self._tree_channels
-        event.value = Value(event, self)
-        return event
 
     @handler("read_value_changed")
     def _on_read_value_changed(self, value: Value) -> None:
@@ -326,23 +308,14 @@ class Endpoint(BaseComponent):
         data = value.value
         if isinstance(data, bytes):
             value.handled = True
-            engine = self._tree_engine
-            if engine.routes.version != self._routes_version:
-                self._study_routes(engine)
             args = (event.args[0], data) if self._tells_sock else (data,)
-            if self._writes_are_ours:
-                self.write(*args)
-            else:  # others want to see what is written
-                self.fire(Write(*args))
+            self._write_door(*args)
 
     # -- the end of input --
 
     def _reads_finished(self, connection: Connection) -> None:
         """The peer has finished, and so have all handlers of ``read``."""
-        if self._tree_engine.queue:
-            self.fire(EndOfInput(connection, _HOPS), self)
-        else:
-            self._finish_input(connection)
+        self._end_door(connection, _HOPS)
 
     @handler("_end_of_input")
     def _on_end_of_input(self, connection: Connection, hops: int) -> None:

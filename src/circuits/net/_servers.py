@@ -199,8 +199,6 @@ class Server(Endpoint):
         if connection is not None:
             connection.write(data)
 
-    _plain_writes: tuple[Any, ...] = (write,)
-
     @handler("close")
     def close(self, sock: Any = None) -> None:
         """Close when all is written.

@@ -214,20 +214,9 @@ class Answers(Connections):
 
     def _respond(self, response: wrappers.Response) -> None:
         """Fire ``response``, or take it at once if nobody else would see it."""
-        engine = self._tree_live
-        if self._routes_version != engine.routes.version:
-            self._find_shortcuts(engine)
-        if not self._may_respond or not self._is_next():
+        if self._response_door.methods() is None:
             self._mark_answered(response)
-            self.fire(events.Response(response))
-            return
-        try:
-            self._on_response(response)
-        except BaseException as problem:  # as the engine catches it, with what stops it
-            event = events.Response(response)
-            event.channels = self._tree_channels
-            event.value = Value(event, self)
-            self._tree_engine._failed(event, self._on_response, problem)
+        self._response_door(response)
 
     @handler("response")
     def _on_response(self, response: wrappers.Response | errors.HTTPError) -> None:
@@ -261,10 +250,10 @@ class Answers(Connections):
             size = len(payload)
             payload = b"%x\r\n%b\r\n%b" % (size, payload, LAST_CHUNK) if size else LAST_CHUNK
         if len(payload) <= _JOIN_BYTES:
-            self._write(connection.sock, head + payload)
+            self._write_door(connection.sock, head + payload)
         else:
-            self._write(connection.sock, head)
-            self._write(connection.sock, payload)
+            self._write_door(connection.sock, head)
+            self._write_door(connection.sock, payload)
         self._finish(connection, response)
 
     @handler("response_failure")
@@ -345,7 +334,7 @@ class Answers(Connections):
         connection.encoder = BodyEncoder(
             None if response.chunked or length is None else int(length), chunked=response.chunked
         )
-        is_written = self._write(connection.sock, head)
+        is_written = self._write_door(connection.sock, head)
         body = response._body
         if body:
             connection.source = iter(body)
@@ -370,7 +359,7 @@ class Answers(Connections):
         if response is None or connection.is_paused:
             return
         source = connection.source
-        is_hidden = is_next and self._may_stream and self._write_now is not None
+        is_hidden = is_next and self._stream_door.methods() is not None
         try:
             chunk = None
             if is_hidden and source.__class__ is FileRange:
@@ -383,7 +372,7 @@ class Answers(Connections):
             self._close(connection, abort=True)  # without the end, so that the client notices
             raise
         if chunk is None and is_hidden:
-            self._on_stream(response, None)
+            self._stream_door(response, None)
         else:
             self.fire(events.Stream(response, chunk))
 
@@ -415,12 +404,12 @@ class Answers(Connections):
                 self._close(connection, abort=True)
                 raise
             if end:
-                self._write(connection.sock, end, is_next)
+                self._write_door(connection.sock, end)
             self._finish(connection, response)
             return
         if data:
             try:
-                self._write(connection.sock, encoder.send(response.encode_part(data)), is_next)
+                self._write_door(connection.sock, encoder.send(response.encode_part(data)))
             except (LocalProtocolError, TypeError):
                 self._close(connection, abort=True)
                 raise

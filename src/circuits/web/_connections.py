@@ -1,7 +1,7 @@
 """The connections of a web server: what is known of each, writing, closing, and time.
 
 Half of the HTTP component, that which knows the transport. Where nobody but the component can
-see an event, it is not queued: the step is taken at once. ``_find_shortcuts`` works out where.
+see an event, it is not queued: the step is taken at once, through its ``Direct``.
 """
 
 from __future__ import annotations
@@ -11,10 +11,13 @@ from typing import Any
 
 from circuits._wire.http1 import BodyEncoder, Limits, RemoteProtocolError, RequestDecoder
 from circuits.core import _clock
+from circuits.core._direct import Direct
 from circuits.core.components import BaseComponent
 from circuits.core.events import Event
 from circuits.core.handlers import handler
 from circuits.net.sockets import Close, Write
+
+from . import events
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +25,6 @@ if TYPE_CHECKING:
 
     from circuits._wire.http1 import RequestHead
     from circuits.core._clock import Appointment
-    from circuits.core._engine import Engine
     from circuits.core.manager import Manager
 
     from . import errors, wrappers
@@ -147,14 +149,12 @@ class Connections(BaseComponent):
         )
         self._sweeper: Any = None
         self._stopping = False
-        self._routes_version = -1
-        self._scheme = "http"
-        #: The handlers of ``request``, if only we could tell a call from an event.
-        self._request_methods: list[Callable[..., Any]] = []
-        self._may_respond = False
-        self._may_stream = False
-        self._write_now: Any = None
-        self._close_now: Any = None
+        self._request_door = Direct(self, events.Request, feedback=("success", "failure"))
+        self._response_door = Direct(self, events.Response, feedback=("failure",))
+        self._stream_door = Direct(self, events.Stream, feedback=("failure",))
+        self._write_door = Direct(self, Write)
+        self._close_door = Direct(self, Close)
+        self._choosers_version = -1
         #: Whom to ask whether a request is to be dispatched before its body, in their order.
         self._stream_choosers: list[Callable[[wrappers.Request], bool | None]] = []
         self._streams_all = False  # what nobody else has an opinion on
@@ -168,81 +168,21 @@ class Connections(BaseComponent):
         """Answer a request that cannot be served, if it deserves one, and close."""
         raise NotImplementedError
 
-    # -- short cuts --------------------------------------------------------------------------
+    # -- who wants bodies piece by piece --
 
-    def _tree_joined(self) -> None:
-        self._routes_version = -1  # another tree counts its own versions
-
-    def _tree_left(self, engine: Engine) -> None:
-        self._routes_version = -1
-
-    def _find_shortcuts(self, engine: Engine) -> None:
-        """Work out which events only we or the transport would see."""
-        channels = self._tree_channels
-        transport = self._transport()
-
-        def only(name: str, owner: Any) -> bool:
-            routes = engine.route(name, channels)
-            return len(routes) == 1 and getattr(routes[0][0], "__self__", None) is owner
-
-        def unheard(*names: str) -> bool:
-            return not any(engine.route(name, channels) for name in names)
-
-        routes = engine.route("request", channels)
-        self._request_methods = []
-        if only("request_success", self) and unheard("request_done", "request_complete"):
-            # The first result counts where all but the last handler are filters.
-            if all(is_filter for _, _, is_filter in routes[:-1]):
-                if not any(wants_event for _, wants_event, _ in routes):
-                    self._request_methods = [method for method, _, _ in routes]
-        self._may_respond = only("response", self) and unheard(
-            "response_success", "response_done", "response_complete"
-        )
-        self._may_stream = only("stream", self) and unheard(
-            "stream_success", "stream_done", "stream_complete"
-        )
-        self._write_now = transport.write if only("write", transport) else None
-        self._close_now = transport.close if only("close", transport) else None
+    def _find_choosers(self) -> None:
+        """Find whom to ask whether a request is to be dispatched before its body."""
+        engine = self._tree_engine
+        self._choosers_version = engine.routes.version
+        routes = engine.route("request", self._tree_channels)
         choosers = [_stream_chooser(method) for method, _, _ in routes]
         self._stream_choosers = [choose for choose in choosers if choose is not None]
         self._streams_all = _every_body in choosers
-        self._scheme = "https" if getattr(self.web_server, "secure", False) else "http"
-        self._routes_version = engine.routes.version
-
-    def _is_next(self) -> bool:
-        """Whether an event that was fired now would be the next one, and no effect of another."""
-        engine = self._tree_live
-        return not (
-            engine.queue
-            or engine.awaited
-            or engine.queue.cause is not None
-            or engine.thread is None
-        )
 
     # -- the transport -----------------------------------------------------------------------
 
     def _transport(self) -> Any:
         return getattr(self.web_server, "server", None)
-
-    def _write(self, sock: Any, data: Any, is_next: bool = False) -> bool:
-        """Write, behind everything that is queued.
-
-        Args:
-            sock: The client.
-            data: The bytes.
-            is_next: Nothing that is queued is for this client.
-
-        Returns:
-            Whether it is done, and not queued.
-        """
-        engine = self._tree_live
-        if self._routes_version != engine.routes.version:
-            self._find_shortcuts(engine)
-        if self._write_now is not None and (is_next or not engine.queue):
-            self._write_now(sock, data)
-            return True
-        self.fire(Write(sock, data))
-        return False
 
     def _close(self, connection: Connection, abort: bool = False) -> None:
         """Close when all is written; a client that may have more to say is heard before."""
@@ -282,13 +222,7 @@ class Connections(BaseComponent):
         if connection.linger is not None:
             connection.linger.cancel()
             connection.linger = None
-        engine = self._tree_live
-        if self._routes_version != engine.routes.version:
-            self._find_shortcuts(engine)
-        if self._close_now is not None and not engine.queue:
-            self._close_now(connection.sock)
-        else:
-            self.fire(Close(connection.sock))
+        self._close_door(connection.sock)
 
     def _overhear(self, connection: Connection, data: bytes) -> None:
         """Throw away what a client says after its last answer, up to a limit."""

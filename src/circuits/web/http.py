@@ -32,7 +32,7 @@ from ._paths import parse_target
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from circuits.core.events import BaseEvent
+    from collections.abc import Callable
 
     from ._connections import Connection
     from ._paths import Target
@@ -167,9 +167,8 @@ class HTTP(Answers):
 
     def _advance(self, connection: Connection) -> None:
         decoder = connection.decoder
-        engine = self._tree_live
-        if self._routes_version != engine.routes.version:
-            self._find_shortcuts(engine)
+        if self._choosers_version != self._tree_engine.routes.version:
+            self._find_choosers()
         message: Any = None
         try:
             while not connection.is_closing and (
@@ -219,7 +218,7 @@ class HTTP(Answers):
         connection.upcoming = (request, target)
         connection.body = BytesIO()
         if must_ask:
-            self._write(connection.sock, _CONTINUE)
+            self._write_door(connection.sock, _CONTINUE)
 
     def _wants_stream(self, request: wrappers.Request) -> bool:
         """Whether the first handler that has an opinion wants the body as it arrives."""
@@ -234,7 +233,7 @@ class HTTP(Answers):
         if connection.is_to_continue and not connection.is_responding:
             connection.is_to_continue = False
             connection.age = self._sweeps
-            self._write(connection.sock, _CONTINUE)
+            self._write_door(connection.sock, _CONTINUE)
         if connection.is_reading_paused:
             connection.age = self._sweeps
             self._resume_reading(connection)
@@ -300,7 +299,7 @@ class HTTP(Answers):
         request = wrappers.Request(
             connection.sock,
             "GET" if head is None else head.method,
-            self._scheme,
+            "https" if getattr(self.web_server, "secure", False) else "http",
             "/" if head is None else head.target.partition("?")[0],
             (1, 1),
             "",
@@ -338,7 +337,7 @@ class HTTP(Answers):
         request = wrappers.Request(
             connection.sock,
             head.method,
-            self._scheme,
+            "https" if getattr(self.web_server, "secure", False) else "http",
             target.path,
             version if version < (1, 1) else (1, 1),
             target.qs,
@@ -372,32 +371,37 @@ class HTTP(Answers):
         certificate = _peer_certificate(connection.sock) if request.scheme == "https" else None
         if certificate:
             request.peer_cert = certificate
-        elif self._request_methods and self._is_next():
-            self._call_handlers(connection, request, response)
+        elif methods := self._request_door.methods():
+            self._call_handlers(methods, connection, request, response)
             return
         self.fire(events.Request(request, response, *([certificate] if certificate else ())))
 
     def _call_handlers(
-        self, connection: Connection, request: wrappers.Request, response: wrappers.Response
+        self,
+        methods: tuple[Callable[..., Any], ...],
+        connection: Connection,
+        request: wrappers.Request,
+        response: wrappers.Response,
     ) -> None:
         """Do what the event ``request`` would, which nobody sees, and answer with the result."""
         engine = self._tree_live
         result = None
-        for method in self._request_methods:
+        door = self._request_door
+        for method in methods:
             try:
                 result = method(request, response)
             except BaseException as problem:  # as the engine catches it, with what stops it
-                event = self._made_event(request, response)
-                engine._failed(event, method, problem)
+                event = door.event(request, response)
+                door.failed(event, method, problem)
                 if event._event_failed:
                     return
             if result is not None:
                 break
         kind = result.__class__
         if engine.queue or kind is GeneratorType or kind is CoroutineType or kind is Value:
-            event = self._made_event(request, response)
+            event = door.event(request, response)
             if result is not None:
-                engine._take(event, method, result)
+                door.take(event, method, result)
             if engine.queue:
                 # Its success comes after what the handlers have fired, which may be an answer.
                 if not event.waitingHandlers:
@@ -406,13 +410,6 @@ class HTTP(Answers):
                 self._settle(event)
         elif not (request.handled or response.done or connection.is_answered):
             self._answer(request, response, result)
-
-    def _made_event(self, request: wrappers.Request, response: wrappers.Response) -> BaseEvent:
-        """The event ``request`` as if it had been fired, without its effects being counted."""
-        event = events.Request(request, response)
-        event.channels = self._tree_channels
-        event.value = Value(event, self)
-        return event
 
 
 def _peer_certificate(sock: Any) -> dict[str, Any] | None:

@@ -14,11 +14,11 @@ import tempfile
 from types import CoroutineType, GeneratorType
 from typing import Any
 
-from circuits.core._tasks import CoroutineTask, Task
+from circuits.core._direct import Direct
 from circuits.core.components import BaseComponent
+from circuits.core.events import literal_class
 from circuits.core.handlers import handler
 from circuits.core.utils import flatten
-from circuits.core.values import Value
 from circuits.web import errors, events, exceptions, wrappers
 from circuits.web._body_stream import BodyStream
 from circuits.web._paths import unescape_segment
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from circuits.core._engine import Engine
-    from circuits.core.events import BaseEvent
     from circuits.core.manager import Manager
+    from circuits.core.values import Value
     from circuits.web._binding import Binding
 
 __all__ = ["Dispatcher"]
@@ -70,22 +70,20 @@ class _Choice:
         stream: Whether one of them wants the body as it arrives.
         is_simple: Whether nothing but the path and the query need be looked at.
         allowed: The verbs of the controller, if they matter.
-        version: That of the routes when ``call`` was decided.
-        call: The only handler of the event, if nothing but it could see the event.
+        door: The way to the handlers of the event.
     """
 
     __slots__ = (
         "allowed",
         "bindings",
-        "call",
         "channels",
+        "door",
         "index",
         "is_simple",
         "name",
         "segments",
         "stream",
         "takes_peer_cert",
-        "version",
     )
 
     def __init__(
@@ -110,8 +108,7 @@ class _Choice:
             and not self.takes_peer_cert
             and not self.stream
         )
-        self.version = -1
-        self.call: Any = None
+        self.door: Direct | None = None
 
 
 class Dispatcher(BaseComponent):
@@ -295,24 +292,34 @@ class Dispatcher(BaseComponent):
                     return True
         request.index = choice.index
 
-        # Whether anybody could tell a call from an event.
-        engine = self._tree_live
-        if not engine.queue and not engine.awaited:
-            version = engine.routes.version
-            call = choice.call if choice.version == version else self._decide(choice, version)
-            if call is not None:
-                try:
-                    result = call(request, response, *choice.segments, **kwargs)
-                except BaseException as problem:  # as the engine catches it, with what stops it
-                    event = self._event(choice, request, response, kwargs)
-                    engine._failed(event, call, problem)
-                    return event.value
-                kind = result.__class__
-                if kind is GeneratorType or kind is CoroutineType:
-                    return self._suspended(choice, request, response, kwargs, result)
+        door = choice.door
+        if door is None:
+            door = choice.door = self._door_to(choice)
+        methods = door.methods()
+        if not methods:
+            event = events.Request.create(choice.name, request, response, *choice.segments)
+            event.kwargs = kwargs
+            return self.fire(event, *choice.channels)
+        for method in methods:
+            try:
+                result = method(request, response, *choice.segments, **kwargs)
+            except BaseException as problem:
+                failed = door.event(request, response, *choice.segments, **kwargs)
+                door.failed(failed, method, problem)
+                return failed.value
+            kind = result.__class__
+            if kind is GeneratorType or kind is CoroutineType:
+                suspended = door.event(request, response, *choice.segments, **kwargs)
+                door.take(suspended, method, result)
+                return suspended.value
+            if result is not None:
                 return result
-        event = self._event(choice, request, response, kwargs)
-        return self.fire(event, *choice.channels)
+        return None
+
+    def _door_to(self, choice: _Choice) -> Direct:
+        assert choice.name is not None
+        event_class = literal_class(events.Request, choice.name)
+        return Direct(self, event_class, choice.channels)
 
     def _gathered(
         self, request: wrappers.Request, response: wrappers.Response
@@ -324,56 +331,6 @@ class Dispatcher(BaseComponent):
             body.write(piece)
         body.seek(0)
         return self._on_request(request, response)
-
-    def _decide(self, choice: _Choice, version: int) -> Any:
-        """Look up who would see the event of a method, and find out whether to call it."""
-        engine, name, channels = self._tree_live, choice.name, choice.channels
-        assert name is not None
-        choice.call = None
-        routes = engine.route(name, channels)
-        if len(routes) == 1:
-            method, wants_event, _ = routes[0]
-            controller = getattr(method, "__self__", None)
-            if not wants_event and isinstance(controller, BaseController):
-                feedback = (f"{name}_success", f"{name}_failure", f"{name}_complete")
-                if not any(engine.route(derived, channels) for derived in feedback):
-                    choice.call = method
-        choice.version = version
-        return choice.call
-
-    def _event(
-        self,
-        choice: _Choice,
-        request: wrappers.Request,
-        response: wrappers.Response,
-        kwargs: dict[str, Any],
-    ) -> BaseEvent:
-        assert choice.name is not None
-        event = events.Request.create(choice.name, request, response, *choice.segments)
-        event.kwargs = kwargs
-        event.channels = choice.channels
-        event.value = Value(event, self)
-        return event
-
-    def _suspended(
-        self,
-        choice: _Choice,
-        request: wrappers.Request,
-        response: wrappers.Response,
-        kwargs: dict[str, Any],
-        result: Any,
-    ) -> Value:
-        """Go on as if the method had been called by its event: that is what suspends."""
-        engine = self._tree_engine
-        event = self._event(choice, request, response, kwargs)
-        if engine.queue.cause is not None:
-            engine.queue.cause.enter(event)
-        if result.__class__ is GeneratorType:
-            engine._suspend(event, Task(engine, event, result, choice.call))
-        else:
-            engine._suspend(event, CoroutineTask(engine, event, result, choice.call))
-            engine._want_host()
-        return event.value
 
     def _parameters(
         self, choice: _Choice, request: wrappers.Request, response: wrappers.Response

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from circuits import Component, Event, sleep
-from circuits.core._effects import Scope
+from circuits.core._causes import Cause
 from circuits.testing import Recorder, VirtualClock, settle
 
 
@@ -62,7 +62,7 @@ def drive(request: pytest.FixtureRequest, app_thread: Any) -> Callable[[Log], No
     return {"flushed": flushed, "running": running, "in a thread": in_a_thread}[request.param]
 
 
-def test_the_end_comes_after_all_effects(drive: Any) -> None:
+def test_the_end_comes_after_all_causes(drive: Any) -> None:
     class App(Log):
         def go(self) -> None:
             self.log.append("go")
@@ -271,10 +271,10 @@ def test_an_event_fired_again_opens_a_new_scope() -> None:
 
 
 def test_scopes_count() -> None:
-    outer = Scope(go(), None)
-    middle = Scope(inner(), outer)
+    outer = Cause(go(), None)
+    middle = Cause(inner(), outer)
     effect = step()
     middle.enter(effect)
-    assert effect._event_effect is middle
+    assert effect._event_causes == [middle]
     assert middle.leave() == []
     assert middle.leave() == [middle.event, outer.event]

@@ -1,0 +1,167 @@
+"""A call instead of an event, where nobody can tell: the only place that knows when.
+
+Most steps of the framework's own - a poller reads, a server writes, a controller answers - would
+be an event that one handler hears and nobody else. Such a step is a call (decision 0002). Who
+listens or waits for an event of that name at that moment turns it back into an event; so does
+whatever is queued before it. A step that was a call is not seen by who begins to listen later,
+though an event, which would have had to wait for its turn, might have been.
+
+:class:`Direct` is the door through which all these steps go. It gives the handlers that may be
+called now; who calls them hands their results and failures back, for which the event is made
+after all.
+"""
+
+from __future__ import annotations
+
+from .events import COMPLETE, DONE, ELSEWHERE, FAILURE, NOTIFY, RARE, SUCCESS
+from .values import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+    from typing import Any
+
+    from ._engine import Engine
+    from .events import BaseEvent
+    from .manager import Manager
+
+__all__ = ["Direct"]
+
+#: The feedback that an event class may ask for.
+_TOPICS = ((SUCCESS, "success"), (FAILURE, "failure"), (COMPLETE, "complete"), (DONE, "done"))
+
+
+class Direct:
+    """The handlers of one kind of event, to be called where nobody could see the event.
+
+    Args:
+        owner: The component that would fire it.
+        event_class: Which event.
+        channels: Where it would be fired; ``None`` is the channel of the owner.
+        feedback: What the event asks for that the owner, who alone handles it, sees to by
+            itself: ``"success"``, ``"failure"``, ``"complete"``, ``"done"``.
+
+    Attributes:
+        is_own: Whether the only handler is one of the owner. As of the last question.
+    """
+
+    __slots__ = (
+        "_channels", "_event_class", "_feedback", "_methods", "_names", "_owner", "_tap",
+        "_version", "is_own",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        owner: Manager,
+        event_class: type[BaseEvent],
+        channels: tuple[Any, ...] | None = None,
+        feedback: Collection[str] = (),
+    ) -> None:
+        self._owner = owner
+        self._event_class = event_class
+        self._channels = channels
+        self._feedback = feedback
+        self._version = 0  # of the routes that the rest was worked out from
+        self._methods: tuple[Callable[..., Any], ...] | None = None
+        self._names: tuple[str, ...] = ()
+        self._tap: Callable[[Direct], object] | None = None
+        self.is_own = False
+
+    @property
+    def channels(self) -> tuple[Any, ...]:
+        """Where the event would be fired."""
+        return self._owner._tree_channels if self._channels is None else self._channels
+
+    def methods(self) -> tuple[Callable[..., Any], ...] | None:
+        """The handlers, if they may be called now; ``None``: fire the event.
+
+        They are called in this order until one gives something other than ``None``.
+        """
+        try:
+            engine = self._owner._tree_live
+        except AttributeError:  # it is alone, or has left its tree
+            engine = self._owner._tree_engine
+        if self._version != engine.routes.version:
+            self._study(engine)
+        if self._methods is None or not engine.is_quiet():
+            return None
+        if engine.awaited and not engine.awaited.keys().isdisjoint(self._names):
+            return None
+        if self._tap is not None:
+            self._tap(self)
+        return self._methods
+
+    def _study(self, engine: Engine) -> None:
+        """Look who handles the event, and its feedback, and what they want of it."""
+        event_class, channels = self._event_class, self.channels
+        self._version = engine.routes.version
+        self._tap = engine.tap
+        self._methods = None
+        name, marks = event_class._event_name, event_class._event_class_marks
+        routes = engine.route(name, channels)
+        self.is_own = len(routes) == 1 and getattr(routes[0][0], "__self__", None) is self._owner
+        names = [name]
+        if marks & (RARE | ELSEWHERE) or any(wants_event for _, wants_event, _ in routes):
+            return
+        # Of several results, the first must be the only one.
+        if not all(is_filter for _, _, is_filter in routes[:-1]):
+            return
+        for bit, topic in _TOPICS:
+            if marks & bit:
+                names.append(f"{name}_{topic}")
+                if not self._is_unheard(engine, names[-1], channels, topic in self._feedback):
+                    return
+        if marks & NOTIFY and not self._is_unheard(
+            engine, f"{name}_value_changed", (self._owner,), True
+        ):
+            return
+        self._names = tuple(names)
+        self._methods = tuple(method for method, _, _ in routes)
+
+    def _is_unheard(
+        self, engine: Engine, name: str, channels: tuple[Any, ...], may_be_own: bool
+    ) -> bool:
+        """Whether nobody hears of an event, except perhaps the owner."""
+        routes = engine.route(name, channels)
+        owners = {id(getattr(method, "__self__", None)) for method, _, _ in routes}
+        return owners <= ({id(self._owner)} if may_be_own else set())
+
+    # -- the event after all --
+
+    def event(self, *args: Any, **kwargs: Any) -> BaseEvent:
+        """The event as if it had been fired and its turn had come."""
+        event = self._event_class(*args, **kwargs)
+        event.channels = self.channels
+        event._event_value = Value(event, self._owner)
+        return event
+
+    def take(self, event: BaseEvent, method: Callable[..., Any], result: Any) -> None:
+        """Take what a handler returned: store it, or go on with the handler later."""
+        self._owner._tree_engine.take(event, method, result)
+
+    def failed(self, event: BaseEvent, method: Callable[..., Any], problem: BaseException) -> None:
+        """Take what a handler raised, as the engine does; to be called while it is handled."""
+        self._owner._tree_engine.fail(event, method, problem)
+
+    # -- for steps whose results nobody asks for --
+
+    def __call__(self, *args: Any) -> bool:
+        """Call the handlers, or fire the event.
+
+        Returns:
+            Whether it is done, and not queued.
+        """
+        methods = self.methods()
+        if methods is None:
+            self._owner.fire(self._event_class(*args), *self.channels)
+            return False
+        for method in methods:
+            try:
+                result = method(*args)
+            except BaseException as problem:
+                self.failed(self.event(*args), method, problem)
+                break
+            if result is not None:
+                self.take(self.event(*args), method, result)
+                break
+        return True
