@@ -7,6 +7,9 @@ What is rare about an event - the flags ``success``, ``failure``, ``complete``, 
 and ``notify``, keyword arguments, ``stop`` and ``cancel``, a name of its own - marks it, on the
 class or on the instance: its ``_event_key`` is ``None`` then, and it takes the long way through the
 dispatch. All others are found in one look by that key, which is their name.
+
+The names in lower case are the same classes, as the 3.x line has them; the names of the events
+stay those of 2.1.
 """
 
 from __future__ import annotations
@@ -638,8 +641,14 @@ class Error(Event):
         super().__init__(type, value, traceback, handler)
 
 
+exception = Error
+
+
 class Done(DerivedEvent):
     """All handlers of an event are done; ``(event, value)``. Asked for by ``alert_done``."""
+
+
+done = Done
 
 
 class Success(DerivedEvent):
@@ -650,6 +659,9 @@ class Success(DerivedEvent):
     """
 
 
+success = Success
+
+
 class Complete(DerivedEvent):
     """An event and everything that it caused, directly or not, is over.
 
@@ -658,12 +670,18 @@ class Complete(DerivedEvent):
     """
 
 
+complete = Complete
+
+
 class Failure(DerivedEvent):
     """A handler of an event failed.
 
     Fired by the root as ``<name>_failure`` with ``(event, (type, exception, traceback))`` on the
     event's ``failure_channels``, else on its channels, if the event's ``failure`` is set.
     """
+
+
+failure = Failure
 
 
 class Started(Event):
@@ -679,6 +697,9 @@ class Started(Event):
         super().__init__(component)
 
 
+started = Started
+
+
 class Stopped(Event):
     """The application is about to end; what is queued is still dispatched.
 
@@ -690,6 +711,9 @@ class Stopped(Event):
 
     def __init__(self, component: Manager) -> None:
         super().__init__(component)
+
+
+stopped = Stopped
 
 
 class Signal(Event):
@@ -706,6 +730,9 @@ class Signal(Event):
         super().__init__(signal, stack)
 
 
+signal = Signal
+
+
 class Registered(Event):
     """A component joined a tree.
 
@@ -718,6 +745,9 @@ class Registered(Event):
 
     def __init__(self, component: Manager, manager: Manager) -> None:
         super().__init__(component, manager)
+
+
+registered = Registered
 
 
 class Unregister(Event):
@@ -734,6 +764,9 @@ class Unregister(Event):
         super().__init__(component)
 
 
+unregister = Unregister
+
+
 class Unregistered(Event):
     """A component has left its tree.
 
@@ -747,6 +780,9 @@ class Unregistered(Event):
 
     def __init__(self, component: Manager, manager: Manager) -> None:
         super().__init__(component, manager)
+
+
+unregistered = Unregistered
 
 
 class GenerateEvents(Event):
@@ -794,9 +830,4 @@ class GenerateEvents(Event):
                         resume()
 
 
-# The names of the 3.x line; the names of the events stay those of 2.1.
-done, success, complete, failure = Done, Success, Complete, Failure
-started, stopped, signal = Started, Stopped, Signal
-registered, unregister, unregistered = Registered, Unregister, Unregistered
 generate_events = GenerateEvents
-exception = Error

@@ -3,6 +3,8 @@
 A poller is a component that waits in the kernel for all descriptors of a tree. It fires
 ``_read``, ``_write``, ``_disconnect`` and ``_error`` on the channel of the component that owns
 the descriptor; where nobody else could see such an event, the step is a call (``_direct``).
+
+The names with an underscore are the same classes, as the 3.x line has them.
 """
 
 from __future__ import annotations
@@ -58,6 +60,9 @@ class Read(Event):
         super().__init__(fd)
 
 
+_read = Read
+
+
 class Write(Event):
     """A descriptor is writable: ``_write(fd)`` on its owner's channel."""
 
@@ -67,6 +72,9 @@ class Write(Event):
         super().__init__(fd)
 
 
+_write = Write
+
+
 class Error(Event):
     """Handling a descriptor failed: ``_error(fd, exception)``; ``_disconnect`` follows."""
 
@@ -74,6 +82,9 @@ class Error(Event):
 
     def __init__(self, fd: Any, error: BaseException) -> None:
         super().__init__(fd, error)
+
+
+_error = Error
 
 
 class Disconnect(Event):
@@ -88,10 +99,6 @@ class Disconnect(Event):
         super().__init__(fd)
 
 
-# The same in the 3.x line.
-_read = Read
-_write = Write
-_error = Error
 _disconnect = Disconnect
 
 
