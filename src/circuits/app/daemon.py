@@ -2,6 +2,8 @@
 
 Whatever can fail is done before the process forks, while there is still somebody to tell: the
 pid file is opened and locked, the folder entered, the files of the standard streams opened.
+
+The names in lower case are the same classes, as the 3.x line has them.
 """
 
 from __future__ import annotations
@@ -43,6 +45,9 @@ class Daemonize(Event):
         super().__init__()
 
 
+daemonize = Daemonize
+
+
 class Daemonized(Event):
     """The application is in the background, and its pid file is written.
 
@@ -56,6 +61,9 @@ class Daemonized(Event):
         super().__init__(daemon)
 
 
+daemonized = Daemonized
+
+
 class WritePID(Event):
     """Write the id of the process to the pid file.
 
@@ -65,6 +73,9 @@ class WritePID(Event):
 
     def __init__(self) -> None:
         super().__init__()
+
+
+writepid = WritePID
 
 
 class DeletePID(Event):
@@ -77,11 +88,7 @@ class DeletePID(Event):
         super().__init__()
 
 
-# The names of the 3.x line.
-daemonize = Daemonize
-daemonized = Daemonized
 deletepid = DeletePID
-writepid = WritePID
 
 
 class Daemon(BaseComponent):

@@ -82,11 +82,17 @@ class Open(Event):
     """
 
 
+open = Open  # noqa: A001 - the name of the 3.x line
+
+
 class Opened(Event):
     """A file is open: ``(filename, mode)``; a serial port: ``(port,)``. Fired by it.
 
     From a :class:`~circuits.io.notify.Notify`, with the arguments of a change: an entry was opened.
     """
+
+
+opened = Opened
 
 
 class Read(Event):
@@ -95,20 +101,35 @@ class Read(Event):
     notify = True
 
 
+read = Read
+
+
 class Write(Event):
     """Data shall be written: ``(data,)``, bytes, or text that is encoded. Fired by anyone."""
+
+
+write = Write
 
 
 class EOF(Event):
     """A file that was read is at its end. Fired by it, before ``closed``."""
 
 
+eof = EOF
+
+
 class Seek(Event):
     """A file shall go on elsewhere: ``(offset, whence=0)`` as for ``os.lseek``."""
 
 
+seek = Seek
+
+
 class Close(Event):
     """A file or device shall be closed when all is written. Fired by anyone, on its channel."""
+
+
+close = Close
 
 
 class Closed(Event):
@@ -118,8 +139,14 @@ class Closed(Event):
     """
 
 
+closed = Closed
+
+
 class Ready(Event):
     """A component has a poller and works: ``(component,)``. Fired by it, when it has joined."""
+
+
+ready = Ready
 
 
 class Error(Event):
@@ -136,6 +163,9 @@ class Error(Event):
 
     def _choose_routes(self, routes: tuple[Route, ...]) -> tuple[Route, ...]:
         return tuple(route for route in routes if _expects(route[0], self.channels))
+
+
+error = Error
 
 
 class IoError(Event):
@@ -182,6 +212,9 @@ class Started(Event):
     """A process runs: ``(process,)``. Fired by it."""
 
 
+started = Started
+
+
 class Stop(Event):
     """A process shall be asked to end (SIGTERM). Fired by anyone, on its channel."""
 
@@ -190,12 +223,18 @@ class Stopped(Event):
     """A process has ended, and all its output was read: ``(process,)``. Fired by it."""
 
 
+stopped = Stopped
+
+
 class Terminated(Event):
     """The same as :class:`Stopped`, under its name in the 3.x line.
 
     .. versionadded:: 2.1
        From the 3.x line.
     """
+
+
+terminated = Terminated
 
 
 class Signal(Event):
@@ -239,24 +278,42 @@ class Created(_Change):
     """An entry of a watched folder was made; arguments as for all changes."""
 
 
+created = Created
+
+
 class Deleted(_Change):
     """An entry of a watched folder, or the watched path itself, was deleted."""
+
+
+deleted = Deleted
 
 
 class Moved(_Change):
     """An entry of a watched folder was renamed: one for the old name, one for the new one."""
 
 
+moved = Moved
+
+
 class Accessed(_Change):
     """An entry of a watched folder was read."""
+
+
+accessed = Accessed
 
 
 class Modified(_Change):
     """The content or the attributes of an entry of a watched folder have changed."""
 
 
+modified = Modified
+
+
 class Unmounted(_Change):
     """The file system of a watched path was unmounted; it is not watched any more."""
+
+
+unmounted = Unmounted
 
 
 class Overflow(Event):
@@ -279,25 +336,3 @@ def _expects(method: Any, channels: tuple[Any, ...]) -> bool:
     own = getattr(function, "channel", None)
     own = component.channel if own is None else own
     return any(channel is component or same_channel(own, channel) for channel in channels)
-
-
-# The same in the 3.x line.
-accessed = Accessed
-close = Close
-closed = Closed
-created = Created
-deleted = Deleted
-eof = EOF
-error = Error
-modified = Modified
-moved = Moved
-open = Open  # noqa: A001 - the name of the 3.x line
-opened = Opened
-read = Read
-ready = Ready
-seek = Seek
-started = Started
-stopped = Stopped
-terminated = Terminated
-unmounted = Unmounted
-write = Write

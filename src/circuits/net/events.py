@@ -64,6 +64,9 @@ class Connect(Event):
         super().__init__(*args, **kwargs)
 
 
+connect = Connect
+
+
 class Connected(Event):
     """A client has reached its peer and may write.
 
@@ -78,6 +81,9 @@ class Connected(Event):
         super().__init__(host, port)
 
 
+connected = Connected
+
+
 class Disconnect(Event):
     """A connection of a server is closed; or a client shall close its own.
 
@@ -89,11 +95,17 @@ class Disconnect(Event):
         super().__init__(*args)
 
 
+disconnect = Disconnect
+
+
 class Disconnected(Event):
     """The connection of a client is closed. Fired by it once per ``connected``."""
 
     def __init__(self) -> None:
         super().__init__()
+
+
+disconnected = Disconnected
 
 
 class Read(Event):
@@ -104,13 +116,19 @@ class Read(Event):
     """
 
     notify = True
-    # The constructor is that of Event: there is one of these for each piece of data.
+
+
+read = Read
+# The constructor is that of Event: there is one of these for each piece of data.
 
 
 class Write(Event):
     """Data shall be sent: ``(data,)`` at a client, ``(sock, data)`` at a server."""
 
-    # The constructor is that of Event, as for Read.
+
+write = Write
+
+# The constructor is that of Event, as for Read.
 
 
 class Close(Event):
@@ -124,6 +142,9 @@ class Close(Event):
         super().__init__(*args)
 
 
+close = Close
+
+
 class Closed(Event):
     """A server has closed its listening socket; connections may still be draining."""
 
@@ -131,11 +152,17 @@ class Closed(Event):
         super().__init__()
 
 
+closed = Closed
+
+
 class SocketError(Event):
     """A connection failed: ``(exception,)`` by a client, ``(sock, exception)`` by a server."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
+
+
+error = SocketError
 
 
 class NetworkError(Event):
@@ -175,6 +202,9 @@ class Ready(Event):
             super().__init__(component, bind)
 
 
+ready = Ready
+
+
 class Unreachable(Event):
     """A client could not connect. ``socket_error`` tells the same.
 
@@ -189,6 +219,9 @@ class Unreachable(Event):
 
     def __init__(self, host: str, port: int | None, reason: Exception | None = None) -> None:
         super().__init__(host, port, reason)
+
+
+unreachable = Unreachable
 
 
 class Broadcast(Event):
@@ -206,6 +239,9 @@ class Broadcast(Event):
         super().__init__(data, port)
 
 
+broadcast = Broadcast
+
+
 class StartTLS(Event):
     """A connection shall go on encrypted: ``(sock,)`` at a server, which then waits for the client.
 
@@ -216,6 +252,9 @@ class StartTLS(Event):
     """
 
     name = "starttls"
+
+
+starttls = StartTLS
 
 
 class StartTLSDone(Event):
@@ -251,19 +290,3 @@ class Resume(Event):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-
-
-# The same in the 3.x line.
-broadcast = Broadcast
-close = Close
-closed = Closed
-connect = Connect
-connected = Connected
-disconnect = Disconnect
-disconnected = Disconnected
-error = SocketError
-read = Read
-ready = Ready
-starttls = StartTLS
-unreachable = Unreachable
-write = Write

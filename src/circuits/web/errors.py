@@ -155,6 +155,9 @@ class HTTPError(Event[Any]):
         return f"<{type(self).__name__} {Status(self.code)}>"
 
 
+httperror = HTTPError
+
+
 def _plain(description: str, code: int) -> str:
     if description != describe(code):
         return description
@@ -181,16 +184,25 @@ class Forbidden(HTTPError):
     code = 403
 
 
+forbidden = Forbidden
+
+
 class Unauthorized(HTTPError):
     """The client must show credentials; set ``WWW-Authenticate`` as well."""
 
     code = 401
 
 
+unauthorized = Unauthorized
+
+
 class NotFound(HTTPError):
     """There is no such resource."""
 
     code = 404
+
+
+notfound = NotFound
 
 
 class Redirect(HTTPError):
@@ -257,6 +269,9 @@ class Redirect(HTTPError):
         return _REDIRECTS[self.code] % "<br />\n".join(links)
 
 
+redirect = Redirect
+
+
 _REDIRECTS = {
     300: "This resource can be found at %s.",
     301: "This resource has permanently moved to %s.",
@@ -283,11 +298,3 @@ _ENTITY_HEADERS = (
 def _ascii(url: str) -> str:
     """Percent-encode what may not stand in a URL."""
     return quote(url, safe="%/:=&?~#+!$,;'@()*[]")
-
-
-# The same in the 3.x line.
-forbidden = Forbidden
-httperror = HTTPError
-notfound = NotFound
-redirect = Redirect
-unauthorized = Unauthorized

@@ -67,6 +67,9 @@ class Request(WebEvent):
         return made(*args, **kwargs)
 
 
+request = Request
+
+
 class Response(WebEvent):
     """A response is ready to be sent.
 
@@ -82,6 +85,9 @@ class Response(WebEvent):
 
     def __init__(self, response: wrappers.Response) -> None:
         super().__init__(response)
+
+
+response = Response
 
 
 class Stream(WebEvent):
@@ -101,7 +107,4 @@ class Stream(WebEvent):
         super().__init__(response, data)
 
 
-# The same in the 3.x line.
-request = Request
-response = Response
 stream = Stream
