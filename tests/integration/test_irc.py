@@ -165,7 +165,7 @@ def test_as_the_3x_line_has_it(port: int) -> None:
             self.fire(irc3.NICK("carol"))
 
         def numeric(self, source: Any, number: int, *args: str) -> None:
-            if number == irc3.RPL_WELCOME:  # type: ignore[attr-defined]
+            if number == irc3.RPL_WELCOME:
                 self.fire(irc3.JOIN("#new"))
 
     journal = Journal("carol")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from circuits import Manager
+from circuits.net.protocols import irc as net_irc
 from circuits.net.sockets import Read
 from circuits.protocols import irc
 from circuits.protocols.irc import IRC, Error, Message, replies, reply, request
@@ -170,6 +171,44 @@ def test_replies_can_be_sent(name: str) -> None:
             assert number == int(message.command)
 
 
+def test_replies_are_functions_like_any_other() -> None:
+    assert (
+        str(inspect.signature(replies.RPL_TOPIC)) == "(channel: 'str', topic: 'str') -> 'Message'"
+    )
+    assert replies.RPL_TOPIC.__doc__ == "``332 <client> <channel> :<topic>``."
+    assert str(replies.RPL_TOPIC(topic="a b", channel="#a")) == "332 #a :a b"
+    assert str(replies.KICK("#a", nick="bob", prefix="s")) == ":s KICK #a bob"
+    assert str(replies.RPL_MOTD("{text} :)")) == "372 :- {text} :)"
+    with pytest.raises(TypeError, match=r"RPL_TOPIC\(\) missing 1 required positional .* 'topic'"):
+        replies.RPL_TOPIC("#a")  # type: ignore[call-arg]  # that is the point
+    with pytest.raises(TypeError, match=r"RPL_LISTEND\(\) takes 0 positional arguments but 1"):
+        replies.RPL_LISTEND("#a")  # type: ignore[call-arg]
+
+
+def test_numbers_have_one_vocabulary() -> None:
+    numbers = {name for name in dir(net_irc) if name.startswith(("RPL_", "ERR_"))}
+    assert set(irc.numerics.__all__) == numbers < set(irc.__all__)
+    assert irc.RPL_WELCOME is net_irc.RPL_WELCOME
+
+
+@pytest.mark.parametrize(
+    ("module", "some", "count"),
+    [
+        ("circuits.net.protocols.irc", {"IRC", "JOIN", "Join", "RPL_WELCOME", "strip"}, 163),
+        ("circuits.protocols.irc", {"IRC", "JOIN", "Message", "RPL_WELCOME", "strip"}, 149),
+        ("circuits.protocols.irc.numerics", {"RPL_WELCOME", "ERR_USERSDONTMATCH"}, 118),
+        ("circuits.protocols.irc.replies", {"ERROR", "JOIN", "RPL_WELCOME"}, 66),
+    ],
+)
+def test_all_names_can_be_imported_at_once(module: str, some: set[str], count: int) -> None:
+    names: dict[str, Any] = {}
+    exec(f"from {module} import *", names)
+    del names["__builtins__"]
+    assert some < set(names)
+    assert len(names) == count
+    assert not {"Any", "Event", "Callable", "wire"} & set(names)
+
+
 def test_a_mode_with_one_parameter() -> None:
     assert str(replies.MODE("#a", "+o", "bob", prefix="s")) == ":s MODE #a +o bob"
     assert str(replies.MODE("#a", "+n")) == "MODE #a +n"
@@ -239,4 +278,4 @@ def test_functions() -> None:
     assert irc.strip(":" + text, True) == "b red"
     assert irc.irc_color_to_ansi("\x02b") == "\x1b[1mb\x1b[m"
     assert irc.irc_color_to_ansi("\x02b", reset=False) == "\x1b[1mb"
-    assert (irc.RPL_NAMEREPLY, irc.ERR_NICKNAMEINUSE) == (353, 433)  # type: ignore[attr-defined]
+    assert (irc.RPL_NAMEREPLY, irc.ERR_NICKNAMEINUSE) == (353, 433)

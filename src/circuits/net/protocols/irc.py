@@ -115,7 +115,7 @@ __all__ = [
     "sourceSplit",
     "strip",
 ]
-__all__ += numerics.__all__
+__all__ += [name for name in vars(numerics) if name.isupper()]
 
 #: Longest line that is taken: a message with all the tags it may have, without CR LF.
 MAX_LINE = wire.RECEIVED_TAGS_BYTES + wire.MESSAGE_BYTES - 2

@@ -9,11 +9,12 @@ event ``numeric``, and the first argument of all is ``(nick, user, host)``.
 
 from __future__ import annotations
 
+from circuits.net.protocols._irc_numerics import *  # noqa: F403 - documented names
+
 from . import commands, numerics, replies
 from .commands import *  # noqa: F403 - documented names
 from .events import reply, request, response
 from .message import Error, Message
-from .numerics import *  # noqa: F403 - documented names
 from .protocol import IRC
 from .utils import (
     irc_color_to_ansi,
