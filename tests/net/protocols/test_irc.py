@@ -138,6 +138,29 @@ def test_no_argument_becomes_another(bench: Bench, command: Event) -> None:
     assert [entry[0] for entry in bench.feed(command)][1:] == ["error"]
 
 
+@pytest.mark.parametrize(
+    ("command", "problem"),
+    [
+        (irc.NICK(), "NICK() missing 1 required positional argument: 'nick'"),
+        (
+            irc.JOIN("#a", "b", "c"),
+            "JOIN() takes from 1 to 2 positional arguments but 3 were given",
+        ),
+        (irc.NICK(name="x"), "NICK() got an unexpected keyword argument 'name'"),
+    ],
+)
+def test_arguments_must_fit_the_command(bench: Bench, command: Event, problem: str) -> None:
+    told = bench.feed(command)
+    assert [entry[0] for entry in told][1:] == ["error"]
+    assert isinstance(told[-1][2], TypeError)
+    assert str(told[-1][2]) == problem
+
+
+def test_arguments_may_be_named(bench: Bench) -> None:
+    assert bench.feed(irc.PART(channel="#c", message="bye"))[-1] == ("write", b"PART #c :bye\r\n")
+    assert bench.feed(Event.create("command_nick", "x"))[-1] == ("write", b"NICK x\r\n")
+
+
 def test_long_lines_are_refused(bench: Bench) -> None:
     fits = "x" * (510 - len("PRIVMSG #c :"))
     assert len(bench.feed(irc.PRIVMSG("#c", fits))[-1][1]) == 512

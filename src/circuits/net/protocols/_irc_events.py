@@ -1,61 +1,26 @@
-"""The events of :mod:`circuits.net.protocols.irc`, where programs find them."""
+"""The vocabulary of :mod:`circuits.net.protocols.irc`: its events, and the lines they stand for."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from circuits._wire import irc as wire
 from circuits.core.events import Event
-
-__all__ = [
-    "AWAY",
-    "CAP",
-    "CTCP",
-    "CTCPREPLY",
-    "Cap",
-    "Capabilities",
-    "Command",
-    "Ctcp",
-    "INVITE",
-    "Invite",
-    "JOIN",
-    "Join",
-    "KICK",
-    "Kick",
-    "MODE",
-    "Message",
-    "Mode",
-    "NAMES",
-    "NICK",
-    "NOTICE",
-    "Nick",
-    "Notice",
-    "Numeric",
-    "PART",
-    "PASS",
-    "PING",
-    "PONG",
-    "PRIVMSG",
-    "Part",
-    "Ping",
-    "Pong",
-    "QUIT",
-    "Quit",
-    "RAW",
-    "Response",
-    "ServerError",
-    "TOPIC",
-    "Topic",
-    "USER",
-    "WHO",
-    "WHOIS",
-]
 
 _NO_TAGS: Mapping[str, str] = MappingProxyType({})
 
 
 # -- what is sent ------------------------------------------------------------------------------
+
+
+#: What the arguments of a command make: the words that follow it, without each ``None``, and the
+#: text that stands last behind a colon, if it is not ``None``.
+Sends = Callable[..., tuple[list[Any], Any]]
+
+#: Names of the events of commands, and what takes their arguments.
+SENT: dict[str, Sends] = {}
 
 
 class Command(Event):
@@ -67,53 +32,59 @@ class Command(Event):
 
     name = "command"
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, *, sends: Sends | None = None, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "name" not in cls.__dict__:
             cls.name = f"command_{cls.__name__.lower()}"
+        if sends is not None:
+            sends.__qualname__ = cls.__name__  # so that a TypeError names the command
+            SENT[cls.name] = sends
 
 
 class RAW(Command):
     """A line as it is: ``(data)``, without its end, text or bytes. All others end in one."""
 
 
-class PASS(Command):
+class PASS(Command, sends=lambda password: ([password], None)):
     """The password of the connection: ``(password)``."""
 
 
-class USER(Command):
+class USER(
+    Command,
+    sends=lambda ident, host, server, name: ([ident, f'"{host}"', f'"{server}"'], name),
+):
     """Who we are: ``(ident, host, server, name)``."""
 
 
-class NICK(Command):
+class NICK(Command, sends=lambda nick: ([nick], None)):
     """What we want to be called: ``(nick)``."""
 
 
-class PING(Command):
+class PING(Command, sends=lambda server: ([], server)):
     """Ask for a sign of life: ``(server)``."""
 
 
-class PONG(Command):
+class PONG(Command, sends=lambda server: ([], server)):
     """Answer a PING: ``(server)``."""
 
 
-class QUIT(Command):
+class QUIT(Command, sends=lambda message="Leaving": ([], message)):
     """Leave the network: ``(message="Leaving")``."""
 
 
-class JOIN(Command):
+class JOIN(Command, sends=lambda channel, key=None: ([channel, key], None)):
     """Join a channel, or several with commas between them: ``(channel, key=None)``."""
 
 
-class PART(Command):
+class PART(Command, sends=lambda channel, message="Leaving": ([channel], message)):
     """Leave a channel: ``(channel, message="Leaving")``."""
 
 
-class PRIVMSG(Command):
+class PRIVMSG(Command, sends=lambda target, message: ([target], message)):
     """Say something to a person or a channel: ``(target, message)``."""
 
 
-class NOTICE(Command):
+class NOTICE(Command, sends=lambda target, message: ([target], message)):
     """As PRIVMSG, to which programs must not answer: ``(target, message)``."""
 
 
@@ -125,48 +96,48 @@ class CTCPREPLY(Command):
     """Answer a CTCP: ``(target, type, message)``. Sent as NOTICE."""
 
 
-class KICK(Command):
+class KICK(Command, sends=lambda channel, target, message="": ([channel, target], message)):
     """Throw somebody out: ``(channel, target, message="")``."""
 
 
-class TOPIC(Command):
+class TOPIC(Command, sends=lambda channel, topic: ([channel], topic)):
     """Set the topic of a channel: ``(channel, topic)``."""
 
 
-class MODE(Command):
+class MODE(Command, sends=lambda modes, channel=None: ([channel], modes)):
     """Change modes: ``(modes, channel=None)``."""
 
 
-class INVITE(Command):
+class INVITE(Command, sends=lambda target, channel: ([target, channel], None)):
     """Invite somebody: ``(target, channel)``."""
 
 
-class NAMES(Command):
+class NAMES(Command, sends=lambda channel=None: ([channel], None)):
     """Ask who is in a channel, or anywhere: ``(channel=None)``."""
 
 
-class AWAY(Command):
+class AWAY(Command, sends=lambda message=None: ([], message)):
     """We are away, or back: ``(message=None)``.
 
     .. versionadded:: 2.1
     """
 
 
-class WHO(Command):
+class WHO(Command, sends=lambda mask=None: ([mask], None)):
     """Ask who matches a mask: ``(mask=None)``.
 
     .. versionadded:: 2.1
     """
 
 
-class WHOIS(Command):
+class WHOIS(Command, sends=lambda nick: ([nick], None)):
     """Ask about somebody: ``(nick)``.
 
     .. versionadded:: 2.1
     """
 
 
-class CAP(Command):
+class CAP(Command, sends=lambda subcommand, capabilities=None: ([subcommand], capabilities)):
     """Negotiate capabilities by hand: ``(subcommand, capabilities=None)``.
 
     .. versionadded:: 2.1
@@ -286,3 +257,98 @@ class Capabilities(Response):
 
     .. versionadded:: 2.1
     """
+
+
+if not TYPE_CHECKING:  # mypy reads no list that is put together; where there is none it takes all
+    __all__ = [
+        event.__name__ for base in (Command, Response) for event in (base, *base.__subclasses__())
+    ]
+
+
+# -- lines that make them ----------------------------------------------------------------------
+
+
+def response_to(parts: wire.Parts) -> Response | None:
+    """Make the event of a line; ``None`` if we know none, or something is missing in the line."""
+    command = parts.command.upper()
+    if len(command) == 3 and command.isascii() and command.isdigit():
+        return _numeric(parts)
+    make = _RESPONSES.get(command)
+    return make(wire.split_source(parts.source or ""), parts.rest) if make else None
+
+
+def _take(rest: str) -> tuple[str, str]:
+    """The first parameter, and what follows it."""
+    if rest[:1] == ":":
+        return rest[1:], ""
+    word, _, rest = rest.partition(" ")
+    return word, rest.lstrip(" ")
+
+
+def _shape(
+    kind: type[Response], words: int, text: Literal["needed", "optional", "ignored"]
+) -> Callable[[Any, str], Response | None]:
+    """For messages of a source, some parameters that may not be empty, and a text."""
+
+    def make(source: Any, rest: str) -> Response | None:
+        params = []
+        for _ in range(words):
+            word, rest = _take(rest)
+            params.append(word)
+        if not all(params) or (text == "needed" and not rest):
+            return None
+        if text != "ignored":
+            params.append(rest.removeprefix(":"))
+        return kind(source, *params)
+
+    return make
+
+
+def _numeric(parts: wire.Parts) -> Numeric:
+    target, rest = _take(parts.rest)
+    arg = None
+    if rest and rest[0] != ":":
+        arg, rest = _take(rest)
+    return Numeric(parts.source or "", target, int(parts.command), arg, rest.removeprefix(":"))
+
+
+def _privmsg(source: Any, rest: str) -> Response | None:
+    message = _message(source, rest)
+    if message is None or message.args[2][:1] != "\x01":
+        return message
+    _, target, text = message.args
+    kind, _, text = text.replace("\x01", "").replace("\x02", "").partition(" ")
+    return Ctcp(source, target, kind, text)
+
+
+def _pong(source: Any, rest: str) -> Response | None:
+    params = wire.split_params(rest)
+    return Pong(source, params[-1]) if params else None
+
+
+def _cap(source: Any, rest: str) -> Response | None:
+    _, rest = _take(rest)  # our nickname, or a star
+    subcommand, rest = _take(rest)
+    if not subcommand:
+        return None
+    return Cap(source, subcommand.upper(), " ".join(wire.split_params(rest)))
+
+
+_message = _shape(Message, 1, "needed")
+
+_RESPONSES: dict[str, Callable[[Any, str], Response | None]] = {
+    "PRIVMSG": _privmsg,
+    "NOTICE": _shape(Notice, 1, "needed"),
+    "JOIN": _shape(Join, 1, "ignored"),
+    "PART": _shape(Part, 1, "optional"),
+    "QUIT": _shape(Quit, 0, "optional"),
+    "NICK": _shape(Nick, 1, "ignored"),
+    "MODE": _shape(Mode, 1, "needed"),
+    "TOPIC": _shape(Topic, 1, "needed"),
+    "KICK": _shape(Kick, 2, "optional"),
+    "INVITE": _shape(Invite, 1, "needed"),
+    "ERROR": lambda source, rest: ServerError(rest.removeprefix(":")),
+    "PING": lambda source, rest: Ping(rest.removeprefix(":")) if rest else None,
+    "PONG": _pong,
+    "CAP": _cap,
+}

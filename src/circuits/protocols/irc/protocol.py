@@ -25,46 +25,14 @@ __all__ = ["IRC"]
 #: choose one of these. (Names with an underscore are no commands.)
 _RESERVED = frozenset(
     {
-        "broadcast",
-        "call",
-        "close",
-        "closed",
-        "complete",
-        "connect",
-        "connected",
-        "disconnect",
-        "disconnected",
-        "done",
-        "eof",
-        "error",
-        "exception",
-        "failure",
-        "line",
-        "numeric",
-        "open",
-        "opened",
-        "pause",
-        "read",
-        "ready",
-        "registered",
-        "reply",
-        "request",
-        "response",
-        "resume",
-        "signal",
-        "started",
-        "starttls",
-        "stop",
-        "stopped",
-        "success",
-        "unknown",
-        "unreachable",
-        "unregister",
-        "unregistered",
-        "wait",
-        "write",
+        "broadcast", "call", "close", "closed", "complete", "connect", "connected",
+        "disconnect", "disconnected", "done", "eof", "error", "exception", "failure",
+        "line", "numeric", "open", "opened", "pause", "read", "ready", "registered",
+        "reply", "request", "response", "resume", "signal", "started", "starttls", "stop",
+        "stopped", "success", "unknown", "unreachable", "unregister", "unregistered",
+        "wait", "write",
     }
-)
+)  # fmt: skip
 
 
 class IRC(Component):
