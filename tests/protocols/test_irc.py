@@ -209,6 +209,30 @@ def test_all_names_can_be_imported_at_once(module: str, some: set[str], count: i
     assert not {"Any", "Event", "Callable", "wire"} & set(names)
 
 
+@pytest.mark.parametrize("nick", ["", None])
+def test_who_has_no_nickname_yet_is_a_star(nick: Any) -> None:
+    message = replies.ERR_NICKNAMEINUSE("ann")
+    message.args.insert(0, nick)
+    message.prefix = "server"
+    assert bytes(message) == b":server 433 * ann :Nickname is already in use\r\n"
+    message = replies.RPL_UMODEIS("")
+    assert bytes(message) == b"221 :\r\n"
+    message.args.insert(0, nick)
+    assert bytes(message) == b"221 * :\r\n"
+
+
+def test_nothing_else_becomes_a_star() -> None:
+    message = replies.RPL_UMODEIS("")
+    message.args.insert(0, "ann")
+    assert bytes(message) == b"221 ann :\r\n"
+    with pytest.raises(Error):
+        replies.ERR_NOSUCHNICK("")
+    message = Message("401", "x")
+    message.args.insert(0, "")
+    with pytest.raises(Error):
+        bytes(message)
+
+
 def test_a_mode_with_one_parameter() -> None:
     assert str(replies.MODE("#a", "+o", "bob", prefix="s")) == ":s MODE #a +o bob"
     assert str(replies.MODE("#a", "+n")) == "MODE #a +n"

@@ -360,9 +360,11 @@ def test_a_line_may_be_given_by_hand() -> None:
     component = IRC(channel="x")
     bench = Bench(component)
     component.line(":bob JOIN #c")
+    component.line(line=":bob JOIN #d")
     component.line("sock", ":bob JOIN #c")
     assert bench.told() == [
         ("join", ("bob", None, None), "#c"),
+        ("join", ("bob", None, None), "#d"),
         ("join", "sock", ("bob", None, None), "#c"),
     ]
 

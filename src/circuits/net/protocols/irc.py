@@ -112,13 +112,13 @@ class IRC(Component):
 
     # -- incoming --
 
-    def line(self, *args: Any) -> None:
+    def line(self, line: Any, *rest: Any) -> None:
         """Make the event of a line: ``line(line)`` or ``line(sock, line)``.
 
         A subclass that overrides this must call it. Other components may handle ``line`` as
         well, for what is not known here.
         """
-        *sock, line = args
+        *sock, line = (line, *rest)
         try:
             wire.check_line(line, self.encoding)
         except wire.RemoteProtocolError as problem:

@@ -24,7 +24,8 @@ class Message:
         *args: The parameters, text or bytes; each ``None`` is left out.
         prefix: Who it comes from: text, or ``(nick, user, host)``. ``None`` for clients.
         encoding: Of the bytes.
-        add_nick: A note for servers: the nickname of the receiver belongs in front of `args`.
+        add_nick: A note for servers: the nickname of the receiver belongs in front of `args`. An
+            empty one, or ``None``, is sent as ``*``: that of a client who has not told any.
         tags: IRCv3 tags.
 
     Raises:
@@ -45,9 +46,10 @@ class Message:
         self.command = self._str(command)
         self.args = [self._str(arg) for arg in args if arg is not None]
         self.prefix = prefix
-        self.add_nick = add_nick
+        self.add_nick = False  # nobody has added it yet
         self.tags: Mapping[str, str] = {} if tags is None else tags
         self._line()  # tells at once where the mistake is
+        self.add_nick = add_nick
 
     @staticmethod
     def from_string(s: str | bytes, encoding: str = "utf-8") -> Message:
@@ -70,8 +72,10 @@ class Message:
         if isinstance(prefix, tuple):
             nick, user, host = prefix
             prefix = nick if user is None else wire.join_source(nick, user, host)
-        args = tuple(self._str(arg) for arg in self.args)
-        return wire.format_message(wire.Message(self.command, args, prefix, self.tags))
+        args = [self._str(arg) for arg in self.args]
+        if self.add_nick and len(args) > 1 and not self.args[0]:
+            args[0] = "*"
+        return wire.format_message(wire.Message(self.command, tuple(args), prefix, self.tags))
 
     def __str__(self) -> str:
         return self._line()
