@@ -38,7 +38,7 @@ fast: $(VENV)/.dev ## Only the tests that need no network, no time and no proces
 documented: $(VENV)/.dev ## What the manual documents
 	$(PYTEST) -m documented
 
-check: lint types fast test ## All that must be well before a change is submitted
+check: lint types docs fast test ## All that must be well before a change is submitted
 
 lint: $(VENV)/.dev ## Rules and format
 	$(VENV)/bin/ruff check .
@@ -51,7 +51,7 @@ format: $(VENV)/.dev ## Mend what can be mended by itself
 types: $(VENV)/.dev ## mypy --strict
 	$(VENV)/bin/mypy
 
-docs: $(VENV)/.runtime ## Write the reference anew from the docstrings
+docs: $(VENV)/.runtime ## Write the reference, docs/reference, from the docstrings
 	$(PY) scripts/reference.py
 
 bench: $(VENV)/.runtime .venv-bench/old/.ready .venv-bench/peers/.ready ## Compare with others (BENCH="kernel http ..." BENCH_ARGS=...)
@@ -66,7 +66,7 @@ pins: ## Choose the newest versions of the development tools
 	scripts/pins
 
 clean: ## Remove environments, caches and builds
-	rm -rf .venv .venv-* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-* build dist docs/reference .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # -- environments: a stamp each, made anew when the pins or the metadata change --

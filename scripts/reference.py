@@ -1,6 +1,7 @@
 """Write docs/reference: a page for each public module, made of signatures and docstrings.
 
-Run by `make docs`. The standard library is all it needs, beside circuits itself.
+Run by `make docs`; git does not keep what it writes. The standard library is all it needs, beside
+circuits itself. Public names without a docstring are listed, and make it fail.
 """
 
 from __future__ import annotations
@@ -101,6 +102,30 @@ def members(cls: type) -> Iterator[tuple[str, Any]]:
         if is_property or isinstance(plain, FunctionType):
             if inspect.getdoc(value if is_property else plain):
                 yield name, value
+
+
+def undescribed(module: ModuleType) -> list[str]:
+    """The public names of a module, and their methods, that have no docstring.
+
+    A method may leave its description to what it overrides; handlers are described at their event.
+    """
+    missing: list[str] = []
+    for name in module.__all__:
+        thing = getattr(module, name)
+        if not describable(thing):
+            continue
+        if not (thing.__doc__ or "").strip():
+            missing.append(f"{module.__name__}.{name}")
+        if isinstance(thing, type):
+            missing += [
+                f"{module.__name__}.{name}.{member}"
+                for member, value in vars(thing).items()
+                if not member.startswith("_")
+                and not hasattr(value, "handler")
+                and isinstance(value, FunctionType)
+                and not inspect.getdoc(getattr(thing, member))
+            ]
+    return missing
 
 
 # -- text ---------------------------------------------------------------------------------------
@@ -348,14 +373,18 @@ def reference() -> dict[str, str]:
 
 
 def main() -> None:
-    """Write the pages, and remove those of modules that are gone."""
+    """Write the pages, remove those of modules that are gone, and tell what has no docstring."""
     made = reference()
+    FOLDER.mkdir(exist_ok=True)
     for path in FOLDER.glob("*.md"):
         if path.name not in made:
             path.unlink()
     for name, text in made.items():
         (FOLDER / name).write_text(text, encoding="utf-8")
     print(f"{len(made)} pages in {FOLDER}", file=sys.stderr)
+    missing = [name for module in public_modules() for name in undescribed(module)]
+    if missing:
+        sys.exit("\n".join(["without a docstring:", *missing]))
 
 
 if __name__ == "__main__":

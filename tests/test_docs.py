@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 _ROOT = Path(__file__).parent.parent
+# Not the reference: it is made by `make docs`, and may be missing or old.
 _PAGES = sorted(
     page
     for pattern in (
@@ -19,30 +20,46 @@ _PAGES = sorted(
         "benchmarks/*.md",
     )
     for page in _ROOT.glob(pattern)
+    if page.parent != _ROOT / "docs" / "reference"
 )
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _PROGRAM = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 _FRAGMENT = re.compile(r"[a-z0-9-]+\.(feature|fix|change|deprecation|removal)\.md")
 
 
-def page_id(path: Path) -> str:
+def name_of(path: Path) -> str:
     return path.relative_to(_ROOT).as_posix()
 
 
-@pytest.mark.parametrize("page", _PAGES, ids=page_id)
-def test_relative_links_exist(page: Path) -> None:
-    targets = _LINK.findall(page.read_text(encoding="utf-8"))
-    local = [t.partition("#")[0] for t in targets if "://" not in t and not t.startswith("#")]
-    assert [t for t in local if not (page.parent / t).exists()] == []
+def test_relative_links_exist() -> None:
+    missing = [
+        f"{name_of(page)}: {target}"
+        for page in _PAGES
+        for target in _LINK.findall(page.read_text(encoding="utf-8"))
+        if "://" not in target
+        and not target.startswith("#")
+        and not (page.parent / target.partition("#")[0]).exists()
+    ]
+    assert missing == []
 
 
-@pytest.mark.parametrize("page", _PAGES, ids=page_id)
-def test_programs_can_be_parsed(page: Path) -> None:
-    for program in _PROGRAM.findall(page.read_text(encoding="utf-8")):
-        ast.parse(program, filename=str(page))
+def test_no_link_needs_the_reference_to_have_been_made() -> None:
+    links = [
+        f"{name_of(page)}: {target}"
+        for page in _PAGES
+        for target in _LINK.findall(page.read_text(encoding="utf-8"))
+        if "reference/" in target
+    ]
+    assert links == []
 
 
-@pytest.mark.parametrize("folder", ["tutorial", "howto", "topics", "reference", "decisions"])
+def test_programs_can_be_parsed() -> None:
+    for page in _PAGES:
+        for program in _PROGRAM.findall(page.read_text(encoding="utf-8")):
+            ast.parse(program, filename=name_of(page))
+
+
+@pytest.mark.parametrize("folder", ["tutorial", "howto", "topics", "decisions"])
 def test_each_page_is_in_its_index(folder: str) -> None:
     index = _ROOT / "docs" / folder / "index.md"
     links = set(_LINK.findall(index.read_text(encoding="utf-8")))

@@ -1,73 +1,90 @@
-"""Every public name has a docstring, and its place in the reference."""
+"""Every public name has a docstring, and its place in the reference that is made of them."""
 
 from __future__ import annotations
 
-import inspect
+import re
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
+import circuits
 from scripts import reference
 
 _MODULES = reference.public_modules()
-_NAMES = [
-    pytest.param(module, name, id=f"{module.__name__}.{name}")
-    for module in _MODULES
-    for name in module.__all__
-    if reference.describable(getattr(module, name))
-]
 
 
-@pytest.mark.parametrize(("module", "name"), _NAMES)
-def test_a_public_name_has_a_docstring(module: ModuleType, name: str) -> None:
-    thing = getattr(module, name)
-    assert (thing.__doc__ or "").strip(), f"{module.__name__}.{name} has no docstring of its own"
-
-
-@pytest.mark.parametrize(("module", "name"), _NAMES)
-def test_so_do_its_methods(module: ModuleType, name: str) -> None:
-    thing = getattr(module, name)
-    if not isinstance(thing, type):
-        return
-    missing = [
-        member
-        for member, value in vars(thing).items()
-        if not member.startswith("_")
-        and not hasattr(value, "handler")
-        and isinstance(value, type(lambda: None))
-        and not inspect.getdoc(getattr(thing, member))
-    ]
-    assert missing == []
+@pytest.fixture(scope="module")
+def pages() -> dict[str, str]:
+    """The reference as `make docs` writes it: names of files and what is in them."""
+    return reference.reference()
 
 
 @pytest.mark.parametrize("module", _MODULES, ids=lambda module: module.__name__)
-def test_a_module_has_its_page(module: ModuleType) -> None:
-    path = reference.FOLDER / f"{module.__name__}.md"
-    assert path.exists(), "run `make docs`"
-    text = path.read_text(encoding="utf-8")
+def test_public_names_and_their_methods_have_docstrings(module: ModuleType) -> None:
+    assert reference.undescribed(module) == []
+
+
+def test_what_has_no_docstring_is_told() -> None:
+    class Bare:
+        def method(self) -> None: ...
+
+        def _private(self) -> None: ...
+
+    def bare() -> None: ...
+
+    Bare.__module__ = bare.__module__ = "circuits.here"
+    module = ModuleType("here")
+    vars(module).update(Bare=Bare, bare=bare, LIMIT=1, __all__=["Bare", "bare", "LIMIT"])
+    assert reference.undescribed(module) == ["here.Bare", "here.Bare.method", "here.bare"]
+
+
+def test_every_module_has_a_page_with_all_its_names(pages: dict[str, str]) -> None:
     missing = [
-        name for name in module.__all__ if f"### {name}\n" not in text and f"`{name}`" not in text
+        f"{module.__name__}.{name}"
+        for module in _MODULES
+        for name in module.__all__
+        if f"### {name}\n" not in pages[f"{module.__name__}.md"]
+        and f"`{name}`" not in pages[f"{module.__name__}.md"]
     ]
-    assert missing == [], "run `make docs`"
+    assert missing == []
+    assert pages.keys() == {f"{module.__name__}.md" for module in _MODULES} | {"index.md"}
 
 
-def test_a_page_has_its_module() -> None:
-    pages = {path.stem for path in reference.FOLDER.glob("*.md")}
-    assert pages - {module.__name__ for module in _MODULES} == {"index"}, "run `make docs`"
+def test_every_page_is_in_the_index(pages: dict[str, str]) -> None:
+    linked = set(re.findall(r"\]\(([^)]+)\)", pages["index.md"]))
+    assert linked == pages.keys() - {"index.md"} | {"../index.md"}
 
 
-def test_every_module_has_a_place_in_the_index() -> None:
-    index = (reference.FOLDER / "index.md").read_text(encoding="utf-8")
-    assert [m.__name__ for m in _MODULES if f"({m.__name__}.md)" not in index] == []
+def test_the_links_of_the_pages_lead_to_names(pages: dict[str, str]) -> None:
+    wrong = [
+        f"{page}: {target}#{anchor}"
+        for page, text in pages.items()
+        for target, anchor in reference.LINK.findall(text)
+        if anchor and (target not in pages or f"### {anchor}\n" not in pages[target].lower())
+    ]
+    assert wrong == []
 
 
-def test_the_links_of_the_pages_lead_to_names() -> None:
-    made = reference.reference()
-    for page, text in made.items():
-        for target, anchor in reference.LINK.findall(text):
-            if target and anchor:
-                assert f"### {anchor}\n" in made[target].lower(), f"{page}: {target}#{anchor}"
+def test_the_script_writes_the_pages_and_removes_others(
+    pages: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reference, "FOLDER", tmp_path / "reference")
+    reference.main()
+    (tmp_path / "reference" / "circuits.gone.md").touch()
+    reference.main()
+    written = {p.name: p.read_text(encoding="utf-8") for p in reference.FOLDER.iterdir()}
+    assert written == pages
+
+
+def test_the_script_fails_where_a_docstring_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reference, "FOLDER", tmp_path)
+    monkeypatch.setattr(circuits.Timer, "__doc__", " ")
+    with pytest.raises(SystemExit, match=r"circuits\.Timer\n"):
+        reference.main()
 
 
 # -- from docstrings to Markdown --------------------------------------------------------------
