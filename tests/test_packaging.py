@@ -1,0 +1,77 @@
+"""What pyproject.toml says agrees with the code, the pins and the files that are there."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+_ROOT = Path(__file__).parent.parent
+_PROJECT: dict[str, Any] = tomllib.loads((_ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+_EXTRAS: dict[str, list[str]] = _PROJECT["project"]["optional-dependencies"]
+_GROUPS: dict[str, list[Any]] = _PROJECT["dependency-groups"]
+
+# What is imported where that is not the name of the distribution.
+_MODULES = {"pyserial": "serial", "pyyaml": "yaml"}
+# These work without being imported.
+_PLUGINS = {"pytest-xdist"}
+
+
+def name_of(requirement: str) -> str:
+    found = re.match(r"[\w.-]+", requirement)
+    assert found is not None, requirement
+    return found[0].lower()
+
+
+def requirements(group: str) -> list[str]:
+    """The names of a group, with those of the groups that it includes."""
+    names: list[str] = []
+    for entry in _GROUPS[group]:
+        names += (
+            [name_of(entry)] if isinstance(entry, str) else requirements(entry["include-group"])
+        )
+    return names
+
+
+def never_imported(names: list[str], folder: str) -> list[str]:
+    source = "\n".join(path.read_text(encoding="utf-8") for path in (_ROOT / folder).rglob("*.py"))
+    imports = re.compile(
+        r"^\s*(?:import|from) (\w+)|(?:import_module|importorskip)\(\"(\w+)\"", re.MULTILINE
+    )
+    imported = {first or second for first, second in imports.findall(source)}
+    return [name for name in names if _MODULES.get(name, name) not in imported | _PLUGINS]
+
+
+@pytest.mark.parametrize("extra", sorted(_EXTRAS.keys() - {"all"}))
+def test_an_extra_has_code_behind_it(extra: str) -> None:
+    assert never_imported([name_of(r) for r in _EXTRAS[extra]], "src") == []
+
+
+def test_all_is_every_extra() -> None:
+    assert _EXTRAS["all"] == [f"circuits[{','.join(e for e in _EXTRAS if e != 'all')}]"]
+
+
+def test_the_readme_lists_the_extras() -> None:
+    readme = (_ROOT / "README.md").read_text(encoding="utf-8")
+    listed = re.search(r"\(extras: (.*?);", readme, re.DOTALL)
+    assert listed is not None
+    assert re.findall(r"`(\w+)`", listed[1]) == list(_EXTRAS)
+
+
+def test_nothing_is_installed_for_tests_that_they_do_not_import() -> None:
+    assert never_imported(requirements("test"), "tests") == []
+
+
+def test_what_an_extra_needs_is_there_for_the_tests() -> None:
+    needed = {name_of(r) for extra, rs in _EXTRAS.items() if extra != "all" for r in rs}
+    assert needed <= set(requirements("test"))
+
+
+@pytest.mark.parametrize("group", ["build", "dev", "bench"])
+def test_the_pins_have_what_a_group_asks_for(group: str) -> None:
+    pins = (_ROOT / "requirements" / f"{group}.txt").read_text(encoding="utf-8")
+    pinned = {name.lower() for name in re.findall(r"^([\w.-]+)==", pins, re.MULTILINE)}
+    assert set(requirements(group)) - pinned == set(), "run `make pins`"
