@@ -13,7 +13,7 @@ PYTEST = $(PY) -m pytest -q $(PYTEST_ARGS)
 PARALLEL = -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-this test-others fast documented check lint types format docs bench nightly pins clean
+.PHONY: help demo test test-this test-others fast documented check lint types format docs changes bench nightly pins clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -53,6 +53,9 @@ types: $(VENV)/.dev ## mypy --strict
 
 docs: $(VENV)/.runtime ## Write the reference, docs/reference, from the docstrings
 	$(PY) scripts/reference.py
+
+changes: $(VENV)/.dev ## Show what CHANGES.md will say; RELEASE=2.1.0 writes it and removes the fragments
+	$(PY) -m towncrier build $(if $(RELEASE),--yes --version $(RELEASE),--draft)
 
 bench: $(VENV)/.runtime .venv-bench/old/.ready .venv-bench/peers/.ready ## Compare with others (BENCH="kernel http ..." BENCH_ARGS=...)
 	$(PY) -m benchmarks $(BENCH_ARGS) $(BENCH)

@@ -24,7 +24,6 @@ _PAGES = sorted(
 )
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _PROGRAM = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
-_FRAGMENT = re.compile(r"[a-z0-9-]+\.(feature|fix|change|deprecation|removal)\.md")
 
 
 def name_of(path: Path) -> str:
@@ -65,8 +64,3 @@ def test_each_page_is_in_its_index(folder: str) -> None:
     links = set(_LINK.findall(index.read_text(encoding="utf-8")))
     pages = {path.name for path in index.parent.glob("*.md")} - {"index.md"}
     assert pages - {link.partition("#")[0] for link in links} == set()
-
-
-def test_news_fragments_are_named_by_topic_and_kind() -> None:
-    names = {path.name for path in (_ROOT / "newsfragments").iterdir()} - {"README.md"}
-    assert [name for name in sorted(names) if not _FRAGMENT.fullmatch(name)] == []
