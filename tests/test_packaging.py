@@ -75,3 +75,14 @@ def test_the_pins_have_what_a_group_asks_for(group: str) -> None:
     pins = (_ROOT / "requirements" / f"{group}.txt").read_text(encoding="utf-8")
     pinned = {name.lower() for name in re.findall(r"^([\w.-]+)==", pins, re.MULTILINE)}
     assert set(requirements(group)) - pinned == set(), "run `make pins`"
+
+
+def test_addresses_are_of_one_repository_and_lead_to_files() -> None:
+    urls: dict[str, str] = _PROJECT["project"]["urls"]
+    repository = urls["Repository"]
+    security = (_ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    addresses = [*urls.values(), *re.findall(r"<(https://[^>]+)>", security)]
+    assert [url for url in addresses if not url.startswith(repository)] == []
+    paths = [url.partition("/blob/HEAD/")[2] for url in addresses if "/blob/HEAD/" in url]
+    assert paths
+    assert [path for path in paths if not (_ROOT / path).is_file()] == []
