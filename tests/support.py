@@ -33,3 +33,14 @@ def vectors_folder() -> Path | None:
     """The folder of public test vectors that ``CIRCUITS_VECTORS`` names, or ``None``."""
     folder = os.environ.get("CIRCUITS_VECTORS")
     return Path(folder) if folder else None
+
+
+#: For programs that become another user: it may not be allowed to enter the folder of the sources,
+#: or that of Python, so all that the framework may ask for later is loaded before.
+LOAD_ALL = """
+import importlib, pkgutil
+for package in ("circuits.core", "circuits.io", "circuits.net", "circuits.app"):
+    path = importlib.import_module(package).__path__
+    for found in pkgutil.walk_packages(path, f"{package}."):
+        importlib.import_module(found.name)
+"""

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import LOAD_ALL
+
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 
 SECONDS = 20.0
@@ -241,7 +243,8 @@ def test_a_daemon_without_permission(start: Callable[..., Daemonised], tmp_path:
     tmp_path.chmod(0o755)
     locked = tmp_path / "locked"
     locked.mkdir()
-    failed = start(daemon='os.setuid(65534); Daemon("app.pid", path=folder).register(app)')
+    daemon = 'os.setuid(65534)\nDaemon("app.pid", path=folder).register(app)'
+    failed = start(daemon=f"{LOAD_ALL}\n{daemon}")
     assert failed.status == 1
     assert "Permission denied" in failed.err
     assert failed.err.count("\n") == 1

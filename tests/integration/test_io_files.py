@@ -20,6 +20,7 @@ import pytest
 
 from circuits.core.pollers import EPoll, Poll, Select
 from circuits.io import Close, File, Write
+from tests.support import LOAD_ALL
 
 from .net_support import SECONDS, Journal, descriptors, eventually, running
 
@@ -56,8 +57,9 @@ def test_a_full_disk(small_disk: Path) -> None:
     assert path.stat().st_size == 65536
 
 
-_FORBIDDEN = """
+_FORBIDDEN = f"""
 import os, sys
+{LOAD_ALL}
 os.setgid(65534)
 os.setuid(65534)
 from circuits import Component
@@ -78,10 +80,8 @@ def test_a_file_of_somebody_else(tmp_path: Path, mode: str) -> None:
     path.touch(mode=0o600)
     for folder in path.parents[:3]:
         folder.chmod(folder.stat().st_mode | 0o111)
-    source = Path(__file__).parents[2] / "src"
-    command = f"import sys; sys.path.insert(0, {str(source)!r}); import circuits.io\n{_FORBIDDEN}"
     done = subprocess.run(
-        [sys.executable, "-c", command, str(path), mode],
+        [sys.executable, "-c", _FORBIDDEN, str(path), mode],
         check=False,
         capture_output=True,
         text=True,
