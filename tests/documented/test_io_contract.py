@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import subprocess
 import sys
@@ -88,6 +87,7 @@ def test_what_cannot_be_opened_is_told_once(seen: Seen, tmp_path: Path) -> None:
 
 
 def test_descriptors_of_others_keep_their_flags(seen: Seen) -> None:
+    fcntl = pytest.importorskip("fcntl", reason="needs flags of descriptors")
     reader, writer = os.pipe()
     with os.fdopen(writer, "wb", buffering=0) as stream:
         before = fcntl.fcntl(writer, fcntl.F_GETFL)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import pty
 import stat
 import threading
 from collections.abc import Callable, Iterator
@@ -511,6 +510,7 @@ def test_a_named_pipe_waits_for_its_writer(app: Manager, seen: Seen, tmp_path: P
 @pytest.mark.parametrize("kind", [Select, Poll, EPoll])
 def test_the_end_of_a_terminal_is_an_end(app: Manager, seen: Seen, kind: type[BasePoller]) -> None:
     kind().register(app)
+    pty = pytest.importorskip("pty", reason="needs pseudo terminals")
     master, slave = pty.openpty()
     with open(master, "rb", buffering=0) as given:
         File(given).register(app)

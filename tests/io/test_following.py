@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pty
 from collections.abc import Callable
 from pathlib import Path
 
@@ -194,6 +193,7 @@ def test_a_pipe_that_nobody_can_open_again_ends(app: Manager, seen: Seen) -> Non
 
 
 def test_the_end_of_an_input_at_a_terminal_is_not_its_end(app: Manager, seen: Seen) -> None:
+    pty = pytest.importorskip("pty", reason="needs pseudo terminals")
     master, slave = pty.openpty()
     with open(slave, "rb", buffering=0) as given:
         file = File(given, follow=True).register(app)

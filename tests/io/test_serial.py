@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-import pty
 import sys
-import termios
-import tty
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -21,6 +18,9 @@ from circuits.testing import settle
 from .io_support import Seen, arrived
 
 pytest.importorskip("serial", reason="needs pyserial")
+termios = pytest.importorskip("termios", reason="needs pseudo terminals")
+pty = pytest.importorskip("pty")
+tty = pytest.importorskip("tty")
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import io
 import os
-import pty
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -98,6 +97,7 @@ def test_many_small_pieces_leave_together(
 def test_a_terminal_that_stands_still_does_not_block(
     app: Manager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    pty = pytest.importorskip("pty", reason="needs pseudo terminals")
     master, slave = pty.openpty()
     with open(slave, "w") as terminal:
         monkeypatch.setattr(sys, "stdout", terminal)

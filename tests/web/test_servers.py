@@ -97,15 +97,17 @@ def test_an_address_in_use_is_told_at_once(make: Make) -> None:
 @pytest.mark.parametrize(
     ("family", "address", "kind"),
     [
-        (socket.AF_INET, ("127.0.0.1", 0), TCPServer),
-        (socket.AF_INET6, ("::1", 0), TCP6Server),
-        (socket.AF_UNIX, "sock", UNIXServer),
+        ("AF_INET", ("127.0.0.1", 0), TCPServer),
+        ("AF_INET6", ("::1", 0), TCP6Server),
+        ("AF_UNIX", "sock", UNIXServer),
     ],
 )
 def test_a_socket_that_listens_already(
-    make: Make, tmp_path: Path, family: int, address: Any, kind: type
+    make: Make, tmp_path: Path, family: str, address: Any, kind: type
 ) -> None:
-    listener = socket.socket(family)
+    if not hasattr(socket, family):
+        pytest.skip(f"needs {family}")
+    listener = socket.socket(getattr(socket, family))
     try:
         listener.bind(str(tmp_path / address) if isinstance(address, str) else address)
     except OSError:
