@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 _ROOT = Path(__file__).parent.parent
 _PROJECT: dict[str, Any] = tomllib.loads((_ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -86,3 +87,12 @@ def test_addresses_are_of_one_repository_and_lead_to_files() -> None:
     paths = [url.partition("/blob/HEAD/")[2] for url in addresses if "/blob/HEAD/" in url]
     assert paths
     assert [path for path in paths if not (_ROOT / path).is_file()] == []
+
+
+def test_every_python_that_is_claimed_is_tried() -> None:
+    prefix = "Programming Language :: Python :: 3."
+    claimed = {c.rpartition(" ")[2] for c in _PROJECT["project"]["classifiers"] if prefix in c}
+    workflow = yaml.safe_load((_ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
+    tried = set(workflow["jobs"]["fast"]["strategy"]["matrix"]["python"])
+    assert claimed <= tried
+    assert _PROJECT["project"]["requires-python"] == f">={min(claimed)}"
