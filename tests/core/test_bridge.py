@@ -575,7 +575,7 @@ def test_a_waiting_handler_that_is_cancelled_is_forgotten(make: Make) -> None:
     two.near.fire(Slow(), "far")
     two.settle()
     assert len(two.here._asked) == 1
-    two.near._tree_engine.cancel_all_tasks()
+    two.near._tree_engine.tasks.cancel_all()
     assert not two.here._asked
 
 
@@ -592,9 +592,9 @@ def test_a_stop_waits_for_answers_and_closes(connections: Any) -> None:
             settle(near)
             near.stop()
             settle(near)
-            assert near._tree_engine.holds
+            assert near._tree_engine.loop.holds
             two.settle()
-            assert not near._tree_engine.holds
+            assert not near._tree_engine.loop.holds
         assert value.value == "hello from far"
         assert one.fileno() == -1
 

@@ -275,6 +275,6 @@ def test_scopes_count() -> None:
     middle = Cause(inner(), outer)
     effect = step()
     middle.enter(effect)
-    assert effect._event_causes == [middle]
+    assert effect._event_causes is middle
     assert middle.leave() == []
     assert middle.leave() == [middle.event, outer.event]

@@ -1249,7 +1249,7 @@ def test_a_tree_wants_a_loop_of_asyncio_as_soon_as_a_handler_is_a_coroutine_func
     app = Plain()
     Plain().register(app)
     settle(app)
-    assert not app._tree_engine.wants_host
+    assert not app._tree_engine.loop.wants_host
     Async().register(app)
-    assert app._tree_engine.wants_host
-    assert Async()._tree_engine.wants_host
+    assert app._tree_engine.loop.wants_host
+    assert Async()._tree_engine.loop.wants_host

@@ -11,9 +11,9 @@ import pytest
 
 from circuits import BaseEvent, Component, DerivedEvent, Event, LiteralEvent, Manager, handler
 from circuits.core import events
+from circuits.core._created import CREATED_CLASSES_LIMIT
 from circuits.core.components import PrepareUnregister
 from circuits.core.events import (
-    CREATED_CLASSES_LIMIT,
     Complete,
     Done,
     Error,

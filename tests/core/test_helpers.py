@@ -6,13 +6,9 @@ from typing import Any
 import pytest
 
 from circuits import Component, Event, handler
-from circuits.core.helpers import (
-    FallBackErrorHandler,
-    FallBackGenerator,
-    Latch,
-    format_error,
-    safe_repr,
-)
+from circuits.core._latch import Latch
+from circuits.core._reports import format_error, safe_repr
+from circuits.core.helpers import FallBackErrorHandler, FallBackGenerator
 from circuits.testing import settle
 
 

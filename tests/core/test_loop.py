@@ -157,7 +157,7 @@ def test_a_fault_of_the_loop_is_printed_and_ends_the_run(
 
     app = Waits(lambda app: app.fire(foo()))
     recorder = Recorder("stopped").register(app)
-    monkeypatch.setattr(app._tree_engine, "idle", broken)
+    monkeypatch.setattr(app._tree_engine.loop, "idle", broken)
     app.run()
     assert "kernel trouble" in capsys.readouterr().err
     assert recorder.names == ["stopped"]
@@ -187,10 +187,10 @@ def test_stop_is_called_at_the_end_of_the_interpreter(monkeypatch: pytest.Monkey
 
 def test_the_thread_is_known_while_it_runs(app_thread: Any) -> None:
     app = app_thread(App(lambda app: None))
-    assert app._tree_engine.thread == app._Manager__thread.ident
+    assert app._tree_engine.loop.thread == app._Manager__thread.ident
     app.stop()
     app.join()
-    assert app._tree_engine.thread is None
+    assert app._tree_engine.loop.thread is None
 
 
 def test_a_stop_from_another_thread_ends_an_idle_run() -> None:

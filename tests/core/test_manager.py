@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from circuits import BaseComponent, Component, Event, Manager, Value, handler
-from circuits.core import _loop
+from circuits.core import _session
 from circuits.core.events import Started, Stopped
 from circuits.core.manager import TIMEOUT
 from circuits.testing import Recorder, settle
@@ -487,13 +487,13 @@ def test_start_returns_the_thread_and_no_bridge() -> None:
 
 
 def test_stop_right_after_start_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    def late(manager: Any, socket: Any) -> None:
+    def late(manager: Any) -> None:
         for _ in range(200):
             time.sleep(0)  # lets go of the interpreter: the thread that started us is ahead
-        run(manager, socket)
+        run(manager)
 
-    run = _loop.run
-    monkeypatch.setattr(_loop, "run", late)
+    run = _session.run
+    monkeypatch.setattr(_session, "run", late)
     app = App()
     thread, _ = app.start()
     app.stop()

@@ -157,10 +157,10 @@ def test_it_bounds_the_idle_wait(virtual_clock: VirtualClock) -> None:
     Timer(30, foo()).register(app)
     Timer(20, foo()).register(app)
     settle(app)
-    assert app._tree_engine.time_to_wait(-1) == 20
-    assert app._tree_engine.time_to_wait(5) == 5
+    assert app._tree_engine.loop.time_to_wait(-1) == 20
+    assert app._tree_engine.loop.time_to_wait(5) == 5
     virtual_clock.advance(50)
-    assert app._tree_engine.time_to_wait(-1) == 0
+    assert app._tree_engine.loop.time_to_wait(-1) == 0
 
 
 def test_one_registered_from_another_thread_wakes_the_loop(app_thread: Any) -> None:
@@ -191,7 +191,7 @@ def test_waits_for_it_are_rounded_up_to_whole_milliseconds(virtual_clock: Virtua
     app = Component()
     Timer(0.0123, foo()).register(app)
     settle(app)
-    assert app._tree_engine.time_to_wait(-1) == pytest.approx(0.013)
+    assert app._tree_engine.loop.time_to_wait(-1) == pytest.approx(0.013)
 
 
 def test_an_expired_one_is_out_of_the_tree_before_its_event_is_handled_if_nobody_hears_of_it(

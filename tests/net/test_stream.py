@@ -301,10 +301,10 @@ def test_the_last_read_event_is_waited_for(case: Case) -> None:
     events = [Event.create("Read") for _ in range(2)]
     for event in events:
         case.connection.expect(event)
-    case.connection.resolve(events[0])
+    case.connection.resolve(events[0], events[0].value)
     case.connection.end_of_input()
     assert case.owner.told == []
-    case.connection.resolve(events[1])
+    case.connection.resolve(events[1], events[1].value)
     assert case.owner.told == ["read"]
 
 

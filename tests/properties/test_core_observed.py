@@ -315,8 +315,8 @@ class World:
     def turn(self, clock: VirtualClock) -> None:
         engine = self.root._tree_engine
         for _ in range(60):
-            engine.tick(0)
-            if not len(engine) and not engine.ready:
+            engine.loop.turn(0)
+            if not engine.queue and not engine.tasks.ready:
                 clock.advance(0.25)
 
 

@@ -55,7 +55,7 @@ class Site(BaseComponent):
     def settle(self) -> None:
         engine = self._tree_engine
         for _ in range(TURNS):
-            if not len(engine) and not engine.ready and not engine.polled:
+            if not engine.queue and not engine.tasks.ready and not engine.tasks.polled:
                 return
             self.tick(0)
         raise AssertionError(f"still busy after {TURNS} turns")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._tasks import sleep
+from ._waits import sleep
 from .components import BaseComponent, Component
 from .debugger import Debugger
 from .errors import CircuitsError, TimeoutError  # noqa: A004

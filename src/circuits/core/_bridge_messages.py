@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import struct
 
+from ._event_state import ORDINARY_ATTRIBUTES
+from ._flags import RUNTIME_FLAGS
 from ._frames import are_plain, pack
-from ._pending import Pending
-from .events import RUNTIME_MARKS, BaseEvent, Event
+from ._tasks import Suspended
+from .events import BaseEvent, Event
 from .values import Value
 
 TYPE_CHECKING = False
@@ -24,14 +26,6 @@ HEAD = struct.Struct("!BQ")
 
 # Kinds of results in an answer.
 VALUE, ERROR, PENDING = range(3)
-
-#: The attributes of an event that has nothing of its own but arguments and channels.
-_USUAL = frozenset(
-    {
-        "_event_args", "_event_cause", "_event_causes", "_event_failed", "_event_firing", "_event_key", "_event_marks", "_event_waiters", "channels", "handler",
-        "_stopped", "_event_value", "waitingHandlers",
-    }
-)  # fmt: skip
 
 
 class Write(Event):
@@ -64,7 +58,7 @@ class Promised(Value):
         self._bridge.fire(Changed(self._promise, self._watched), self._bridge)
 
 
-class Answer(Pending):
+class Answer(Suspended):
     """An event that waits for the answer from the other end."""
 
     __slots__ = ("number", "results")
@@ -79,7 +73,7 @@ class Answer(Pending):
     def arrive(self, results: Any) -> None:
         """The answer, or the exception that says why there will be none."""
         self.results = results
-        self.go_on()
+        self.resume()
 
     def finish(self) -> None:
         results = self.results
@@ -90,7 +84,7 @@ class Answer(Pending):
             result = results[0][1]
         else:
             self.owner._take_results(self.event, results)
-        self.engine.end_task(self, result, problem)
+        self.engine.tasks.end(self, result, problem)
 
     def given_up(self) -> None:
         self.owner._asked.pop(self.number, None)
@@ -107,7 +101,7 @@ class Asked:
         self.bridge = bridge
         self.number = number
 
-    def resolve(self, event: BaseEvent) -> None:
+    def resolve(self, event: BaseEvent, value: Value) -> None:
         """The engine tells that all handlers are done."""
         self.bridge._answer(self.number, event)
 
@@ -116,8 +110,11 @@ def pack_event(event: BaseEvent, channels: tuple[Any, ...], number: int, limit: 
     """The frame that has an event dispatched at the other end."""
     head = HEAD.pack(EVENT, number)
     cls = type(event)
-    own_marks = event._event_marks & ~cls._event_marks & ~RUNTIME_MARKS
-    if not own_marks and vars(event).keys() <= _USUAL and "_recipe" not in cls.__dict__:
+    if (
+        not event._event_flags & ~RUNTIME_FLAGS
+        and vars(event).keys() <= ORDINARY_ATTRIBUTES
+        and "_recipe" not in cls.__dict__
+    ):
         # The parts of most events, without the ceremony of pickling an object.
         args = event._event_args
         is_plain = are_plain(args) and are_plain(channels)

@@ -11,7 +11,7 @@ alone is therefore kept in a :class:`Firing` as soon as a handler suspends.
 
 from __future__ import annotations
 
-from .events import COUNTED
+from ._flags import COUNTED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .events import BaseEvent
-    from .values import Value
 
 __all__ = ["Cause", "Firing"]
 
@@ -43,13 +42,15 @@ class Cause:
     def enter(self, event: BaseEvent) -> None:
         """Count an event that was just fired."""
         self.pending += 1
-        causes = event._event_causes
-        if causes is None:
-            event._event_causes = [self]
-        else:  # one object fired again: each firing counts
-            causes.append(self)
         event._event_key = None
-        event._event_marks |= COUNTED
+        event._event_flags |= COUNTED
+        waiting = event._event_causes
+        if waiting is None:
+            event._event_causes = self
+        elif isinstance(waiting, list):
+            waiting.append(self)
+        else:  # one object fired again: each firing counts
+            event._event_causes = [waiting, self]
 
     def leave(self) -> list[BaseEvent]:
         """Count one event as finished.
@@ -83,23 +84,36 @@ class Cause:
 class Firing:
     """One firing of an event that has suspended handlers.
 
+    What the event keeps for a firing that ends at once is kept here under the same names.
+
     Attributes:
         event: The event.
-        value: What takes the results.
         channels: Where it was fired.
-        cause: What its handlers fire on behalf of.
-        waiters: Who waits for its end.
-        failed: Whether a handler failed.
         unfinished: How many handlers are suspended; the dispatch counts as one while it lasts.
     """
 
-    __slots__ = ("cause", "channels", "event", "failed", "unfinished", "value", "waiters")
+    _event_failed = False
+    _event_waiters: list[Any] | None = None
 
     def __init__(self, event: BaseEvent) -> None:
         self.event = event
-        self.value: Value = event._event_value
         self.channels = event.channels
-        self.cause: Cause | None = event._event_cause
-        self.waiters: list[Any] = []
-        self.failed = False
+        self._event_value: Any = event._event_value
+        self._event_cause = event._event_cause
         self.unfinished = 0 if event.handler is None else 1
+
+    def end_dispatch(self) -> Firing:
+        """Take over what the handlers that ran have left with the event."""
+        event = self.event
+        self._event_failed = self._event_failed or event._event_failed
+        if event._event_waiters:
+            self._event_waiters = [*(self._event_waiters or ()), *event._event_waiters]
+            event._event_waiters = None
+        event._event_cause = None
+        return self
+
+    def expect(self, waiter: Any) -> None:
+        """Tell somebody of the end."""
+        if self._event_waiters is None:
+            self._event_waiters = []
+        self._event_waiters.append(waiter)

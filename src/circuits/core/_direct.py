@@ -13,7 +13,15 @@ after all.
 
 from __future__ import annotations
 
-from .events import COMPLETE, DONE, ELSEWHERE, FAILURE, NOTIFY, RARE, SUCCESS
+from ._flags import (
+    COMPLETE,
+    DONE,
+    FAILURE,
+    HAS_EXTRAS,
+    HAS_FEEDBACK_CHANNELS,
+    NOTIFY,
+    SUCCESS,
+)
 from .values import Value
 
 TYPE_CHECKING = False
@@ -31,6 +39,12 @@ __all__ = ["Direct"]
 _TOPICS = ((SUCCESS, "success"), (FAILURE, "failure"), (COMPLETE, "complete"), (DONE, "done"))
 
 
+class _Unknown:
+    """Stands for routes that nothing has been worked out from."""
+
+    version = -1
+
+
 class Direct:
     """The handlers of one kind of event, to be called where nobody could see the event.
 
@@ -46,8 +60,8 @@ class Direct:
     """
 
     __slots__ = (
-        "_channels", "_event_class", "_feedback", "_methods", "_names", "_owner", "_tap",
-        "_version", "is_own",
+        "_channels", "_event_class", "_feedback", "_methods", "_names", "_owner", "_queue",
+        "_ready", "_routes", "_tap", "_version", "is_own",
     )  # fmt: skip
 
     def __init__(
@@ -61,7 +75,11 @@ class Direct:
         self._event_class = event_class
         self._channels = channels
         self._feedback = feedback
-        self._version = 0  # of the routes that the rest was worked out from
+        # What the rest was worked out from, and the parts of the engine that it asks.
+        self._version = 0
+        self._routes: Any = _Unknown
+        self._queue: Any = ()
+        self._ready: Any = ()
         self._methods: tuple[Callable[..., Any], ...] | None = None
         self._names: tuple[str, ...] = ()
         self._tap: Callable[[Direct], object] | None = None
@@ -77,41 +95,43 @@ class Direct:
 
         They are called in this order until one gives something other than ``None``.
         """
-        try:
-            engine = self._owner._tree_live
-        except AttributeError:  # it is alone, or has left its tree
-            engine = self._owner._tree_engine
-        if self._version != engine.routes.version:
-            self._study(engine)
-        if self._methods is None or not engine.is_quiet():
+        routes = self._routes
+        if routes.version != self._version:
+            self._study(self._owner._tree_engine)
+            routes = self._routes
+        queue = self._queue
+        if queue or queue.reasons_to_queue or self._ready:  # Engine.is_quiet, without the call
             return None
-        if engine.awaited and not engine.awaited.keys().isdisjoint(self._names):
+        if routes.awaited and not routes.awaited.isdisjoint(self._names):
             return None
-        if self._tap is not None:
+        if self._tap is not None and self._methods is not None:
             self._tap(self)
         return self._methods
 
     def _study(self, engine: Engine) -> None:
         """Look who handles the event, and its feedback, and what they want of it."""
         event_class, channels = self._event_class, self.channels
+        self._routes, self._queue, self._ready = engine.routes, engine.queue, engine.tasks.ready
         self._version = engine.routes.version
         self._tap = engine.tap
         self._methods = None
-        name, marks = event_class._event_name, event_class._event_class_marks
+        name, flags = event_class._event_name, event_class._event_class_flags
         routes = engine.route(name, channels)
-        self.is_own = len(routes) == 1 and getattr(routes[0][0], "__self__", None) is self._owner
+        self.is_own = len(routes) == 1 and self._is_owner(routes[0][0])
         names = [name]
-        if marks & (RARE | ELSEWHERE) or any(wants_event for _, wants_event, _ in routes):
+        if flags & (HAS_EXTRAS | HAS_FEEDBACK_CHANNELS) or any(
+            wants_event for _, wants_event, _ in routes
+        ):
             return
         # Of several results, the first must be the only one.
         if not all(is_filter for _, _, is_filter in routes[:-1]):
             return
         for bit, topic in _TOPICS:
-            if marks & bit:
+            if flags & bit:
                 names.append(f"{name}_{topic}")
                 if not self._is_unheard(engine, names[-1], channels, topic in self._feedback):
                     return
-        if marks & NOTIFY and not self._is_unheard(
+        if flags & NOTIFY and not self._is_unheard(
             engine, f"{name}_value_changed", (self._owner,), True
         ):
             return
@@ -123,8 +143,12 @@ class Direct:
     ) -> bool:
         """Whether nobody hears of an event, except perhaps the owner."""
         routes = engine.route(name, channels)
-        owners = {id(getattr(method, "__self__", None)) for method, _, _ in routes}
-        return owners <= ({id(self._owner)} if may_be_own else set())
+        if not routes:
+            return True
+        return may_be_own and len(routes) == 1 and self._is_owner(routes[0][0])
+
+    def _is_owner(self, method: Callable[..., Any]) -> bool:
+        return getattr(method, "__self__", None) is self._owner
 
     # -- the event after all --
 
@@ -137,11 +161,11 @@ class Direct:
 
     def take(self, event: BaseEvent, method: Callable[..., Any], result: Any) -> None:
         """Take what a handler returned: store it, or go on with the handler later."""
-        self._owner._tree_engine.take(event, method, result)
+        self._owner._tree_engine.dispatch.take(event, method, result)
 
     def failed(self, event: BaseEvent, method: Callable[..., Any], problem: BaseException) -> None:
         """Take what a handler raised, as the engine does; to be called while it is handled."""
-        self._owner._tree_engine.fail(event, method, problem)
+        self._owner._tree_engine.dispatch.fail(event, method, problem)
 
     # -- for steps whose results nobody asks for --
 

@@ -1,68 +1,74 @@
-"""The engine of one tree: queue, routes, dispatch, tasks and time.
+"""The engine of one tree, made of its parts.
 
-The root of a tree owns it; the components below only point at it. Only the thread that runs
-the loop dispatches, but any thread may append to the queue. ``_dispatch`` is the way of an event,
-``_turning`` the loop; here is how trees join and part, how other threads reach the loop, and what
-becomes of suspended handlers.
+The root of a tree owns it; the components below only point at it. Only the thread that runs the
+loop dispatches, but any thread may append to the queue. Each part is a module: the queue, the
+routes, dispatch, tasks, the schedule, the loop. Here is how trees join and part, how other
+threads reach the loop, and what the rest of the framework asks an engine for.
 """
 
 from __future__ import annotations
 
 import _thread
-from types import GeneratorType
 
-from ._causes import Firing
-from ._routing import TREE_LOCK
-from ._tasks import CoroutineTask, Task
-from ._turning import Turning
-from .events import RARE, SUSPENDED
+from ._clock import Schedule
+from ._dispatch import Dispatch
+from ._loop import Loop
+from ._queue import EventQueue
+from ._routing import TREE_LOCK, Routes
+from ._tasks import TaskTable
 from .utils import flatten
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable
     from typing import Any
 
-    from ._tasks import Wait
+    from ._routing import Route
     from .events import BaseEvent
     from .manager import Manager
 
+__all__ = ["Engine"]
 
-class Engine(Turning):
-    """Queue, routes, tasks and time of the tree below one root."""
+_NO_ROUTES: dict[tuple[Any, ...], tuple[Route, ...]] = {}
+
+
+class Engine:
+    """Queue, routes, tasks and time of the tree below one root.
+
+    Attributes:
+        root: The root.
+        queue, routes, schedule, tasks, dispatch, loop: Its parts.
+        successor: The engine of the tree that this one became part of, or ``None``.
+        tap: Called with each :class:`~circuits.core._direct.Direct` that is gone through.
+    """
 
     def __init__(self, root: Manager) -> None:
-        super().__init__(root)
-        self.successor: Engine | None = None  # once this tree is part of another one
-        self.timing = False  # whether timers count although nothing runs: for tests
-        self.tasks: dict[Any, None] = {}
-        self.wants_host = False
-        self._hang_up_wishes: dict[int, Any] = {}
+        self.root = root
+        self.queue = EventQueue()
+        self.routes = Routes()
+        self.schedule = Schedule()
+        self.tasks = TaskTable(self)
+        self.dispatch = Dispatch(self)
+        self.loop = Loop(self)
+        self.successor: Engine | None = None
+        self.tap: Callable[[Any], object] | None = None
+        self._hang_up_wishes: dict[int, Manager] = {}
         with TREE_LOCK:
             for node in flatten(root):
-                node._tree_live = self
-                self.routes.add(node)
-                if node._tree_needs_host:
-                    self.wants_host = True
+                self._take_in(node)
 
-    def set_tap(self, tap: Any) -> None:
-        """Have a function called with each ``Direct`` whose handlers are about to be called.
+    # -- growing; the caller holds TREE_LOCK --
 
-        It is there for counting and tracing: no event is made for it. ``None`` ends that.
-        """
-        self.tap = tap
-        with TREE_LOCK:
-            self.routes.renew()
-
-    # -- growing and shrinking; the caller holds TREE_LOCK --
+    def _take_in(self, node: Manager) -> None:
+        node._tree_live = self
+        self.routes.add(node)
+        if node._tree_needs_host:
+            self.loop.wants_host = True
 
     def adopt(self, component: Manager, own: Engine | None) -> None:
         """Take over a subtree, with the queue, the tasks and the timers of its engine."""
         for node in component._tree_subtree():
-            node._tree_live = self
-            self.routes.add(node)
-            if node._tree_needs_host:
-                self.wants_host = True
+            self._take_in(node)
         if own is not None and own is not self:
             own._retire(self)
 
@@ -71,25 +77,11 @@ class Engine(Turning):
         # ``wake``, which passes the events on.
         self.successor = successor
         self.queue.set_sleeping(True)
-        for task in self.tasks:
-            task.engine = successor
-        successor.tasks.update(self.tasks)
-        successor.ready.extend(self.ready)
-        successor.polled.extend(self.polled)
+        self.routes.renew()
+        self.tasks.move_to(successor.tasks)
         successor.schedule.merge(self.schedule)
-        successor.holds.update(self.holds)
-        for name, waits in self.awaited.items():
-            successor.awaited.setdefault(name, []).extend(waits)
-            successor.routes.set_awaited(name, True)
-        for store in (self.tasks, self.ready, self.polled, self.awaited, self.holds):
-            store.clear()
-        if self.thread is not None:
-            successor.thread, successor.runner = self.thread, self.runner
-            successor.session = self.session
-            successor.turning = self.turning
         self._pass_on()
-        if self._waiter is not None:
-            self._waiter.resume()
+        self.loop.move_to(successor.loop)
 
     def _pass_on(self) -> None:
         with TREE_LOCK:
@@ -101,19 +93,10 @@ class Engine(Turning):
                 if successor.queue.alert:
                     successor.alerted(None)
 
-    def cancel_tasks_of(self, nodes: Iterable[Manager]) -> None:
-        """Cancel the suspended handlers of components that leave."""
-        if not self.tasks:
-            return
-        ids = {id(node) for node in nodes}
-        for task in [t for t in self.tasks if id(t.owner) in ids]:
-            if not task.is_executing:  # it moves its own component, and goes on
-                self.cancel_task(task)
-
     # -- firing --
 
     def alerted(self, event: BaseEvent | None) -> None:
-        """Do what ``fire`` leaves to us: count an effect, wake the loop."""
+        """Do what ``fire`` leaves to us: count for a cause, wake the loop."""
         cause = self.queue.cause
         if cause is not None and event is not None and self.thread_is_ours():
             cause.enter(event)
@@ -122,7 +105,8 @@ class Engine(Turning):
 
     def thread_is_ours(self) -> bool:
         """Whether the calling thread is the one that dispatches."""
-        return self.thread is None or self.thread == _thread.get_ident()
+        thread = self.loop.thread
+        return thread is None or thread == _thread.get_ident()
 
     def wake(self) -> None:
         """End the wait of the loop. From any thread, and from signal handlers."""
@@ -130,133 +114,67 @@ class Engine(Turning):
             self._pass_on()
             return
         self.queue.sleeping = False
-        generating = self._generating
-        if generating is not None:
-            generating.reduce_time_left(0)
-        waiter = self._waiter
-        if waiter is not None:
-            waiter.resume()
+        self.loop.wake()
 
-    def __len__(self) -> int:
-        return len(self.queue)
+    def is_quiet(self) -> bool:
+        """Whether what is fired now would be dispatched next, by the loop, and on nobody's behalf.
+
+        Then a call does what the event would do, unless somebody listens or waits for it.
+        """
+        queue = self.queue
+        return not (queue or queue.reasons_to_queue or self.tasks.ready)
+
+    def set_tap(self, tap: Callable[[Any], object] | None) -> None:
+        """Have a function called with each ``Direct`` whose handlers are about to be called.
+
+        It is there for counting and tracing: no event is made for it. ``None`` ends that.
+        """
+        self.tap = tap
+        with TREE_LOCK:
+            self.routes.renew()
+
+    def route(self, name: str, channels: tuple[Any, ...]) -> tuple[Route, ...]:
+        """The handlers of a name on some channels."""
+        routes = self.routes.cache.get(name, _NO_ROUTES).get(channels)
+        return self.routes.resolve(name, channels) if routes is None else routes
+
+    # -- what the rest of the framework asks for --
+
+    @property
+    def runner(self) -> Manager | None:
+        """The manager whose ``run`` it is, or ``None``."""
+        return self.loop.runner
+
+    def report(
+        self,
+        problem: BaseException,
+        method: Any,
+        event: BaseEvent | None,
+        lines: list[str] | None = None,
+    ) -> None:
+        """Fire the ``error`` event of an exception, or log it where that would go round."""
+        self.dispatch.report(problem, method, event, lines)
 
     def stop(self, code: Any = None) -> None:
         """Stop whoever runs this tree."""
-        (self.runner or self.root).stop(code)
+        (self.loop.runner or self.root).stop(code)
 
-    # -- tasks --
+    def hold(self, holder: object) -> None:
+        """Keep a stopping application alive, at most its ``stop_timeout``, until released."""
+        self.loop.holds[id(holder)] = holder
 
-    def _want_host(self) -> None:
-        self.wants_host = True
+    def release(self, holder: object) -> None:
+        """End a hold; without effect where there is none."""
+        self.loop.holds.pop(id(holder), None)
 
-    def _put_off(self, event: BaseEvent, method: Any, result: Any) -> None:
-        """Go on later with a handler that is a generator or a coroutine."""
-        if type(result) is GeneratorType:
-            self._suspend(event, Task(self, event, result, method))
-        else:
-            self._suspend(event, CoroutineTask(self, event, result, method))
-            self._want_host()
+    def ensure_host(self, manager: Manager) -> Any:
+        """The asyncio loop that a running tree is hosted by, made when there is none."""
+        loop = self.loop
+        if loop.host is None:
+            from ._asyncio import Host  # brings asyncio
 
-    def _suspend(self, event: BaseEvent, task: Any) -> None:
-        self.enter(task)
-        self.ready.append(task)
-
-    def enter(self, task: Any) -> None:
-        """Have the event of a task wait until that has ended."""
-        event = task.event
-        event.waitingHandlers += 1
-        event._event_value.promise = True
-        event._event_mark(SUSPENDED)
-        firing = event._event_firing
-        if firing is None or not firing.unfinished:
-            firing = event._event_firing = Firing(event)
-        firing.unfinished += 1
-        task.firing = firing
-        self.tasks[task] = None
-
-    def step_tasks(self) -> bool:
-        """Advance every task that has something to do, in order, once.
-
-        Returns:
-            Whether there was anything.
-        """
-        ready = self.ready
-        if self.polled:
-            # They were here before what has become ready since.
-            ready.extendleft(reversed(self.polled))
-            self.polled.clear()
-        count = len(ready)
-        for _ in range(count):
-            try:
-                task = ready.popleft()
-            except IndexError:
-                break
-            if task in self.tasks:
-                self.step(task)
-        return count > 0
-
-    def step(self, task: Any) -> None:
-        """Advance one task."""
-        outer = self.queue.set_cause(task.firing.cause)
-        self.stepping = True
-        if self.thread is None:
-            self.thread = _thread.get_ident()
-            try:
-                task.step()
-            finally:
-                self.thread = None
-        else:
-            task.step()
-        self.stepping = False
-        self.queue.set_cause(outer)
-
-    def end_task(
-        self,
-        task: Any,
-        result: Any,
-        problem: BaseException | None,
-        lines: list[str] | None = None,
-    ) -> None:
-        """A suspended handler returned or raised; in another process, with this traceback."""
-        self.tasks.pop(task, None)
-        firing = task.firing
-        if problem is not None:
-            self.fail(task.event, task.method, problem, lines, firing)
-        elif result is not None:
-            firing.value.setValue(result)
-        self._leave(firing)
-
-    def cancel_task(self, task: Any) -> None:
-        """Cancel a suspended handler; its event goes on as if it had returned."""
-        if self.tasks.pop(task, task) is None:
-            task.close()
-            self._leave(task.firing)
-
-    def _leave(self, firing: Firing) -> None:
-        firing.event.waitingHandlers -= 1
-        self.leave(firing)
-
-    def await_name(self, name: str, wait: Wait) -> None:
-        """Enter a wait for the next event of a name."""
-        with TREE_LOCK:
-            self.awaited.setdefault(name, []).append(wait)
-            self.routes.set_awaited(name, True)
-
-    def forget_name(self, name: str, wait: Wait) -> None:
-        """Take a wait out again."""
-        with TREE_LOCK:
-            waits = self.awaited.get(name, [])
-            if wait in waits:
-                waits.remove(wait)
-                if not waits:
-                    del self.awaited[name]
-                    self.routes.set_awaited(name, False)
-
-    def _match_waits(self, event: BaseEvent) -> None:
-        for wait in list(self.awaited[event.name]):
-            if wait.matches(event):
-                self.forget_name(event.name, wait)
-                event._when_over(wait)
+            loop.host = Host(manager)
+        return loop.host
 
     # -- signals --
 
@@ -271,25 +189,10 @@ class Engine(Turning):
             self._hang_up_wishes[id(component)] = component
         else:
             self._hang_up_wishes.pop(id(component), None)
-        if self.session is not None:
-            self.session.heed_hang_up()
+        if self.loop.session is not None:
+            self.loop.session.heed_hang_up()
 
-    # -- orderly end --
-
-    def hold(self, holder: object) -> None:
-        """Keep a stopping application alive, at most its ``stop_timeout``, until released."""
-        self.holds[id(holder)] = holder
-
-    def release(self, holder: object) -> None:
-        """End a hold; without effect where there is none."""
-        self.holds.pop(id(holder), None)
-
-    def cancel_all_tasks(self) -> None:
-        """Cancel every suspended handler."""
-        while self.tasks:
-            self.cancel_task(next(reversed(self.tasks)))
-        self.ready.clear()
-        self.polled.clear()
+    # -- parting --
 
     def deliver_to(self, component: Manager, event: BaseEvent) -> None:
         """Let an event of the old tree reach a component that has just left it, too."""
@@ -300,8 +203,6 @@ class Engine(Turning):
         )
         if departed:
             # Not twice, should it be back already.
-            event._choose_routes = lambda routes: (
-                *routes,
-                *(route for route in departed if route not in routes),
+            event._event_reroute(
+                lambda routes: (*routes, *(route for route in departed if route not in routes))
             )
-            event._event_mark(RARE)

@@ -5,9 +5,29 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, Generic, TypeVar, dataclass_transform
 
     from .events import BaseEvent
+
+    # With a default, so that a plain ``Event`` means ``Event[Any]`` under ``mypy --strict`` too.
+    R = TypeVar("R", covariant=True, default=Any)
+else:
+    # ``Event[int]`` is for type checkers; here it is the class itself.
+    class _Subscriptable:
+        def __class_getitem__(cls, item):
+            return cls
+
+    class _Generic:
+        def __getitem__(self, item):
+            return _Subscriptable
+
+    Generic, R = _Generic(), None
+
+    def dataclass_transform(**kwargs):
+        return lambda cls: cls
+
+
+__all__ = ["Field", "Generic", "R", "dataclass_transform", "declare_fields"]
 
 REQUIRED = object()  # the default of a field that has none
 

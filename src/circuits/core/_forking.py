@@ -46,10 +46,11 @@ def fork(manager: Manager) -> int:
     if loop is not None and asyncio is not None:
         asyncio._set_running_loop(loop)  # which asyncio forgets when the process id changes
     engine = manager.root._tree_engine
-    if engine.thread is not None:
-        engine.thread = _thread.get_ident()
-    if engine.session is not None and engine.session.pipe is not None:
-        engine.session.pipe.reopen()
+    loop = engine.loop
+    if loop.thread is not None:
+        loop.thread = _thread.get_ident()
+    if loop.session is not None and loop.session.pipe is not None:
+        loop.session.pipe.reopen()
     for node in flatten(engine.root):
         forked = getattr(node, "_tree_forked", None)
         if forked is not None:

@@ -1,303 +1,251 @@
-"""Running a tree: the loop, its end, and the signals (contract: run, tick, stop)."""
+"""The loop: turns, and waiting when there is nothing to do.
+
+A turn steps what is suspended, fires what is due, dispatches the queue, and then waits: in a
+poller, in a latch, or in whatever handles ``generate_events``. It sets a flag before it looks at
+the queue for the last time and waits; who fires looks at the flag after appending. So nothing is
+lost, without a lock.
+"""
 
 from __future__ import annotations
 
 import _thread
-import os
-import sys
-import threading
 
 from . import _clock
-from .events import Signal, Started, Stopped
+from ._latch import Latch
+from .events import GenerateEvents
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from types import FrameType, TracebackType
     from typing import Any
 
+    from ._engine import Engine
+    from ._session import Session
     from .manager import Manager
 
-#: Turns that are still made when the loop has ended, for what the last events fired.
-_LAST_TURNS = 3
+__all__ = ["TASK_INTERVAL", "Loop"]
 
-#: Turns that are granted after ``stop_timeout`` while events are queued: who answers each event
-#: with another one must end, too.
-_LATE_TURNS = 1000
+#: While tasks wait by a bare ``yield``, an idle loop looks at them this often, in seconds.
+TASK_INTERVAL = 0.1
+
+#: How many turns a busy loop makes before it asks the poller: a system call costs more than an
+#: event, and at this number a ready descriptor still waits for microseconds only.
+TURNS_PER_POLL = 8
+
+#: How many turns follow a step at the most before the next descriptor is looked at; what is
+#: queued then comes after that one.
+DRAIN_TURNS = 8
 
 
-class Running(int):
-    """The value of ``manager.running``: a truth value, and callable for ``with``.
+class Loop:
+    """Turns of one tree.
 
-    ``with app.running():`` makes ``app`` a running application whose loop is written by the
-    caller with ``app.tick(timeout)``. No signal handler is installed.
+    Attributes:
+        runner: The manager whose ``run`` it is, or ``None``.
+        session: That run.
+        thread: Who runs it, or ``None``.
+        turning: Whether a turn is being made, so that another one is nested.
+        timing: Whether timers count although nothing runs: for tests.
+        host: The asyncio loop that runs coroutine handlers, or ``None``.
+        wants_host: Whether there is a coroutine handler.
+        holds: What a stopping application waits for.
+        latch: What it waits in where there is no poller.
     """
 
-    __slots__ = ()
-    _manager: Manager
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._queue = engine.queue
+        self._tasks = engine.tasks
+        self.runner: Manager | None = None
+        self.session: Session | None = None
+        self.thread: int | None = None
+        self.turning = False
+        self.timing = False
+        self.host: Any = None
+        self.wants_host = False
+        self.holds: dict[int, Any] = {}
+        self.latch: Any = None
+        self._generating: GenerateEvents | None = None
+        self._waiter: Any = None  # the poller or latch that it sleeps in
+        self._turns = 0
+        self._lock: Any = None
 
-    def __call__(self) -> Session:
-        return Session(self._manager)
+    @property
+    def lock(self) -> Any:
+        """The lock that ``generate_events`` handlers are given."""
+        if self._lock is None:
+            self._lock = _thread.RLock()
+        return self._lock
 
-    def __repr__(self) -> str:
-        return repr(bool(self))
+    def enter(self, session: Session, manager: Manager) -> None:
+        """Run from now on, in this thread."""
+        self.session, self.runner = session, manager
+        if self.thread is None:
+            self._queue.reasons_to_queue -= 1
+        self.thread = _thread.get_ident()
 
-    __str__ = __repr__
+    def leave(self) -> None:
+        """Run no more."""
+        self.runner = self.session = None
+        self.turning = False
+        if self.thread is not None:
+            self._queue.reasons_to_queue += 1
+        self.thread = None
 
+    def move_to(self, other: Loop) -> None:
+        """Hand the run over to the loop of another tree."""
+        session, runner, turning = self.session, self.runner, self.turning
+        if self.thread is not None and session is not None and runner is not None:
+            thread = self.thread
+            self.leave()
+            other.enter(session, runner)
+            other.thread, other.turning = thread, turning
+        other.holds.update(self.holds)
+        other.wants_host = other.wants_host or self.wants_host
+        self.holds.clear()
+        self.wake()
 
-class _Running(Running):
-    def __new__(cls, value: int, manager: Manager) -> _Running:
-        self = super().__new__(cls, value)
-        self._manager = manager
-        return self
+    # -- turns --
 
+    def turn(self, timeout: float) -> None:
+        """One turn: tasks, what is due, the queue; then, when running, wait for more.
 
-def RUNNING(manager: Manager) -> Running:  # noqa: N802 - reads like the constant it stands for
-    """True, for this manager."""
-    return _Running(1, manager)
-
-
-def STOPPED(manager: Manager) -> Running:  # noqa: N802
-    """False, for this manager."""
-    return _Running(0, manager)
-
-
-class Session:
-    """One run of a manager: what it installs, and takes away again."""
-
-    def __init__(self, manager: Manager, signals: bool = False) -> None:
-        self._manager = manager
-        self._signals = signals
-        self._previous: dict[int, Any] = {}
-        self._hurry = False
-        self.pipe: Any = None  # what signals write to
-        self._hosts = False  # whether the loop is ours, and may become that of asyncio
-
-    def __enter__(self) -> Manager:
-        manager = self._manager
-        engine = manager._tree_engine
-        if engine.runner is not None:
-            raise RuntimeError(f"{engine.runner!r} is running already")
-        import atexit  # noqa: PLC0415
-
-        atexit.register(manager.stop)
-        if self._signals and threading.current_thread() is threading.main_thread():
-            self._install_signals()
-        manager._running = True
-        manager._run_exit_code = None
-        engine.session = self
-        engine.runner = manager
-        engine.thread = _thread.get_ident()
-        manager.fire(Started(manager))
-        entered, manager._run_entered = manager._run_entered, None
-        if entered is not None:
-            entered.set()
-        return manager
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        problem: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        manager = self._manager
-        try:
-            manager.stop()
-            self._wind_down()
-        finally:
-            engine = manager._tree_engine
-            host, engine.host = engine.host, None
-            if hasattr(host, "close"):
-                host.close()
-            engine.runner = engine.session = None
-            engine.turning = False
-            engine.thread = None
-            manager._running = False
-            self._restore_signals()
-            import atexit  # noqa: PLC0415
-
-            atexit.unregister(manager.stop)
-        code = manager._run_exit_code
-        if problem is None and code is not None and code != 0:
-            raise SystemExit(code)
-
-    def loop(self) -> None:
-        """Turn until the manager is stopped."""
-        manager = self._manager
-        self._hosts = True
-        manager._tree_engine.turning = True
-        while manager._running:
-            engine = manager._tree_engine
-            if engine.wants_host:
-                from ._hosting import ensure_host  # noqa: PLC0415 - brings asyncio
-
-                ensure_host(manager).run()
-            else:
-                engine.tick(-1)
-
-    def _wind_down(self) -> None:
-        """Deliver what is queued, wait for what holds the end up, cancel what is suspended.
-
-        Handlers that are due go on: one of ``stopped`` that is a generator has just begun, and
-        has its say. A bare ``yield`` is looked at a few times more.
+        Args:
+            timeout: The longest to wait, in seconds; negative means until something happens.
         """
-        manager = self._manager
-        deadline = _clock.now() + manager.stop_timeout
-        engine = manager._tree_engine
-        late_turns = looks = 0
-        while not self._hurry:
-            engine = manager._tree_engine
-            if self._hosts and engine.wants_host and engine.host is None:
-                # The first coroutine came in the same turn as the stop; it is in flight, too.
-                from ._hosting import ensure_host  # noqa: PLC0415 - brings asyncio
-
-                ensure_host(manager)
-            left = deadline - _clock.now()
-            if engine.holds and left > 0:
-                self._turn(min(0.1, left))
-            elif (len(engine) or engine.ready) and late_turns < _LATE_TURNS:
-                late_turns += left <= 0 or not len(engine)
-                self._turn(0)
-            elif engine.polled and looks < _LAST_TURNS:
-                looks += 1
-                self._turn(0)
-            else:
-                break
-        engine = manager._tree_engine
-        engine.cancel_all_tasks()
-        engine.holds.clear()
-        for _ in range(_LAST_TURNS):
-            self._turn(0)
-        while len(engine) and late_turns < _LATE_TURNS and not self._hurry:
-            self._turn(0)
-            late_turns += 1
-
-    def _turn(self, timeout: float) -> None:
-        try:
-            self._manager._tree_engine.tick(timeout)
-        except Exception:
-            # What ended the run may still be broken; the end must come all the same.
-            self._hurry = True
-            _print_fault()
-
-    # -- signals --
-
-    def _install_signals(self) -> None:
-        import signal  # noqa: PLC0415 - expensive, and needed here only
-
-        if os.name == "posix":
-            from ._signals import SignalPipe  # noqa: PLC0415
-
-            pipe = SignalPipe()
-            try:
-                pipe.open()
-            except (OSError, ValueError):  # no descriptor left, or not the main interpreter
-                pipe.close()
-            else:
-                self.pipe = pipe
-            self._manager._tree_engine.latch = None
-        self._install(signal.SIGINT, self._on_signal)
-        self._install(signal.SIGTERM, self._on_signal)
-        self.heed_hang_up()
-
-    def heed_hang_up(self) -> None:
-        """Fire SIGHUP while a component wants it; else it does what it did before the run."""
-        import signal  # noqa: PLC0415
-
-        number = getattr(signal, "SIGHUP", None)
-        if number is None or not self._previous:
-            return  # no such signal here, or a run without signals
-        if not self._manager._tree_engine.wants_hang_up:
-            if number in self._previous:
-                signal.signal(number, self._previous.pop(number))
-        elif number not in self._previous:
-            self._install(number, self._on_hang_up)
-
-    def _install(self, number: int, function: Any) -> None:
-        import signal  # noqa: PLC0415
-
-        try:
-            self._previous[number] = signal.signal(number, function)
-        except (ValueError, OSError):  # not the main thread of the main interpreter
+        if self.host is not None and self.host.turn(timeout):
             return
+        tasks, queue = self._tasks, self._queue
+        if tasks.ready or tasks.polled:
+            tasks.step_ready()
+        schedule = self._engine.schedule
+        if schedule._heap:
+            schedule.run_due(_clock.now())
+        if queue:
+            self._engine.dispatch.flush()
+            if tasks.polled:
+                timeout = 0.0  # handlers that look at something again and again may see it now
+        runner = self.runner
+        if runner is not None:
+            if not runner._running and (timeout < 0 or not self.holds):
+                timeout = 0.0  # it was stopped, or the last hold was released, in this very turn
+            self._turns += 1
+            if not queue or self._turns >= TURNS_PER_POLL:
+                self._turns = 0
+                self.idle(timeout)
 
-    def _restore_signals(self) -> None:
-        if not self._previous:
+    def drain(self) -> None:
+        """Dispatch what a step that was a call has left behind, before the next one is taken.
+
+        So each descriptor finds the queue empty, and its event may be a call, whatever the one
+        before has caused. It is a turn of its own in which nobody waits; bounded, for those who
+        answer each event with another one.
+        """
+        tasks, queue = self._tasks, self._queue
+        if queue.reasons_to_queue:
+            return  # within another turn
+        for _ in range(DRAIN_TURNS):
+            if tasks.ready and self.host is None:
+                tasks.step_ready()
+            if not queue:
+                return
+            self._engine.dispatch.flush()
+
+    # -- waiting --
+
+    def sleep_in(self, waiter: Any) -> None:
+        """Say what is to be resumed when somebody fires."""
+        self._waiter = waiter
+        self._queue.set_sleeping(True)
+
+    def awake(self) -> None:
+        """Nobody need resume anything any more."""
+        self._waiter = None
+        if self._engine.successor is None:
+            self._queue.set_sleeping(False)
+
+    def wake(self) -> None:
+        """End the wait. From any thread, and from signal handlers."""
+        generating = self._generating
+        if generating is not None:
+            generating.reduce_time_left(0)
+        waiter = self._waiter
+        if waiter is not None:
+            waiter.resume()
+
+    def time_to_wait(self, timeout: float) -> float:
+        """How long the loop may sleep, in seconds; negative means without limit."""
+        if self._queue or self._tasks.ready:
+            return 0.0
+        if self._engine.schedule._heap:
+            deadline = self._engine.schedule.next_deadline()
+            if deadline is not None:
+                left = deadline - _clock.now()
+                # Rounded up, so that timers that are nearly due together need one wait, not many.
+                left = -(-left * 1000 // 1) / 1000 if left > 0 else 0.0
+                timeout = left if timeout < 0 else min(timeout, left)
+        if self._tasks.polled:
+            timeout = TASK_INTERVAL if timeout < 0 else min(timeout, TASK_INTERVAL)
+        return timeout
+
+    def idle(self, timeout: float) -> None:
+        """Ask for events, and wait for them if there is nothing else to do."""
+        routes = self._engine.route("generate_events", ("*",))
+        if len(routes) == 1 and (poller := getattr(routes[0][0], "__self__", None)) is not None:
+            if getattr(poller, "_polls", False):
+                self.wait_in(poller, self.time_to_wait(timeout))
+                return
+        if not routes:
+            wait = self.time_to_wait(timeout)
+            if wait != 0:
+                self.wait_in(self.own_latch(), wait)
             return
-        import signal  # noqa: PLC0415
+        self._generate(timeout)
 
-        for number, previous in self._previous.items():
-            signal.signal(number, previous)
-        self._previous = {}
-        if self.pipe is not None:
-            self._manager._tree_engine.latch = None
-            self.pipe.close()
-            self.pipe = None
+    def own_latch(self) -> Any:
+        """What the loop waits in where there is no poller."""
+        if self.latch is None:
+            pipe = None if self.session is None else self.session.pipe
+            self.latch = Latch() if pipe is None else pipe
+        return self.latch
 
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        manager = self._manager
-        if not manager._running:
-            self._hurry = True
-            raise KeyboardInterrupt
-        self._fire_signal(number, frame, then=manager.stop)
-
-    def _on_hang_up(self, number: int, frame: FrameType | None) -> None:
-        self._fire_signal(number, frame)
-
-    def _fire_signal(
-        self, number: int, frame: FrameType | None, then: Callable[[], object] | None = None
-    ) -> None:
-        root = self._manager.root
-        engine = root._tree_engine
-        cause = engine.queue.set_cause(None)  # a signal is no effect of what it interrupts
-        root.fire(Signal(number, frame), *root._tree_channels)
-        if then is not None:
-            then()
-        engine.queue.set_cause(cause)
-
-
-def run(manager: Manager, socket: Any) -> None:
-    """Run a manager; see :meth:`circuits.core.manager.Manager.run`."""
-    if socket is not None:
-        from .bridge import Bridge  # noqa: PLC0415 - brings pickle
-
-        Bridge(socket, channel=getattr(socket, "channel", "bridge")).register(manager)
-    session = Session(manager, signals=True)
-    with session:
+    def wait_in(self, waiter: Any, timeout: float) -> None:
+        """Wait in a poller or a latch; what is fired meanwhile ends the wait."""
+        if timeout == 0:
+            ready = waiter.block(0.0)
+            if ready:
+                waiter.report(ready)
+            return
+        session = self.session
+        if session is not None and session.pipe is not None and session.pipe.waiter is not waiter:
+            session.pipe.watch_with(waiter)
+        self.sleep_in(waiter)
+        # Looked at again after the flag was set: what was appended before counts, and who
+        # appends from now on sees the flag.
+        if self._queue or self._tasks.ready:
+            timeout = 0.0
         try:
-            session.loop()
-        except KeyboardInterrupt:
-            pass
-        except Exception:
-            _print_fault()
+            ready = waiter.block(timeout)
+        finally:
+            self.awake()
+        if ready:
+            waiter.report(ready)
 
-
-def _print_fault() -> None:
-    import traceback  # noqa: PLC0415 - a fault of ours or of the system, never of a handler
-
-    traceback.print_exc(file=sys.stderr)
-
-
-def tick(manager: Manager, timeout: float) -> None:
-    """One turn; see :meth:`circuits.core.manager.Manager.tick`."""
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float):
-        raise TypeError(f"timeout must be a number of seconds, not {timeout!r}")
-    engine = manager._tree_engine
-    if engine.wants_host and engine.host is None and engine.runner is not None:
-        from ._hosting import ensure_host  # noqa: PLC0415 - brings asyncio
-
-        ensure_host(manager)
-    engine.tick(timeout)
-
-
-def stop(manager: Manager, code: Any) -> None:
-    """Stop a manager; see :meth:`circuits.core.manager.Manager.stop`."""
-    if not manager._running:
-        return
-    manager._running = False
-    manager._run_exit_code = code
-    manager.fire(Stopped(manager))
-    engine = manager._tree_engine
-    if engine.thread is None:
-        for _ in range(_LAST_TURNS):
-            engine.tick(0)
+    def _generate(self, timeout: float) -> None:
+        event = GenerateEvents(self.lock, self.time_to_wait(timeout))
+        event.channels = ("*",)
+        self._engine.root._tree_give_value(event)
+        self._generating = event
+        self._queue.set_sleeping(True)
+        if self._queue:
+            event.reduce_time_left(0)
+        try:
+            routes = self._engine.route("generate_events", ("*",))
+            self._engine.dispatch._run(event, routes)
+            waited = any(is_filter for _, _, is_filter in routes)
+            if not waited and event.time_left != 0 and not self._queue:
+                latch = self.own_latch()
+                self._waiter = latch
+                latch.block(event.time_left)
+        finally:
+            self._generating = None
+            self.awake()

@@ -46,10 +46,13 @@ class EventQueue(deque["BaseEvent"]):
         alert: Whether who appends has to tell the engine: the loop sleeps, or causes are counted.
         sleeping: Whether the loop sleeps, or this queue has been given up for another one.
         left: How many events of the current batch are still here.
+        reasons_to_queue: How many reasons there are for firing an event where a call would do,
+            beside what is queued: no loop runs, a handler flushes, causes are counted, a handler
+            looks at something again and again.
         cause: What events that the loop's thread fires now are counted for, or ``None``.
     """
 
-    __slots__ = ("_ranked", "alert", "cause", "left", "sleeping")
+    __slots__ = ("_ranked", "alert", "cause", "left", "reasons_to_queue", "sleeping")
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,6 +60,7 @@ class EventQueue(deque["BaseEvent"]):
         self._ranked: list[None] = []  # as many entries as there are wrappers, or more
         self.alert = False
         self.sleeping = False
+        self.reasons_to_queue = 1  # no loop runs
         self.cause: Cause | None = None
 
     # -- who appends --
@@ -75,7 +79,9 @@ class EventQueue(deque["BaseEvent"]):
     def set_cause(self, cause: Cause | None) -> Cause | None:
         """Say what is fired on behalf of whom; gives what it was before, to be put back."""
         before, self.cause = self.cause, cause
-        self.alert = self.sleeping or cause is not None
+        if before is not cause:
+            self.reasons_to_queue += (cause is not None) - (before is not None)
+            self.alert = self.sleeping or cause is not None
         return before
 
     # -- who dispatches --

@@ -46,7 +46,7 @@ _versions = count(1)
 class Routes:
     """Index and cache of the handlers of one tree."""
 
-    __slots__ = ("_awaited", "_by_name", "cache", "plain", "version")
+    __slots__ = ("_by_name", "awaited", "cache", "plain", "version")
 
     def __init__(self) -> None:
         # name -> channel -> id of the component -> component; ids, since a component may
@@ -57,7 +57,7 @@ class Routes:
         #: name -> channels -> the methods alone, if none wants the event or is a filter.
         self.plain: dict[str, dict[tuple[Any, ...], tuple[Callable[..., Any], ...] | None]] = {}
         #: Names that a suspended handler waits for: they have no plain routes.
-        self._awaited: set[str] = set()
+        self.awaited: set[str] = set()
         #: Another number after every change, in no two trees the same; whoever derives something
         #: from routes compares it.
         self.version = next(_versions)
@@ -132,9 +132,9 @@ class Routes:
     def set_awaited(self, name: str, awaited: bool) -> None:
         """Say whether the events of a name have to be looked at before they are dispatched."""
         if awaited:
-            self._awaited.add(name)
+            self.awaited.add(name)
         else:
-            self._awaited.discard(name)
+            self.awaited.discard(name)
         self.plain.pop(name, None)
 
     # -- asking --
@@ -187,7 +187,7 @@ class Routes:
             if routes is None:
                 routes = self.resolve(name, channels)
             methods = None
-            if name not in self._awaited and not any(
+            if name not in self.awaited and not any(
                 wants_event or is_filter for _, wants_event, is_filter in routes
             ):
                 if routes or name != "error":

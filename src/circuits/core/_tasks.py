@@ -1,29 +1,32 @@
-"""Suspended handlers: generators that the loop advances, and what they wait for.
+"""Suspended handlers: a table of them, and how each goes on - add, step, wait, resume, leave.
 
-A task is looked at only when it has something to do. ``call`` and ``wait`` give an object that
-puts itself into a table when it is first advanced; the end of the event takes it out again and
-makes its task ready. Nothing adds or removes handlers.
+A handler that is a generator or a coroutine is added to the table when it is called. The loop
+steps it at its next turn, up to a ``yield`` or ``await`` of something to wait for (``_waits``); what it
+waits for resumes it, and the next turn steps it on. When it returns or raises, it leaves the
+table. A task is looked at only when it has something to do, and nothing adds or removes handlers.
 """
 
 from __future__ import annotations
 
 import _thread
+from collections import deque
 from types import GeneratorType
 
-from . import _clock
-from ._routing import same_channel
-from .errors import TimeoutError
-from .events import BaseEvent
+from ._causes import Firing
+from ._flags import SUSPENDED
+from ._routing import TREE_LOCK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterable
     from typing import Any
 
-    from ._causes import Firing
-    from ._clock import Appointment
     from ._engine import Engine
+    from ._waits import Wait
+    from .events import BaseEvent
     from .manager import Manager
+
+__all__ = ["CallValue", "CoroutineTask", "Suspended", "Suspension", "Task", "TaskTable"]
 
 
 class CallValue:
@@ -33,6 +36,202 @@ class CallValue:
         self.value = value
 
 
+class Suspension:
+    """Base of what a handler can wait for by ``yield`` or ``await``."""
+
+    __slots__ = ()
+
+    def attach(self, task: Task) -> None:
+        """Begin, for a generator handler: call ``task.resume`` when it is over."""
+        raise NotImplementedError
+
+    def detach(self) -> None:
+        """Give up: nobody waits any more."""
+
+
+class TaskTable:
+    """The suspended handlers of one tree.
+
+    Attributes:
+        ready: Those that are stepped at the next turn.
+        polled: Those that wait by a bare ``yield``, stepped after every turn that did something.
+        awaited: Waits for the next event of a name.
+        stepping: The thread that is stepping a task, or 0.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._queue = engine.queue
+        self._tasks: dict[Any, None] = {}
+        self.ready: deque[Any] = deque()
+        self.polled: list[Task] = []
+        self.awaited: dict[str, list[Wait]] = {}
+        self.stepping = 0
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def __iter__(self) -> Any:
+        return iter(list(self._tasks))
+
+    def __contains__(self, task: object) -> bool:
+        return task in self._tasks
+
+    # -- add --
+
+    def suspend(self, event: BaseEvent, method: Any, result: Any) -> None:
+        """Go on later with a handler that is a generator or a coroutine."""
+        if type(result) is GeneratorType:
+            self.start(event, Task(self._engine, event, result, method))
+        else:
+            self.start(event, CoroutineTask(self._engine, event, result, method))
+            self._engine.loop.wants_host = True
+
+    def start(self, event: BaseEvent, task: Any) -> None:
+        """Add a task that is stepped at the next turn."""
+        self.add(task)
+        self.ready.append(task)
+
+    def add(self, task: Any) -> None:
+        """Have the event of a task wait until that has ended."""
+        event: BaseEvent = task.event
+        event.waitingHandlers += 1
+        event._event_value.promise = True
+        event._event_flag(SUSPENDED)
+        firing = event._event_firing
+        if firing is None or not firing.unfinished:
+            firing = event._event_firing = Firing(event)
+        firing.unfinished += 1
+        task.firing = firing
+        self._tasks[task] = None
+
+    # -- step --
+
+    def step_ready(self) -> None:
+        """Step every task that has something to do, in order, once."""
+        ready = self.ready
+        if self.polled:
+            # They were here before what has become ready since.
+            ready.extendleft(reversed(self.take_polled()))
+        for _ in range(len(ready)):
+            try:
+                task = ready.popleft()
+            except IndexError:
+                break
+            if task in self._tasks:
+                self.step(task)
+
+    def step(self, task: Any) -> None:
+        """Step one task."""
+        queue = self._queue
+        before, self.stepping = self.stepping, _thread.get_ident()
+        cause = task.firing._event_cause
+        if cause is None and queue.cause is None:
+            task.step()
+        else:
+            outer = queue.set_cause(cause)
+            task.step()
+            queue.set_cause(outer)
+        self.stepping = before
+
+    def poll(self, task: Task) -> None:
+        """Step a task again after the next turn that does something."""
+        if not self.polled:
+            self._queue.reasons_to_queue += 1
+        self.polled.append(task)
+
+    def take_polled(self) -> list[Task]:
+        """The tasks that wait by a bare ``yield``; they do so no more."""
+        polled = self.polled
+        if polled:
+            self._queue.reasons_to_queue -= 1
+            self.polled = []
+        return polled
+
+    # -- wait for a name --
+
+    def await_name(self, name: str, wait: Wait) -> None:
+        """Enter a wait for the next event of a name. From any thread."""
+        with TREE_LOCK:
+            self.awaited.setdefault(name, []).append(wait)
+            self._engine.routes.set_awaited(name, True)
+
+    def forget_name(self, name: str, wait: Wait) -> None:
+        """Take a wait out again."""
+        with TREE_LOCK:
+            waits = self.awaited.get(name, ())
+            if wait in waits:
+                waits.remove(wait)  # type: ignore[union-attr]
+                if not waits:
+                    del self.awaited[name]
+                    self._engine.routes.set_awaited(name, False)
+
+    def match_waits(self, event: BaseEvent) -> None:
+        """Have the waits for an event that is about to be dispatched hear of its end."""
+        for wait in list(self.awaited.get(event._event_name, ())):
+            if wait.matches(event):
+                self.forget_name(event._event_name, wait)
+                event._when_over(wait)
+
+    # -- leave --
+
+    def end(
+        self,
+        task: Any,
+        result: Any,
+        problem: BaseException | None,
+        lines: list[str] | None = None,
+    ) -> None:
+        """A suspended handler returned or raised; in another process, with this traceback."""
+        self._tasks.pop(task, None)
+        firing: Firing = task.firing
+        if problem is not None:
+            self._engine.dispatch.fail(task.event, task.method, problem, lines, firing)
+        elif result is not None:
+            firing._event_value.setValue(result)
+        self._leave(firing)
+
+    def cancel(self, task: Any) -> None:
+        """Cancel a suspended handler; its event goes on as if it had returned."""
+        if self._tasks.pop(task, task) is None:
+            task.close()
+            self._leave(task.firing)
+
+    def _leave(self, firing: Firing) -> None:
+        firing.event.waitingHandlers -= 1
+        self._engine.dispatch.leave(firing)
+
+    def cancel_of(self, nodes: Iterable[Manager]) -> None:
+        """Cancel the suspended handlers of components that leave."""
+        if self._tasks:
+            ids = {id(node) for node in nodes}
+            for task in [t for t in self._tasks if id(t.owner) in ids]:
+                if not task.is_executing:  # it moves its own component, and goes on
+                    self.cancel(task)
+
+    def cancel_all(self) -> None:
+        """Cancel every suspended handler."""
+        while self._tasks:
+            self.cancel(next(reversed(self._tasks)))
+        self.ready.clear()
+        self.take_polled()
+
+    def move_to(self, other: TaskTable) -> None:
+        """Hand everything over to the table of another tree."""
+        for task in self._tasks:
+            task.engine = other._engine
+        other._tasks.update(self._tasks)
+        other.ready.extend(self.ready)
+        for task in self.take_polled():
+            other.poll(task)
+        for name, waits in self.awaited.items():
+            for wait in waits:
+                other.await_name(name, wait)
+        self._tasks.clear()
+        self.ready.clear()
+        self.awaited.clear()
+
+
 class Task:
     """One suspended generator handler, with the generators that it waits in, outermost first.
 
@@ -40,13 +239,14 @@ class Task:
         event: The event whose handler it is.
         method: The bound handler.
         engine: Where it runs.
+        firing: The firing that it belongs to; set when it is added.
         stack: Its generators.
         waiting: What it waits for, or ``None`` when it is due.
     """
 
     __slots__ = ("engine", "error", "event", "firing", "method", "result", "stack", "waiting")
 
-    firing: Firing  # from when it is suspended
+    firing: Firing
 
     def __init__(
         self,
@@ -75,17 +275,18 @@ class Task:
         return any(getattr(generator, "gi_running", False) for generator in self.stack)
 
     def resume(self, result: Any = None, error: BaseException | None = None) -> None:
-        """Make the task ready; its generator gets a result or an exception at the next tick."""
+        """Make the task ready; its generator gets a result or an exception at the next turn."""
         self.waiting = None
         self.result = result
         self.error = error
-        self.engine.ready.append(self)
-        if self.engine.queue.alert:
-            self.engine.alerted(None)
+        engine = self.engine
+        engine.tasks.ready.append(self)
+        if engine.queue.alert:
+            engine.alerted(None)
 
     def step(self) -> None:
         """Advance until it suspends again or ends."""
-        engine, stack = self.engine, self.stack
+        tasks, stack = self.engine.tasks, self.stack
         result, error = self.result, self.error
         self.result = self.error = None
         while stack:
@@ -106,10 +307,10 @@ class Task:
                 if stack and not isinstance(problem, KeyboardInterrupt | SystemExit):
                     result, error = None, problem
                     continue
-                engine.end_task(self, None, problem)
+                tasks.end(self, None, problem)
                 return
             if yielded is None:
-                engine.polled.append(self)
+                tasks.poll(self)
                 return
             if isinstance(yielded, Suspension):
                 self.waiting = yielded
@@ -124,10 +325,10 @@ class Task:
                 stack.pop()
                 result, error = yielded.value, None
                 continue
-            self.firing.value.setValue(yielded)
-            engine.ready.append(self)
+            self.firing._event_value.setValue(yielded)
+            tasks.ready.append(self)
             return
-        engine.end_task(self, result, None)
+        tasks.end(self, result, None)
 
     def close(self) -> None:
         """Cancel: ``GeneratorExit`` at the place where it is suspended."""
@@ -147,10 +348,9 @@ class CoroutineTask:
 
     __slots__ = ("coroutine", "engine", "event", "firing", "future", "method")
 
-    firing: Firing
-
     waiting = None
     is_executing = False  # for a loop to cancel it is enough to tell it so
+    firing: Firing
 
     def __init__(self, engine: Engine, event: BaseEvent, coroutine: Any, method: Any) -> None:
         self.engine = engine
@@ -163,25 +363,27 @@ class CoroutineTask:
 
     def step(self) -> None:
         """Hand the coroutine to the loop, which runs its first step."""
-        host = self.engine.host
+        engine = self.engine
+        host = engine.loop.host
         if host is None:
-            self.engine.ready.append(self)  # not hosted yet; the loop is about to be
+            engine.tasks.ready.append(self)  # not hosted yet; the loop is about to be
             return
-        self.future = host.create_task(self.coroutine, self.firing.cause, self.engine)
+        self.future = host.create_task(self.coroutine, self.firing._event_cause, engine)
         self.future.add_done_callback(self._ended)
 
     def _ended(self, future: Any) -> None:
-        if self not in self.engine.tasks:
+        tasks = self.engine.tasks
+        if self not in tasks:
             # Cancelled by us, and its event has gone on. What it raised must not be lost.
             problem = None if future.cancelled() else future.exception()
             if problem is not None and not isinstance(problem, KeyboardInterrupt | SystemExit):
                 self.engine.report(problem, self.method, self.event)
             return
         if future.cancelled():
-            self.engine.end_task(self, None, None)
+            tasks.end(self, None, None)
             return
         problem = future.exception()
-        self.engine.end_task(self, None if problem else future.result(), problem)
+        tasks.end(self, None if problem else future.result(), problem)
 
     def close(self) -> None:
         """Cancel: ``CancelledError`` at the place where it is suspended."""
@@ -191,267 +393,65 @@ class CoroutineTask:
             self.future.cancel()
 
 
-class Suspension:
-    """Base of what a handler can wait for by ``yield`` or ``await``."""
+class Suspended:
+    """A handler that waits for something outside of the loop, without a generator.
 
-    __slots__ = ()
+    For the table it is a task like the others. But there is no code to be resumed: what it waits
+    for is its result, and its first step is its last one. Used in the loop's thread.
 
-    def attach(self, task: Task) -> None:
-        """Begin, for a generator handler: call ``task.resume`` when it is over."""
+    Attributes:
+        owner: The component.
+        event: The event.
+        engine: Where it waits; the engine changes it when trees are joined.
+        method: The handler.
+        firing: The firing that it belongs to; set when it is added.
+        is_over: Whether the event has been resumed, or was given up.
+    """
+
+    __slots__ = ("engine", "event", "firing", "is_over", "method", "owner")
+
+    waiting = None
+    is_executing = False
+    firing: Firing
+
+    def __init__(self, owner: Manager, event: BaseEvent) -> None:
+        self.owner = owner
+        self.event = event
+        self.engine = owner._tree_engine
+        self.method = event.handler
+        self.is_over = False
+
+    # -- what a subclass provides --
+
+    def finish(self) -> None:
+        """Say what became of it: call ``engine.tasks.end(self, result, problem)``."""
         raise NotImplementedError
 
-    def detach(self) -> None:
-        """Give up: nobody waits any more."""
+    def given_up(self) -> None:
+        """The handler is cancelled: nobody waits any more."""
+        raise NotImplementedError
 
+    # -- waiting and going on --
 
-def check_seconds(seconds: object, what: str) -> float:
-    """Refuse what is no number of seconds."""
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-        raise TypeError(f"{what} must be a number of seconds, not {seconds!r}")
-    if seconds != seconds:
-        raise ValueError(f"{what} must be a number of seconds, not {seconds!r}")
-    return float(seconds)
+    def suspend(self) -> None:
+        """Suspend the event. To be called by the handler, which then returns ``None``."""
+        self.engine.tasks.add(self)
 
-
-class Sleep(Suspension):
-    """Suspends a handler for a time. Made by :func:`sleep`."""
-
-    __slots__ = ("_appointment", "seconds")
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = check_seconds(seconds, "sleep")
-        if self.seconds < 0:
-            raise ValueError(f"cannot sleep {seconds!r} seconds: the time must not be negative")
-        self._appointment: Appointment | None = None
-
-    def attach(self, task: Task) -> None:
-        schedule = task.engine.schedule
-        self._appointment = schedule.call_at(_clock.now() + self.seconds, task.resume)
-
-    def detach(self) -> None:
-        if self._appointment is not None:
-            self._appointment.cancel()
-
-    def __iter__(self) -> Generator[Any, Any, None]:
-        yield self
-
-    def __await__(self) -> Generator[Any, Any, None]:
-        import asyncio  # noqa: PLC0415 - whoever awaits has it loaded
-
-        return asyncio.sleep(self.seconds).__await__()
-
-
-def sleep(seconds: float) -> Sleep:
-    """Suspend a handler for a time, without blocking the loop.
-
-    Write ``yield sleep(1.5)`` in a generator handler, ``await sleep(1.5)`` in a coroutine.
-
-    Args:
-        seconds: How long; 0 waits for the next turn of the loop.
-
-    Raises:
-        TypeError: ``seconds`` is no number.
-        ValueError: ``seconds`` is negative or not a number.
-    """
-    return Sleep(seconds)
-
-
-class Wait(Suspension):
-    """The end of an event, to be yielded, awaited or driven by hand.
-
-    ``yield`` gives the event's :class:`~circuits.core.values.Value`. ``await`` gives the result
-    of a call, or raises what its handlers raised; of a wait, it gives the event.
-
-    Nothing happens before it is advanced for the first time.
-    """
-
-    __slots__ = (
-        "_appointment",
-        "_channels",
-        "_deadline",
-        "_event",
-        "_fire",
-        "_future",
-        "_manager",
-        "_name",
-        "_outcome",
-        "_problem",
-        "_state",
-        "_task",
-        "timeout",
-    )
-
-    def __init__(
-        self,
-        manager: Manager,
-        event: BaseEvent | None,
-        name: str,
-        channels: tuple[Any, ...],
-        timeout: float | None,
-        fire: bool,
-    ) -> None:
-        self.timeout = -1.0 if timeout is None else check_seconds(timeout, "timeout")
-        self._manager = manager
-        self._event = event
-        self._name = name
-        self._channels = channels
-        self._fire = fire
-        self._state = _NEW
-        self._outcome: BaseEvent | None = None
-        self._problem: TimeoutError | None = None
-        self._task: Task | None = None
-        self._future: Any = None
-        self._appointment: Appointment | None = None
-        self._deadline: float | None = None
-
-    def __repr__(self) -> str:
-        what = "call" if self._fire else "wait"
-        return f"<{what} {self._event if self._event is not None else self._name!r}>"
-
-    @property
-    def is_awaited(self) -> bool:
-        """Whether a coroutine waits, which is to receive the exceptions of the handlers."""
-        return self._future is not None and self._fire
-
-    # -- beginning and ending --
-
-    def _begin(self) -> None:
-        self._state = _WAITING
-        event = self._event
-        if event is None:
-            self._manager._tree_engine.await_name(self._name, self)
+    def resume(self) -> None:
+        """Resume the event: ``finish`` is called, on behalf of what the event counts for."""
+        if self.is_over:
             return
-        event._when_over(self, refired=self._fire)
-        if self._fire:
-            self._manager.fire(event, *self._channels)
+        self.is_over = True
+        tasks = self.engine.tasks
+        if self in tasks:
+            tasks.step(self)
 
-    def _begin_timed(self) -> None:
-        self._begin()
-        if self.timeout >= 0 and self._state == _WAITING:
-            schedule = self._manager._tree_engine.schedule
-            self._appointment = schedule.call_at(_clock.now() + self.timeout, self._expire)
-
-    def matches(self, event: BaseEvent) -> bool:
-        """Whether an event that is about to be dispatched is the one."""
-        for channel in event.channels:
-            if channel is self._manager or same_channel(channel, "*"):
-                return True
-            for mine in self._channels:
-                if same_channel(mine, "*") or same_channel(mine, channel):
-                    return True
-        return False
-
-    def resolve(self, event: BaseEvent) -> None:
-        """The event is over."""
-        if self._state != _WAITING or self.timeout == 0:
-            return  # with no time at all, it cannot have been in time
-        self._end(event, None)
-
-    def _expire(self) -> None:
-        if self._state != _WAITING:
-            return
-        self._appointment = None
-        what = "call of" if self._fire else "wait for"
-        which = repr(self._event) if self._event is not None else repr(self._name)
-        where = ", ".join(map(repr, self._event.channels if self._event else self._channels))
-        self._remove()
-        self._end(
-            None,
-            TimeoutError(
-                f"{what} {which} on {where} by {self._manager!r} "
-                f"was not over after {self.timeout:g} s"
-            ),
-        )
-
-    def _end(self, event: BaseEvent | None, problem: TimeoutError | None) -> None:
-        self._state = _OVER
-        self._outcome, self._problem = event, problem
-        if self._appointment is not None:
-            self._appointment.cancel()
-        if self._task is not None:
-            self._task.resume(None if event is None else event._event_value, problem)
-        elif self._future is not None and not self._future.done():
-            self._future.set_result(None)
-
-    def _remove(self) -> None:
-        if self._event is None:
-            self._manager._tree_engine.forget_name(self._name, self)
-        else:
-            self._event._forget_waiter(self)
-
-    # -- the three ways to wait --
-
-    def attach(self, task: Task) -> None:
-        self._task = task
-        if self._state == _NEW:
-            self._begin_timed()
-        elif self._state == _OVER:
-            task.resume(self._outcome and self._outcome.value, self._problem)
-
-    def detach(self) -> None:
-        if self._state == _WAITING:
-            self._state = _OVER
-            if self._appointment is not None:
-                self._appointment.cancel()
-            self._remove()
-
-    def __iter__(self) -> Wait:
-        return self
-
-    def __next__(self) -> Wait | None:
-        return self.send(None)
-
-    def send(self, value: Any) -> Wait | None:
-        """Advance by hand, or as the target of ``yield from``."""
-        if self._state == _NEW:
-            engine = self._manager._tree_engine
-            if engine.stepping and engine.thread == _thread.get_ident():
-                return self  # ``yield from`` in a handler: its task attaches itself
-            self._begin()
-            if self.timeout >= 0:
-                self._deadline = _clock.now() + self.timeout
-        if self._state == _WAITING and self._deadline is not None:
-            if _clock.now() >= self._deadline:
-                self._expire()
-        if self._state == _OVER:
-            if self._problem is not None:
-                raise self._problem
-            raise StopIteration(self._outcome and self._outcome.value)
-        return None
-
-    def throw(self, problem: BaseException) -> None:
-        """Part of ``yield from``: the exception goes to whoever waits."""
-        self.detach()
-        raise problem
+    def step(self) -> None:
+        """Called by the table, at our request."""
+        self.finish()
 
     def close(self) -> None:
-        """Give up."""
-        self.detach()
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        import asyncio  # noqa: PLC0415 - whoever awaits has it loaded
-
-        self._future = asyncio.get_running_loop().create_future()
-        if self._state == _NEW:
-            self._begin_timed()
-        if self._state == _WAITING:
-            try:
-                yield from self._future.__await__()
-            finally:
-                self.detach()
-        if self._problem is not None:
-            raise self._problem
-        event = self._outcome
-        if event is None:
-            return None
-        if not self._fire:
-            return event
-        problems = event._event_value.exceptions
-        if problems:
-            if len(problems) == 1:
-                raise problems[0]
-            raise BaseExceptionGroup(f"handlers of {event!r} failed", problems)
-        return event._event_value.value
-
-
-_NEW, _WAITING, _OVER = range(3)
+        """Called by the table."""
+        if not self.is_over:
+            self.is_over = True
+            self.given_up()

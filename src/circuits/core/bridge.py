@@ -261,7 +261,7 @@ class Bridge(DescriptorOwner):
         event.value.fail(error)
         if event.failure:
             channels = getattr(event, "failure_channels", None) or event.channels
-            engine._feedback(Failure, "Failure", event, channels, error)
+            engine.dispatch._feedback(Failure, "Failure", event, channels or event.channels, error)
         engine.report(problem, self._on_event, event, lines)
 
     def _send(self, frame: bytes) -> None:
@@ -450,7 +450,7 @@ class Bridge(DescriptorOwner):
             engine.release(self)
             return
         if descriptor is not None and not is_closed:
-            if all(isinstance(holder, Bridge) for holder in engine.holds.values()):
+            if all(isinstance(holder, Bridge) for holder in engine.loop.holds.values()):
                 descriptor.close()  # when all is written
         engine.schedule.call_at(_clock.now() + _LOOK_INTERVAL, self._check_end)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from ._flags import COUNTED, WAITED
 from ._routing import TREE_LOCK
 from .errors import SingletonError, UnregistrableError
-from .events import COUNTED, WAITED, Event, Registered, Unregistered
+from .events import Event, Registered, Unregistered
 from .handlers import SELF, HandlerMetaClass, HandlerSpec, collect_specs, handler
 from .manager import Manager
 from .utils import flatten
@@ -35,7 +36,7 @@ class PrepareUnregister(Event):
     def _choose_routes(self, routes: tuple[Any, ...]) -> tuple[Any, ...] | None:
         # Where nobody hears of it and nothing can come in between, the component may leave right
         # now, which saves the events that would come after this one.
-        if routes or self._event_marks & (WAITED | COUNTED) or not self.args[0]._tree_slip_out():
+        if routes or self._event_flags & (WAITED | COUNTED) or not self.args[0]._leave_unobserved():
             return routes
         return None
 
@@ -179,7 +180,7 @@ class BaseComponent(Manager):
             engine = parent._tree_engine
             own = getattr(self, "_tree_live", None)
             if own is not None:
-                if own.thread is not None and engine.thread is not None:
+                if own.loop.thread is not None and engine.loop.thread is not None:
                     raise UnregistrableError(
                         f"{self!r} is running and cannot join {engine.root!r}, which runs too"
                     )
@@ -232,7 +233,7 @@ class BaseComponent(Manager):
             return
         self._tree_depart()
 
-    def _tree_slip_out(self) -> bool:
+    def _leave_unobserved(self) -> bool:
         """Leave at once, if nobody hears of ``prepare_unregister_complete``."""
         if not self._tree_leaving or not self._tree_engine.is_quiet():
             return False
@@ -243,7 +244,7 @@ class BaseComponent(Manager):
 
     def _tree_is_heard(self, *names: str) -> bool:
         engine = self._tree_engine
-        if engine.awaited and any(name in engine.awaited for name in names):
+        if not engine.routes.awaited.isdisjoint(names):
             return True
         return engine.routes.knows(*names)
 
@@ -290,7 +291,7 @@ class BaseComponent(Manager):
         for node in nodes:
             if hasattr(node, "_tree_live"):
                 del node._tree_live
-        engine.cancel_tasks_of(nodes)
+        engine.tasks.cancel_of(nodes)
         for node in nodes:
             node._tree_left(engine)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import sys
 
+from ._reports import format_error, safe_repr
 from .components import BaseComponent
 from .events import Error
 from .handlers import handler
-from .helpers import format_error, safe_repr
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,12 +1,8 @@
 """Events: what components tell each other, and what the kernel tells them.
 
 An event is its arguments, a name, and the channels that it was fired on. Everything else has
-a default on the class, so that making one costs two attributes.
-
-What is rare about an event - the flags ``success``, ``failure``, ``complete``, ``alert_done``
-and ``notify``, keyword arguments, ``stop`` and ``cancel``, a name of its own - marks it, on the
-class or on the instance: its ``_event_key`` is ``None`` then, and it takes the long way through the
-dispatch. All others are found in one look by that key, which is their name.
+a default on the class, so that making one costs two attributes. What the kernel keeps with an
+event is in ``_event_state``, what somebody may want of it beyond its handlers in ``_flags``.
 
 The names in lower case are the same classes, as the 3.x line has them; the names of the events
 stay those of 2.1.
@@ -14,37 +10,20 @@ stay those of 2.1.
 
 from __future__ import annotations
 
-from itertools import count
-
-from ._fields import declare_fields
+from ._created import class_for
+from ._event_state import EventState
+from ._fields import Generic, R, dataclass_transform, declare_fields
+from ._flags import FLAGS, HAS_EXTRAS, Arguments, EventMetaClass, Keywords, ValueOf, declare_class
 from .utils import uncamel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import FrameType
-    from typing import Any, ClassVar, Generic, Self, TypeVar, dataclass_transform
+    from typing import Any, ClassVar, Self
 
     from .manager import Manager
     from .values import Value
-
-    # With a default, so that a plain ``Event`` means ``Event[Any]`` under ``mypy --strict`` too.
-    R = TypeVar("R", covariant=True, default=Any)
-else:
-    # ``Event[int]`` is for type checkers; here it is the class itself.
-    class _Subscriptable:
-        def __class_getitem__(cls, item):
-            return cls
-
-    class _Generic:
-        def __getitem__(self, item):
-            return _Subscriptable
-
-    Generic, R = _Generic(), None
-
-    def dataclass_transform(**kwargs):
-        return lambda cls: cls
-
 
 __all__ = [
     "BaseEvent",
@@ -66,159 +45,8 @@ __all__ = [
     "Unregistered",
 ]
 
-#: How many run-time classes one event class remembers (contract D32): enough for every name an
-#: application knows, and a bound for names that come from elsewhere.
-CREATED_CLASSES_LIMIT = 1024
 
-#: The bits of ``_event_marks``. What an event asks for ...
-SUCCESS, FAILURE, COMPLETE, DONE, NOTIFY = 1, 2, 4, 8, 16
-#: ... has channels of its own for its feedback, is cancelled or has keywords or late routes,
-ELSEWHERE, RARE = 32, 64
-#: ... is counted as an effect, is waited for, has suspended handlers.
-COUNTED, WAITED, SUSPENDED = 128, 256, 512
-
-RUNTIME_MARKS = COUNTED | WAITED | SUSPENDED
-
-_numbers = count(1)
-
-
-class _Changes:
-    """The number of the latest change of any event's marks.
-
-    Dispatch compares it after each handler: to see that no event has changed is faster than to
-    look at the one event.
-    """
-
-    __slots__ = ("latest",)
-
-    def __init__(self) -> None:
-        self.latest = 0
-
-
-changes = _Changes()
-
-
-class _Mark:
-    """An attribute that marks an event when it is set: a flag, or a value kept under a name."""
-
-    __slots__ = ("bit", "is_shared", "kept")
-
-    def __init__(self, bit: int, kept: str = "", is_shared: bool = False) -> None:
-        self.bit = bit
-        self.kept = kept
-        self.is_shared = is_shared  # the bit stands for other attributes, too
-
-    def __get__(self, event: BaseEvent | None, owner: type[BaseEvent]) -> Any:
-        source = owner if event is None else event
-        if self.kept:
-            return getattr(source, self.kept)
-        return bool((source._event_marks | source._event_class_marks) & self.bit)
-
-    def __set__(self, event: BaseEvent, value: Any) -> None:
-        if self.kept:
-            setattr(event, self.kept, value)
-        if value:
-            event._event_mark(self.bit)
-        elif not self.is_shared:
-            self._clear(event)
-            if event._event_class_marks & self.bit:
-                event._event_class_marks &= ~self.bit
-
-    def __delete__(self, event: BaseEvent) -> None:
-        own = vars(event)
-        if self.kept:
-            if self.kept not in own:
-                raise AttributeError(self.kept.lstrip("_"))
-            del own[self.kept]
-        if not self.is_shared:
-            self._clear(event)
-            if "_event_class_marks" in own:
-                event._event_class_marks |= type(event)._event_class_marks & self.bit
-
-    def _clear(self, event: BaseEvent) -> None:
-        if event._event_marks & self.bit:
-            event._event_marks &= ~self.bit
-
-
-class _Name(_Mark):
-    """The name: of the class, hardly ever of an instance."""
-
-    __slots__ = ()
-
-    def __set__(self, event: BaseEvent, value: str) -> None:
-        event._event_name = value
-        event._event_created = {}  # its feedback is named after it, not after its class
-        event._event_mark()
-
-    def __delete__(self, event: BaseEvent) -> None:
-        super().__delete__(event)
-        del event._event_created
-
-
-class _ValueOf:
-    """The value of the latest firing, which leads back to the event while anybody looks at it."""
-
-    __slots__ = ()
-
-    def __get__(self, event: BaseEvent | None, owner: type[BaseEvent]) -> Any:
-        if event is None:
-            return None
-        value = event._event_value
-        if value is not None and value.event is None:
-            value.event = event  # they were parted, when nobody had kept it
-        return value
-
-    def __set__(self, event: BaseEvent, value: Any) -> None:
-        event._event_value = value
-
-
-class _Arguments:
-    """The positional arguments as a list, which most events are never asked for."""
-
-    __slots__ = ()
-
-    def __get__(self, event: BaseEvent | None, owner: type[BaseEvent]) -> Any:
-        if event is None:
-            return self
-        args = event._event_args
-        if args.__class__ is not list:
-            args = event._event_args = [*args]
-        return args
-
-    def __set__(self, event: BaseEvent, args: Any) -> None:
-        event._event_args = args
-
-
-class _Keywords:
-    """The keyword arguments. Most events have none; one that has is marked."""
-
-    __slots__ = ()
-
-    def __get__(self, event: BaseEvent | None, owner: type[BaseEvent]) -> Any:
-        if event is None:
-            return self
-        kwargs = event._event_kwargs
-        if kwargs is None:
-            self.__set__(event, kwargs := {})
-        return kwargs
-
-    def __set__(self, event: BaseEvent, kwargs: dict[str, Any]) -> None:
-        event._event_kwargs = kwargs
-        event._event_mark(RARE)
-
-
-class EventMetaClass(type):
-    """Keeps name, flags and mark of event classes in step when they are set on a class."""
-
-    def __setattr__(cls, name: str, value: Any) -> None:
-        if name in _MARKS:
-            known: Any = cls
-            known._declare({name: value})
-        else:
-            type.__setattr__(cls, name, value)
-
-
-class BaseEvent(metaclass=EventMetaClass):
+class BaseEvent(EventState, metaclass=EventMetaClass):
     """What :class:`Event` derives from.
 
     All arguments are passed on to the handlers.
@@ -244,9 +72,6 @@ class BaseEvent(metaclass=EventMetaClass):
         uid: Free for applications.
     """
 
-    channels: tuple[Any, ...] = ()
-    waitingHandlers: int = 0  # noqa: N815 - documented name
-    handler: Callable[..., Any] | None = None
     uid: Any = None
     parent: BaseEvent | None = None
     remote: bool = False
@@ -267,49 +92,15 @@ class BaseEvent(metaclass=EventMetaClass):
         cancelled: bool
         value: Value
     else:
-        name = _Name(0, "_event_name")
-        args = _Arguments()
-        kwargs = _Keywords()
-        success = _Mark(SUCCESS)
-        failure = _Mark(FAILURE)
-        complete = _Mark(COMPLETE)
-        alert_done = _Mark(DONE)
-        notify = _Mark(NOTIFY, "_event_notify")
-        success_channels = _Mark(ELSEWHERE, "_success_channels", is_shared=True)
-        failure_channels = _Mark(ELSEWHERE, "_failure_channels", is_shared=True)
-        complete_channels = _Mark(ELSEWHERE, "_complete_channels", is_shared=True)
-        stopped = _Mark(0, "_event_stopped")
-        cancelled = _Mark(RARE, "_event_cancelled", is_shared=True)
-        value = _ValueOf()
+        args = Arguments()
+        kwargs = Keywords()
+        value = ValueOf()
     _event_name = "base_event"
-    _event_value: Value = None  # type: ignore[assignment]  # None until fired
-    _event_notify: bool | str = False
-    _event_stopped = False
-    _event_cancelled = False
-    #: The marks of the event itself, and those of its class.
-    _event_marks = 0
-    _event_class_marks = 0
-    #: The name; ``None`` where dispatch must look at flags, waiters, effects and the like.
     _event_key: str | None = "base_event"
-    _event_kwargs: dict[str, Any] | None = None
-    _event_args: Any  # a tuple, until somebody asks for the list
     _literal = False
-    #: For an event whose handlers are not simply those of its name and channels: takes their
-    #: routes and gives those that it goes, or ``None`` if it has seen to everything itself. Such
-    #: an event has the mark ``RARE``.
-    _choose_routes: Callable[[tuple[Any, ...]], tuple[Any, ...] | None] | None = None
-    _event_failed: bool = False  # whether a handler of the latest firing failed
-    #: What counts its firings that are queued, the oldest first; and the one being dispatched.
-    _event_causes: list[Any] | None = None
-    _event_cause: Any = None
-    _event_firing: Any = None  # the latest firing that has, or had, suspended handlers
-    _event_waiters: list[Any] | None = None  # suspended calls and waits that end with this event
-    _priority: float = 0
     _event_fields: ClassVar[tuple[tuple[str, Any], ...]] = ()
     #: How an instance of a class made at run time is made again, for pickling.
     _recipe: ClassVar[tuple[Any, ...] | None] = None
-    #: What was set of name, flags and the like; each class has its own.
-    _declared: ClassVar[dict[str, Any]] = {}
     #: Classes made at run time from this one; each class has its own.
     _event_created: dict[Any, type[BaseEvent]] = {}
 
@@ -320,42 +111,8 @@ class BaseEvent(metaclass=EventMetaClass):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        given = _flags_of_plain_bases(cls)
-        own = {name: value for name, value in vars(cls).items() if name in _MARKS}
-        given.update(own)
-        for name in given:
-            type.__setattr__(cls, name, _MARKS[name])
-        if "name" not in own:
-            given["name"] = cls.__name__ if cls._literal else uncamel(cls.__name__)
-        cls._declared = {}
-        cls._declare(given)
+        declare_class(cls, cls.__name__ if cls._literal else uncamel(cls.__name__))
         declare_fields(cls)
-
-    @classmethod
-    def _declare(cls, given: dict[str, Any]) -> None:
-        """Set name, flags and the like of the class."""
-        cls._declared.update(given)
-        for name, value in given.items():
-            if kept := _MARKS[name].kept:
-                type.__setattr__(cls, kept, value)
-        if "name" in given:
-            cls._event_created = {}  # their names begin with ours
-        cls._restate()
-
-    @classmethod
-    def _restate(cls) -> None:
-        """Work out the marks of the class anew, and those of the classes below."""
-        declared: dict[str, Any] = {}
-        for base in reversed(cls.__mro__):
-            declared.update(base.__dict__.get("_declared", ()))
-        marks = 0 if cls._choose_routes is None else RARE
-        for name, value in declared.items():
-            if value:
-                marks |= _MARKS[name].bit
-        cls._event_class_marks = marks
-        cls._event_key = None if marks else cls._event_name
-        for below in cls.__subclasses__():
-            below._restate()
 
     @classmethod
     def create(cls, name: str, *args: Any, **kwargs: Any) -> Self:
@@ -367,7 +124,7 @@ class BaseEvent(metaclass=EventMetaClass):
             *args: Arguments of the event.
             **kwargs: Keyword arguments of the event.
         """
-        made: type[Any] = _class_for(
+        made: type[Any] = class_for(
             cls, name, lambda: _new_class(name, (cls,), {"_recipe": (cls, name)})
         )
         event: Self = made(*args, **kwargs)
@@ -388,7 +145,7 @@ class BaseEvent(metaclass=EventMetaClass):
         come as usual.
         """
         self.stopped = True
-        self._event_mark()
+        self._event_flag()
 
     def cancel(self) -> None:
         """Discard the event when its turn comes: no handler runs and no feedback is fired.
@@ -397,35 +154,7 @@ class BaseEvent(metaclass=EventMetaClass):
         Once dispatch has begun it is too late, and nothing happens.
         """
         self.cancelled = True
-        self._event_mark(RARE)
-
-    def _when_over(self, waiter: Any, *, refired: bool = False) -> None:
-        """Have ``waiter.resolve(event)`` called when the event is over.
-
-        Args:
-            waiter: Who waits.
-            refired: For the firing that is about to come, even if an earlier one goes on.
-        """
-        firing = self._event_firing
-        if firing is not None and firing.unfinished and not refired:
-            firing.waiters.append(waiter)
-            return
-        if self._event_waiters is None:
-            self._event_waiters = []
-        self._event_waiters.append(waiter)
-        self._event_mark(WAITED)
-
-    def _forget_waiter(self, waiter: Any) -> None:
-        """Take out who does not wait any more."""
-        firing = self._event_firing
-        for waiters in (self._event_waiters, None if firing is None else firing.waiters):
-            if waiters is not None and waiter in waiters:
-                waiters.remove(waiter)
-
-    def _event_mark(self, bits: int = 0) -> None:
-        self._event_key = None
-        self._event_marks |= bits
-        changes.latest = next(_numbers)
+        self._event_flag(HAS_EXTRAS)
 
     def __getitem__(self, key: int | str) -> Any:
         if isinstance(key, int):
@@ -443,10 +172,8 @@ class BaseEvent(metaclass=EventMetaClass):
             raise TypeError(f"an event is indexed by int or str, not {type(key).__name__}")
 
     def __getstate__(self) -> dict[str, Any]:
-        state = {k: v for k, v in vars(self).items() if k not in _RUNTIME_ATTRIBUTES}
+        state = self._event_lasting_state()
         state["_event_args"] = [*self._event_args]
-        if "_event_marks" in state:
-            state["_event_marks"] &= ~RUNTIME_MARKS
         return state
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -474,22 +201,8 @@ class BaseEvent(metaclass=EventMetaClass):
         return f"<{type(self).__name__}[{where}.{self.name}] ({arguments} {keywords})>"
 
 
-def _flags_of_plain_bases(cls: type[BaseEvent]) -> dict[str, Any]:
-    """What bases that are no event classes say, which would hide the attributes of events."""
-    given: dict[str, Any] = {}
-    known: set[str] = set()
-    for base in cls.__mro__[1:]:
-        if base is BaseEvent:
-            break
-        if issubclass(base, BaseEvent):
-            known.update(base._declared)
-        else:
-            said = {name: value for name, value in vars(base).items() if name in _MARKS}
-            given.update((name, said[name]) for name in said.keys() - known - given.keys())
-    return given
-
-
-_MARKS = {name: mark for name, mark in vars(BaseEvent).items() if isinstance(mark, _Mark)}
+for _attribute, _flag in FLAGS.items():
+    type.__setattr__(BaseEvent, _attribute, _flag)
 
 
 def literal_class(cls: type[BaseEvent], name: str) -> type[Any]:
@@ -506,7 +219,7 @@ def literal_class(cls: type[BaseEvent], name: str) -> type[Any]:
             name, bases, {"name": name, "_literal": True, "_recipe": (cls, name, True)}
         )
 
-    return _class_for(cls, (name, True), make)
+    return class_for(cls, (name, True), make)
 
 
 def derived_class(cls: type[DerivedEvent], topic: str, event: BaseEvent) -> type[Any]:
@@ -517,41 +230,11 @@ def derived_class(cls: type[DerivedEvent], topic: str, event: BaseEvent) -> type
         title = f"{source.__name__}_{suffix}" if source._literal else source.__name__ + topic
         return _new_class(title, (cls,), {"name": f"{event._event_name}_{suffix}"})
 
-    return _class_for(event, (cls, topic), make)
+    return class_for(event, (cls, topic), make)
 
 
 def _new_class(name: str, bases: tuple[type, ...], body: dict[str, Any]) -> type[Any]:
     return EventMetaClass(name, bases, body)
-
-
-def _class_for(
-    source: type[BaseEvent] | BaseEvent, key: Any, make: Callable[[], type[Any]]
-) -> type[Any]:
-    created = source._event_created
-    made = created.get(key)
-    if made is None:
-        made = make()
-        while len(created) >= CREATED_CLASSES_LIMIT:
-            created.pop(next(iter(created)), None)
-        created[key] = made
-    return made
-
-
-#: State of one firing in one process; it neither travels nor is copied.
-_RUNTIME_ATTRIBUTES = frozenset(
-    {
-        "handler",
-        "_event_value",
-        "_event_created",
-        "_choose_routes",
-        "_event_cause",
-        "_event_causes",
-        "_event_firing",
-        "_event_failed",
-        "_event_waiters",
-        "waitingHandlers",
-    }
-)
 
 
 def _blank(cls: type[BaseEvent]) -> BaseEvent:

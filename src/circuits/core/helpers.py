@@ -2,50 +2,19 @@
 
 from __future__ import annotations
 
-import _thread
 import sys
 
+from ._reports import format_error
 from .components import BaseComponent
-from .handlers import handler, reprhandler
+from .handlers import handler
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
     from typing import Any
 
-    from .events import BaseEvent, Error, GenerateEvents
+    from .events import Error, GenerateEvents
 
 __all__ = ["FallBackErrorHandler", "FallBackGenerator", "format_error"]
-
-#: Longest wait that a lock accepts at once, in seconds.
-_LONGEST_WAIT = _thread.TIMEOUT_MAX
-
-
-class Latch:
-    """Waits until somebody else says go on, without a descriptor. Safe in signal handlers."""
-
-    __slots__ = ("_lock",)
-
-    def __init__(self) -> None:
-        # A bare lock: releasing it from a signal handler in the waiting thread cannot deadlock,
-        # as notifying a Condition could.
-        self._lock = _thread.allocate_lock()
-        self._lock.acquire()
-
-    def block(self, timeout: float) -> None:
-        """Wait for ``resume``, at most ``timeout`` seconds (negative: without limit)."""
-        if timeout < 0:
-            self._lock.acquire()
-        else:
-            self._lock.acquire(True, min(timeout, _LONGEST_WAIT))
-
-    def resume(self) -> None:
-        """End the wait; if nobody waits, the next one ends at once."""
-        if self._lock.locked():
-            try:
-                self._lock.release()
-            except RuntimeError:  # somebody else was faster
-                pass
 
 
 class FallBackGenerator(BaseComponent):
@@ -57,12 +26,12 @@ class FallBackGenerator(BaseComponent):
     @handler("generate_events", channel="*", priority=-100, filter=True)
     def _on_generate_events(self, event: GenerateEvents) -> bool:
         if event.time_left != 0:
-            self._tree_engine._own_latch().block(event.time_left)
+            self._tree_engine.loop.own_latch().block(event.time_left)
         return True
 
     def resume(self) -> None:
         """End the wait."""
-        self._tree_engine._own_latch().resume()
+        self._tree_engine.loop.own_latch().resume()
 
 
 class FallBackErrorHandler(BaseComponent):
@@ -72,28 +41,6 @@ class FallBackErrorHandler(BaseComponent):
     def _on_error(self, *args: Any) -> None:
         if len(args) >= 3:
             sys.stderr.write(format_error(*args[:4]))
-
-
-def format_error(
-    etype: type[BaseException],
-    value: BaseException,
-    traceback: Iterable[str],
-    function: Callable[..., Any] | None = None,
-    fevent: BaseEvent | None = None,
-) -> str:
-    """The text of an error: which handler, which exception, where; ends with an empty line."""
-    who = ""
-    if function is not None:
-        try:
-            who = reprhandler(function)
-        except Exception:  # not a handler, or a name that cannot be shown
-            who = safe_repr(function)
-    about = f" ({safe_repr(fevent)})" if fevent is not None else ""
-    try:
-        text = str(value)
-    except Exception as problem:
-        text = f"<{type(problem).__name__} while showing it>"
-    return f"ERROR {who}{about} ({etype!r}): {text}\n{''.join(traceback)}\n"
 
 
 def log_if_unheard(watcher: BaseComponent, event: Error) -> None:
@@ -106,12 +53,4 @@ def log_if_unheard(watcher: BaseComponent, event: Error) -> None:
     methods = [method for method, _, _ in engine.route("error", event.channels)]
     owners = [getattr(method, "__self__", None) for method in methods]
     if owners[0] is watcher and all(getattr(owner, "_only_watches", False) for owner in owners):
-        engine._no_error_handler(event)
-
-
-def safe_repr(thing: object) -> str:
-    """``repr`` that never raises: an object that cannot be shown is named by its type."""
-    try:
-        return repr(thing)
-    except Exception as problem:
-        return f"<{type(thing).__name__} whose repr raised {type(problem).__name__}>"
+        engine.dispatch.log_unheard(event)

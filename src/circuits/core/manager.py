@@ -6,11 +6,12 @@ import os
 import threading
 from types import MethodType
 
-from . import _loop
+from . import _session
 from ._engine import Engine
+from ._loop import TASK_INTERVAL
 from ._routing import TREE_LOCK, listens
-from ._tasks import CallValue, Task, Wait
-from ._turning import TASK_INTERVAL
+from ._tasks import CallValue, Task
+from ._waits import Wait
 from .errors import UnregistrableError
 from .events import BaseEvent
 from .handlers import HandlerSpec, wants_event
@@ -170,13 +171,13 @@ class Manager:
         return children
 
     @property
-    def running(self) -> _loop.Running:
+    def running(self) -> _session.Running:
         """Whether ``run`` was entered on this very node, and ``stop`` not called since.
 
         Called, ``with app.running():`` is a run around a loop of one's own: it fires
         ``Started``, lets ``tick`` wait for descriptors and timers, and shuts down at its end.
         """
-        return _loop.RUNNING(self) if self._running else _loop.STOPPED(self)
+        return _session.RUNNING(self) if self._running else _session.STOPPED(self)
 
     @property
     def pid(self) -> int:
@@ -305,21 +306,21 @@ class Manager:
         """Have a generator advanced: a tuple of event, generator and perhaps its parent."""
         event, generator, *parent = task
         engine = self._tree_engine
-        engine._suspend(event, Task(engine, event, generator, event.handler, *parent))
+        engine.tasks.start(event, Task(engine, event, generator, event.handler, *parent))
 
     def unregisterTask(self, task: Any) -> None:  # noqa: N802 - the name that programs use
         """Give up a generator; an unknown one is ignored."""
         engine = self._tree_engine
-        for known in list(engine.tasks):
+        for known in engine.tasks:
             if task[1] in getattr(known, "stack", ()):
-                engine.cancel_task(known)
+                engine.tasks.cancel(known)
 
     def processTask(self, event: BaseEvent, task: Any, parent: Any = None) -> None:  # noqa: N802
         """Advance a generator once."""
         engine = self._tree_engine
         for known in engine.tasks:
             if task in getattr(known, "stack", ()):
-                engine.step(known)
+                engine.tasks.step(known)
                 return
 
     # -- handlers --
@@ -436,10 +437,10 @@ class Manager:
             engine = self._tree_live
         except AttributeError:
             engine = self._tree_engine
-        if engine.thread is None and engine.queue.cause is None:
-            engine.flush()
+        if engine.loop.thread is None and engine.queue.cause is None:
+            engine.dispatch.flush()
         else:
-            engine.flush_within()
+            engine.dispatch.flush_within()
 
     flushEvents = flush  # noqa: N815 - documented name
 
@@ -450,14 +451,7 @@ class Manager:
             timeout: The longest to wait, in seconds; negative means until something happens. A
                 tree that is not running never waits.
         """
-        engine = self._tree_engine
-        is_nested, engine.turning = engine.turning, True
-        engine.nested += is_nested
-        try:
-            _loop.tick(self, timeout)
-        finally:
-            engine.turning = is_nested
-            engine.nested -= is_nested
+        _session.tick(self, timeout)
 
     def run(self, socket: Any = None) -> None:
         """Run the tree until :meth:`stop`: fire ``Started``, then turn.
@@ -470,14 +464,18 @@ class Manager:
         Raises:
             SystemExit: A handler raised it, or ``stop`` was given a code, other than 0 or None.
         """
-        _loop.run(self, socket)
+        if socket is not None:
+            from .bridge import Bridge  # brings pickle
+
+            Bridge(socket, channel=getattr(socket, "channel", "bridge")).register(self)
+        _session.run(self)
 
     async def run_async(self) -> None:
         """Run the tree inside a running asyncio loop, until :meth:`stop`.
 
         .. versionadded:: 2.1
         """
-        from ._hosting import run_in_running_loop  # noqa: PLC0415 - brings asyncio
+        from ._asyncio import run_in_running_loop  # noqa: PLC0415 - brings asyncio
 
         await run_in_running_loop(self)
 
@@ -549,7 +547,7 @@ class Manager:
 
             stop_process(process, self.stop_timeout)
             return
-        _loop.stop(self, code)
+        _session.stop(self, code)
 
     def join(self) -> None:
         """Wait for the thread or process that :meth:`start` made; at once if there is none."""
@@ -578,7 +576,7 @@ class Manager:
         if self.parent is not self:
             return 0
         engine = getattr(self, "_tree_live", None)
-        return 0 if engine is None else len(engine)
+        return 0 if engine is None else len(engine.queue)
 
     def __contains__(self, component: object) -> bool:
         children = self._tree_children or ()

@@ -342,7 +342,7 @@ class BasePoller(BaseComponent):
 
     @handler("generate_events", channel="*", priority=-9, filter=True)
     def _on_generate_events(self, event: GenerateEvents) -> bool:
-        self._tree_engine.wait_in(self, event.time_left)
+        self._tree_engine.loop.wait_in(self, event.time_left)
         return True
 
     def block(self, timeout: float) -> list[tuple[int, int]]:
@@ -355,7 +355,8 @@ class BasePoller(BaseComponent):
 
     def report(self, ready: Iterable[tuple[int, int]]) -> None:
         """Tell the owners of the descriptors that :meth:`block` returned, one after the other."""
-        engine = self._tree_live
+        engine = self._tree_engine
+        queue, tasks, loop = engine.queue, engine.tasks, engine.loop
         watches, is_writable, is_gone = self._watches, self._is_writable, self._is_gone
         for number, mask in ready:
             watch = watches.get(number)
@@ -376,8 +377,8 @@ class BasePoller(BaseComponent):
                 self.fire(Disconnect(watch.fd), watch.target)
             if mask & is_writable and watch.interest & _WRITABLE:
                 doors[1](watch.fd)
-            if engine.queue or engine.ready:
-                engine.drain()
+            if queue or tasks.ready:
+                loop.drain()
                 if self._wake_read < 0:  # we have left the tree
                     return
 

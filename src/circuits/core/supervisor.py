@@ -14,7 +14,7 @@ from collections import deque
 from . import _clock
 from ._children import Child, Watcher
 from ._routing import TREE_LOCK, is_leaving
-from ._tasks import check_seconds, sleep
+from ._waits import check_seconds, sleep
 from .components import BaseComponent, PrepareUnregister
 from .errors import FatalError, GaveUpError, TimeoutError, WorkerLostError
 from .events import BaseEvent, Error, Event

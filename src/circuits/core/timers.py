@@ -87,7 +87,7 @@ class Timer(BaseComponent):
         if is_leaving(self):
             return
         engine = self._tree_engine
-        if engine.runner is None and not engine.timing:
+        if engine.runner is None and not engine.loop.timing:
             self._arm()  # a tree that does not run has no time; it counts when it runs
             return
         self.fire(self.event, *self.channels)

@@ -7,8 +7,8 @@ import os
 from collections import deque
 
 from . import _clock
-from ._pending import Pending
-from ._tasks import check_seconds
+from ._tasks import Suspended
+from ._waits import check_seconds
 from .components import BaseComponent, PrepareUnregister
 from .errors import (
     BacklogFullError,
@@ -68,7 +68,7 @@ class _Finished(Event):
     name = "_finished"
 
 
-class _Job(Pending):
+class _Job(Suspended):
     """One task that a worker has taken."""
 
     __slots__ = (
@@ -104,23 +104,23 @@ class _Job(Pending):
     def succeed(self, result: Any) -> None:
         """The function has returned."""
         self.result = result
-        self.go_on()
+        self.resume()
         self._settle()
 
     def fail(self, problem: BaseException, lines: list[str] | None = None) -> None:
         """The function has raised, or something else went wrong."""
         self.problem = problem
         self.lines = lines
-        self.go_on()
+        self.resume()
         self._settle()
 
     def conclude(self) -> None:
         """The function has returned or raised in a thread, which has left the outcome here."""
-        self.go_on()
+        self.resume()
         self._settle()
 
     def finish(self) -> None:
-        self.engine.end_task(self, self.result, self.problem, self.lines)
+        self.engine.tasks.end(self, self.result, self.problem, self.lines)
 
     def given_up(self) -> None:
         self.owner._withdraw(self)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from circuits.core._routing import same_channel
-from circuits.core.events import RARE, Event
+from circuits.core.events import Event
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -156,10 +156,6 @@ class Error(Event):
     with four arguments. So this one only goes to handlers on the very channel that it was fired
     on, and to those that take ``*args``. :class:`IoError` tells the same to everybody.
     """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._event_mark(RARE)
 
     def _choose_routes(self, routes: tuple[Route, ...]) -> tuple[Route, ...]:
         return tuple(route for route in routes if _expects(route[0], self.channels))

@@ -18,7 +18,7 @@ from typing import Any
 from circuits.core import _clock
 from circuits.core import events as core_events
 from circuits.core._descriptor import Descriptor, DescriptorOwner
-from circuits.core._tasks import sleep
+from circuits.core._waits import sleep
 from circuits.core.handlers import handler
 
 from ._child import ChildPipe, Ending

@@ -24,6 +24,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from circuits.core.events import BaseEvent
     from circuits.core.pollers import BasePoller
+    from circuits.core.values import Value
 
     from ._tls import TLSStream
 
@@ -233,7 +234,7 @@ class Connection:
         self.unfinished_reads += 1
         event._when_over(self)
 
-    def resolve(self, event: BaseEvent) -> None:
+    def resolve(self, event: BaseEvent, value: Value) -> None:
         """The engine tells that all handlers of a ``read`` event are done."""
         self.unfinished_reads -= 1
         if self.at_end and not self.unfinished_reads and self.state in RECEIVES:

@@ -143,7 +143,7 @@ class Recorder(BaseComponent):
         Raises:
             AssertionError: It did not come.
         """
-        thread = self._tree_engine.thread
+        thread = self._tree_engine.loop.thread
         if thread is None or thread == _thread.get_ident():
             try:
                 settle(self, lambda: self.find(name, *args, on=on))

@@ -96,17 +96,18 @@ def settle(
 
 
 def _turn(root: Manager, engine: Engine) -> None:
-    if engine.thread is not None and engine.thread != _thread.get_ident():
+    if engine.loop.thread is not None and engine.loop.thread != _thread.get_ident():
         raise RuntimeError(f"{root!r} runs in another thread, which turns it by itself")
-    timing, engine.timing = engine.timing, True
+    loop = engine.loop
+    timing, loop.timing = loop.timing, True
     try:
         root.tick(0)
     finally:
-        engine.timing = timing
+        loop.timing = timing
 
 
 def _is_busy(engine: Engine) -> bool:
-    if len(engine) or engine.ready:
+    if engine.queue or engine.tasks.ready:
         return True
     deadline = engine.schedule.next_deadline()
     if deadline is not None and deadline <= _clock.now():
@@ -119,14 +120,14 @@ def _is_busy(engine: Engine) -> bool:
 
 
 def _may_go_on(engine: Engine) -> bool:
-    return bool(engine.polled) or (engine.host is not None and bool(engine.tasks))
+    return bool(engine.tasks.polled) or (engine.loop.host is not None and bool(engine.tasks))
 
 
 def _next_deadline(engine: Engine) -> float | None:
     deadlines = [engine.schedule.next_deadline()]
     # What coroutine handlers sleep for is in the heap of the asyncio loop, which has no public
     # way to ask; without it time would only miss a jump.
-    scheduled = getattr(getattr(engine.host, "loop", None), "_scheduled", ())
+    scheduled = getattr(getattr(engine.loop.host, "loop", None), "_scheduled", ())
     deadlines += [handle.when() for handle in scheduled if not handle.cancelled()]
     return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
@@ -137,8 +138,8 @@ def _state(engine: Engine) -> str:
         return ", ".join(shown)
 
     parts = []
-    if len(engine):
-        parts.append(f"{len(engine)} events are queued ({some(engine.queue.events())})")
+    if engine.queue:
+        parts.append(f"{len(engine.queue)} events are queued ({some(engine.queue.events())})")
     waiting = [task.method for task in engine.tasks]
     if waiting:
         parts.append(f"{len(waiting)} handlers are suspended ({some(waiting)})")

@@ -9,11 +9,12 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from circuits.core import _clock
-from circuits.core._tasks import Sleep, Suspension, Wait
+from circuits.core._reports import safe_repr
+from circuits.core._tasks import Suspension
+from circuits.core._waits import Sleep, Wait
 from circuits.core.components import BaseComponent
 from circuits.core.events import Event, Started, Stopped
 from circuits.core.handlers import handler, reprhandler
-from circuits.core.helpers import safe_repr
 from circuits.core.utils import flatten
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def tasks(x: Manager) -> list[Suspended]:
     engine = x._tree_engine
     below = None if x.parent is x else {id(node) for node in flatten(x)}
     found = []
-    for task in list(engine.tasks):
+    for task in engine.tasks:
         if below is not None and id(task.owner) not in below:
             continue
         chain = list(_chain(task))
@@ -116,7 +117,7 @@ def _waits_for(engine: Engine, task: Any, chain: list[Any]) -> str:
         waiting = next(filter(None, map(_suspension, chain)), None)
     if waiting is not None:
         return _describe(waiting)
-    if task in engine.polled:
+    if task in engine.tasks.polled:
         return "nothing that it names: a bare yield"
     if not hasattr(task, "coroutine") or task.future is None:
         return "its turn"

@@ -56,7 +56,7 @@ class _Settled:
         self._http = http
         self._event = event
 
-    def resolve(self, event: BaseEvent) -> None:
+    def resolve(self, event: BaseEvent, value: Value) -> None:
         self._http._settle(self._event)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from circuits import Component, Event, Manager
-from circuits.core._pending import Pending
+from circuits.core._tasks import Suspended
 from circuits.testing import Recorder, settle
 
 
@@ -18,20 +18,20 @@ class Ask(Event):
     complete = True
 
 
-class Later(Pending):
+class Later(Suspended):
     __slots__ = ("outcome",)
 
     outcome: tuple[Any, BaseException | None]
 
     def finish(self) -> None:
-        self.engine.end_task(self, *self.outcome)
+        self.engine.tasks.end(self, *self.outcome)
 
     def given_up(self) -> None:
         self.owner.given_up.append(self)  # type: ignore[attr-defined]
 
     def end(self, result: Any, problem: BaseException | None = None) -> None:
         self.outcome = (result, problem)
-        self.go_on()
+        self.resume()
 
 
 class Oracle(Component):

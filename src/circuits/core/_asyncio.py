@@ -19,8 +19,8 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from . import _clock
-from ._loop import Session
-from ._turning import TASK_INTERVAL
+from ._loop import TASK_INTERVAL
+from ._session import Session
 from .errors import NotRunningError
 from .pollers import BasePoller, Poller
 from .utils import findtype
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .manager import Manager
 
 #: Seconds that cancelled coroutine handlers get for their ``finally`` blocks.
-_FAREWELL_SECONDS = 1.0
+_CANCEL_SECONDS = 1.0
 
 
 class _Driven(Coroutine[Any, Any, Any]):
@@ -78,11 +78,11 @@ def _create_task(
 
 def _hand_over_tasks(engine: Engine, loop: asyncio.AbstractEventLoop) -> None:
     """Have every task that is due stepped by asyncio: generators and coroutines in their order."""
-    tasks = [*engine.polled, *engine.ready]
-    engine.ready.clear()
-    engine.polled.clear()
+    table = engine.tasks
+    tasks = [*table.take_polled(), *table.ready]
+    table.ready.clear()
     for task in tasks:
-        if task in engine.tasks:
+        if task in table:
             if hasattr(task, "coroutine"):
                 task.step()
             else:
@@ -91,7 +91,7 @@ def _hand_over_tasks(engine: Engine, loop: asyncio.AbstractEventLoop) -> None:
 
 def _step(engine: Engine, task: Any) -> None:
     if task in engine.tasks:
-        engine.step(task)
+        engine.tasks.step(task)
 
 
 class _TurnSelector(selectors.BaseSelector):
@@ -168,13 +168,13 @@ class _TurnSelector(selectors.BaseSelector):
             return self._inner.select(timeout)
         manager = self._manager
         engine = manager._tree_engine
-        engine.latch = self
+        engine.loop.latch = self
         self._follow_poller(engine)
         worked = False
         if engine.schedule._heap:
             worked = engine.schedule.run_due(_clock.now())
-        if len(engine):
-            worked = engine.flush() or worked
+        if engine.queue:
+            worked = engine.dispatch.flush() or worked
         wait = -1.0 if timeout is None else max(0.0, timeout)
         if self.max_wait >= 0:
             wait = self.max_wait if wait < 0 else min(wait, self.max_wait)
@@ -182,7 +182,7 @@ class _TurnSelector(selectors.BaseSelector):
         if worked or (not manager._running and not self.single):
             wait = 0.0
         self._inner_is_ready = False
-        engine.idle(wait)
+        engine.loop.idle(wait)
         if self._poller is None:
             if not self._ready:
                 self.block(0.0)
@@ -214,7 +214,7 @@ class Host:
         self.loop = _Loop(self._selector)
         self._selector.loop = self.loop
         self._inside = False
-        session = manager._tree_engine.session
+        session = manager._tree_engine.loop.session
         self._pipe = None if session is None else session.pipe
         if self._pipe is not None:
             self.loop.add_reader(self._pipe.number, self._pipe.drain)
@@ -251,18 +251,18 @@ class Host:
     def close(self) -> None:
         """Let cancelled coroutines end, and close the loop."""
         engine = self._manager._tree_engine
-        engine.host = self  # handlers of what coroutines fire in the end may be coroutines
+        engine.loop.host = self  # handlers of what coroutines fire in the end may be coroutines
         try:
-            self._say_farewell()
+            self._cancel_remaining()
             self._selector.is_plain = True
             self.loop.run_until_complete(self.loop.shutdown_asyncgens())
             self.loop.run_until_complete(self.loop.shutdown_default_executor())
         finally:
-            engine.host = engine.latch = None
+            engine.loop.host = engine.loop.latch = None
             self.loop.close()
 
-    def _say_farewell(self) -> None:
-        deadline = time.monotonic() + _FAREWELL_SECONDS
+    def _cancel_remaining(self) -> None:
+        deadline = time.monotonic() + _CANCEL_SECONDS
         quiet = 0  # one turn more, for what is told about the last task
         while quiet < 2 and (left := deadline - time.monotonic()) > 0:
             engine = self._manager._tree_engine
@@ -271,18 +271,9 @@ class Host:
                 # Only once: a second one would hit what a ``finally`` block awaits.
                 if not task.cancelling():
                     task.cancel()
-            quiet = 0 if tasks or len(engine) else quiet + 1
+            quiet = 0 if tasks or engine.queue else quiet + 1
             self.turn(min(0.1, left) if tasks else 0)
-        self._manager._tree_engine.cancel_all_tasks()
-
-
-def ensure_host(manager: Manager) -> Host:
-    """The loop of ours that a running tree is hosted by, made when there is none."""
-    engine = manager._tree_engine
-    if engine.host is None:
-        engine.host = Host(manager)
-    host: Host = engine.host
-    return host
+        self._manager._tree_engine.tasks.cancel_all()
 
 
 # -- a guest in somebody else's loop ---------------------------------------------------------
@@ -321,34 +312,32 @@ class Guest:
             patience_is_over: Tasks that wait by a bare ``yield`` have waited long enough.
         """
         engine = self._manager._tree_engine
-        engine._waiter = None
-        engine.queue.set_sleeping(False)
+        engine.loop.awake()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         try:
             self._follow_poller(engine)
             worked = bool(engine.schedule._heap) and engine.schedule.run_due(_clock.now())
-            worked = engine.flush() or worked
-            engine.idle(0)
+            worked = engine.dispatch.flush() or worked
+            engine.loop.idle(0)
         except Exception as problem:
             # A fault of ours or of the poller: without turns the tree would hang.
             if not self.stopped.done():
                 self.stopped.set_exception(problem)
             return
         engine = self._manager._tree_engine
-        if engine.ready or (engine.polled and (worked or patience_is_over)):
+        if engine.tasks.ready or (engine.tasks.polled and (worked or patience_is_over)):
             _hand_over_tasks(engine, self.loop)
         if not self._manager._running and not self.stopped.done():
             self.stopped.set_result(None)
-        engine._waiter = self
-        engine.queue.set_sleeping(True)
-        wait = engine.time_to_wait(-1)
+        engine.loop.sleep_in(self)
+        wait = engine.loop.time_to_wait(-1)
         if wait == 0 or worked:
             engine.queue.set_sleeping(False)
             self._call_later(0, False)
         elif wait > 0:
-            self._call_later(wait, bool(engine.polled))
+            self._call_later(wait, bool(engine.tasks.polled))
         elif engine.tasks:
             # A task that is being handed over may wait by a bare ``yield``, which tells nobody.
             self._call_later(TASK_INTERVAL, False)
@@ -383,9 +372,7 @@ class Guest:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        engine = self._manager._tree_engine
-        engine._waiter = None
-        engine.queue.set_sleeping(False)
+        self._manager._tree_engine.loop.awake()
 
 
 async def run_in_running_loop(manager: Manager) -> None:
@@ -394,7 +381,7 @@ async def run_in_running_loop(manager: Manager) -> None:
     session = Session(manager)
     guest = Guest(manager, loop)
     with session:
-        manager._tree_engine.host = guest
+        manager._tree_engine.loop.host = guest
         try:
             guest.take_turn()
             await guest.stopped
@@ -404,21 +391,21 @@ async def run_in_running_loop(manager: Manager) -> None:
                 await _wind_down(manager, guest)
             finally:
                 # What the session finds when it winds down must not block the loop.
-                manager._tree_engine.holds.clear()
+                manager._tree_engine.loop.holds.clear()
                 guest.leave()
 
 
 async def _wind_down(manager: Manager, guest: Guest) -> None:
     deadline = loop_time = guest.loop.time()
     deadline += manager.stop_timeout
-    while (manager._tree_engine.holds or len(manager._tree_engine)) and loop_time < deadline:
+    while (manager._tree_engine.loop.holds or manager._tree_engine.queue) and loop_time < deadline:
         guest.take_turn()
         await asyncio.sleep(0.001)
         loop_time = guest.loop.time()
-    deadline = guest.loop.time() + _FAREWELL_SECONDS
+    deadline = guest.loop.time() + _CANCEL_SECONDS
     while (engine := manager._tree_engine).tasks and guest.loop.time() < deadline:
         futures = [f for t in engine.tasks if (f := getattr(t, "future", None)) is not None]
-        engine.cancel_all_tasks()
+        engine.tasks.cancel_all()
         if futures:
             await asyncio.wait(futures, timeout=deadline - guest.loop.time())
             await asyncio.sleep(0)  # for what is told about them

@@ -1,0 +1,118 @@
+"""What the kernel keeps with an event, beyond what the application has given it.
+
+Everything has a default on the class, so that it costs nothing until it is needed.
+"""
+
+from __future__ import annotations
+
+from ._flags import COUNTED, HAS_EXTRAS, RUNTIME_FLAGS, WAITED, changes, number_of_change
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, ClassVar
+
+    from ._causes import Cause, Firing
+    from .values import Value
+
+__all__ = ["ORDINARY_ATTRIBUTES", "RUNTIME_ATTRIBUTES", "EventState"]
+
+
+class EventState:
+    """Base of events: flags, and the state of the firing that is queued or being dispatched."""
+
+    channels: tuple[Any, ...] = ()
+    waitingHandlers: int = 0  # noqa: N815 - documented name
+    handler: Callable[..., Any] | None = None
+
+    #: The name; ``None`` where dispatch must look at flags, waiters, causes and the like.
+    _event_key: str | None
+    _event_name: str
+    _event_args: Any  # a tuple, until somebody asks for the list
+    _event_kwargs: dict[str, Any] | None = None
+    _event_value: Value = None  # type: ignore[assignment]  # None until fired
+    _event_notify: bool | str = False
+    _event_stopped = False
+    _event_cancelled = False
+    #: The flags of the event itself, and those of its class.
+    _event_flags = 0
+    _event_class_flags = 0
+    #: What was set of name and flags; each class has its own.
+    _declared: ClassVar[dict[str, Any]] = {}
+    #: For an event whose handlers are not simply those of its name and channels: takes their
+    #: routes and gives those that it goes, or ``None`` if it has seen to everything itself.
+    _choose_routes: Callable[[tuple[Any, ...]], tuple[Any, ...] | None] | None = None
+    _event_failed: bool = False  # whether a handler of the latest firing failed
+    #: What counts its firings that are queued: one cause, or several, the oldest first.
+    _event_causes: Any = None
+    _event_cause: Cause | None = None  # what counts the firing that is being dispatched
+    _event_firing: Firing | None = None  # the latest firing that has, or had, suspended handlers
+    _event_waiters: list[Any] | None = None  # who is told of the end of the next or current firing
+
+    def _event_flag(self, bits: int = 0) -> None:
+        """Note that something is rare about the event."""
+        self._event_key = None
+        self._event_flags |= bits
+        changes.latest = number_of_change()
+
+    def _event_reroute(self, choose: Callable[[tuple[Any, ...]], tuple[Any, ...] | None]) -> None:
+        """Have a function choose among the routes of this event."""
+        self._choose_routes = choose
+        self._event_flag(HAS_EXTRAS)
+
+    def _when_over(self, waiter: Any, *, refired: bool = False) -> None:
+        """Have ``waiter.resolve(event, value)`` called when the event is over.
+
+        Args:
+            waiter: Who waits. Its attribute ``is_awaited`` tells whether it receives what the
+                handlers raise.
+            refired: For the firing that is about to come, even if an earlier one goes on.
+        """
+        firing = self._event_firing
+        if firing is not None and firing.unfinished and not refired:
+            firing.expect(waiter)
+        elif self._event_waiters is None:
+            self._event_waiters = [waiter]
+        else:
+            self._event_waiters.append(waiter)
+        self._event_flag(WAITED)
+
+    def _forget_waiter(self, waiter: Any) -> None:
+        """Take out who does not wait any more."""
+        for source in (self, self._event_firing):
+            waiters = None if source is None else source._event_waiters
+            if waiters is not None and waiter in waiters:
+                waiters.remove(waiter)
+
+    def _take_cause(self) -> Cause:
+        """What counts the oldest firing that is queued."""
+        waiting = self._event_causes
+        cause: Cause
+        if isinstance(waiting, list):
+            cause = waiting.pop(0)
+            if waiting:
+                return cause
+        else:
+            cause = waiting
+        self._event_causes = None
+        self._event_flags &= ~COUNTED
+        return cause
+
+    def _event_lasting_state(self) -> dict[str, Any]:
+        """What travels with the event, or is copied."""
+        state = {k: v for k, v in vars(self).items() if k not in RUNTIME_ATTRIBUTES}
+        if "_event_flags" in state:
+            state["_event_flags"] &= ~RUNTIME_FLAGS
+        return state
+
+
+#: State of one firing in one process; it neither travels nor is copied.
+RUNTIME_ATTRIBUTES = frozenset({
+    "handler", "waitingHandlers", "_choose_routes", "_event_cause", "_event_causes",
+    "_event_created", "_event_failed", "_event_firing", "_event_value", "_event_waiters",
+})  # fmt: skip
+
+#: The attributes of an event that has nothing of its own but arguments and channels.
+ORDINARY_ATTRIBUTES = RUNTIME_ATTRIBUTES - {"_choose_routes", "_event_created"} | {
+    "channels", "_event_args", "_event_flags", "_event_key", "_event_stopped",
+}  # fmt: skip

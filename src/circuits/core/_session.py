@@ -1,0 +1,297 @@
+"""One run of a tree: from ``run`` to its end, with the signals (contract: run, tick, stop)."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+
+from . import _clock
+from .events import Signal, Started, Stopped
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType, TracebackType
+    from typing import Any
+
+    from .manager import Manager
+
+__all__ = ["RUNNING", "STOPPED", "Running", "Session", "run", "stop", "tick"]
+
+#: Turns that are still made when the loop has ended, for what the last events fired.
+_LAST_TURNS = 3
+
+#: Turns that are granted after ``stop_timeout`` while events are queued: who answers each event
+#: with another one must end, too.
+_LATE_TURNS = 1000
+
+
+class Running(int):
+    """The value of ``manager.running``: a truth value, and callable for ``with``.
+
+    ``with app.running():`` makes ``app`` a running application whose loop is written by the
+    caller with ``app.tick(timeout)``. No signal handler is installed.
+    """
+
+    __slots__ = ()
+    _manager: Manager
+
+    def __call__(self) -> Session:
+        return Session(self._manager)
+
+    def __repr__(self) -> str:
+        return repr(bool(self))
+
+    __str__ = __repr__
+
+
+class _Running(Running):
+    def __new__(cls, value: int, manager: Manager) -> _Running:
+        self = super().__new__(cls, value)
+        self._manager = manager
+        return self
+
+
+def RUNNING(manager: Manager) -> Running:  # noqa: N802 - reads like the constant it stands for
+    """True, for this manager."""
+    return _Running(1, manager)
+
+
+def STOPPED(manager: Manager) -> Running:  # noqa: N802
+    """False, for this manager."""
+    return _Running(0, manager)
+
+
+class Session:
+    """One run of a manager: what it installs, and takes away again."""
+
+    def __init__(self, manager: Manager, signals: bool = False) -> None:
+        self._manager = manager
+        self._signals = signals
+        self._previous: dict[int, Any] = {}
+        self._force_quit = False
+        self.pipe: Any = None  # what signals write to
+        self._hosts = False  # whether the loop is ours, and may become that of asyncio
+
+    def __enter__(self) -> Manager:
+        manager = self._manager
+        engine = manager._tree_engine
+        if engine.runner is not None:
+            raise RuntimeError(f"{engine.runner!r} is running already")
+        import atexit
+
+        atexit.register(manager.stop)
+        if self._signals and threading.current_thread() is threading.main_thread():
+            self._install_signals()
+        manager._running = True
+        manager._run_exit_code = None
+        engine.loop.enter(self, manager)
+        manager.fire(Started(manager))
+        entered, manager._run_entered = manager._run_entered, None
+        if entered is not None:
+            entered.set()
+        return manager
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        problem: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        manager = self._manager
+        try:
+            manager.stop()
+            self._wind_down()
+        finally:
+            loop = manager._tree_engine.loop
+            host, loop.host = loop.host, None
+            if hasattr(host, "close"):
+                host.close()
+            loop.leave()
+            manager._running = False
+            self._restore_signals()
+            import atexit
+
+            atexit.unregister(manager.stop)
+        code = manager._run_exit_code
+        if problem is None and code is not None and code != 0:
+            raise SystemExit(code)
+
+    def loop(self) -> None:
+        """Turn until the manager is stopped."""
+        manager = self._manager
+        self._hosts = True
+        manager._tree_engine.loop.turning = True
+        while manager._running:
+            engine = manager._tree_engine
+            if engine.loop.wants_host:
+                engine.ensure_host(manager).run()
+            else:
+                engine.loop.turn(-1)
+
+    def _wind_down(self) -> None:
+        """Deliver what is queued, wait for what holds the end up, cancel what is suspended.
+
+        Handlers that are due go on: one of ``stopped`` that is a generator has just begun, and
+        has its say. A bare ``yield`` is looked at a few times more.
+        """
+        manager = self._manager
+        deadline = _clock.now() + manager.stop_timeout
+        engine = manager._tree_engine
+        late_turns = looks = 0
+        while not self._force_quit:
+            engine = manager._tree_engine
+            if self._hosts and engine.loop.wants_host and engine.loop.host is None:
+                # The first coroutine came in the same turn as the stop; it is in flight, too.
+                engine.ensure_host(manager)
+            left = deadline - _clock.now()
+            if engine.loop.holds and left > 0:
+                self._turn(min(0.1, left))
+            elif (engine.queue or engine.tasks.ready) and late_turns < _LATE_TURNS:
+                late_turns += left <= 0 or not engine.queue
+                self._turn(0)
+            elif engine.tasks.polled and looks < _LAST_TURNS:
+                looks += 1
+                self._turn(0)
+            else:
+                break
+        engine = manager._tree_engine
+        engine.tasks.cancel_all()
+        engine.loop.holds.clear()
+        for _ in range(_LAST_TURNS):
+            self._turn(0)
+        while engine.queue and late_turns < _LATE_TURNS and not self._force_quit:
+            self._turn(0)
+            late_turns += 1
+
+    def _turn(self, timeout: float) -> None:
+        try:
+            self._manager._tree_engine.loop.turn(timeout)
+        except Exception:
+            # What ended the run may still be broken; the end must come all the same.
+            self._force_quit = True
+            _print_fault()
+
+    # -- signals --
+
+    def _install_signals(self) -> None:
+        import signal  # expensive, and needed here only
+
+        if os.name == "posix":
+            from ._signals import SignalPipe
+
+            pipe = SignalPipe()
+            try:
+                pipe.open()
+            except (OSError, ValueError):  # no descriptor left, or not the main interpreter
+                pipe.close()
+            else:
+                self.pipe = pipe
+            self._manager._tree_engine.loop.latch = None
+        self._install(signal.SIGINT, self._on_signal)
+        self._install(signal.SIGTERM, self._on_signal)
+        self.heed_hang_up()
+
+    def heed_hang_up(self) -> None:
+        """Fire SIGHUP while a component wants it; else it does what it did before the run."""
+        import signal
+
+        number = getattr(signal, "SIGHUP", None)
+        if number is None or not self._previous:
+            return  # no such signal here, or a run without signals
+        if not self._manager._tree_engine.wants_hang_up:
+            if number in self._previous:
+                signal.signal(number, self._previous.pop(number))
+        elif number not in self._previous:
+            self._install(number, self._on_hang_up)
+
+    def _install(self, number: int, function: Any) -> None:
+        import signal
+
+        try:
+            self._previous[number] = signal.signal(number, function)
+        except (ValueError, OSError):  # not the main thread of the main interpreter
+            return
+
+    def _restore_signals(self) -> None:
+        if not self._previous:
+            return
+        import signal
+
+        for number, previous in self._previous.items():
+            signal.signal(number, previous)
+        self._previous = {}
+        if self.pipe is not None:
+            self._manager._tree_engine.loop.latch = None
+            self.pipe.close()
+            self.pipe = None
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        manager = self._manager
+        if not manager._running:
+            self._force_quit = True
+            raise KeyboardInterrupt
+        self._fire_signal(number, frame, then=manager.stop)
+
+    def _on_hang_up(self, number: int, frame: FrameType | None) -> None:
+        self._fire_signal(number, frame)
+
+    def _fire_signal(
+        self, number: int, frame: FrameType | None, then: Callable[[], object] | None = None
+    ) -> None:
+        root = self._manager.root
+        engine = root._tree_engine
+        cause = engine.queue.set_cause(None)  # a signal is no effect of what it interrupts
+        root.fire(Signal(number, frame), *root._tree_channels)
+        if then is not None:
+            then()
+        engine.queue.set_cause(cause)
+
+
+def run(manager: Manager) -> None:
+    """Run a manager; see :meth:`circuits.core.manager.Manager.run`."""
+    session = Session(manager, signals=True)
+    with session:
+        try:
+            session.loop()
+        except KeyboardInterrupt:
+            pass
+        except Exception:
+            _print_fault()
+
+
+def _print_fault() -> None:
+    import traceback  # a fault of ours or of the system, never of a handler
+
+    traceback.print_exc(file=sys.stderr)
+
+
+def tick(manager: Manager, timeout: float) -> None:
+    """One turn; see :meth:`circuits.core.manager.Manager.tick`."""
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float):
+        raise TypeError(f"timeout must be a number of seconds, not {timeout!r}")
+    engine = manager._tree_engine
+    loop = engine.loop
+    if loop.wants_host and loop.host is None and loop.runner is not None:
+        engine.ensure_host(manager)
+    is_nested, loop.turning = loop.turning, True
+    engine.queue.reasons_to_queue += is_nested
+    try:
+        loop.turn(timeout)
+    finally:
+        loop.turning = is_nested
+        engine.queue.reasons_to_queue -= is_nested
+
+
+def stop(manager: Manager, code: Any) -> None:
+    """Stop a manager; see :meth:`circuits.core.manager.Manager.stop`."""
+    if not manager._running:
+        return
+    manager._running = False
+    manager._run_exit_code = code
+    manager.fire(Stopped(manager))
+    engine = manager._tree_engine
+    if engine.loop.thread is None:
+        for _ in range(_LAST_TURNS):
+            engine.loop.turn(0)

@@ -1,0 +1,282 @@
+"""What a suspended handler can wait for: a time, and the end of an event.
+
+``call`` and ``wait`` give an object that registers itself when it is first advanced; the end of
+the event takes it out again and resumes its task.
+"""
+
+from __future__ import annotations
+
+import _thread
+
+from . import _clock
+from ._routing import same_channel
+from ._tasks import Suspension
+from .errors import TimeoutError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from typing import Any
+
+    from ._clock import Appointment
+    from ._tasks import Task
+    from .events import BaseEvent
+    from .manager import Manager
+    from .values import Value
+
+__all__ = ["Sleep", "Wait", "check_seconds", "sleep"]
+
+
+def check_seconds(seconds: object, what: str) -> float:
+    """Refuse what is no number of seconds."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise TypeError(f"{what} must be a number of seconds, not {seconds!r}")
+    if seconds != seconds:
+        raise ValueError(f"{what} must be a number of seconds, not {seconds!r}")
+    return float(seconds)
+
+
+class Sleep(Suspension):
+    """Suspends a handler for a time. Made by :func:`sleep`."""
+
+    __slots__ = ("_appointment", "seconds")
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = check_seconds(seconds, "sleep")
+        if self.seconds < 0:
+            raise ValueError(f"cannot sleep {seconds!r} seconds: the time must not be negative")
+        self._appointment: Appointment | None = None
+
+    def attach(self, task: Task) -> None:
+        schedule = task.engine.schedule
+        self._appointment = schedule.call_at(_clock.now() + self.seconds, task.resume)
+
+    def detach(self) -> None:
+        if self._appointment is not None:
+            self._appointment.cancel()
+
+    def __iter__(self) -> Generator[Any, Any, None]:
+        yield self
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        import asyncio  # whoever awaits has it loaded
+
+        return asyncio.sleep(self.seconds).__await__()
+
+
+def sleep(seconds: float) -> Sleep:
+    """Suspend a handler for a time, without blocking the loop.
+
+    Write ``yield sleep(1.5)`` in a generator handler, ``await sleep(1.5)`` in a coroutine.
+
+    Args:
+        seconds: How long; 0 waits for the next turn of the loop.
+
+    Raises:
+        TypeError: ``seconds`` is no number.
+        ValueError: ``seconds`` is negative or not a number.
+    """
+    return Sleep(seconds)
+
+
+class Wait(Suspension):
+    """The end of an event, to be yielded, awaited or driven by hand.
+
+    ``yield`` gives the event's :class:`~circuits.core.values.Value`. ``await`` gives the result
+    of a call, or raises what its handlers raised; of a wait, it gives the event.
+
+    Nothing happens before it is advanced for the first time.
+    """
+
+    __slots__ = (
+        "_appointment",
+        "_channels",
+        "_deadline",
+        "_event",
+        "_fire",
+        "_future",
+        "_manager",
+        "_name",
+        "_outcome",
+        "_problem",
+        "_state",
+        "_task",
+        "_value",
+        "timeout",
+    )
+
+    def __init__(
+        self,
+        manager: Manager,
+        event: BaseEvent | None,
+        name: str,
+        channels: tuple[Any, ...],
+        timeout: float | None,
+        fire: bool,
+    ) -> None:
+        self.timeout = -1.0 if timeout is None else check_seconds(timeout, "timeout")
+        self._manager = manager
+        self._event = event
+        self._name = name
+        self._channels = channels
+        self._fire = fire
+        self._state = _NEW
+        self._outcome: BaseEvent | None = None
+        self._value: Value | None = None  # of the firing that is over
+        self._problem: TimeoutError | None = None
+        self._task: Task | None = None
+        self._future: Any = None
+        self._appointment: Appointment | None = None
+        self._deadline: float | None = None
+
+    def __repr__(self) -> str:
+        what = "call" if self._fire else "wait"
+        return f"<{what} {self._event if self._event is not None else self._name!r}>"
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether a coroutine waits, which is to receive the exceptions of the handlers."""
+        return self._future is not None and self._fire
+
+    # -- beginning and ending --
+
+    def _begin(self) -> None:
+        self._state = _WAITING
+        event = self._event
+        if event is None:
+            self._manager._tree_engine.tasks.await_name(self._name, self)
+            return
+        event._when_over(self, refired=self._fire)
+        if self._fire:
+            self._manager.fire(event, *self._channels)
+
+    def _begin_timed(self) -> None:
+        self._begin()
+        if self.timeout >= 0 and self._state == _WAITING:
+            schedule = self._manager._tree_engine.schedule
+            self._appointment = schedule.call_at(_clock.now() + self.timeout, self._expire)
+
+    def matches(self, event: BaseEvent) -> bool:
+        """Whether an event that is about to be dispatched is the one."""
+        for channel in event.channels:
+            if channel is self._manager or same_channel(channel, "*"):
+                return True
+            for mine in self._channels:
+                if same_channel(mine, "*") or same_channel(mine, channel):
+                    return True
+        return False
+
+    def resolve(self, event: BaseEvent, value: Value) -> None:
+        """The event is over."""
+        if self._state != _WAITING or self.timeout == 0:
+            return  # with no time at all, it cannot have been in time
+        self._outcome, self._value = event, value
+        self._end(None)
+
+    def _expire(self) -> None:
+        if self._state != _WAITING:
+            return
+        self._appointment = None
+        what = "call of" if self._fire else "wait for"
+        which = repr(self._event) if self._event is not None else repr(self._name)
+        where = ", ".join(map(repr, self._event.channels if self._event else self._channels))
+        self._remove()
+        self._end(
+            TimeoutError(
+                f"{what} {which} on {where} by {self._manager!r} "
+                f"was not over after {self.timeout:g} s"
+            ),
+        )
+
+    def _end(self, problem: TimeoutError | None) -> None:
+        self._state = _OVER
+        self._problem = problem
+        if self._appointment is not None:
+            self._appointment.cancel()
+        if self._task is not None:
+            self._task.resume(self._value, problem)
+        elif self._future is not None and not self._future.done():
+            self._future.set_result(None)
+
+    def _remove(self) -> None:
+        if self._event is None:
+            self._manager._tree_engine.tasks.forget_name(self._name, self)
+        else:
+            self._event._forget_waiter(self)
+
+    # -- the three ways to wait --
+
+    def attach(self, task: Task) -> None:
+        self._task = task
+        if self._state == _NEW:
+            self._begin_timed()
+        elif self._state == _OVER:
+            task.resume(self._value, self._problem)
+
+    def detach(self) -> None:
+        if self._state == _WAITING:
+            self._state = _OVER
+            if self._appointment is not None:
+                self._appointment.cancel()
+            self._remove()
+
+    def __iter__(self) -> Wait:
+        return self
+
+    def __next__(self) -> Wait | None:
+        return self.send(None)
+
+    def send(self, value: Any) -> Wait | None:
+        """Advance by hand, or as the target of ``yield from``."""
+        if self._state == _NEW:
+            engine = self._manager._tree_engine
+            if engine.tasks.stepping == _thread.get_ident():
+                return self  # ``yield from`` in a handler: its task attaches itself
+            self._begin()
+            if self.timeout >= 0:
+                self._deadline = _clock.now() + self.timeout
+        if self._state == _WAITING and self._deadline is not None:
+            if _clock.now() >= self._deadline:
+                self._expire()
+        if self._state == _OVER:
+            if self._problem is not None:
+                raise self._problem
+            raise StopIteration(self._value)
+        return None
+
+    def throw(self, problem: BaseException) -> None:
+        """Part of ``yield from``: the exception goes to whoever waits."""
+        self.detach()
+        raise problem
+
+    def close(self) -> None:
+        """Give up."""
+        self.detach()
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        import asyncio  # whoever awaits has it loaded
+
+        self._future = asyncio.get_running_loop().create_future()
+        if self._state == _NEW:
+            self._begin_timed()
+        if self._state == _WAITING:
+            try:
+                yield from self._future.__await__()
+            finally:
+                self.detach()
+        if self._problem is not None:
+            raise self._problem
+        event, value = self._outcome, self._value
+        if event is None or value is None:
+            return None
+        if not self._fire:
+            return event
+        problems = value.exceptions
+        if problems:
+            if len(problems) == 1:
+                raise problems[0]
+            raise BaseExceptionGroup(f"handlers of {event!r} failed", problems)
+        return value.value
+
+
+_NEW, _WAITING, _OVER = range(3)
