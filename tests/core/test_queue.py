@@ -16,7 +16,7 @@ class note(Event):
 def taken(queue: EventQueue) -> list[Any]:
     """The first arguments of one batch, in the order of dispatch."""
     found = []
-    for _ in range(queue.take_batch()):
+    for _ in range(queue.left or queue.begin_batch()):
         queue.left -= 1
         found.append(queue.popleft().args[0])
     return found
@@ -26,7 +26,7 @@ def test_a_new_queue_is_empty() -> None:
     queue = EventQueue()
     assert not queue
     assert len(queue) == 0
-    assert queue.take_batch() == 0
+    assert queue.begin_batch() == 0
 
 
 def test_priorities_go_before_and_after_those_without() -> None:
@@ -57,11 +57,11 @@ def test_a_batch_that_has_begun_is_not_sorted_again() -> None:
     queue = EventQueue()
     queue.append(note("a"))
     queue.append(note("b"))
-    assert queue.take_batch() == 2
+    assert queue.begin_batch() == 2
     queue.left -= 1
     queue.popleft()
     queue.rank(note("urgent"), -5)
-    assert queue.take_batch() == 1  # the rest of the batch
+    assert queue.left == 1  # the rest of the batch
     assert taken(queue) == ["b"]
     assert taken(queue) == ["urgent"]
 

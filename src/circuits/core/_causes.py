@@ -105,7 +105,9 @@ class Firing:
     def end_dispatch(self) -> Firing:
         """Take over what the handlers that ran have left with the event."""
         event = self.event
-        self._event_failed = self._event_failed or event._event_failed
+        self.unfinished -= 1
+        if event._event_failed:
+            self._event_failed = True
         if event._event_waiters:
             self._event_waiters = [*(self._event_waiters or ()), *event._event_waiters]
             event._event_waiters = None

@@ -75,7 +75,7 @@ class Dispatch:
             Whether there was anything.
         """
         queue, plain = self._queue, self._routes.plain
-        if not queue.take_batch():
+        if not (queue.left or queue.begin_batch()):
             return False
         flags = changes
         while left := queue.left:
@@ -127,7 +127,7 @@ class Dispatch:
                         break
             event.handler = None
             if event._event_key is None:
-                self._finish(event)
+                self._finish(event, event._event_flags | event._event_class_flags)
             else:
                 value = event._event_value
                 if getrefcount(value) == _HELD_ONCE_MORE:
@@ -162,7 +162,7 @@ class Dispatch:
         elif key == "error":
             self.log_unheard(event)
         if event._event_key is None:
-            self._finish(event)
+            self._finish(event, event._event_flags | event._event_class_flags)
 
     def _go_on(self, event: BaseEvent, methods: tuple[Callable[..., Any], ...], last: Any) -> None:
         """Run the rest of the handlers, of an event that one of them has flagged."""
@@ -214,21 +214,28 @@ class Dispatch:
     def _dispatch_flagged(self, event: BaseEvent) -> None:
         """Run the handlers of an event that somebody wants more of than that."""
         flags = event._event_flags | event._event_class_flags
-        cause = event._take_cause() if flags & COUNTED else None
+        cause: Cause | None = None
+        if flags & COUNTED:
+            cause = event._event_causes
+            if cause.__class__ is Cause:
+                event._event_causes = None
+                event._event_flags &= ~COUNTED
+            else:
+                cause = event._take_cause()
         if flags & SUSPENDED:
             event._event_firing = None  # that of an earlier firing
         if flags & HAS_EXTRAS and event._event_cancelled:
-            event._event_cause = cause
-            self._finish(event, without=SUCCESS | DONE)
+            self._finish(event, flags & ~(SUCCESS | DONE), cause)
             return
-        name = event._event_name
-        if name in self._routes.awaited:
+        name, table = event._event_name, self._routes
+        if name in table.awaited:
             self._tasks.match_waits(event)
+            flags |= WAITED
         event._event_failed = event._event_stopped = False
         try:
-            routes = self._routes.cache[name][event.channels]
+            routes = table.cache[name][event.channels]
         except KeyError:
-            routes = self._routes.resolve(name, event.channels)
+            routes = table.resolve(name, event.channels)
         kwargs = None
         if flags & HAS_EXTRAS:
             kwargs = event._event_kwargs
@@ -243,6 +250,7 @@ class Dispatch:
             if cause is not None:
                 cause = cause.shortened(self._is_complete_heard)
             cause = Cause(event, cause)
+        seen = changes.latest
         if cause is None:
             self._run(event, routes, kwargs)
         else:
@@ -250,7 +258,9 @@ class Dispatch:
             outer = self._queue.set_cause(cause)
             self._run(event, routes, kwargs)
             self._queue.set_cause(outer)
-        self._finish(event)
+        if changes.latest is not seen:
+            flags = event._event_flags | event._event_class_flags
+        self._finish(event, flags, cause)
 
     def _is_complete_heard(self, event: BaseEvent) -> bool:
         name = derived_class(Complete, "Complete", event)._event_name
@@ -260,23 +270,31 @@ class Dispatch:
 
     # -- ending --
 
-    def _finish(self, event: BaseEvent, firing: Firing | None = None, without: int = 0) -> None:
+    def _finish(
+        self,
+        event: BaseEvent,
+        flags: int,
+        cause: Cause | None = None,
+        firing: Firing | None = None,
+    ) -> None:
         """Tell whoever asked that the handlers are done, unless some are suspended.
 
         Args:
             event: The event.
+            flags: What is wanted of it.
+            cause: What counts it.
             firing: Its firing whose last suspended handler has ended.
-            without: Flags that do not count.
         """
-        flags = event._event_flags | event._event_class_flags
-        source: Any = firing
-        if firing is None:
-            source = event
-            if flags & SUSPENDED and event._event_firing is not None:
-                self.leave(event._event_firing.end_dispatch())
+        source: Any = event
+        if firing is not None:
+            source = firing
+        elif flags & SUSPENDED and event._event_firing is not None:
+            source = firing = event._event_firing.end_dispatch()
+            if firing.unfinished:
                 return
+            firing._event_value.inform(True)
         value = source._event_value
-        if flags & (SUCCESS | DONE) and not without:
+        if flags & (SUCCESS | DONE):
             channels = source.channels
             if flags & DONE:
                 self._feedback(Done, "Done", event, channels, value.value)
@@ -284,11 +302,12 @@ class Dispatch:
                 if flags & HAS_FEEDBACK_CHANNELS:
                     channels = getattr(event, "success_channels", None) or channels
                 self._feedback(Success, "Success", event, channels, value.value)
-        cause = source._event_cause
         if cause is not None:
             source._event_cause = None
             for over in cause.leave():
-                where = getattr(over, "complete_channels", None) or over.channels
+                where = over.channels
+                if (over._event_flags | over._event_class_flags) & HAS_FEEDBACK_CHANNELS:
+                    where = getattr(over, "complete_channels", None) or where
                 self._feedback(Complete, "Complete", over, where, over._event_value.value)
         if flags & WAITED:
             waiters, source._event_waiters = source._event_waiters, None
@@ -302,13 +321,19 @@ class Dispatch:
             value.event = None
 
     def leave(self, firing: Firing) -> None:
-        """One handler of a firing has ended, or its dispatch; the last one finishes it."""
+        """One suspended handler of a firing has ended; the last one finishes it."""
         firing.unfinished -= 1
         if not firing.unfinished:
-            outer = self._queue.set_cause(None)
+            queue = self._queue
+            outer = queue.cause
+            if outer is not None:
+                queue.set_cause(None)
             firing._event_value.inform(True)
-            self._finish(firing.event, firing)
-            self._queue.set_cause(outer)
+            event = firing.event
+            flags = event._event_flags | event._event_class_flags
+            self._finish(event, flags, firing._event_cause, firing)
+            if outer is not None:
+                queue.set_cause(outer)
 
     def _feedback(
         self, kind: type[Any], topic: str, event: BaseEvent, channels: Any, argument: Any

@@ -97,10 +97,11 @@ class Engine:
 
     def alerted(self, event: BaseEvent | None) -> None:
         """Do what ``fire`` leaves to us: count for a cause, wake the loop."""
-        cause = self.queue.cause
+        queue = self.queue
+        cause = queue.cause
         if cause is not None and event is not None and self.thread_is_ours():
             cause.enter(event)
-        if self.queue.sleeping:
+        if queue.sleeping:
             self.wake()
 
     def thread_is_ours(self) -> bool:

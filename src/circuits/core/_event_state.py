@@ -85,17 +85,12 @@ class EventState:
                 waiters.remove(waiter)
 
     def _take_cause(self) -> Cause:
-        """What counts the oldest firing that is queued."""
+        """What counts the oldest firing, of several that are queued."""
         waiting = self._event_causes
-        cause: Cause
-        if isinstance(waiting, list):
-            cause = waiting.pop(0)
-            if waiting:
-                return cause
-        else:
-            cause = waiting
-        self._event_causes = None
-        self._event_flags &= ~COUNTED
+        cause: Cause = waiting.pop(0)
+        if not waiting:
+            self._event_causes = None
+            self._event_flags &= ~COUNTED
         return cause
 
     def _event_lasting_state(self) -> dict[str, Any]:

@@ -55,6 +55,8 @@ class Loop:
         self._engine = engine
         self._queue = engine.queue
         self._tasks = engine.tasks
+        self._schedule = engine.schedule
+        self._dispatch = engine.dispatch
         self.runner: Manager | None = None
         self.session: Session | None = None
         self.thread: int | None = None
@@ -117,11 +119,10 @@ class Loop:
         tasks, queue = self._tasks, self._queue
         if tasks.ready or tasks.polled:
             tasks.step_ready()
-        schedule = self._engine.schedule
-        if schedule._heap:
-            schedule.run_due(_clock.now())
+        if self._schedule._heap:
+            self._schedule.run_due(_clock.now())
         if queue:
-            self._engine.dispatch.flush()
+            self._dispatch.flush()
             if tasks.polled:
                 timeout = 0.0  # handlers that look at something again and again may see it now
         runner = self.runner
@@ -148,7 +149,7 @@ class Loop:
                 tasks.step_ready()
             if not queue:
                 return
-            self._engine.dispatch.flush()
+            self._dispatch.flush()
 
     # -- waiting --
 
@@ -176,8 +177,8 @@ class Loop:
         """How long the loop may sleep, in seconds; negative means without limit."""
         if self._queue or self._tasks.ready:
             return 0.0
-        if self._engine.schedule._heap:
-            deadline = self._engine.schedule.next_deadline()
+        if self._schedule._heap:
+            deadline = self._schedule.next_deadline()
             if deadline is not None:
                 left = deadline - _clock.now()
                 # Rounded up, so that timers that are nearly due together need one wait, not many.
@@ -240,7 +241,7 @@ class Loop:
             event.reduce_time_left(0)
         try:
             routes = self._engine.route("generate_events", ("*",))
-            self._engine.dispatch._run(event, routes)
+            self._dispatch._run(event, routes)
             waited = any(is_filter for _, _, is_filter in routes)
             if not waited and event.time_left != 0 and not self._queue:
                 latch = self.own_latch()

@@ -78,20 +78,24 @@ class EventQueue(deque["BaseEvent"]):
 
     def set_cause(self, cause: Cause | None) -> Cause | None:
         """Say what is fired on behalf of whom; gives what it was before, to be put back."""
-        before, self.cause = self.cause, cause
+        before = self.cause
         if before is not cause:
-            self.reasons_to_queue += (cause is not None) - (before is not None)
-            self.alert = self.sleeping or cause is not None
+            self.cause = cause
+            if cause is None:
+                self.alert = self.sleeping
+                self.reasons_to_queue -= 1
+            elif before is None:
+                self.alert = True
+                self.reasons_to_queue += 1
         return before
 
     # -- who dispatches --
 
-    def take_batch(self) -> int:
-        """Begin a batch, or go on with the current one; how many events it still has."""
-        if not self.left:
-            if self._ranked:
-                self._sort()
-            self.left = len(self)
+    def begin_batch(self) -> int:
+        """Begin a batch: order what is queued now. How many events that is."""
+        if self._ranked:
+            self._sort()
+        self.left = len(self)
         return self.left
 
     def _sort(self) -> None:

@@ -125,10 +125,11 @@ class Session:
         manager._tree_engine.loop.turning = True
         while manager._running:
             engine = manager._tree_engine
-            if engine.loop.wants_host:
+            loop = engine.loop
+            while manager._running and not loop.wants_host and engine.successor is None:
+                loop.turn(-1)
+            if loop.wants_host:
                 engine.ensure_host(manager).run()
-            else:
-                engine.loop.turn(-1)
 
     def _wind_down(self) -> None:
         """Deliver what is queued, wait for what holds the end up, cancel what is suspended.

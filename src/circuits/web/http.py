@@ -405,7 +405,7 @@ class HTTP(Answers):
             if engine.queue:
                 # Its success comes after what the handlers have fired, which may be an answer.
                 if not event.waitingHandlers:
-                    engine.dispatch._finish(event)
+                    engine.dispatch._finish(event, event._event_flags | event._event_class_flags)
             elif not event.waitingHandlers:
                 self._settle(event)
         elif not (request.handled or response.done or connection.is_answered):
