@@ -13,7 +13,7 @@ PYTEST = $(PY) -m pytest -q $(PYTEST_ARGS)
 PARALLEL = -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-this test-others fast documented check lint types format docs changes bench nightly pins clean
+.PHONY: help demo test test-this test-others fast documented check lint types format docs changes bench budgets nightly pins clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -59,6 +59,13 @@ changes: $(VENV)/.dev ## Show what CHANGES.md will say; RELEASE=2.1.0 writes it 
 
 bench: $(VENV)/.runtime .venv-bench/old/.ready .venv-bench/peers/.ready ## Compare with others (BENCH="kernel http ..." BENCH_ARGS=...)
 	$(PY) -m benchmarks $(BENCH_ARGS) $(BENCH)
+
+budgets: $(VENV)/.runtime ## Count anew what the hot paths take, on every Python that is here
+	$(PY) -m tests.hot_paths --record
+	@for version in $(OTHERS); do \
+	    python=$$(scripts/find-python $$version); \
+	    [ -z "$$python" ] || PYTHONPATH=src "$$python" -m tests.hot_paths --record || exit 1; \
+	done
 
 nightly: $(VENV)/.dev ## Once with many more examples, then 20 times over, then every comparison
 	HYPOTHESIS_PROFILE=nightly $(PYTEST)

@@ -1,0 +1,399 @@
+"""The hottest paths, written as applications write them."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import Callable, Generator
+from typing import Any, Final
+
+from circuits import BaseComponent, Component, Event, Manager, Timer, handler
+from circuits.net.sockets import UNIXServer, Write
+from circuits.testing import VirtualClock
+from circuits.web import BaseServer, Controller, JSONController, Server
+
+from .counting import Counter, Program
+
+
+class Ping(Event):
+    """Something happened."""
+
+
+class Asked(Event):
+    """Something happened, and somebody wants to know how it ended."""
+
+    success = True
+
+
+class Add(Event):
+    """Add two numbers."""
+
+
+# -- events --
+
+
+class Listener(Component):
+    def ping(self) -> None:
+        pass
+
+
+def _fire(counter: Counter, handlers: int) -> None:
+    app = Manager()
+    for _ in range(handlers):
+        Listener().register(app)
+    while len(app):
+        app.flush()
+    while counter.mark():
+        app.fire(Ping())
+        app.flush()
+
+
+def one_handler(counter: Counter) -> None:
+    _fire(counter, 1)
+
+
+def ten_handlers(counter: Counter) -> None:
+    _fire(counter, 10)
+
+
+class _Marked(Component):
+    """Fires an event when the program begins, and another one in each cycle."""
+
+    def __init__(self, counter: Counter) -> None:
+        super().__init__()
+        self.counter = counter
+
+    def go_on(self, event: Event) -> None:
+        if self.counter.mark():
+            self.fire(event)
+        else:
+            self.stop()
+
+
+def chain(counter: Counter) -> None:
+    class App(_Marked):
+        def started(self, component: Manager) -> None:
+            self.fire(Ping())
+
+        def ping(self) -> None:
+            self.go_on(Ping())
+
+    App(counter).run()
+
+
+def success_observed(counter: Counter) -> None:
+    class App(_Marked):
+        def started(self, component: Manager) -> None:
+            self.fire(Asked())
+
+        def asked(self) -> int:
+            return 42
+
+        def asked_success(self, *args: object) -> None:
+            self.go_on(Asked())
+
+    App(counter).run()
+
+
+class Adder(Component):
+    channel = "adder"
+
+    def add(self, x: int, y: int) -> int:
+        return x + y
+
+
+def call_generator(counter: Counter) -> None:
+    class App(Component):
+        def started(self, component: Manager) -> Generator[Any, Any, None]:
+            while counter.mark():
+                value = yield self.call(Add(1, 2), "adder")
+                assert value.value == 3
+            self.stop()
+
+    app = App()
+    Adder().register(app)
+    app.run()
+
+
+def call_coroutine(counter: Counter) -> None:
+    class App(Component):
+        async def started(self, component: Manager) -> None:
+            while counter.mark():
+                assert await self.call(Add(1, 2), "adder") == 3
+            self.stop()
+
+    app = App()
+    Adder().register(app)
+    app.run()
+
+
+def timer_persistent(counter: Counter) -> None:
+    class App(Component):
+        def started(self, component: Manager) -> None:
+            Timer(1, Ping(), persist=True).register(self)
+            clock.advance(1)
+
+        def ping(self) -> None:
+            clock.advance(1)
+            if not counter.mark():
+                self.stop()
+
+    with VirtualClock() as clock:
+        App().run()
+
+
+def timer_once(counter: Counter) -> None:
+    class App(Component):
+        def started(self, component: Manager) -> None:
+            Timer(0, Ping()).register(self)
+
+        def ping(self) -> None:
+            if counter.mark():
+                Timer(0, Ping()).register(self)
+            else:
+                self.stop()
+
+    with VirtualClock():
+        App().run()
+
+
+# -- servers: a client has one request in flight --
+
+#: An abstract name of Linux: neither a file nor a port.
+_ADDRESS: Final = f"\0circuits-hot-paths-{os.getpid()}"
+_DATA: Final = bytes(range(64))
+_REQUEST: Final = (
+    b"GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: load/1.0\r\nAccept: */*\r\n"
+    b"Accept-Encoding: gzip, deflate\r\n\r\n"
+)
+
+
+def _is_echo(reply: bytes) -> bool:
+    assert _DATA.startswith(reply), reply
+    return reply == _DATA
+
+
+def _is_answer(reply: bytes) -> bool:
+    head, end, body = reply.partition(b"\r\n\r\n")
+    if not end:
+        return False
+    length = re.search(rb"\r\nContent-Length: (\d+)", head)
+    assert head.startswith(b"HTTP/1.1 200 "), reply
+    assert length, reply
+    return len(body) == int(length[1])
+
+
+class _Client:
+    """Sends the same, and again when it is answered, while the server looks for events."""
+
+    def __init__(self, request: bytes, is_whole: Callable[[bytes], bool]) -> None:
+        self.request = request
+        self.is_whole = is_whole
+        self.reply = b""
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(_ADDRESS)
+        self.sock.setblocking(False)
+        self.sock.send(request)
+
+    def go_on(self) -> None:
+        try:
+            self.reply += self.sock.recv(65536)
+        except BlockingIOError:
+            return
+        if self.is_whole(self.reply):
+            self.reply = b""
+            self.sock.send(self.request)
+
+
+def _serve(
+    counter: Counter, server: Manager, request: bytes, is_whole: Callable[[bytes], bool]
+) -> None:
+    client = _Client(request, is_whole)
+    counter.before_poll = client.go_on
+    with client.sock, VirtualClock():  # no timeout is due, however slow this machine is
+        server.run()
+
+
+def tcp_return(counter: Counter) -> None:
+    class Echo(UNIXServer):
+        @handler("read")
+        def _on_echo(self, sock: Any, data: bytes) -> bytes:
+            if not counter.mark():
+                self.stop()
+            return data
+
+    _serve(counter, Echo(_ADDRESS), _DATA, _is_echo)
+
+
+def tcp_write(counter: Counter) -> None:
+    class Echo(UNIXServer):
+        @handler("read")
+        def _on_echo(self, sock: Any, data: bytes) -> None:
+            if not counter.mark():
+                self.stop()
+            self.fire(Write(sock, data))
+
+    _serve(counter, Echo(_ADDRESS), _DATA, _is_echo)
+
+
+def tcp_component(counter: Counter) -> None:
+    class Echo(Component):
+        channel = "server"
+
+        def read(self, sock: Any, data: bytes) -> None:
+            if not counter.mark():
+                server.stop()
+            self.fire(Write(sock, data))
+
+    server = UNIXServer(_ADDRESS)
+    Echo().register(server)
+    _serve(counter, server, _DATA, _is_echo)
+
+
+def _web(counter: Counter, server: BaseServer, *parts: BaseComponent) -> None:
+    for part in parts:
+        part.register(server)
+    _serve(counter, server, _REQUEST, _is_answer)
+
+
+def _base_server() -> BaseServer:
+    return BaseServer(_ADDRESS, display_banner=False)
+
+
+def _server() -> Server:
+    return Server(_ADDRESS, display_banner=False)
+
+
+def http_base(counter: Counter) -> None:
+    class Root(Component):
+        channel = "web"
+
+        def request(self, request: Any, response: Any) -> str:
+            if not counter.mark():
+                self.root.stop()
+            return "Hello World!"
+
+    _web(counter, _base_server(), Root())
+
+
+def http_base_header(counter: Counter) -> None:
+    class Root(Component):
+        channel = "web"
+
+        def request(self, request: Any, response: Any) -> str:
+            if not counter.mark():
+                self.root.stop()
+            response.headers["Cache-Control"] = "no-store"
+            return "Hello World!"
+
+    _web(counter, _base_server(), Root())
+
+
+def _controller(counter: Counter) -> Controller:
+    class Root(Controller):
+        def index(self) -> str:
+            if not counter.mark():
+                self.root.stop()
+            return "Hello World!"
+
+    return Root()
+
+
+def http_controller(counter: Counter) -> None:
+    _web(counter, _server(), _controller(counter))
+
+
+def http_controller_header(counter: Counter) -> None:
+    class Root(Controller):
+        def index(self) -> str:
+            if not counter.mark():
+                self.root.stop()
+            self.response.headers["Cache-Control"] = "no-store"
+            return "Hello World!"
+
+    _web(counter, _server(), Root())
+
+
+def http_json(counter: Counter) -> None:
+    class Root(JSONController):
+        def index(self) -> dict[str, str]:
+            if not counter.mark():
+                self.root.stop()
+            return {"message": "Hello World!"}
+
+    _web(counter, _server(), Root())
+
+
+# -- with something in the tree that concerns no request --
+
+
+class Waiter(Component):
+    channel = "beside"
+    is_waiting = False
+
+    @handler("started", channel="*")
+    def _on_started(self, component: Manager) -> Generator[Any, Any, None]:
+        self.is_waiting = True
+        yield self.wait("never")
+
+
+class Coroutine(Component):
+    channel = "beside"
+
+    async def never(self) -> None:
+        pass
+
+
+class CoroutineWaiter(Component):
+    channel = "beside"
+    is_waiting = False
+
+    @handler("started", channel="*")
+    async def _on_started(self, component: Manager) -> None:
+        self.is_waiting = True
+        await self.wait("never")
+
+
+def http_beside_waiter(counter: Counter) -> None:
+    waiter = Waiter()
+    _web(counter, _server(), _controller(counter), waiter)
+    assert waiter.is_waiting
+
+
+def http_beside_coroutine(counter: Counter) -> None:
+    _web(counter, _server(), _controller(counter), Coroutine())
+
+
+def http_beside_coroutine_waiter(counter: Counter) -> None:
+    waiter = CoroutineWaiter()
+    _web(counter, _server(), _controller(counter), waiter)
+    assert waiter.is_waiting
+
+
+def http_beside_timer(counter: Counter) -> None:
+    _web(counter, _server(), _controller(counter), Timer(1, Ping(), "beside", persist=True))
+
+
+PATHS: Final[dict[str, Program]] = {
+    "event.one_handler": one_handler,
+    "event.ten_handlers": ten_handlers,
+    "event.chain": chain,
+    "event.success_observed": success_observed,
+    "call.generator": call_generator,
+    "call.coroutine": call_coroutine,
+    "timer.persistent": timer_persistent,
+    "timer.once": timer_once,
+    "tcp.return": tcp_return,
+    "tcp.write": tcp_write,
+    "tcp.component": tcp_component,
+    "http.base": http_base,
+    "http.base_header": http_base_header,
+    "http.controller": http_controller,
+    "http.controller_header": http_controller_header,
+    "http.json": http_json,
+    "http.beside_waiter": http_beside_waiter,
+    "http.beside_coroutine": http_beside_coroutine,
+    "http.beside_coroutine_waiter": http_beside_coroutine_waiter,
+    "http.beside_timer": http_beside_timer,
+}
