@@ -57,8 +57,10 @@ docs: $(VENV)/.runtime ## Write the reference, docs/reference, from the docstrin
 changes: $(VENV)/.dev ## Show what CHANGES.md will say; RELEASE=2.1.0 writes it and removes the fragments
 	$(PY) -m towncrier build $(if $(RELEASE),--yes --version $(RELEASE),--draft)
 
-bench: $(VENV)/.runtime .venv-bench/old/.ready .venv-bench/peers/.ready ## Compare with others (BENCH="kernel http ..." BENCH_ARGS=...)
-	$(PY) -m benchmarks $(BENCH_ARGS) $(BENCH)
+RIVALS = .venv-bench/old/.ready .venv-bench/peers/.ready
+
+bench: $(VENV)/.runtime $(if $(BASE),,$(RIVALS)) ## Compare with others, or with BASE=commit (BENCH="kernel http ..." BENCH_ARGS=...)
+	$(PY) -m benchmarks $(if $(BASE),--base $(BASE)) $(BENCH_ARGS) $(BENCH)
 
 budgets: $(VENV)/.runtime ## Count anew what the hot paths take, on every Python that is here
 	$(PY) -m tests.hot_paths --record

@@ -1,8 +1,8 @@
 """Runs contenders in turns and compares their figures.
 
-Each contender is a process of its own in an environment of its own. A round runs every contender of a row once (A B C, then A B C
-again), because a shared machine changes its speed while it is measured: neighbours in time are compared with each
-other, and only ratios are reported. Their spread over the rounds tells how far to trust them.
+Each contender is a process of its own in an environment of its own. A round runs every contender of a row once (A B C, then C B A),
+because a shared machine changes its speed while it is measured: neighbours in time are compared with each other, none is always the
+first, and only ratios are reported. Where their median may lie tells how far to trust it.
 """
 
 from __future__ import annotations
@@ -22,9 +22,12 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
+ENVIRONMENTS: Final = ROOT / ".venv-bench"
 _CONTENDERS: Final = ROOT / "benchmarks" / "contenders"
 _SERVER_START_SECONDS: Final = 20
 _RUN_SECONDS: Final = 300
+#: Environments that are there without any other package.
+_OURS: Final = ("here", "plain")
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,8 @@ class Contender:
 
     Attributes:
         name: What the table calls it.
-        env: Environment: ``here`` (this tree), ``old`` (circuits 3.2.5) or ``peers``.
+        env: Environment: ``here`` (this tree), ``plain`` (the same, of which only Python is needed),
+            ``old`` (circuits 3.2.5), ``peers``, or one that :mod:`benchmarks.base` makes.
         script: File below ``contenders``.
         arguments: Passed to the script.
         load: Options of ``load.py`` if the script is a server.
@@ -92,9 +96,9 @@ class Failed(Exception):
 
 def python_of(env: str) -> Path:
     """The interpreter of an environment."""
-    if env == "here":
+    if env in _OURS:
         return Path(sys.executable)
-    return ROOT / ".venv-bench" / env / "bin" / "python"
+    return ENVIRONMENTS / env / "bin" / "python"
 
 
 def measure(contender: Contender, seconds: float) -> float:
@@ -187,7 +191,7 @@ def run_row(row: Row, rounds: int, seconds: float) -> dict[str, Any]:
     figures: dict[str, list[float]] = {contender.name: [] for contender in row.contenders}
     failures: dict[str, str] = {}
     for number in range(rounds):
-        for contender in row.contenders:
+        for contender in row.contenders[:: -1 if number % 2 else 1]:
             if contender.name in failures:
                 continue
             if sys.stderr.isatty():
@@ -227,11 +231,20 @@ def _ratio(
     if not {ours, bound.against} & failures.keys():
         # Neighbours in time only: a median over all rounds would mix fast and slow minutes.
         each = [a / b for a, b in zip(figures[ours], figures[bound.against], strict=True)]
-        result |= {"median": statistics.median(each), "low": min(each), "high": max(each)}
+        low, high = _where_the_median_is(each)
+        result |= {"median": statistics.median(each), "low": low, "high": high}
         result["verdict"] = _verdict(
             result["median"], bound.at_least, bound.aim, less_is_better=row.less_is_better
         )
     return result
+
+
+def _where_the_median_is(each: list[float]) -> tuple[float, float]:
+    """Bounds that hold the true median at odds of 19 to 1; below 8 values, their lowest and highest."""
+    ordered = sorted(each)
+    # The number of values below the median is binomial, so cut off two standard deviations.
+    cut = max(0, int((len(ordered) - 2 * len(ordered) ** 0.5) / 2))
+    return ordered[cut], ordered[-1 - cut]
 
 
 def _verdict(
@@ -275,34 +288,53 @@ def report(result: dict[str, Any]) -> str:
         bounds = ""
         if ratio["at_least"] is not None:
             word = "at most" if result["less_is_better"] else "at least"
-            bounds = f"  {word} {ratio['at_least']:g}, aim {ratio['aim']:g}: {ratio['verdict']}"
+            aim = "" if ratio["aim"] is None else f", aim {ratio['aim']:g}"
+            bounds = f"  {word} {ratio['at_least']:.3g}{aim}: {ratio['verdict']}"
         lines.append(
-            f"    / {ratio['against']:26} {ratio['median']:12.2f}"
-            f"  ({ratio['low']:.2f} - {ratio['high']:.2f}){bounds}"
+            f"    / {ratio['against']:26} {ratio['median']:12.3f}"
+            f"  ({ratio['low']:.3f} - {ratio['high']:.3f}){bounds}"
         )
     return "\n".join(lines)
 
 
+def summary(results: list[dict[str, Any]]) -> str:
+    """The first ratio of each row again, a line each."""
+    lines = []
+    for result in results:
+        ratio = result["ratios"][0]
+        figures = "FAILED"
+        if "median" in ratio:
+            figures = "{median:5.3f}  ({low:.3f} - {high:.3f})  {verdict}".format(**ratio)
+        lines.append(f"{result['name']:40} {figures}")
+    return "\n".join(["", *lines])
+
+
 def main() -> None:
     """Run the rows that the command line names."""
-    from benchmarks.rows import ROWS
+    from benchmarks.rows import QUICK, ROWS
 
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("rows", nargs="*", help="groups or names, such as kernel or http.hello")
-    parser.add_argument("--rounds", type=int, default=5, help="turns (default: 5)")
+    parser.add_argument("--rounds", type=int, help="turns (default: 5; 15 with --base)")
     parser.add_argument(
-        "--seconds", type=float, default=1.0, help="how long a contender is measured (default: 1)"
+        "--seconds", type=float, help="how long a contender is measured (default: 1)"
     )
     parser.add_argument("--ours", action="store_true", help="run only our own contenders")
+    parser.add_argument("--base", metavar="REVISION", help="run ours against another commit's")
+    parser.add_argument(
+        "--quick", action="store_true", help="few rows unless some are named, half a second each"
+    )
     parser.add_argument("--list", action="store_true", help="show the rows and end")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there too")
     options = parser.parse_args()
+    options.rounds = options.rounds or (15 if options.base else 5)
+    options.seconds = options.seconds or (0.5 if options.quick else 1.0)
 
+    wanted = options.rows or (QUICK if options.quick else ())
     chosen = [
         row
         for row in ROWS
-        if not options.rows
-        or any(row.name == name or row.name.startswith(name + ".") for name in options.rows)
+        if not wanted or any(row.name == name or row.name.startswith(name + ".") for name in wanted)
     ]
     if not chosen:
         parser.error(
@@ -314,12 +346,21 @@ def main() -> None:
         return
     if options.ours:
         chosen = [only_ours(row) for row in chosen]
+    if options.base:
+        from benchmarks.base import against_base
+
+        try:
+            chosen = against_base(chosen, options.base)
+        except Failed as failed:
+            parser.error(str(failed))
 
     results = []
     for row in chosen:
         result = run_row(row, options.rounds, options.seconds)
         results.append(result)
         print(report(result), flush=True)
+    if options.base:
+        print(summary(results))
     if options.json:
         document = {
             "python": platform.python_version(),
@@ -327,6 +368,7 @@ def main() -> None:
             "processors": os.cpu_count(),
             "rounds": options.rounds,
             "seconds": options.seconds,
+            "base": options.base,
             "rows": results,
         }
         options.json.parent.mkdir(parents=True, exist_ok=True)
@@ -337,7 +379,7 @@ def main() -> None:
 
 def only_ours(row: Row) -> Row:
     """The row without what needs other environments."""
-    ours = tuple(c for c in row.contenders if c.env == "here")
+    ours = tuple(c for c in row.contenders if c.env in _OURS)
     names = {c.name for c in ours}
     bounds = tuple(bound for bound in row.bounds if bound.against in names)
     return replace(row, contenders=ours, bounds=bounds)

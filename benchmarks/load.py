@@ -9,23 +9,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
 import resource
 import select
 import socket
 import ssl
 import sys
-from pathlib import Path
-from time import perf_counter
-
-_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+from time import clock_gettime, perf_counter
 
 
 def server_cpu(pid: int) -> float:
-    """CPU seconds that all threads of a process have used, its waited-for children included."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return sum(map(int, fields[11:15])) / _TICKS_PER_SECOND
+    """CPU seconds that all threads of a process have used (Linux)."""
+    # What clock_getcpuclockid(3) makes of a pid; /proc counts in hundredths of a second only.
+    return clock_gettime((~pid << 3) | 2)
 
 
 def plain_request(host: str, path: str = "/") -> bytes:

@@ -20,8 +20,7 @@ def _old(program: str) -> Contender:
 
 
 def _asyncio(program: str) -> Contender:
-    # In our own environment: plain asyncio needs no other.
-    return Contender("asyncio", "here", "kernel_asyncio.py", (program,))
+    return Contender("asyncio", "plain", "kernel_asyncio.py", (program,))
 
 
 def _pyee(program: str) -> Contender:
@@ -181,7 +180,7 @@ _IMPORT: Final = (
         "ms",
         (
             Contender("circuits", "here", "import_cost.py", ("circuits",)),
-            Contender("asyncio", "here", "import_cost.py", ("asyncio",)),
+            Contender("asyncio", "plain", "import_cost.py", ("asyncio",)),
             Contender(_OLD, "old", "import_cost.py", ("circuits",)),
         ),
         (Bound("asyncio", 0.6, 0.4), Bound(_OLD)),
@@ -219,6 +218,20 @@ def _http(
 
 def _connections(number: int, *more: str) -> tuple[str, ...]:
     return ("--connections", str(number), *more)
+
+
+def _beside(what: str, title: str) -> Row:
+    script, load = "http_circuits_controller.py", _connections(64)
+    return Row(
+        f"http.beside_{what}",
+        f"hello by a Controller, {title} in the tree that concerns no request",
+        _REQUESTS,
+        (
+            Contender("beside it", "here", script, (what,), load),
+            Contender("alone", "here", script, load=load),
+        ),
+        (Bound("alone", 0.95, 1),),
+    )
 
 
 _HTTP: Final = (
@@ -268,6 +281,10 @@ _HTTP: Final = (
         _connections(5000),
         uvicorn=(1.2, 1.9),
     ),
+    _beside("waiter", "a suspended handler"),
+    _beside("coroutine", "a coroutine handler"),
+    _beside("coroutine_waiter", "a suspended coroutine handler"),
+    _beside("timer", "a Timer"),
     Row(
         "http.static",
         "a file of 1 MiB, 16 connections",
@@ -293,6 +310,7 @@ def _echo(
     load: tuple[str, ...],
     at_least: float | None = None,
     aim: float | None = None,
+    spelling: tuple[str, ...] = (),
 ) -> Row:
     load = (*load, "--transport", transport)
     return Row(
@@ -300,8 +318,8 @@ def _echo(
         title,
         "echoes/CPU s of the server",
         (
-            Contender("circuits", "here", f"{transport}_circuits.py", load=load),
-            Contender(peer, "here", f"{transport}_asyncio.py", load=load),
+            Contender("circuits", "here", f"{transport}_circuits.py", spelling, load),
+            Contender(peer, "plain", f"{transport}_asyncio.py", load=load),
         ),
         (Bound(peer, at_least, aim),),
     )
@@ -326,6 +344,36 @@ _TCP: Final = (
         1.2,
     ),
     _echo("tcp", "echo_64k", "64 KiB, 50 connections", _PROTOCOL, _connections(50, *_64K), 0.7, 1),
+    _echo(
+        "tcp",
+        "write_50",
+        "64 bytes, 50 connections, self.fire(Write(sock, data))",
+        _PROTOCOL,
+        _connections(50, *_64),
+        1,
+        1.2,
+        ("write",),
+    ),
+    _echo(
+        "tcp",
+        "write_64k",
+        "64 KiB, 50 connections, self.fire(Write(sock, data))",
+        _PROTOCOL,
+        _connections(50, *_64K),
+        0.9,
+        1.1,
+        ("write",),
+    ),
+    _echo(
+        "tcp",
+        "component_50",
+        "64 bytes, 50 connections, the same in a component of its own",
+        _PROTOCOL,
+        _connections(50, *_64),
+        1,
+        1.2,
+        ("component",),
+    ),
 )
 
 _TLS: Final = (
@@ -374,7 +422,7 @@ def _work(
         unit,
         (
             Contender("circuits", "here", "work_circuits.py", (program,)),
-            Contender(against, "here", "work_plain.py", (program,)),
+            Contender(against, "plain", "work_plain.py", (program,)),
         ),
         (Bound(against, at_most, aim),),
         less_is_better=True,
@@ -402,3 +450,16 @@ _WORK: Final = (
 )
 
 ROWS: Final = (*_KERNEL, *_MEMORY, *_IMPORT, *_HTTP, *_TCP, *_TLS, *_UDP, *_WORK)
+
+#: One of each kind, for a first look.
+QUICK: Final = (
+    "kernel.one_handler",
+    "kernel.ten_handlers",
+    "kernel.success_observed",
+    "kernel.chain",
+    "kernel.call",
+    "tcp.echo_50",
+    "tcp.write_50",
+    "http.controller",
+    "http.base_64",
+)

@@ -1,9 +1,13 @@
-"""Hello by a Controller behind the default dispatcher."""
+"""Hello by a Controller behind the default dispatcher; and beside it what concerns no request."""
 
 from __future__ import annotations
 
+import sys
+from typing import Any
+
 from serving import announce, many_descriptors
 
+from circuits import Component, Event, Timer, handler
 from circuits.web import Controller, Server
 
 
@@ -12,8 +16,40 @@ class Root(Controller):
         return "Hello World!"
 
 
+class Waiter(Component):
+    channel = "beside"
+
+    @handler("started", channel="*")
+    def _on_started(self, component: object) -> Any:
+        yield self.wait("never")
+
+
+class Coroutine(Component):
+    channel = "beside"
+
+    async def never(self) -> None:
+        pass
+
+
+class CoroutineWaiter(Component):
+    channel = "beside"
+
+    @handler("started", channel="*")
+    async def _on_started(self, component: object) -> None:
+        await self.wait("never")
+
+
+BESIDE = {
+    "waiter": Waiter,
+    "coroutine": Coroutine,
+    "coroutine_waiter": CoroutineWaiter,
+    "timer": lambda: Timer(0.1, Event.create("Tick"), "beside", persist=True),
+}
+
 many_descriptors()
 server = Server(("127.0.0.1", 0), display_banner=False)
 Root().register(server)
+for name in sys.argv[1:]:
+    BESIDE[name]().register(server)
 announce(server.port)
 server.run()

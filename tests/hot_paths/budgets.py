@@ -15,6 +15,7 @@ Table = dict[str, dict[str, Counts]]
 
 VERSION: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
 _FILE: Final = Path(__file__).with_suffix(".json")
+_WORDS: Final = ("Python calls", "C calls", "opcodes")
 _SLACK: Final = 0.03
 #: Each version has its own bytecode; one that is not in the table is held to the newest, roughly.
 _SLACK_OF_ANOTHER_VERSION: Final = 0.25
@@ -59,7 +60,7 @@ def exceeded(counted: Mapping[str, Counts], table: Table, version: str = VERSION
             found.append(f"{path} has no budget: make budgets")
             continue
         allowed = budget(table, path, version)
-        for what, figure, most in zip(Counts._fields, counts, allowed, strict=True):
+        for what, figure, most in zip(_WORDS, counts, allowed, strict=True):
             if figure > most:
                 found.append(f"{path} on Python {version}: {figure} {what}, budget {most}")
     return found

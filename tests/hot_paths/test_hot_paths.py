@@ -137,7 +137,7 @@ def test_a_budget_is_what_was_counted_and_a_little_more() -> None:
 
 def test_what_is_exceeded_is_told() -> None:
     assert exceeded({"a.path": Counts(10, 20, 1031)}, _TABLE, "3.12") == [
-        "a.path on Python 3.12: 10 python, budget 9",
+        "a.path on Python 3.12: 10 Python calls, budget 9",
         "a.path on Python 3.12: 1031 opcodes, budget 1030",
     ]
 
