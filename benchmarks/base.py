@@ -18,7 +18,7 @@ from typing import Final
 
 from benchmarks.harness import ENVIRONMENTS, ROOT, Bound, Failed, Row, python_of
 
-#: What a change may cost: less than what three runs of the same sources differ by.
+#: What 15 rounds can tell from the noise of a shared machine.
 _AT_LEAST: Final = 0.97
 _THIS: Final = "this"
 
