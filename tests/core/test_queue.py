@@ -100,8 +100,11 @@ def test_who_appends_is_told_to_look_while_the_loop_sleeps_or_causes_are_counted
     cause: Any = object()
     assert not queue.alert
     assert queue.set_cause(cause) is None
-    queue.set_sleeping(True)
-    queue.set_sleeping(False)
+    queue.sleeping = queue.alert = True
+    assert queue.set_cause(None) is cause
+    assert queue.alert
+    queue.sleeping = queue.alert = False
+    queue.set_cause(cause)
     assert queue.alert
     assert queue.set_cause(None) is cause
     assert not queue.alert

@@ -334,7 +334,7 @@ class Guest:
         engine.loop.sleep_in(self)
         wait = engine.loop.time_to_wait(-1)
         if wait == 0 or worked:
-            engine.queue.set_sleeping(False)
+            engine.loop.awake()
             self._call_later(0, False)
         elif wait > 0:
             self._call_later(wait, bool(engine.tasks.polled))

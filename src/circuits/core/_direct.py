@@ -22,6 +22,7 @@ from ._flags import (
     NOTIFY,
     SUCCESS,
 )
+from ._queue import EventQueue
 from .values import Value
 
 TYPE_CHECKING = False
@@ -39,10 +40,8 @@ __all__ = ["Direct"]
 _TOPICS = ((SUCCESS, "success"), (FAILURE, "failure"), (COMPLETE, "complete"), (DONE, "done"))
 
 
-class _Unknown:
-    """Stands for routes that nothing has been worked out from."""
-
-    version = -1
+#: Of nobody, until a door is gone through for the first time.
+_NO_QUEUE = EventQueue()
 
 
 class Direct:
@@ -54,14 +53,11 @@ class Direct:
         channels: Where it would be fired; ``None`` is the channel of the owner.
         feedback: What the event asks for that the owner, who alone handles it, sees to by
             itself: ``"success"``, ``"failure"``, ``"complete"``, ``"done"``.
-
-    Attributes:
-        is_own: Whether the only handler is one of the owner. As of the last question.
     """
 
     __slots__ = (
-        "_channels", "_event_class", "_feedback", "_methods", "_names", "_owner", "_queue",
-        "_ready", "_routes", "_tap", "_version", "is_own",
+        "_channels", "_epoch", "_event_class", "_feedback", "_methods", "_names", "_owner",
+        "_queue", "_ready", "_version",
     )  # fmt: skip
 
     def __init__(
@@ -75,15 +71,12 @@ class Direct:
         self._event_class = event_class
         self._channels = channels
         self._feedback = feedback
-        # What the rest was worked out from, and the parts of the engine that it asks.
-        self._version = 0
-        self._routes: Any = _Unknown
-        self._queue: Any = ()
-        self._ready: Any = ()
+        self._version = -1  # of the routes that the methods and names were found in
         self._methods: tuple[Callable[..., Any], ...] | None = None
         self._names: tuple[str, ...] = ()
-        self._tap: Callable[[Direct], object] | None = None
-        self.is_own = False
+        self._epoch = -1  # in which the methods may be called
+        self._queue: EventQueue = _NO_QUEUE
+        self._ready: Collection[Any] = ()
 
     @property
     def channels(self) -> tuple[Any, ...]:
@@ -95,29 +88,36 @@ class Direct:
 
         They are called in this order until one gives something other than ``None``.
         """
-        routes = self._routes
-        if routes.version != self._version:
-            self._study(self._owner._tree_engine)
-            routes = self._routes
         queue = self._queue
-        if queue or queue.reasons_to_queue or self._ready:  # Engine.is_quiet, without the call
+        if queue.epoch != self._epoch:
+            return self._look()
+        if queue or self._ready:
             return None
-        if routes.awaited and not routes.awaited.isdisjoint(self._names):
+        return self._methods
+
+    def _look(self) -> tuple[Callable[..., Any], ...] | None:
+        """Look at everything, and remember what holds until the queue's epoch ends."""
+        engine = self._owner._tree_engine
+        if engine.routes.version != self._version:
+            self._study(engine)
+        if self._methods is None or not engine.is_quiet():
             return None
-        if self._tap is not None and self._methods is not None:
-            self._tap(self)
+        if not engine.routes.awaited.isdisjoint(self._names):
+            return None
+        if engine.tap is not None:
+            engine.tap(self)  # each time: no epoch is remembered
+        else:
+            self._epoch = engine.queue.epoch
+            self._queue, self._ready = engine.queue, engine.tasks.ready
         return self._methods
 
     def _study(self, engine: Engine) -> None:
         """Look who handles the event, and its feedback, and what they want of it."""
         event_class, channels = self._event_class, self.channels
-        self._routes, self._queue, self._ready = engine.routes, engine.queue, engine.tasks.ready
         self._version = engine.routes.version
-        self._tap = engine.tap
         self._methods = None
         name, flags = event_class._event_name, event_class._event_class_flags
         routes = engine.route(name, channels)
-        self.is_own = len(routes) == 1 and self._is_owner(routes[0][0])
         names = [name]
         if flags & (HAS_EXTRAS | HAS_FEEDBACK_CHANNELS) or any(
             wants_event for _, wants_event, _ in routes
@@ -145,10 +145,8 @@ class Direct:
         routes = engine.route(name, channels)
         if not routes:
             return True
-        return may_be_own and len(routes) == 1 and self._is_owner(routes[0][0])
-
-    def _is_owner(self, method: Callable[..., Any]) -> bool:
-        return getattr(method, "__self__", None) is self._owner
+        owner = getattr(routes[0][0], "__self__", None)
+        return may_be_own and len(routes) == 1 and owner is self._owner
 
     # -- the event after all --
 
@@ -169,15 +167,18 @@ class Direct:
 
     # -- for steps whose results nobody asks for --
 
-    def __call__(self, *args: Any) -> bool:
-        """Call the handlers, or fire the event.
+    def attempt(self, *args: Any) -> bool:
+        """Call the handlers, if they may be called now.
 
         Returns:
-            Whether it is done, and not queued.
+            Whether that is done.
         """
-        methods = self.methods()
+        queue = self._queue  # self.methods, without the call
+        if queue.epoch != self._epoch:
+            methods = self._look()
+        else:
+            methods = None if queue or self._ready else self._methods
         if methods is None:
-            self._owner.fire(self._event_class(*args), *self.channels)
             return False
         for method in methods:
             try:
@@ -189,3 +190,14 @@ class Direct:
                 self.take(self.event(*args), method, result)
                 break
         return True
+
+    def call(self, *args: Any) -> bool:
+        """Call the handlers, or fire the event.
+
+        Returns:
+            Whether it is done, and not queued.
+        """
+        if self.attempt(*args):
+            return True
+        self._owner.fire(self._event_class(*args), *self.channels)
+        return False

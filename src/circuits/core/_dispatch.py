@@ -138,11 +138,11 @@ class Dispatch:
         """Flush in a handler; what others fire meanwhile is not counted for its event."""
         queue = self._queue
         cause = queue.set_cause(None)
-        queue.reasons_to_queue += 1
+        queue.add_reasons(1)
         try:
             self.flush()
         finally:
-            queue.reasons_to_queue -= 1
+            queue.add_reasons(-1)
             queue.set_cause(cause)
 
     # -- one event --

@@ -45,7 +45,7 @@ class Engine:
     def __init__(self, root: Manager) -> None:
         self.root = root
         self.queue = EventQueue()
-        self.routes = Routes()
+        self.routes = Routes(self.queue)
         self.schedule = Schedule()
         self.tasks = TaskTable(self)
         self.dispatch = Dispatch(self)
@@ -76,7 +76,7 @@ class Engine:
         # From here on whoever still appends to our queue finds the flag set and comes to
         # ``wake``, which passes the events on.
         self.successor = successor
-        self.queue.set_sleeping(True)
+        self.queue.sleeping = self.queue.alert = True
         self.routes.renew()
         self.tasks.move_to(successor.tasks)
         successor.schedule.merge(self.schedule)

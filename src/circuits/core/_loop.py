@@ -54,6 +54,7 @@ class Loop:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._queue = engine.queue
+        self._routes = engine.routes
         self._tasks = engine.tasks
         self._schedule = engine.schedule
         self._dispatch = engine.dispatch
@@ -66,6 +67,10 @@ class Loop:
         self.wants_host = False
         self.holds: dict[int, Any] = {}
         self.latch: Any = None
+        # The poller that waits for all; or whether ``generate_events`` is handled otherwise.
+        self._version = -1
+        self._poller: Any = None
+        self._generates = False
         self._generating: GenerateEvents | None = None
         self._waiter: Any = None  # the poller or latch that it sleeps in
         self._turns = 0
@@ -82,7 +87,7 @@ class Loop:
         """Run from now on, in this thread."""
         self.session, self.runner = session, manager
         if self.thread is None:
-            self._queue.reasons_to_queue -= 1
+            self._queue.add_reasons(-1)
         self.thread = _thread.get_ident()
 
     def leave(self) -> None:
@@ -90,7 +95,7 @@ class Loop:
         self.runner = self.session = None
         self.turning = False
         if self.thread is not None:
-            self._queue.reasons_to_queue += 1
+            self._queue.add_reasons(1)
         self.thread = None
 
     def move_to(self, other: Loop) -> None:
@@ -156,13 +161,15 @@ class Loop:
     def sleep_in(self, waiter: Any) -> None:
         """Say what is to be resumed when somebody fires."""
         self._waiter = waiter
-        self._queue.set_sleeping(True)
+        self._queue.sleeping = self._queue.alert = True
 
     def awake(self) -> None:
         """Nobody need resume anything any more."""
         self._waiter = None
         if self._engine.successor is None:
-            self._queue.set_sleeping(False)
+            queue = self._queue
+            queue.sleeping = False
+            queue.alert = queue.cause is not None
 
     def wake(self) -> None:
         """End the wait. From any thread, and from signal handlers."""
@@ -190,17 +197,22 @@ class Loop:
 
     def idle(self, timeout: float) -> None:
         """Ask for events, and wait for them if there is nothing else to do."""
+        if self._routes.version != self._version:
+            self._find_poller()
+        if self._poller is not None:
+            self.wait_in(self._poller, self.time_to_wait(timeout))
+        elif self._generates:
+            self._generate(timeout)
+        elif (wait := self.time_to_wait(timeout)) != 0:
+            self.wait_in(self.own_latch(), wait)
+
+    def _find_poller(self) -> None:
+        """Look who handles ``generate_events``: a poller alone is asked without the event."""
+        self._version = self._routes.version
         routes = self._engine.route("generate_events", ("*",))
-        if len(routes) == 1 and (poller := getattr(routes[0][0], "__self__", None)) is not None:
-            if getattr(poller, "_polls", False):
-                self.wait_in(poller, self.time_to_wait(timeout))
-                return
-        if not routes:
-            wait = self.time_to_wait(timeout)
-            if wait != 0:
-                self.wait_in(self.own_latch(), wait)
-            return
-        self._generate(timeout)
+        owner = getattr(routes[0][0], "__self__", None) if len(routes) == 1 else None
+        self._poller = owner if getattr(owner, "_polls", False) else None
+        self._generates = bool(routes)
 
     def own_latch(self) -> Any:
         """What the loop waits in where there is no poller."""
@@ -236,7 +248,7 @@ class Loop:
         event.channels = ("*",)
         self._engine.root._tree_give_value(event)
         self._generating = event
-        self._queue.set_sleeping(True)
+        self.sleep_in(None)
         if self._queue:
             event.reduce_time_left(0)
         try:

@@ -49,10 +49,14 @@ class EventQueue(deque["BaseEvent"]):
         reasons_to_queue: How many reasons there are for firing an event where a call would do,
             beside what is queued: no loop runs, a handler flushes, causes are counted, a handler
             looks at something again and again.
+        epoch: Another number whenever the reasons, the routes or the names that are waited for
+            have changed: what was found out before has to be looked at again.
         cause: What events that the loop's thread fires now are counted for, or ``None``.
     """
 
-    __slots__ = ("_ranked", "alert", "cause", "left", "reasons_to_queue", "sleeping")
+    __slots__ = (
+        "_ranked", "alert", "cause", "epoch", "left", "reasons_to_queue", "sleeping",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         super().__init__()
@@ -61,6 +65,7 @@ class EventQueue(deque["BaseEvent"]):
         self.alert = False
         self.sleeping = False
         self.reasons_to_queue = 1  # no loop runs
+        self.epoch = 0
         self.cause: Cause | None = None
 
     # -- who appends --
@@ -71,11 +76,6 @@ class EventQueue(deque["BaseEvent"]):
         self._ranked.append(None)
         self.append(_Ranked(event, priority))  # type: ignore[arg-type]
 
-    def set_sleeping(self, sleeping: bool) -> None:
-        """Say whether the loop sleeps."""
-        self.sleeping = sleeping
-        self.alert = sleeping or self.cause is not None
-
     def set_cause(self, cause: Cause | None) -> Cause | None:
         """Say what is fired on behalf of whom; gives what it was before, to be put back."""
         before = self.cause
@@ -83,11 +83,16 @@ class EventQueue(deque["BaseEvent"]):
             self.cause = cause
             if cause is None:
                 self.alert = self.sleeping
-                self.reasons_to_queue -= 1
+                self.add_reasons(-1)
             elif before is None:
                 self.alert = True
-                self.reasons_to_queue += 1
+                self.add_reasons(1)
         return before
+
+    def add_reasons(self, count: int) -> None:
+        """Say that there are more reasons to queue, or fewer."""
+        self.reasons_to_queue += count
+        self.epoch += 1
 
     # -- who dispatches --
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
+    from ._queue import EventQueue
     from .handlers import HandlerSpec
     from .manager import Manager
 
@@ -46,9 +47,10 @@ _versions = count(1)
 class Routes:
     """Index and cache of the handlers of one tree."""
 
-    __slots__ = ("_by_name", "awaited", "cache", "plain", "version")
+    __slots__ = ("_by_name", "_queue", "awaited", "cache", "plain", "version")
 
-    def __init__(self) -> None:
+    def __init__(self, queue: EventQueue) -> None:
+        self._queue = queue  # whose epoch ends with every change
         # name -> channel -> id of the component -> component; ids, since a component may
         # define an equality of its own.
         self._by_name: dict[str, dict[Any, dict[int, Manager]]] = {}
@@ -118,10 +120,11 @@ class Routes:
     def renew(self) -> None:
         """Have everything that was derived from the routes worked out anew."""
         self.version = next(_versions)
+        self._queue.epoch += 1
 
     def forget(self, name: str) -> None:
         """Drop what is cached for a name; for ``"*"``, everything."""
-        self.version = next(_versions)
+        self.renew()
         if name == "*":
             self.cache.clear()
             self.plain.clear()
@@ -136,6 +139,7 @@ class Routes:
         else:
             self.awaited.discard(name)
         self.plain.pop(name, None)
+        self._queue.epoch += 1
 
     # -- asking --
 

@@ -277,12 +277,12 @@ def tick(manager: Manager, timeout: float) -> None:
     if loop.wants_host and loop.host is None and loop.runner is not None:
         engine.ensure_host(manager)
     is_nested, loop.turning = loop.turning, True
-    engine.queue.reasons_to_queue += is_nested
+    engine.queue.add_reasons(is_nested)
     try:
         loop.turn(timeout)
     finally:
         loop.turning = is_nested
-        engine.queue.reasons_to_queue -= is_nested
+        engine.queue.add_reasons(-is_nested)
 
 
 def stop(manager: Manager, code: Any) -> None:

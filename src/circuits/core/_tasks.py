@@ -137,14 +137,14 @@ class TaskTable:
     def poll(self, task: Task) -> None:
         """Step a task again after the next turn that does something."""
         if not self.polled:
-            self._queue.reasons_to_queue += 1
+            self._queue.add_reasons(1)
         self.polled.append(task)
 
     def take_polled(self) -> list[Task]:
         """The tasks that wait by a bare ``yield``; they do so no more."""
         polled = self.polled
         if polled:
-            self._queue.reasons_to_queue -= 1
+            self._queue.add_reasons(-1)
             self.polled = []
         return polled
 

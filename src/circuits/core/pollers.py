@@ -355,7 +355,7 @@ class BasePoller(BaseComponent):
 
     def report(self, ready: Iterable[tuple[int, int]]) -> None:
         """Tell the owners of the descriptors that :meth:`block` returned, one after the other."""
-        engine = self._tree_engine
+        engine = self._tree_live
         queue, tasks, loop = engine.queue, engine.tasks, engine.loop
         watches, is_writable, is_gone = self._watches, self._is_writable, self._is_gone
         for number, mask in ready:
@@ -370,13 +370,26 @@ class BasePoller(BaseComponent):
             if doors is None:
                 doors = watch.doors = self._doors_to(watch.target)
             if mask & _READABLE and watch.interest & _READABLE:
-                doors[0](watch.fd)
+                door, fd = doors[0], watch.fd
+                methods = door.methods()
+                if methods is None:
+                    self.fire(Read(fd), watch.target)
+                else:  # what door.call does, without the call
+                    for method in methods:
+                        try:
+                            result = method(fd)
+                        except BaseException as problem:
+                            door.failed(door.event(fd), method, problem)
+                            break
+                        if result is not None:
+                            door.take(door.event(fd), method, result)
+                            break
             elif mask & is_gone:
                 # Nothing can be written either, whatever the kernel says about that.
                 self._forget(watch)
                 self.fire(Disconnect(watch.fd), watch.target)
             if mask & is_writable and watch.interest & _WRITABLE:
-                doors[1](watch.fd)
+                doors[1].call(watch.fd)
             if queue or tasks.ready:
                 loop.drain()
                 if self._wake_read < 0:  # we have left the tree

@@ -76,12 +76,6 @@ class EndOfInput(Event):
         super().__init__(connection, hops)
 
 
-class ReadValueChanged(Event):
-    """What the kernel fires when a handler of ``read`` has returned something."""
-
-    name = "read_value_changed"
-
-
 class Endpoint(BaseComponent):
     """Finds a poller, follows the life of the tree, and turns received data into events.
 
@@ -108,7 +102,6 @@ class Endpoint(BaseComponent):
     _sweeper: Appointment | None = None
     _read_door: Direct
     _write_door: Direct
-    _echo_door: Direct
     _end_door: Direct
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
@@ -116,7 +109,6 @@ class Endpoint(BaseComponent):
         self = super().__new__(cls)
         self._read_door = Direct(self, cls._read)
         self._write_door = Direct(self, Write)
-        self._echo_door = Direct(self, ReadValueChanged, (self,))
         self._end_door = Direct(self, EndOfInput, (self,))
         return self
 
@@ -266,7 +258,8 @@ class Endpoint(BaseComponent):
 
     def _deliver(self, connection: Source, data: bytes) -> None:
         """Have ``read`` handled."""
-        args = (connection.sock, data) if self._tells_sock else (data,)
+        tells_sock = self._tells_sock
+        args = (connection.sock, data) if tells_sock else (data,)
         methods = self._read_door.methods()
         if methods is None:
             event = self._read(*args)
@@ -275,27 +268,22 @@ class Endpoint(BaseComponent):
             return
         for method in methods:
             try:
-                result = method(*args)
+                result = method(connection.sock, data) if tells_sock else method(data)
             except BaseException as problem:
                 self._read_door.failed(self._read_door.event(*args), method, problem)
                 return
-            if result is not None:
-                self._take_reply(connection, args, method, result)
-                return
-
-    def _take_reply(
-        self, connection: Source, args: tuple[Any, ...], method: Any, result: Any
-    ) -> None:
-        """Take what a handler of ``read`` has returned: bytes are written back."""
-        if result.__class__ is bytes and self._echo_door.methods() and self._echo_door.is_own:
-            self._write_door(connection.sock, result) if self._tells_sock else self._write_door(
-                result
-            )
+            if result is None:
+                continue
+            # Of ``read_value_changed`` nobody hears but we, or the door would be closed.
+            if result.__class__ is bytes:
+                attempt = self._write_door.attempt
+                if attempt(connection.sock, result) if tells_sock else attempt(result):
+                    return
+            made = self._read_door.event(*args)
+            self._read_door.take(made, method, result)
+            if made.waitingHandlers:
+                connection.expect(made)
             return
-        event = self._read_door.event(*args)
-        self._read_door.take(event, method, result)
-        if event.waitingHandlers:
-            connection.expect(event)
 
     @handler("read_value_changed")
     def _on_read_value_changed(self, value: Value) -> None:
@@ -309,13 +297,13 @@ class Endpoint(BaseComponent):
         if isinstance(data, bytes):
             value.handled = True
             args = (event.args[0], data) if self._tells_sock else (data,)
-            self._write_door(*args)
+            self._write_door.call(*args)
 
     # -- the end of input --
 
     def _reads_finished(self, connection: Connection) -> None:
         """The peer has finished, and so have all handlers of ``read``."""
-        self._end_door(connection, _HOPS)
+        self._end_door.call(connection, _HOPS)
 
     @handler("_end_of_input")
     def _on_end_of_input(self, connection: Connection, hops: int) -> None:

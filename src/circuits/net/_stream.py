@@ -80,6 +80,8 @@ class Limits:
             )
 
 
+_OPEN = State.OPEN  # looking up a member of an enum is slow on Python 3.11
+
 #: In which states something is read.
 RECEIVES = (State.OPEN, State.RECEIVING)
 
@@ -244,7 +246,7 @@ class Connection:
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send, or keep what the kernel does not take. Does nothing unless open."""
-        if self.state is not State.OPEN:
+        if self.state is not _OPEN:
             return
         if self._pending or self._file is not None:
             self._keep(data, 0)

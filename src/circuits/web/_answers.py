@@ -216,7 +216,7 @@ class Answers(Connections):
         """Fire ``response``, or take it at once if nobody else would see it."""
         if self._response_door.methods() is None:
             self._mark_answered(response)
-        self._response_door(response)
+        self._response_door.call(response)
 
     @handler("response")
     def _on_response(self, response: wrappers.Response | errors.HTTPError) -> None:
@@ -250,10 +250,10 @@ class Answers(Connections):
             size = len(payload)
             payload = b"%x\r\n%b\r\n%b" % (size, payload, LAST_CHUNK) if size else LAST_CHUNK
         if len(payload) <= _JOIN_BYTES:
-            self._write_door(connection.sock, head + payload)
+            self._write_door.call(connection.sock, head + payload)
         else:
-            self._write_door(connection.sock, head)
-            self._write_door(connection.sock, payload)
+            self._write_door.call(connection.sock, head)
+            self._write_door.call(connection.sock, payload)
         self._finish(connection, response)
 
     @handler("response_failure")
@@ -334,7 +334,7 @@ class Answers(Connections):
         connection.encoder = BodyEncoder(
             None if response.chunked or length is None else int(length), chunked=response.chunked
         )
-        is_written = self._write_door(connection.sock, head)
+        is_written = self._write_door.call(connection.sock, head)
         body = response._body
         if body:
             connection.source = iter(body)
@@ -372,7 +372,7 @@ class Answers(Connections):
             self._close(connection, abort=True)  # without the end, so that the client notices
             raise
         if chunk is None and is_hidden:
-            self._stream_door(response, None)
+            self._stream_door.call(response, None)
         else:
             self.fire(events.Stream(response, chunk))
 
@@ -404,12 +404,12 @@ class Answers(Connections):
                 self._close(connection, abort=True)
                 raise
             if end:
-                self._write_door(connection.sock, end)
+                self._write_door.call(connection.sock, end)
             self._finish(connection, response)
             return
         if data:
             try:
-                self._write_door(connection.sock, encoder.send(response.encode_part(data)))
+                self._write_door.call(connection.sock, encoder.send(response.encode_part(data)))
             except (LocalProtocolError, TypeError):
                 self._close(connection, abort=True)
                 raise

@@ -222,7 +222,7 @@ class Connections(BaseComponent):
         if connection.linger is not None:
             connection.linger.cancel()
             connection.linger = None
-        self._close_door(connection.sock)
+        self._close_door.call(connection.sock)
 
     def _overhear(self, connection: Connection, data: bytes) -> None:
         """Throw away what a client says after its last answer, up to a limit."""

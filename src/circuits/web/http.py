@@ -218,7 +218,7 @@ class HTTP(Answers):
         connection.upcoming = (request, target)
         connection.body = BytesIO()
         if must_ask:
-            self._write_door(connection.sock, _CONTINUE)
+            self._write_door.call(connection.sock, _CONTINUE)
 
     def _wants_stream(self, request: wrappers.Request) -> bool:
         """Whether the first handler that has an opinion wants the body as it arrives."""
@@ -233,7 +233,7 @@ class HTTP(Answers):
         if connection.is_to_continue and not connection.is_responding:
             connection.is_to_continue = False
             connection.age = self._sweeps
-            self._write_door(connection.sock, _CONTINUE)
+            self._write_door.call(connection.sock, _CONTINUE)
         if connection.is_reading_paused:
             connection.age = self._sweeps
             self._resume_reading(connection)
