@@ -63,7 +63,7 @@ def test_it_stops_after_a_time(
     mode: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ticks = iter(range(10**9))
-    monkeypatch.setattr("circuits.core._clock._source", lambda: next(ticks) / 100)
+    monkeypatch.setattr("circuits.core._clock.now", lambda: next(ticks) / 100)
     assert main(["-t", "2.5", "-m", mode]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert _RESULT.fullmatch(lines[-1])

@@ -1,5 +1,12 @@
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from circuits import Event, Timer
+from circuits.core import _clock
 from circuits.core._clock import Schedule
 
 
@@ -69,3 +76,37 @@ def test_merged_entries_can_still_be_cancelled() -> None:
     one.run_due(5)
     assert log == ["kept"]
     kept.cancel()
+
+
+@pytest.mark.parametrize("name", ["now", "wall", "random_bytes", "new_id"])
+def test_a_source_is_replaced_and_put_back(name: str) -> None:
+    real = getattr(_clock, name)
+
+    def mine(*args: object) -> Any:
+        return 7
+
+    before = _clock.install(**{name: mine})
+    try:
+        assert getattr(_clock, name) is mine
+    finally:
+        _clock.install(**before)
+    assert getattr(_clock, name) is real
+
+
+def test_there_are_no_other_sources() -> None:
+    with pytest.raises(TypeError, match="'weather'"):
+        _clock.install(weather=lambda: 0)
+
+
+def test_new_ids_differ_and_random_bytes_are_as_many_as_asked_for() -> None:
+    assert _clock.new_id() != _clock.new_id()
+    assert len(_clock.random_bytes(5)) == 5
+
+
+def test_a_timer_at_a_date_asks_the_wall_clock() -> None:
+    before = _clock.install(wall=lambda: 1000.0)
+    try:
+        timer = Timer(datetime.fromtimestamp(1010.5), Event.create("ring"))
+    finally:
+        _clock.install(**before)
+    assert timer.interval == 10.5

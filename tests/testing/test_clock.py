@@ -17,13 +17,13 @@ def test_it_moves_only_when_told() -> None:
 
 
 def test_installed_it_is_the_time_of_the_kernel_and_afterwards_it_is_not() -> None:
-    before = _clock._source
+    before = _clock.now
     with VirtualClock(5) as clock:
         assert _clock.now() == 5
         clock.advance(2)
         assert _clock.now() == 7
         assert installed_clock() is clock
-    assert _clock._source is before
+    assert _clock.now is before
     assert installed_clock() is None
 
 
@@ -32,7 +32,7 @@ def test_one_within_another_gives_way_to_it_again() -> None:
         assert _clock.now() == 50
         outer.advance(1)
         assert _clock.now() == 50
-    assert _clock._source is time.monotonic
+    assert _clock.now is time.monotonic
 
 
 @pytest.mark.parametrize("seconds", [-1, float("nan")])
@@ -53,5 +53,5 @@ def test_uninstalling_twice_does_nothing() -> None:
     clock = VirtualClock().install()
     clock.uninstall()
     clock.uninstall()
-    assert _clock._source is time.monotonic
+    assert _clock.now is time.monotonic
     assert repr(clock) == "<VirtualClock at 1000 s>"

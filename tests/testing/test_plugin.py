@@ -46,7 +46,7 @@ def test_all_was_taken_back():
     assert not thread.running
     assert connection.fileno() == -1
     import time
-    assert _clock._source is time.monotonic
+    assert _clock.now is time.monotonic
 """
 
 

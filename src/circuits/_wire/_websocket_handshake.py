@@ -10,7 +10,7 @@ import binascii
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -94,9 +94,9 @@ def accept_key(key: str) -> str:
     return base64.b64encode(digest).decode()
 
 
-def make_key() -> str:
-    """A fresh key for a client."""
-    return base64.b64encode(os.urandom(16)).decode()
+def make_key(random_bytes: Callable[[int], bytes] = os.urandom) -> str:
+    """A fresh key for a client, of bytes that this function gives."""
+    return base64.b64encode(random_bytes(16)).decode()
 
 
 def is_valid_key(key: str) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import struct
+from collections.abc import Callable
 from enum import Enum
 from typing import Final
 
@@ -43,6 +43,7 @@ class Sender:
     Args:
         is_client: Which side: clients mask what they send, servers do not.
         deflate: What both sides have agreed on for compression.
+        random_bytes: Gives the keys of masks: bytes that a script cannot foretell (10.3).
     """
 
     __slots__ = (
@@ -50,12 +51,16 @@ class Sender:
         "_deflater",
         "_is_client",
         "_minimum_bytes",
+        "_random_bytes",
         "_sending",
         "state",
     )
 
-    def __init__(self, is_client: bool, deflate: Deflate | None) -> None:
+    def __init__(
+        self, is_client: bool, deflate: Deflate | None, random_bytes: Callable[[int], bytes]
+    ) -> None:
         self.state = _OPEN
+        self._random_bytes = random_bytes
         self._is_client = is_client
         self._sending = 0  # opcode of the message that is being sent in parts
         self._close_sent = False
@@ -158,8 +163,7 @@ class Sender:
             if size < 65536:
                 return struct.pack("!BBH", first, 126, size) + payload
             return struct.pack("!BBQ", first, 127, size) + payload
-        # From the system's generator: a script must not be able to foretell it (10.3).
-        key = os.urandom(4)
+        key = self._random_bytes(4)
         if size < 126:
             return b"%c%c%b%b" % (first, 0x80 | size, key, mask(payload, key))
         if size < 65536:

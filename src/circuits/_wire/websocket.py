@@ -21,6 +21,8 @@ no other difference. Speed: a frame that arrives whole, as nearly all do, takes 
 from __future__ import annotations
 
 import codecs
+import os
+from collections.abc import Callable
 from typing import Final
 
 from circuits._wire import LocalProtocolError, ProtocolError
@@ -128,6 +130,7 @@ class Codec(Sender):
         is_client: Which side: clients mask what they send, servers do not.
         deflate: What both sides have agreed on for compression.
         limits: What is accepted at most.
+        random_bytes: Gives the keys of masks: bytes that a script cannot foretell (10.3).
 
     Attributes:
         state: Where the connection is; for reading only.
@@ -157,8 +160,9 @@ class Codec(Sender):
         is_client: bool,
         deflate: Deflate | None = None,
         limits: Limits = DEFAULT_LIMITS,
+        random_bytes: Callable[[int], bytes] = os.urandom,
     ) -> None:
-        super().__init__(is_client, deflate)
+        super().__init__(is_client, deflate, random_bytes)
         self.limits = limits
         self._mask_bit = 0 if is_client else 0x80  # of frames that we receive
         # Payloads up to this size need no look at the limits.

@@ -1,35 +1,66 @@
-"""Monotonic time, replaceable: tests put a virtual clock in its place."""
+"""What no program can work out by itself: time, randomness, new ids. From one source each.
+
+Tests put a virtual clock in the place of the system's, and a replay gives back what was
+recorded. So the rest of the framework asks here, and nowhere else, each time anew:
+``_clock.now()``, never a copy of the function.
+"""
 
 from __future__ import annotations
 
+import os
 import time
 from heapq import heapify, heappop, heappush
+from itertools import count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TypedDict
 
-_source: Callable[[], float] = time.monotonic
+    class Sources(TypedDict, total=False):
+        """What can be replaced."""
+
+        now: Callable[[], float]
+        wall: Callable[[], float]
+        random_bytes: Callable[[int], bytes]
+        new_id: Callable[[], int]
 
 
-def now() -> float:
-    """Seconds on the clock that is installed; only differences mean anything."""
-    return _source()
+# They are the functions themselves, so that asking costs no call of ours.
+
+#: Seconds on a clock that never goes back; only differences mean anything.
+now: Callable[[], float] = time.monotonic
+
+#: Seconds since the epoch: for dates that people and other machines read.
+wall: Callable[[], float] = time.time
+
+#: As many bytes that nobody can foretell.
+random_bytes: Callable[[int], bytes] = os.urandom
+
+#: A number that this process has not given to anything else.
+new_id: Callable[[], int] = count(1).__next__
 
 
-def install(source: Callable[[], float] | None) -> Callable[[], float]:
-    """Replace the source of time for the whole process.
+def install(**sources: Callable[..., object]) -> Sources:
+    """Replace sources, for the whole process.
 
     Args:
-        source: A function that returns seconds; ``None`` goes back to the system's clock.
+        **sources: Functions by the names ``now``, ``wall``, ``random_bytes`` and ``new_id``.
 
     Returns:
-        The source that was installed before.
+        What was there before, to be installed again.
+
+    Raises:
+        TypeError: There is no source of such a name.
     """
-    global _source  # noqa: PLW0603 - one clock for the process is the purpose
-    previous = _source
-    _source = time.monotonic if source is None else source
-    return previous
+    known = globals()
+    before: dict[str, object] = {}
+    for name, source in sources.items():
+        if name not in ("now", "wall", "random_bytes", "new_id"):
+            raise TypeError(f"a source is now, wall, random_bytes or new_id, not {name!r}")
+        before[name] = known[name]
+        known[name] = source
+    return before  # type: ignore[return-value]
 
 
 class Schedule:

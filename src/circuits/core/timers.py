@@ -105,9 +105,7 @@ def _seconds(interval: float | datetime) -> float:
     if type(interval) is float and interval >= 0:
         return interval
     if hasattr(interval, "timestamp"):
-        import time  # noqa: PLC0415
-
-        return max(0.0, interval.timestamp() - time.time())
+        return max(0.0, interval.timestamp() - _clock.wall())
     if isinstance(interval, bool) or not isinstance(interval, int | float):
         raise TypeError(f"interval must be seconds or a datetime, not {interval!r}")
     if not interval >= 0:

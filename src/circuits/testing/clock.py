@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from circuits.core import _clock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Self
 
 __all__ = ["VirtualClock"]
@@ -26,7 +25,7 @@ class VirtualClock:
 
     def __init__(self, start: float = 1000.0) -> None:
         self._now = float(start)
-        self._previous: Callable[[], float] | None = None
+        self._previous: _clock.Sources | None = None
 
     @property
     def now(self) -> float:
@@ -66,13 +65,13 @@ class VirtualClock:
         """
         if self._previous is not None:
             raise RuntimeError("this virtual clock is installed already")
-        self._previous = _clock.install(self)
+        self._previous = _clock.install(now=self)
         return self
 
     def uninstall(self) -> None:
         """Put the clock back that was there before; without effect if not installed."""
         if self._previous is not None:
-            _clock.install(self._previous)
+            _clock.install(**self._previous)
             self._previous = None
 
     def __enter__(self) -> Self:
@@ -87,5 +86,5 @@ class VirtualClock:
 
 def installed_clock() -> VirtualClock | None:
     """The virtual clock that is installed, if it is one."""
-    source = _clock._source
+    source = _clock.now
     return source if isinstance(source, VirtualClock) else None
