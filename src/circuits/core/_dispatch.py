@@ -78,6 +78,7 @@ class Dispatch:
         if not (queue.left or queue.begin_batch()):
             return False
         flags = changes
+        seen = flags.latest
         while left := queue.left:
             queue.left = left - 1
             try:
@@ -97,7 +98,6 @@ class Dispatch:
                 self.dispatch(event)
                 continue
             # What dispatch does, without the call, for most handlers of most events.
-            seen = flags.latest
             for method in methods:
                 event.handler = method
                 args = event._event_args
@@ -314,7 +314,10 @@ class Dispatch:
             for waiter in waiters or ():
                 waiter.resolve(event, value)
         if firing is not None:
-            firing._event_value = None  # so that it does not count
+            # Nothing may be left for the garbage collector, and the value not be held here.
+            firing._event_value = None
+            if event._event_firing is firing:
+                event._event_firing = None
         # An event and its value hold each other. If nobody else holds the value, part them:
         # waiting for the garbage collector costs a third of all that an event costs.
         if getrefcount(value) == _HELD_ONCE_MORE:
@@ -343,9 +346,13 @@ class Dispatch:
         if channels.__class__ is not tuple:
             channels = tuple(channels)
         # After a failure, other handlers of the event run, which may add one that hears of it.
-        if kind is not Failure and not event._event_waiters and self._engine.is_quiet():
+        if not self._queue and kind is not Failure and self._engine.is_quiet():
             name = made._event_name
-            if not self._engine.route(name, channels) and name not in self._routes.awaited:
+            if not (
+                self._engine.route(name, channels)
+                or name in self._routes.awaited
+                or event._event_waiters
+            ):
                 return
         derived = made(event, argument)
         derived.parent = event

@@ -83,10 +83,12 @@ class EventQueue(deque["BaseEvent"]):
             self.cause = cause
             if cause is None:
                 self.alert = self.sleeping
-                self.add_reasons(-1)
+                self.reasons_to_queue -= 1
+                self.epoch += 1
             elif before is None:
                 self.alert = True
-                self.add_reasons(1)
+                self.reasons_to_queue += 1
+                self.epoch += 1
         return before
 
     def add_reasons(self, count: int) -> None:
