@@ -29,7 +29,16 @@ class FakeSocket:
 
 
 class MemoryTransport(BaseComponent):
-    """Keeps what is written, in the order in which it would be sent."""
+    """Keeps what is written, in the order in which it would be sent.
+
+    Attributes:
+        can_finish: Whether it can tell a client that it has finished writing.
+        can_reset: Whether it can reset a connection.
+        takes: How many bytes of each file are sent by the "kernel"; they are in ``sent``.
+        congested: The connections to which nothing should be written.
+        half_closed: Those that were told.
+        reset: Those that were reset; they are among the closed ones, too.
+    """
 
     channel = "web"
 
@@ -38,10 +47,24 @@ class MemoryTransport(BaseComponent):
         self.writes: list[tuple[Any, bytes]] = []
         self.closed: list[Any] = []
         self.held: set[Any] = set()
+        self.can_finish = False
+        self.can_reset = True
+        self.takes = 0
+        self.sent = b""
+        self.congested: set[Any] = set()
+        self.half_closed: list[Any] = []
+        self.reset: list[Any] = []
+        self.keeper: Any = None
+
+    def keep_with(self, keeper: Any) -> None:
+        self.keeper = keeper
 
     @handler("write")
     def write(self, sock: Any, data: bytes) -> None:
+        if sock in self.reset:
+            return
         assert sock not in self.closed, "written after the close"
+        assert sock not in self.half_closed, "written after the end"
         assert type(data) is bytes
         self.writes.append((sock, data))
 
@@ -51,11 +74,31 @@ class MemoryTransport(BaseComponent):
             self.closed.append(sock)
             self.fire(Disconnect(sock))
 
+    def abort(self, sock: Any) -> bool:
+        if self.can_reset:
+            self.reset.append(sock)
+            self.close(sock)
+        return self.can_reset
+
+    def finish_writing(self, sock: Any) -> bool:
+        if self.can_finish:
+            self.half_closed.append(sock)
+        return self.can_finish
+
     def pause_reading(self, sock: Any) -> None:
         self.held.add(sock)
 
     def resume_reading(self, sock: Any) -> None:
         self.held.discard(sock)
+
+    def is_congested(self, sock: Any) -> bool:
+        return sock in self.congested
+
+    def send_file(self, sock: Any, file: Any, offset: int, count: int) -> int:
+        file.seek(offset)
+        data = file.read(min(self.takes, count))
+        self.sent += data
+        return len(data)
 
 
 class MemoryServer(BaseComponent):
@@ -73,6 +116,7 @@ class MemoryServer(BaseComponent):
         super().__init__()
         self.server = MemoryTransport().register(self)
         self.http = HTTP(server=self, **options).register(self)
+        self.http.attach(self.server)
         for part in parts:
             part.register(self)  # type: ignore[attr-defined]
         self._number = 0
@@ -100,6 +144,16 @@ class Client:
     def leave(self) -> None:
         self.server.fire(Disconnect(self.sock))
         settle(self.server)
+
+    def end(self) -> bool:
+        """Finish writing; whether the connection stays open."""
+        is_open: bool = self.server.http.end_of_input(self.sock)
+        settle(self.server)
+        return is_open
+
+    @property
+    def is_reset(self) -> bool:
+        return self.sock in self.server.server.reset
 
     @property
     def writes(self) -> list[bytes]:

@@ -27,13 +27,12 @@ class Hello(BaseComponent):
 @pytest.fixture
 def server(virtual_clock: VirtualClock) -> Iterator[MemoryServer]:
     with serving(Hello(), limits=Limits(body_bytes=10)) as server:
-        server.half_closed = []  # type: ignore[attr-defined]
-        server.http.half_close = server.half_closed.append  # type: ignore[attr-defined]
+        server.server.can_finish = True
         yield server
 
 
 def _is_half_closed(client: Client) -> bool:
-    return client.sock in client.server.half_closed  # type: ignore[attr-defined]
+    return client.sock in client.server.server.half_closed
 
 
 @pytest.mark.parametrize("request_", [_TOO_LONG, b"oops\r\n\r\n", get("/", "A: " + "x" * 70_000)])
@@ -96,7 +95,7 @@ def test_who_has_finished_is_not_waited_for(server: MemoryServer, tail: bytes) -
 
 
 def test_a_transport_that_cannot_is_closed_at_once(server: MemoryServer) -> None:
-    server.http.half_close = None
+    server.server.can_finish = False
     client = server.connect()
     client.feed(_TOO_LONG)
     assert client.is_closed
@@ -106,10 +105,9 @@ def test_the_answer_goes_before_the_half_close(server: MemoryServer) -> None:
     # With somebody listening, writes go through the queue.
     Recorder("write").register(server)
     client = server.connect()
-    seen: list[int] = []
-    server.http.half_close = lambda sock: seen.append(len(client.writes))
-    client.feed(_TOO_LONG)
-    assert seen == [1]
+    client.feed(_TOO_LONG)  # the transport refuses what is written after it
+    assert _is_half_closed(client)
+    assert len(client.writes) == 1
 
 
 def test_a_stop_does_not_listen(server: MemoryServer) -> None:
@@ -122,7 +120,9 @@ def test_a_stop_does_not_listen(server: MemoryServer) -> None:
 
 def test_a_connection_whose_reading_was_paused_is_read(server: MemoryServer) -> None:
     client = server.connect()
-    server.http._pause_reading(server.http._welcome(client.sock))
+    settle(server)
+    server.http._connections[client.sock].hold_reading()
+    assert client.sock in server.server.held
     client.feed(_TOO_LONG)
     assert client.sock not in server.server.held
 

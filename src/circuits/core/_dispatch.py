@@ -346,6 +346,10 @@ class Dispatch:
             where = marks & ELSEWHERE and getattr(over, "complete_channels", None)
             self._feedback(Complete, "Complete", over, where, over._event_value.value)
 
+    def end_hold(self, cause: Cause) -> None:
+        """End a :meth:`~Cause.hold`; if nothing else is left, the cause is over."""
+        self._tell_complete(cause)
+
     def _feedback(
         self,
         kind: type[Any],
@@ -375,12 +379,7 @@ class Dispatch:
         """
         queue = self.queue
         return not (
-            queue
-            or queue.alert
-            or self.ready
-            or self.polled
-            or self.nested
-            or self.thread is None
+            queue or queue.alert or self.ready or self.polled or self.nested or self.thread is None
         )
 
     def route(self, name: str, channels: tuple[Any, ...]) -> tuple[Route, ...]:
@@ -397,6 +396,7 @@ class Dispatch:
         firing: Firing | None = None,
     ) -> None:
         if isinstance(problem, KeyboardInterrupt | SystemExit):
+            (event._event_value if firing is None else firing.value).cut = True
             self.stop(problem.code if isinstance(problem, SystemExit) else None)
             return
         if lines is None:

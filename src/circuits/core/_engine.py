@@ -229,6 +229,7 @@ class Engine(Turning):
     def cancel_task(self, task: Any) -> None:
         """Cancel a suspended handler; its event goes on as if it had returned."""
         if self.tasks.pop(task, task) is None:
+            task.firing.value.cut = True
             task.close()
             self._leave(task.firing)
 

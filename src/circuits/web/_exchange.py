@@ -1,0 +1,577 @@
+"""One request with its response, from head to last byte.
+
+An exchange asks handlers for an answer, turns that into a response, and sends it. It does not
+handle events. Each step that may be an event goes through a ``Direct`` of the component that owns
+the connection, whose handlers find the exchange again and call it.
+
+Whatever raises on the way, a request gets one answer, or its connection is cut: an error that
+cannot be told and a response that cannot be sent are replaced by 500, and that, if it cannot be
+sent either, by an answer that uses nothing of them. When the head is out, the rest follows or
+the connection is broken off.
+"""
+
+from __future__ import annotations
+
+import enum
+from contextlib import ExitStack
+from functools import partial
+from types import CoroutineType, GeneratorType
+from typing import Any, Protocol
+
+from circuits._wire.http1 import LAST_CHUNK, BodyEncoder
+from circuits.core.events import Event
+from circuits.core.values import Value
+
+from . import _results as results
+from . import errors, events, wrappers
+from ._files import FileRange
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from circuits.core._causes import Cause
+    from circuits.core._direct import Direct
+    from circuits.core._engine import Engine
+    from circuits.core.events import BaseEvent
+
+    from ._connection import Connection
+    from ._transport import EventTransport, Successor, Transport
+
+__all__ = ["Exchange", "Outcome", "Owner", "State", "Watch"]
+
+#: A head and a body up to this many bytes are joined to one write; copying more costs more than
+#: a second system call.
+_JOIN_BYTES = 65536
+
+#: How much of a body that its handler has not read is read and thrown away, so that the
+#: connection can be kept; making a new one costs a client as much as this.
+DRAIN_BYTES = 65536
+
+_LAST_RESORT = (
+    b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+)
+
+
+class State(enum.IntEnum):
+    """Where an exchange is; it moves down this list, but for one response that is replaced."""
+
+    HEAD = 0  # the head of the request is here
+    BODY = 1  # its body is being gathered, nobody has been asked
+    HANDLING = 2  # handlers are asked
+    DECIDED = 3  # there is an error, which handlers may still make a page of
+    READY = 4  # the response has been fired
+    SENDING = 5  # its head is being written; from here on there is no other answer
+    STREAMING = 6  # the body follows piece by piece
+    DONE = 7
+
+
+# Looking up a member of an enum is slow on Python 3.11, and this happens for each request.
+_BODY, _HANDLING, _DECIDED, _READY, _SENDING, _STREAMING, _DONE = list(State)[1:]
+
+
+class Owner(Protocol):
+    """What exchanges and connections need of the component that they belong to."""
+
+    encoding: str
+    limits: Any
+    header_timeout: float
+    body_timeout: float
+    idle_timeout: float
+    memory_body_bytes: int
+    stream_buffer_bytes: int
+    stopping: bool
+    transport: Transport | EventTransport
+    request_door: Direct
+    response_door: Direct
+    stream_door: Direct
+    write_door: Direct
+    close_door: Direct
+    linger_door: Direct
+
+    @property
+    def server(self) -> Any: ...
+    @property
+    def scheme(self) -> str: ...
+    @property
+    def _tree_engine(self) -> Engine: ...
+    def fire(self, event: BaseEvent, *channels: Any) -> Value: ...
+    def report(self, problem: BaseException) -> None: ...
+    def wants_stream(self, request: wrappers.Request, has_body: bool) -> bool: ...
+
+
+class Watch:
+    """Has a function called when an event is over."""
+
+    __slots__ = ("_call", "_owner")
+
+    is_awaited = False  # so that nobody takes it for one who gets the exceptions
+
+    def __init__(self, owner: Owner, call: Callable[[], object]) -> None:
+        self._owner = owner
+        self._call = call
+
+    def resolve(self, event: BaseEvent) -> None:
+        """The engine tells that all handlers are done."""
+        try:
+            self._call()
+        except Exception as problem:
+            self._owner.report(problem)
+
+
+class Outcome(Event):
+    """What the handlers of an exchange have come to; fired behind what they have fired."""
+
+    name = "_outcome"
+
+    def __init__(self, take: Callable[[Any], object], result: Any) -> None:
+        super().__init__(take, result)
+
+
+class _Outgoing:
+    """A body that is sent piece by piece.
+
+    Attributes:
+        early: What was pushed before the head was written.
+        encoder: What frames it.
+        source: Iterator of the pieces; ``None``: the application pushes them.
+        cause: On whose behalf they are fired, so that not each is fired on behalf of the one
+            before: that would keep all of them.
+        event: The piece that is on its way.
+        is_sent: Whether it was written.
+    """
+
+    __slots__ = ("cause", "early", "encoder", "event", "is_sent", "source")
+
+    def __init__(self) -> None:
+        self.early: list[Any] = []
+        self.encoder: BodyEncoder | None = None
+        self.source: Iterator[Any] | None = None
+        self.cause: Cause | None = None
+        self.event: BaseEvent | None = None
+        self.is_sent = False
+
+
+class Exchange:
+    """A request and its response.
+
+    Attributes:
+        connection: Where it came from.
+        request: The request.
+        response: What is sent, or is being prepared.
+        state: How far it is.
+        is_substitute: Whether the response stands for one that could not be sent.
+    """
+
+    __slots__ = ("connection", "is_substitute", "outgoing", "request", "response", "state")
+
+    def __init__(
+        self, connection: Connection, request: wrappers.Request, response: wrappers.Response
+    ) -> None:
+        self.connection = connection
+        self.request = request
+        self.response = response
+        self.state = State.HEAD
+        self.is_substitute = False
+        self.outgoing: _Outgoing | None = None
+
+    # -- asking ------------------------------------------------------------------------------
+
+    def begin(self, redirect: str | None = None) -> None:
+        """Have the request handled, or sent elsewhere."""
+        self.state = _HANDLING
+        owner = self.connection.owner
+        request, response = self.request, self.response
+        if redirect is not None:
+            if request.method in ("GET", "HEAD"):
+                self.refuse(errors.Redirect, [redirect], 301)
+            else:
+                self.refuse(errors.HTTPError, 400)
+            return
+        if request.scheme == "https" and (shown := self.connection.peer_certificate()):
+            request.peer_cert = shown
+            owner.fire(events.Request(request, response, shown))
+            return
+        door = owner.request_door
+        methods = door.methods()
+        if methods is None:
+            owner.fire(events.Request(request, response))
+            return
+        result: Any = None
+        for method in methods:
+            try:
+                result = method(request, response)
+            except BaseException as problem:  # as the engine catches it, with what stops it
+                event = door.event(request, response)
+                door.failed(event, method, problem)
+                if not event.value.errors:
+                    self.settle(event.value)
+                return
+            if result is not None:
+                break
+        kind = result.__class__
+        if kind is GeneratorType or kind is CoroutineType or kind is Value:
+            event = door.event(request, response)
+            door.take(event, method, result)
+            if kind is not Value:
+                return
+            result = event.value
+        take = self.settle if kind is Value else self.answer
+        if result is not None and owner._tree_engine.queue:
+            owner.fire(Outcome(take, result))  # what they have fired may be an answer
+        else:
+            take(result)
+
+    def settle(self, value: Value) -> None:
+        """Answer when the value of the request's event is known; wait for that otherwise."""
+        owner = self.connection.owner
+        try:
+            source = results.awaited(value, owner._tree_engine.queue)
+            if source is not None:
+                source._when_over(Watch(owner, partial(self.settle, value)))
+            elif value.handled:
+                pass
+            elif value.errors and self.state is _HANDLING and not self.request.handled:
+                self.fail(results.error_of(value))
+            elif value.cut and value.value is None and self.state is _HANDLING:
+                self.refuse(errors.HTTPError, 503)
+            else:
+                self.answer(value.value)
+        except Exception as problem:
+            owner.report(problem)
+            self.replace(problem)
+
+    # -- deciding ----------------------------------------------------------------------------
+
+    def answer(self, value: Any) -> None:
+        """Turn what a handler returned into a response."""
+        request, response = self.request, self.response
+        if self.state is not _HANDLING or request.handled or response.done:
+            results.discard(response, value, self.state is _DONE)
+            return
+        kind = value.__class__
+        if kind is str or kind is bytes:
+            response.body = value
+        elif value is None:
+            owner = self.connection.owner
+            if owner._tree_engine.queue:
+                owner.fire(Outcome(self._miss_answer, None))
+            else:
+                self.refuse(errors.NotFound)
+            return
+        elif kind is bool:
+            return  # the application fires the response by itself
+        else:
+            try:
+                response = results.to_response(response, value)
+            except Exception as problem:
+                self.connection.owner.report(problem)
+                self.fail((type(problem), problem, []))
+                return
+        self.state = _READY
+        self.connection.owner.response_door(response)
+
+    def _miss_answer(self, _: None) -> None:
+        """Nobody has answered, not even by what was fired."""
+        if self.state is _HANDLING and not self.request.handled:
+            self.refuse(errors.NotFound)
+
+    def fail(self, error: tuple[Any, BaseException, Any]) -> None:
+        """Answer with the error for what a handler has raised."""
+        self.request.handled = True
+        self.refuse(results.to_error, error)
+
+    def refuse(
+        self, make: Callable[..., errors.HTTPError], *arguments: Any, **options: Any
+    ) -> None:
+        """Make an error of the request and the response, and fire it."""
+        if self.state < _DECIDED:
+            self.state = _DECIDED
+        owner = self.connection.owner
+        try:
+            event = make(self.request, self.response, *arguments, **options)
+        except Exception as problem:
+            owner.report(problem)
+            self.replace(problem)
+        else:
+            owner.fire(event)
+
+    def expect_page(self, event: errors.HTTPError) -> None:
+        """An error has been fired; what handlers of the request return does not count now."""
+        if self.state < _DECIDED:
+            self.state = _DECIDED
+        event._when_over(Watch(self.connection.owner, partial(self._take_page, event)))
+
+    def _take_page(self, event: errors.HTTPError) -> None:
+        """All handlers of an error are done: one may have returned the page."""
+        if self.state is not _DECIDED:
+            return
+        owner = self.connection.owner
+        value = event.value
+        source = results.awaited(value, owner._tree_engine.queue)
+        page = value.value
+        if source is not None:
+            source._when_over(Watch(owner, partial(self._take_page, event)))
+        elif value.errors:
+            self.replace(value.exceptions[0])
+        elif page is None:
+            owner.fire(Outcome(self._miss_page, event))
+        elif page is not True and page is not False:
+            try:
+                response = results.to_response(event.args[1], page)
+            except Exception as problem:
+                owner.report(problem)
+                self.replace(problem)
+            else:
+                self.respond(response)
+
+    def _miss_page(self, event: errors.HTTPError) -> None:
+        """Nobody has made a page of an error, or fired a response."""
+        if self.state is _DECIDED:
+            self.replace(RuntimeError(f"{event!r} was stopped, and nobody has answered"))
+
+    def respond(self, response: wrappers.Response) -> None:
+        """Have a response sent."""
+        self.state = _READY
+        self.connection.owner.response_door(response)
+
+    def replace(self, problem: BaseException) -> None:
+        """Answer 500 in place of what could not be sent; if that fails, too, with less."""
+        if self.state >= _SENDING:
+            self.cut()
+            return
+        if self.is_substitute:
+            self._send_last_resort()
+            return
+        self.is_substitute = True
+        owner = self.connection.owner
+        try:
+            self.response.release()
+            response = wrappers.Response(self.request, owner.encoding)
+            error: Any = (type(problem), problem, [])
+            event = errors.HTTPError(self.request, response, 500, error=error)
+        except Exception as another:
+            owner.report(another)
+            self._send_last_resort()
+            return
+        self.response = response
+        self.state = _DECIDED
+        owner.fire(event)
+
+    def _send_last_resort(self) -> None:
+        connection = self.connection
+        self.state = _SENDING
+        connection.write(_LAST_RESORT)
+        connection.exchange = None
+        self.drop()
+        connection.finished(True)
+
+    # -- sending -----------------------------------------------------------------------------
+
+    def send(self, response: wrappers.Response) -> None:
+        """Send a response; what is not here of its body follows piece by piece.
+
+        Raises:
+            Exception: It cannot be sent. Nothing has been written then.
+        """
+        connection = self.connection
+        owner = connection.owner
+        if response is not self.response:
+            # Another one for the same request; what the first one has opened is not needed.
+            replaced, self.response = self.response, response
+            response.close = response.close or replaced.close
+            replaced.release()
+        if owner.stopping or (
+            connection.incoming is not None and not response.stream and not connection.may_drain()
+        ):
+            response.close = True
+        head, payload = response._encode()
+        if payload is None:
+            self._stream(response, head)
+            return
+        if response.chunked and _may_have_body(response):
+            size = len(payload)
+            payload = b"%x\r\n%b\r\n%b" % (size, payload, LAST_CHUNK) if size else LAST_CHUNK
+        self.state = _SENDING
+        if len(payload) <= _JOIN_BYTES:
+            owner.write_door(connection.sock, head + payload)
+        else:
+            owner.write_door(connection.sock, head)
+            owner.write_door(connection.sock, payload)
+        self.finish()
+
+    def finish(self) -> None:
+        """All is written: close, or go on with what the client has sent meanwhile."""
+        request, response, connection = self.request, self.response, self.connection
+        response.done = True
+        self.state = _DONE
+        connection.exchange = None
+        if (
+            self.outgoing is not None
+            or response._resources is not None
+            or request._resources is not None
+            or request._body is not None
+        ):
+            self._release()
+        connection.finished(response.close, response.code == 101)
+
+    def drop(self) -> None:
+        """Give up: nothing more is sent."""
+        if self.state is not _DONE:
+            self.state = _DONE
+            self._release()
+
+    def _release(self) -> None:
+        """Close what request and response hold."""
+        outgoing, self.outgoing = self.outgoing, None
+        request, response, owner = self.request, self.response, self.connection.owner
+        try:
+            with ExitStack() as stack:
+                stack.callback(request.release)
+                stack.callback(response.release)
+                if outgoing is not None:
+                    if outgoing.cause is not None:
+                        stack.callback(owner._tree_engine.end_hold, outgoing.cause)
+                    source: Any = outgoing.source
+                    if source is not response._body and hasattr(source, "close"):
+                        stack.callback(source.close)
+        except Exception as problem:
+            owner.report(problem)
+
+    def cut(self) -> None:
+        """Break off, so that the client cannot take what it has got for the whole answer."""
+        encoder = None if self.outgoing is None else self.outgoing.encoder
+        # A body that ends with the connection would seem to be complete at a mere close.
+        is_open = encoder is not None and not encoder.chunked and encoder.remaining is None
+        self.connection.cut(is_open)
+
+    # -- streaming ---------------------------------------------------------------------------
+
+    def _stream(self, response: wrappers.Response, head: bytes) -> None:
+        owner = self.connection.owner
+        length = response.headers.get("Content-Length")
+        if response.chunked or length is None:
+            encoder = BodyEncoder(chunked=response.chunked)
+        elif length.isascii() and length.isdigit():
+            encoder = BodyEncoder(int(length))
+        else:
+            raise ValueError(f"Content-Length must be a number of bytes, not {length!r:.80}")
+        body = response._body
+        source = iter(body) if body else None
+        outgoing = self.outgoing
+        if outgoing is None:
+            outgoing = self.outgoing = _Outgoing()
+        outgoing.encoder = encoder
+        outgoing.source = source
+        cause = outgoing.cause = owner._tree_engine.queue.cause
+        if cause is not None:
+            cause.hold()
+        self.state = _STREAMING
+        owner.write_door(self.connection.sock, head)
+        if source is not None:
+            self.pull()
+            return
+        # Without a body the application fires ``Stream`` by itself, and may have begun already.
+        early, outgoing.early = outgoing.early, []
+        for data in early:
+            owner.fire(events.Stream(response, data))
+
+    def pull(self) -> None:
+        """Have the next piece of a body sent, unless the client does not keep up.
+
+        There is one on its way at a time, and it is written when its event is handled.
+        """
+        outgoing = self.outgoing
+        if outgoing is None or outgoing.source is None or outgoing.event is not None:
+            return
+        if self.connection.is_congested:
+            return
+        owner = self.connection.owner
+        is_hidden = owner.stream_door.methods() is not None
+        source, chunk = outgoing.source, None
+        try:
+            if is_hidden and source.__class__ is FileRange:
+                self._send_file(source, outgoing.encoder)
+            while chunk is None or not len(chunk):
+                chunk = next(source)
+        except StopIteration:
+            chunk = None
+        except BaseException as problem:
+            owner.report(problem)
+            self.cut()
+            return
+        if chunk is None and is_hidden:
+            owner.stream_door(self.response, None)
+            return
+        event = outgoing.event = events.Stream(self.response, chunk)
+        outgoing.is_sent = False
+        event._when_over(Watch(owner, self._pull_on))
+        queue = owner._tree_engine.queue
+        before = queue.set_cause(outgoing.cause)
+        owner.fire(event)
+        queue.set_cause(before)
+
+    def _pull_on(self) -> None:
+        """All handlers of a piece are done."""
+        outgoing = self.outgoing
+        if outgoing is None or outgoing.event is None:
+            return
+        event, outgoing.event = outgoing.event, None
+        if not outgoing.is_sent and (event.value.errors or event.args[1] is None):
+            self.cut()  # a filter has failed, or kept the end to itself
+        else:
+            self.pull()
+
+    def _send_file(self, source: FileRange, encoder: BodyEncoder | None) -> None:
+        """Have the kernel send a file, as far as it can do so at once."""
+        if encoder is not None and not encoder.chunked:
+            connection = self.connection
+            count = connection.owner.transport.send_file(
+                connection.sock, source.file, source.offset, source.remaining
+            )
+            source.advance(count)
+            encoder.skip(count)
+
+    def push(self, data: Any) -> None:
+        """Write a piece of a body, or its end (``None``).
+
+        Raises:
+            Exception: It is no text or bytes, or does not fit the announced length. The
+                connection is cut.
+        """
+        outgoing = self.outgoing
+        if outgoing is None:
+            outgoing = self.outgoing = _Outgoing()
+        encoder = outgoing.encoder
+        if encoder is None:
+            outgoing.early.append(data)
+            return
+        outgoing.is_sent = True
+        try:
+            piece = encoder.end() if data is None else encoder.send(self.response.encode_part(data))
+        except Exception:
+            self.cut()
+            raise
+        if piece:
+            self.connection.write(piece)
+        if data is None:
+            self.finish()
+
+    # -- another protocol --------------------------------------------------------------------
+
+    def take_over(self, successor: Successor) -> None:
+        """Hand the connection over to another protocol when this is answered with 101.
+
+        With any other answer the successor is closed without having begun.
+
+        Raises:
+            RuntimeError: There is an answer already, or another successor.
+        """
+        if self.state >= _SENDING or self.connection.successor is not None:
+            raise RuntimeError(f"{self.request!r} cannot be taken over any more")
+        self.connection.successor = successor
+
+
+def _may_have_body(response: wrappers.Response) -> bool:
+    code = response.code
+    return response.request.method != "HEAD" and code >= 200 and code not in (204, 304)
