@@ -25,6 +25,10 @@ __all__ = ["BodyStream", "IncomingBody", "Reading"]
 #: How much ``async for`` takes at most at a time, in bytes: as much as one read of a socket.
 _PIECE_BYTES = 65536
 
+#: How much of a body that its handler has not read is read and thrown away, so that the
+#: connection can be kept; making a new one costs a client as much as this.
+DRAIN_BYTES = 65536
+
 
 class BodyStream:
     """The body of a request for a handler with ``stream=True``: ``request.body``.
@@ -194,9 +198,11 @@ class IncomingBody:
         self._file: Any = None if stream is not None else BytesIO()
 
     @property
-    def rest(self) -> int:
-        """How many of the announced bytes are still to come."""
-        return (self.head.content_length or 0) - self.size
+    def may_drain(self) -> bool:
+        """Whether the rest may be little enough to be read for nothing."""
+        # Whoever was not asked for a body may send it, or not: there is no telling what comes next.
+        rest = (self.head.content_length or 0) - self.size
+        return rest <= DRAIN_BYTES and not self.must_ask
 
     def gather(self, data: bytes, memory_bytes: int) -> None:
         """Add what has arrived to a file that leaves the memory when it gets large.

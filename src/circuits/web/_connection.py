@@ -19,8 +19,8 @@ from circuits.core import _clock
 from circuits.net.sockets import Read
 
 from . import errors, exceptions, wrappers
-from ._body_stream import BodyStream, IncomingBody
-from ._exchange import DRAIN_BYTES, Exchange
+from ._body_stream import DRAIN_BYTES, BodyStream, IncomingBody
+from ._exchange import Exchange
 from ._exchange import State as ExchangeState
 from ._paths import parse_target
 
@@ -28,10 +28,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from circuits.core._clock import Appointment
 
-    from ._exchange import Owner
-    from ._transport import Successor
+    from ._connections import Connections
+    from ._transport import Takeover
+    from .http import HTTP
 
-__all__ = ["Connection", "Connections", "State"]
+__all__ = ["Connection", "State"]
 
 #: What a client may send ahead of the answer before we stop reading from it: in bytes, and in
 #: requests (without a body; what looks like one counts).
@@ -40,10 +41,6 @@ _AHEAD_REQUESTS = 16
 
 #: A body must make this much progress in each ``body_timeout``, in bytes.
 _PROGRESS_BYTES = 65536
-
-#: How often the deadlines of all connections are looked at while there are any, at the most, in
-#: seconds. One timer for all: nothing grows with the number of connections.
-_SWEEP_SECONDS = 5.0
 
 #: How long, and for how much, a client is listened to after an answer that came before it had
 #: finished. As much as a body may have by default: who sends one sees the answer.
@@ -99,14 +96,14 @@ class Connection:
         "sock", "state", "successor",
     )  # fmt: skip
 
-    def __init__(self, owner: Owner, connections: Connections, sock: Any) -> None:
+    def __init__(self, owner: HTTP, connections: Connections, sock: Any) -> None:
         self.owner = owner
         self.sock = sock
         self.peer: tuple[Any, Any] | None = None
         self.state = _ACTIVE
         self.exchange: Exchange | None = None
         self.incoming: IncomingBody | None = None
-        self.successor: Successor | None = None
+        self.successor: Takeover | None = None
         self.at_end = False
         self.is_congested = False
         self.is_held = False
@@ -129,26 +126,22 @@ class Connection:
         elif self.state is not _ACTIVE:
             self._receive_other(data)
             return
-        decoder = self._decoder
         try:
-            decoder.receive_data(data)
+            self._decoder.receive_data(data)
         except LocalProtocolError:
             self.close()
             return
         if self.exchange is None or self.incoming is not None:
             self.advance()
-        pending = decoder.pending_bytes
-        if (
-            pending
-            and (self.exchange is not None or self.is_congested)
-            and (pending > _AHEAD_BYTES or decoder.pending_heads > _AHEAD_REQUESTS)
-        ):
-            self.hold_reading()
+        if self.exchange is not None or self.is_congested:
+            decoder = self._decoder
+            if decoder.pending_bytes > _AHEAD_BYTES or decoder.pending_heads > _AHEAD_REQUESTS:
+                self.hold_reading()
 
     def _receive_other(self, data: bytes) -> None:
         if self.state is _TAKEN:
             if self.successor is not None:
-                self._tell_successor("receive", data)
+                self.successor.receive(data)
         elif self.state is _LINGERING:
             self._unheard_bytes -= len(data)
             if self._unheard_bytes < 0:
@@ -182,22 +175,26 @@ class Connection:
         message: Any = None
         self._is_advancing = True
         try:
-            while self.state <= _ACTIVE and (self.exchange is None or self.incoming is not None):
+            while True:
                 message = decoder.next_message()
-                if message is None:
-                    if decoder.state is _DECODER_CLOSED:
-                        self.close()
-                    break
                 if message.__class__ is RequestHead:
                     self._begin(message)
                     if not decoder.pending_bytes:
                         break  # as most clients wait for an answer
+                elif message is None:
+                    if decoder.state is _DECODER_CLOSED:
+                        self.close()
+                    break
                 elif message.__class__ is Data:
                     self._take(message.data)
                 else:
                     self._end_body()
-                if self.incoming is None and self.owner.transport.is_congested(self.sock):
-                    break  # it is told so, and again when it goes on
+                if self.state > _ACTIVE:
+                    break
+                if self.incoming is None and (
+                    self.exchange is not None or self.owner.transport.is_congested(self.sock)
+                ):
+                    break  # there is an answer to be awaited, or the client to take those before
         except RemoteProtocolError as problem:
             self.refuse(problem.status, problem.head)
         except exceptions.HTTPException as problem:  # from parse_target
@@ -229,8 +226,9 @@ class Connection:
             exchange.response.close = True
         redirect = target.redirect
         if not head.has_body:
-            if owner.wants_stream(request, False):
-                request.body = BodyStream.of(b"")
+            if owner.choosers_version != owner._tree_live.routes.version or owner.streams_all:
+                if owner.wants_stream(request, False):
+                    request.body = BodyStream.of(b"")
             exchange.begin(redirect)
             return
         self._age = self._connections.sweeps
@@ -296,7 +294,7 @@ class Connection:
         self.incoming = None
         incoming.stream.end()
         if exchange is None:
-            self._await_next()
+            self.finished(False)
         elif self.is_held:
             self.resume_reading()
 
@@ -312,12 +310,6 @@ class Connection:
         if self.is_held:
             self._age = self._connections.sweeps
             self.resume_reading()
-
-    def may_drain(self) -> bool:
-        """Whether the rest of a body may be little enough to be read for nothing."""
-        incoming = self.incoming
-        # Whoever was not asked for a body may send it, or not: there is no telling what comes next.
-        return incoming is None or (incoming.rest <= DRAIN_BYTES and not incoming.must_ask)
 
     # -- refusing ----------------------------------------------------------------------------
 
@@ -369,7 +361,7 @@ class Connection:
     # -- answered ----------------------------------------------------------------------------
 
     def finished(self, must_close: bool, is_switched: bool = False) -> None:
-        """An exchange is done.
+        """Close after an exchange, or go on with what the client has sent meanwhile.
 
         Args:
             must_close: Whether the connection ends with it.
@@ -377,28 +369,26 @@ class Connection:
         """
         if self.state > _ACTIVE:
             return
-        incoming = self.incoming
+        incoming, owner = self.incoming, self.owner
         if incoming is not None and incoming.stream is not None:
             incoming.stream.close()
-            self.is_cut_off = must_close = must_close or not self.may_drain()
-        if self.owner.stopping:
-            self.owner._tree_engine.release(self)
+            self.is_cut_off = must_close = must_close or not incoming.may_drain
+        if owner.stopping:
+            owner._tree_engine.release(self)
             must_close = True
-        if is_switched or self.successor is not None:
-            self._switch(is_switched)
-            if is_switched:
-                if self.owner.stopping:
-                    self.stop()
-                return
+        if is_switched:
+            self._switch()
+            return
+        if self.successor is not None:
+            self._end_successor()
         if must_close:
             self.close()
-        else:
-            self._await_next()
-
-    def _await_next(self) -> None:
-        self.state = _IDLE if self.incoming is None else _ACTIVE
-        self._unheard_bytes = DRAIN_BYTES
+            return
         self._age = self._connections.sweeps
+        if incoming is None:
+            self.state = _IDLE
+        else:
+            self._unheard_bytes = DRAIN_BYTES
         if self.is_held:
             self.resume_reading()
         decoder = self._decoder
@@ -406,7 +396,7 @@ class Connection:
             self.state = _ACTIVE
             if not self._is_advancing:
                 # Not from here: a client that sends a thousand requests at once must not nest them.
-                self.owner._tree_engine.schedule.call_at(_clock.now(), self._go_on)
+                owner._tree_engine.schedule.call_at(_clock.now(), self._go_on)
         elif decoder.state is _DECODER_CLOSED or self.at_end:
             self.close()
 
@@ -428,39 +418,25 @@ class Connection:
 
     # -- another protocol --------------------------------------------------------------------
 
-    def _switch(self, is_switched: bool) -> None:
+    def _switch(self) -> None:
         """Hand over to the successor; without one, what comes is for other handlers of ``read``."""
-        successor = self.successor
-        if not is_switched:
-            self._end_successor()
-            return
         self.state = _TAKEN
         if self.is_held:
             self.resume_reading()
         rest = self._decoder.release()
-        if successor is not None:
-            self._tell_successor("begin", self)
+        if self.successor is not None:
+            self.successor.begin(self)
             if rest:
-                self._tell_successor("receive", rest)
+                self.successor.receive(rest)
         elif rest:
             self.owner.fire(Read(self.sock, rest))
-
-    def _tell_successor(self, what: str, *arguments: Any) -> None:
-        if self.state is not _TAKEN:
-            return
-        try:
-            getattr(self.successor, what)(*arguments)
-        except Exception as problem:
-            self.owner.report(problem)
-            self.cut()
+        if self.owner.stopping:
+            self.stop()
 
     def _end_successor(self) -> None:
         successor, self.successor = self.successor, None
         if successor is not None:
-            try:
-                successor.closed()
-            except Exception as problem:
-                self.owner.report(problem)
+            successor.closed()
 
     # -- the transport -----------------------------------------------------------------------
 
@@ -480,14 +456,6 @@ class Connection:
         """Read on."""
         self.is_held = False
         self.owner.transport.resume_reading(self.sock)
-
-    def peer_certificate(self) -> dict[str, Any] | None:
-        """What the client has shown of itself under TLS."""
-        get = getattr(self.sock, "getpeercert", None)
-        try:
-            return None if get is None else get()
-        except (OSError, ValueError):  # gone already
-            return None
 
     # -- ending ------------------------------------------------------------------------------
 
@@ -562,7 +530,7 @@ class Connection:
         """The application stops: close what is idle, let what is being answered be answered."""
         exchange = self.exchange
         if self.state is _TAKEN and self.successor is not None:
-            self._tell_successor("stopping")
+            self.successor.stopping()
         elif exchange is not None:
             self.owner._tree_engine.hold(self)
             if exchange.state < ExchangeState.SENDING:
@@ -601,47 +569,3 @@ class Connection:
                 self.refuse(408)
             else:
                 self.close()
-
-
-class Connections(dict[Any, Connection]):
-    """The connections of a component by their sockets, with one timer for all of them.
-
-    Attributes:
-        sweeps: How often they have been looked at.
-    """
-
-    def __init__(self, owner: Owner) -> None:
-        super().__init__()
-        self.sweeps = 0
-        self._owner = owner
-        shortest = min(owner.header_timeout, owner.body_timeout, owner.idle_timeout)
-        self._interval = max(0.01, min(_SWEEP_SECONDS, shortest / 4))
-        self._sweeper: Appointment | None = None
-
-    def open(self, sock: Any) -> Connection:
-        """Get to know a client."""
-        connection = self[sock] = Connection(self._owner, self, sock)
-        if self._sweeper is None:
-            self._schedule()
-        return connection
-
-    def drop_all(self) -> None:
-        """Forget every client."""
-        while self:
-            self.popitem()[1].drop()
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-            self._sweeper = None
-
-    def _schedule(self) -> None:
-        self._sweeper = self._owner._tree_engine.schedule.call_at(
-            _clock.now() + self._interval, self._sweep
-        )
-
-    def _sweep(self) -> None:
-        self._sweeper = None
-        if self:
-            self.sweeps += 1
-            for connection in list(self.values()):
-                connection.check(self.sweeps, self._interval)
-            self._schedule()

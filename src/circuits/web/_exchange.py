@@ -16,7 +16,7 @@ import enum
 from contextlib import ExitStack
 from functools import partial
 from types import CoroutineType, GeneratorType
-from typing import Any, Protocol
+from typing import Any
 
 from circuits._wire.http1 import LAST_CHUNK, BodyEncoder
 from circuits.core.events import Event
@@ -25,28 +25,24 @@ from circuits.core.values import Value
 from . import _results as results
 from . import errors, events, wrappers
 from ._files import FileRange
+from ._transport import Takeover
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from circuits.core._causes import Cause
-    from circuits.core._direct import Direct
-    from circuits.core._engine import Engine
     from circuits.core.events import BaseEvent
 
     from ._connection import Connection
-    from ._transport import EventTransport, Successor, Transport
+    from ._transport import Successor
+    from .http import HTTP
 
-__all__ = ["Exchange", "Outcome", "Owner", "State", "Watch"]
+__all__ = ["Exchange", "Outcome", "State", "Watch"]
 
 #: A head and a body up to this many bytes are joined to one write; copying more costs more than
 #: a second system call.
 _JOIN_BYTES = 65536
-
-#: How much of a body that its handler has not read is read and thrown away, so that the
-#: connection can be kept; making a new one costs a client as much as this.
-DRAIN_BYTES = 65536
 
 _LAST_RESORT = (
     b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -67,37 +63,7 @@ class State(enum.IntEnum):
 
 
 # Looking up a member of an enum is slow on Python 3.11, and this happens for each request.
-_BODY, _HANDLING, _DECIDED, _READY, _SENDING, _STREAMING, _DONE = list(State)[1:]
-
-
-class Owner(Protocol):
-    """What exchanges and connections need of the component that they belong to."""
-
-    encoding: str
-    limits: Any
-    header_timeout: float
-    body_timeout: float
-    idle_timeout: float
-    memory_body_bytes: int
-    stream_buffer_bytes: int
-    stopping: bool
-    transport: Transport | EventTransport
-    request_door: Direct
-    response_door: Direct
-    stream_door: Direct
-    write_door: Direct
-    close_door: Direct
-    linger_door: Direct
-
-    @property
-    def server(self) -> Any: ...
-    @property
-    def scheme(self) -> str: ...
-    @property
-    def _tree_engine(self) -> Engine: ...
-    def fire(self, event: BaseEvent, *channels: Any) -> Value: ...
-    def report(self, problem: BaseException) -> None: ...
-    def wants_stream(self, request: wrappers.Request, has_body: bool) -> bool: ...
+_HEAD, _BODY, _HANDLING, _DECIDED, _READY, _SENDING, _STREAMING, _DONE = State
 
 
 class Watch:
@@ -107,7 +73,7 @@ class Watch:
 
     is_awaited = False  # so that nobody takes it for one who gets the exceptions
 
-    def __init__(self, owner: Owner, call: Callable[[], object]) -> None:
+    def __init__(self, owner: HTTP, call: Callable[[], object]) -> None:
         self._owner = owner
         self._call = call
 
@@ -171,7 +137,7 @@ class Exchange:
         self.connection = connection
         self.request = request
         self.response = response
-        self.state = State.HEAD
+        self.state = _HEAD
         self.is_substitute = False
         self.outgoing: _Outgoing | None = None
 
@@ -188,7 +154,7 @@ class Exchange:
             else:
                 self.refuse(errors.HTTPError, 400)
             return
-        if request.scheme == "https" and (shown := self.connection.peer_certificate()):
+        if request.scheme == "https" and (shown := _peer_certificate(request.sock)):
             request.peer_cert = shown
             owner.fire(events.Request(request, response, shown))
             return
@@ -209,15 +175,14 @@ class Exchange:
                 return
             if result is not None:
                 break
-        kind = result.__class__
+        take, kind = self.answer, result.__class__
         if kind is GeneratorType or kind is CoroutineType or kind is Value:
             event = door.event(request, response)
             door.take(event, method, result)
             if kind is not Value:
                 return
-            result = event.value
-        take = self.settle if kind is Value else self.answer
-        if result is not None and owner._tree_engine.queue:
+            take, result = self.settle, event.value
+        if result is not None and owner._tree_live.queue:
             owner.fire(Outcome(take, result))  # what they have fired may be an answer
         else:
             take(result)
@@ -245,8 +210,8 @@ class Exchange:
 
     def answer(self, value: Any) -> None:
         """Turn what a handler returned into a response."""
-        request, response = self.request, self.response
-        if self.state is not _HANDLING or request.handled or response.done:
+        response = self.response
+        if self.state is not _HANDLING or self.request.handled or response.done:
             results.discard(response, value, self.state is _DONE)
             return
         kind = value.__class__
@@ -382,7 +347,9 @@ class Exchange:
             response.close = response.close or replaced.close
             replaced.release()
         if owner.stopping or (
-            connection.incoming is not None and not response.stream and not connection.may_drain()
+            connection.incoming is not None
+            and not response.stream
+            and not connection.incoming.may_drain
         ):
             response.close = True
         head, payload = response._encode()
@@ -569,7 +536,15 @@ class Exchange:
         """
         if self.state >= _SENDING or self.connection.successor is not None:
             raise RuntimeError(f"{self.request!r} cannot be taken over any more")
-        self.connection.successor = successor
+        self.connection.successor = Takeover(self.connection, successor)
+
+
+def _peer_certificate(sock: Any) -> dict[str, Any] | None:
+    get = getattr(sock, "getpeercert", None)
+    try:
+        return None if get is None else get()
+    except (OSError, ValueError):  # gone already
+        return None
 
 
 def _may_have_body(response: wrappers.Response) -> bool:

@@ -12,11 +12,13 @@ from typing import Any, Protocol
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from circuits.net._servers import Keeper
 
     from ._connection import Connection
 
-__all__ = ["EventTransport", "Successor", "Transport"]
+__all__ = ["EventTransport", "Successor", "Takeover", "Transport"]
 
 
 class Transport(Protocol):
@@ -99,3 +101,30 @@ class Successor(Protocol):
 
     def closed(self) -> None:
         """The connection has ended, or was never handed over. Called once, and last."""
+
+
+class Takeover:
+    """A successor with what guards its connection: whatever it raises, that is cut."""
+
+    def __init__(self, connection: Connection, successor: Successor) -> None:
+        self._connection = connection
+        self._successor = successor
+
+    def begin(self, connection: Connection) -> None:
+        self._tell(self._successor.begin, connection)
+
+    def receive(self, data: bytes) -> None:
+        self._tell(self._successor.receive, data)
+
+    def stopping(self) -> None:
+        self._tell(self._successor.stopping)
+
+    def closed(self) -> None:
+        self._tell(self._successor.closed)
+
+    def _tell(self, method: Callable[..., object], *arguments: Any) -> None:
+        try:
+            method(*arguments)
+        except Exception as problem:
+            self._connection.owner.report(problem)
+            self._connection.cut()

@@ -26,7 +26,8 @@ from circuits.net.sockets import Close, Write
 
 from . import _results as results
 from . import errors, events
-from ._connection import Connection, Connections
+from ._connection import Connection
+from ._connections import Connections
 from ._exchange import Exchange, State
 from ._transport import EventTransport
 
@@ -110,10 +111,10 @@ class HTTP(BaseComponent):
         self.close_door = Direct(self, Close)
         self.linger_door = Direct(self, _Linger, (self,))
         self._connections = Connections(self)
-        self._choosers_version = -1
+        self.choosers_version = -1
         #: Whom to ask whether a request is to be dispatched before its body, in their order.
         self._choosers: list[Callable[[wrappers.Request], bool | None]] = []
-        self._streams_all = False  # what nobody else has an opinion on
+        self.streams_all = False  # what nobody else has an opinion on
 
     def attach(self, transport: Transport) -> None:
         """Use a transport by its methods, and not only by events.
@@ -168,13 +169,13 @@ class HTTP(BaseComponent):
     def wants_stream(self, request: wrappers.Request, has_body: bool) -> bool:
         """Whether the first handler that has an opinion wants the body as it arrives."""
         engine = self._tree_engine
-        if self._choosers_version != engine.routes.version:
-            self._choosers_version = engine.routes.version
+        if self.choosers_version != engine.routes.version:
+            self.choosers_version = engine.routes.version
             routes = engine.route("request", self._tree_channels)
             choosers = [_stream_chooser(method) for method, _, _ in routes]
             self._choosers = [choose for choose in choosers if choose is not None]
-            self._streams_all = _every_body in choosers
-        if has_body or self._streams_all:
+            self.streams_all = _every_body in choosers
+        if has_body or self.streams_all:
             for choose in self._choosers:
                 wanted = choose(request)
                 if wanted is not None:
@@ -288,8 +289,10 @@ class HTTP(BaseComponent):
             # A tool has refused: ``event[0] = gzip(event[0])``.
             problem, response = response, response.response
             response.body = str(problem)
-        exchange = self.exchange_of(response)
-        if exchange is not None and exchange.state < _SENDING:
+        request = response.request
+        connection = self._connections.get(request.sock)
+        exchange = None if connection is None else connection.exchange
+        if exchange is not None and exchange.request is request and exchange.state < _SENDING:
             exchange.send(response)
         elif exchange is None or exchange.response is not response:
             response.release()  # the client has gone, or got its answer

@@ -1,0 +1,65 @@
+"""The connections of a web server, and the one timer that looks after all of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from circuits.core import _clock
+
+from ._connection import Connection
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from circuits.core._clock import Appointment
+
+    from .http import HTTP
+
+__all__ = ["Connections"]
+
+#: How often the deadlines of all connections are looked at while there are any, at the most, in
+#: seconds. One timer for all: nothing grows with the number of connections.
+_SWEEP_SECONDS = 5.0
+
+
+class Connections(dict[Any, Connection]):
+    """The connections of a component by their sockets, with one timer for all of them.
+
+    Attributes:
+        sweeps: How often they have been looked at.
+    """
+
+    def __init__(self, owner: HTTP) -> None:
+        super().__init__()
+        self.sweeps = 0
+        self._owner = owner
+        shortest = min(owner.header_timeout, owner.body_timeout, owner.idle_timeout)
+        self._interval = max(0.01, min(_SWEEP_SECONDS, shortest / 4))
+        self._sweeper: Appointment | None = None
+
+    def open(self, sock: Any) -> Connection:
+        """Get to know a client."""
+        connection = self[sock] = Connection(self._owner, self, sock)
+        if self._sweeper is None:
+            self._schedule()
+        return connection
+
+    def drop_all(self) -> None:
+        """Forget every client."""
+        while self:
+            self.popitem()[1].drop()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            self._sweeper = None
+
+    def _schedule(self) -> None:
+        self._sweeper = self._owner._tree_engine.schedule.call_at(
+            _clock.now() + self._interval, self._sweep
+        )
+
+    def _sweep(self) -> None:
+        self._sweeper = None
+        if self:
+            self.sweeps += 1
+            for connection in list(self.values()):
+                connection.check(self.sweeps, self._interval)
+            self._schedule()
