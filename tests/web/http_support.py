@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from circuits import BaseComponent, Manager, handler
-from circuits.net.sockets import Connect, Disconnect, Read
+from circuits.net.sockets import Connect, Disconnect, Pause, Read, Resume
 from circuits.testing import settle
 from circuits.web.http import HTTP
 
@@ -35,6 +35,8 @@ class MemoryTransport(BaseComponent):
         can_finish: Whether it can tell a client that it has finished writing.
         can_reset: Whether it can reset a connection.
         takes: How many bytes of each file are sent by the "kernel"; they are in ``sent``.
+        high_water: With more than this many bytes that were not taken, see ``take``, a
+            connection is congested.
         congested: The connections to which nothing should be written.
         half_closed: Those that were told.
         reset: Those that were reset; they are among the closed ones, too.
@@ -51,6 +53,8 @@ class MemoryTransport(BaseComponent):
         self.can_reset = True
         self.takes = 0
         self.sent = b""
+        self.high_water: int | None = None
+        self.pending: dict[Any, int] = {}
         self.congested: set[Any] = set()
         self.half_closed: list[Any] = []
         self.reset: list[Any] = []
@@ -67,6 +71,18 @@ class MemoryTransport(BaseComponent):
         assert sock not in self.half_closed, "written after the end"
         assert type(data) is bytes
         self.writes.append((sock, data))
+        if self.high_water is not None:
+            self.pending[sock] = self.pending.get(sock, 0) + len(data)
+            if self.pending[sock] > self.high_water and sock not in self.congested:
+                self.congested.add(sock)
+                self.fire(Pause(sock))
+
+    def take(self, sock: Any) -> None:
+        """The client takes what is pending for it."""
+        self.pending[sock] = 0
+        if sock in self.congested:
+            self.congested.discard(sock)
+            self.fire(Resume(sock))
 
     @handler("close")
     def close(self, sock: Any = None) -> None:
@@ -246,3 +262,69 @@ def serving(*parts: Manager, **options: Any) -> Iterator[MemoryServer]:
     with server.running():
         settle(server)
         yield server
+
+
+class App(BaseComponent):
+    """Answers requests with a function."""
+
+    channel = "web"
+
+    def __init__(self, answer: Any) -> None:
+        super().__init__()
+        self.requests: list[Any] = []
+        self._answer = answer
+
+    @handler("request")
+    def _on_request(self, request: Any, response: Any, *rest: Any) -> Any:
+        self.requests.append(request)
+        answer = self._answer
+        return answer(self, request, response) if callable(answer) else answer
+
+
+class Errors(BaseComponent):
+    """Takes the errors that a test expects, so that nobody logs them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[BaseException] = []
+
+    @handler("error", channel="*")
+    def _on_error(self, kind: Any, problem: Any, *rest: Any) -> None:
+        self.seen.append(problem)
+
+
+#: See the fixture ``serve``.
+Serve = Callable[..., Client]
+
+
+class Pieces:
+    """An iterator that knows how far it was read, and whether it was closed."""
+
+    def __init__(self, *pieces: Any) -> None:
+        self.left = list(pieces)
+        self.closed = 0
+
+    def __iter__(self) -> Pieces:
+        return self
+
+    def __next__(self) -> Any:
+        if not self.left:
+            raise StopIteration
+        piece = self.left.pop(0)
+        if isinstance(piece, BaseException):
+            raise piece
+        return piece
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def streaming(pieces: Any, **headers: str) -> Any:
+    def answer(app: App, request: Any, response: Any) -> Any:
+        response.stream = True
+        response.body = pieces
+        for name, value in headers.items():
+            response.headers[name.replace("_", "-")] = value
+        return response
+
+    return answer

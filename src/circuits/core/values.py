@@ -201,7 +201,7 @@ class Value:
         else:
             self._value = value
             self._flags |= _FILLED
-        if value.result or value.cut:
+        if value.result:
             self._follow(value)
 
     def fail(self, error: tuple[type[BaseException], BaseException, list[str]]) -> None:
@@ -244,7 +244,6 @@ class Value:
     def _follow(self, nested: Value) -> None:
         self.result = nested.result or self.result
         self.errors = nested.errors or self.errors
-        self.cut = nested.cut or self.cut
         self._changed()
 
     def _encloses(self, other: Value) -> bool:

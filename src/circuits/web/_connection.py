@@ -191,10 +191,8 @@ class Connection:
                     self._end_body()
                 if self.state > _ACTIVE:
                     break
-                if self.incoming is None and (
-                    self.exchange is not None or self.owner.transport.is_congested(self.sock)
-                ):
-                    break  # there is an answer to be awaited, or the client to take those before
+                if self.incoming is None and (self.exchange is not None or self._must_wait()):
+                    break
         except RemoteProtocolError as problem:
             self.refuse(problem.status, problem.head)
         except exceptions.HTTPException as problem:  # from parse_target
@@ -396,9 +394,16 @@ class Connection:
             self.state = _ACTIVE
             if not self._is_advancing:
                 # Not from here: a client that sends a thousand requests at once must not nest them.
-                owner._tree_engine.schedule.call_at(_clock.now(), self._go_on)
+                owner.later(self._go_on)
         elif decoder.state is _DECODER_CLOSED or self.at_end:
             self.close()
+
+    def _must_wait(self) -> bool:
+        """Whether no request may be begun before the client takes the answers to those before."""
+        if self.owner._tree_engine.queue:  # what was written may be among that
+            self.owner.later(self._go_on)
+            return True
+        return self.owner.transport.is_congested(self.sock)
 
     def _go_on(self) -> None:
         if self.state is _ACTIVE and self.exchange is None:
@@ -426,8 +431,8 @@ class Connection:
         rest = self._decoder.release()
         if self.successor is not None:
             self.successor.begin(self)
-            if rest:
-                self.successor.receive(rest)
+            if rest and self.state is _TAKEN:
+                self._receive_other(rest)
         elif rest:
             self.owner.fire(Read(self.sock, rest))
         if self.owner.stopping:

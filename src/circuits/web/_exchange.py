@@ -19,7 +19,6 @@ from types import CoroutineType, GeneratorType
 from typing import Any
 
 from circuits._wire.http1 import LAST_CHUNK, BodyEncoder
-from circuits.core.events import Event
 from circuits.core.values import Value
 
 from . import _results as results
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
     from ._transport import Successor
     from .http import HTTP
 
-__all__ = ["Exchange", "Outcome", "State", "Watch"]
+__all__ = ["Exchange", "State", "Watch"]
 
 #: A head and a body up to this many bytes are joined to one write; copying more costs more than
 #: a second system call.
@@ -83,15 +82,6 @@ class Watch:
             self._call()
         except Exception as problem:
             self._owner.report(problem)
-
-
-class Outcome(Event):
-    """What the handlers of an exchange have come to; fired behind what they have fired."""
-
-    name = "_outcome"
-
-    def __init__(self, take: Callable[[Any], object], result: Any) -> None:
-        super().__init__(take, result)
 
 
 class _Outgoing:
@@ -183,7 +173,7 @@ class Exchange:
                 return
             take, result = self.settle, event.value
         if result is not None and owner._tree_live.queue:
-            owner.fire(Outcome(take, result))  # what they have fired may be an answer
+            owner.later(take, result)  # what they have fired may be an answer
         else:
             take(result)
 
@@ -198,7 +188,7 @@ class Exchange:
                 pass
             elif value.errors and self.state is _HANDLING and not self.request.handled:
                 self.fail(results.error_of(value))
-            elif value.cut and value.value is None and self.state is _HANDLING:
+            elif self.state is _HANDLING and results.was_cut(value):
                 self.refuse(errors.HTTPError, 503)
             else:
                 self.answer(value.value)
@@ -220,7 +210,7 @@ class Exchange:
         elif value is None:
             owner = self.connection.owner
             if owner._tree_engine.queue:
-                owner.fire(Outcome(self._miss_answer, None))
+                owner.later(self._miss_answer)
             else:
                 self.refuse(errors.NotFound)
             return
@@ -236,7 +226,7 @@ class Exchange:
         self.state = _READY
         self.connection.owner.response_door(response)
 
-    def _miss_answer(self, _: None) -> None:
+    def _miss_answer(self) -> None:
         """Nobody has answered, not even by what was fired."""
         if self.state is _HANDLING and not self.request.handled:
             self.refuse(errors.NotFound)
@@ -280,7 +270,7 @@ class Exchange:
         elif value.errors:
             self.replace(value.exceptions[0])
         elif page is None:
-            owner.fire(Outcome(self._miss_page, event))
+            owner.later(self._miss_page, event)
         elif page is not True and page is not False:
             try:
                 response = results.to_response(event.args[1], page)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from circuits.core.events import BaseEvent
 
-__all__ = ["awaited", "discard", "error_of", "innermost", "to_error", "to_response"]
+__all__ = ["awaited", "discard", "error_of", "innermost", "to_error", "to_response", "was_cut"]
 
 
 def innermost(value: Value) -> Value:
@@ -41,6 +41,12 @@ def awaited(value: Value, queue: Container[BaseEvent]) -> BaseEvent | None:
         if source is not None and (source.waitingHandlers or (not part.result and source in queue)):
             return source
     return None
+
+
+def was_cut(value: Value) -> bool:
+    """Whether a handler had no chance to give a result: it was cancelled, or ended the program."""
+    inner = innermost(value)
+    return inner._value is None and (inner.cut or value.cut)
 
 
 def to_response(response: wrappers.Response, value: Any) -> wrappers.Response:

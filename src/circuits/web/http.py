@@ -56,6 +56,15 @@ class _Linger(Event):
         super().__init__(connection)
 
 
+class _Later(Event):
+    """Something that is done behind what has been fired."""
+
+    name = "_later"
+
+    def __init__(self, call: Callable[..., object], *arguments: Any) -> None:
+        super().__init__(call, *arguments)
+
+
 class HTTP(BaseComponent):
     """Speaks HTTP/1.1 for the transport on its channel.
 
@@ -166,6 +175,10 @@ class HTTP(BaseComponent):
         else:
             engine.report(problem, None, None)
 
+    def later(self, call: Callable[..., object], *arguments: Any) -> None:
+        """Have something done behind what has been fired."""
+        self.fire(_Later(call, *arguments), self)
+
     def wants_stream(self, request: wrappers.Request, has_body: bool) -> bool:
         """Whether the first handler that has an opinion wants the body as it arrives."""
         engine = self._tree_engine
@@ -258,9 +271,9 @@ class HTTP(BaseComponent):
         if exchange is not None and exchange.state is _HANDLING and not exchange.request.handled:
             exchange.fail(error)
 
-    @handler("_outcome")
-    def _on_outcome(self, take: Callable[[Any], object], result: Any) -> None:
-        take(result)
+    @handler("_later")
+    def _on_later(self, call: Callable[..., object], *arguments: Any) -> None:
+        call(*arguments)
 
     # -- errors --------------------------------------------------------------------------------
 
