@@ -9,26 +9,21 @@ handler may take as long as it likes, while its client is there.
 from __future__ import annotations
 
 import enum
-import errno
 from typing import Any
 
 from circuits._wire import LocalProtocolError
-from circuits._wire.http1 import Data, RemoteProtocolError, RequestDecoder, RequestHead
-from circuits._wire.http1 import State as Decoding
 from circuits.core import _clock
 from circuits.net.sockets import Read
 
-from . import errors, exceptions, wrappers
-from ._body_stream import DRAIN_BYTES, BodyStream, IncomingBody
-from ._exchange import Exchange
 from ._exchange import State as ExchangeState
-from ._paths import parse_target
+from ._intake import Intake
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from circuits.core._clock import Appointment
 
     from ._connections import Connections
+    from ._exchange import Exchange
     from ._transport import Takeover
     from .http import HTTP
 
@@ -39,23 +34,10 @@ __all__ = ["Connection", "State"]
 _AHEAD_BYTES = 65536
 _AHEAD_REQUESTS = 16
 
-#: A body must make this much progress in each ``body_timeout``, in bytes.
-_PROGRESS_BYTES = 65536
-
 #: How long, and for how much, a client is listened to after an answer that came before it had
 #: finished. As much as a body may have by default: who sends one sees the answer.
 _LINGER_SECONDS = 5.0
 _LINGER_BYTES = 16 * 1024 * 1024
-
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
-
-#: What the reader of a streamed body is told, by the status that the codec asks for.
-_BODY_PROBLEMS: dict[int | None, type[exceptions.HTTPException]] = {
-    408: exceptions.RequestTimeout,
-    413: exceptions.RequestEntityTooLarge,
-}
 
 
 class State(enum.IntEnum):
@@ -70,7 +52,6 @@ class State(enum.IntEnum):
 
 
 _IDLE, _ACTIVE, _TAKEN, _CLOSING, _LINGERING, _CLOSED = State
-_DECODER_CLOSED = Decoding.CLOSED
 
 
 class Connection:
@@ -82,7 +63,7 @@ class Connection:
         peer: Address of the client, or ``None``.
         state: Where it is.
         exchange: The request that is being gathered or answered, or ``None``.
-        incoming: The body that is being received, or ``None``. It may outlast its exchange.
+        intake: What it sends.
         successor: Who takes over, or has.
         at_end: The client has finished writing.
         is_congested: The client does not read: stop producing.
@@ -91,9 +72,8 @@ class Connection:
     """
 
     __slots__ = (
-        "_age", "_connections", "_decoder", "_is_advancing", "_linger", "_scheme", "_unheard_bytes",
-        "at_end", "exchange", "incoming", "is_congested", "is_cut_off", "is_held", "owner", "peer",
-        "sock", "state", "successor",
+        "_age", "_connections", "_linger", "_unheard_bytes", "at_end", "exchange", "intake",
+        "is_congested", "is_cut_off", "is_held", "owner", "peer", "sock", "state", "successor",
     )  # fmt: skip
 
     def __init__(self, owner: HTTP, connections: Connections, sock: Any) -> None:
@@ -102,19 +82,25 @@ class Connection:
         self.peer: tuple[Any, Any] | None = None
         self.state = _ACTIVE
         self.exchange: Exchange | None = None
-        self.incoming: IncomingBody | None = None
+        self.intake = Intake(self)
         self.successor: Takeover | None = None
         self.at_end = False
         self.is_congested = False
         self.is_held = False
         self.is_cut_off = False
         self._connections = connections
-        self._scheme = owner.scheme
-        self._decoder = RequestDecoder(owner.limits)
-        self._is_advancing = False
         self._unheard_bytes = 0  # of what will not be looked at, how many are taken
         self._linger: Appointment | None = None  # when we close though the client still speaks
         self._age = connections.sweeps  # number of the sweep when this phase began
+
+    @property
+    def is_open(self) -> bool:
+        """Whether requests are read from it."""
+        return self.state <= _ACTIVE
+
+    def touch(self) -> None:
+        """Something has happened that a time-out waits for."""
+        self._age = self._connections.sweeps
 
     # -- receiving ---------------------------------------------------------------------------
 
@@ -126,15 +112,16 @@ class Connection:
         elif self.state is not _ACTIVE:
             self._receive_other(data)
             return
+        intake = self.intake
+        decoder = intake.decoder
         try:
-            self._decoder.receive_data(data)
+            decoder.receive_data(data)
         except LocalProtocolError:
             self.close()
             return
-        if self.exchange is None or self.incoming is not None:
-            self.advance()
+        if self.exchange is None or intake.body is not None:
+            intake.advance()
         if self.exchange is not None or self.is_congested:
-            decoder = self._decoder
             if decoder.pending_bytes > _AHEAD_BYTES or decoder.pending_heads > _AHEAD_REQUESTS:
                 self.hold_reading()
 
@@ -157,204 +144,13 @@ class Connection:
             return False
         self.at_end = True
         self._age = self._connections.sweeps
-        self._decoder.receive_eof()
-        if self.exchange is None or self.incoming is not None:
-            self.advance()
+        intake = self.intake
+        intake.decoder.receive_eof()
+        if self.exchange is None or intake.body is not None:
+            intake.advance()
         return self.exchange is not None or (
-            self.state <= _ACTIVE and bool(self._decoder.pending_bytes)
+            self.state <= _ACTIVE and bool(intake.decoder.pending_bytes)
         )
-
-    def advance(self) -> None:
-        """Go on with what has been received, until there is a request to answer.
-
-        None is begun while the client does not take the answers to those before.
-        """
-        if self.is_congested and self.exchange is None and self.incoming is None:
-            return
-        decoder = self._decoder
-        message: Any = None
-        self._is_advancing = True
-        try:
-            while True:
-                message = decoder.next_message()
-                if message.__class__ is RequestHead:
-                    self._begin(message)
-                    if not decoder.pending_bytes:
-                        break  # as most clients wait for an answer
-                elif message is None:
-                    if decoder.state is _DECODER_CLOSED:
-                        self.close()
-                    break
-                elif message.__class__ is Data:
-                    self._take(message.data)
-                else:
-                    self._end_body()
-                if self.state > _ACTIVE:
-                    break
-                if self.incoming is None and (self.exchange is not None or self._must_wait()):
-                    break
-        except RemoteProtocolError as problem:
-            self.refuse(problem.status, problem.head)
-        except exceptions.HTTPException as problem:  # from parse_target
-            self.refuse(problem.code, message)
-        except Exception as problem:
-            self._fail(problem)
-        finally:
-            self._is_advancing = False
-
-    def _begin(self, head: RequestHead) -> None:
-        target = parse_target(head.target, head.method)
-        owner = self.owner
-        version = head.version
-        request = wrappers.Request(
-            self.sock,
-            head.method,
-            self._scheme,
-            target.path,
-            version if version < (1, 1) else (1, 1),
-            target.qs,
-            head.headers,
-            owner.server,
-            target.raw_path,
-        )
-        if target.authority is not None:
-            request.base = f"{self._scheme}://{target.authority}"
-        exchange = self._make_exchange(request)
-        if not head.keep_alive:
-            exchange.response.close = True
-        redirect = target.redirect
-        if not head.has_body:
-            if owner.choosers_version != owner._tree_live.routes.version or owner.streams_all:
-                if owner.wants_stream(request, False):
-                    request.body = BodyStream.of(b"")
-            exchange.begin(redirect)
-            return
-        self._age = self._connections.sweeps
-        must_ask = head.expect_continue and not self._decoder.pending_bytes
-        stream = None
-        if redirect is None and owner.wants_stream(request, True):
-            stream = request.body = BodyStream(owner.stream_buffer_bytes, self._body_wanted)
-        incoming = self.incoming = IncomingBody(head, stream, redirect)
-        if stream is not None:
-            incoming.must_ask = must_ask
-            exchange.begin()
-            return
-        exchange.state = ExchangeState.BODY
-        if must_ask:
-            self.write(_CONTINUE)
-
-    def _make_exchange(self, request: wrappers.Request) -> Exchange:
-        owner = self.owner
-        if self.peer is not None:
-            request._peer = self.peer
-        response = wrappers.Response(request, owner.encoding)
-        exchange = self.exchange = Exchange(self, request, response)
-        if owner.stopping:
-            response.close = True
-            owner._tree_engine.hold(self)
-        return exchange
-
-    # -- bodies ------------------------------------------------------------------------------
-
-    def _take(self, data: bytes) -> None:
-        incoming = self.incoming
-        assert incoming is not None
-        before = incoming.size
-        if before // _PROGRESS_BYTES != (before + len(data)) // _PROGRESS_BYTES:
-            self._age = self._connections.sweeps
-        stream = incoming.stream
-        if stream is None:
-            incoming.gather(data, self.owner.memory_body_bytes)
-            return
-        incoming.size = before + len(data)
-        if self.exchange is not None:
-            incoming.must_ask = False  # the client has not waited
-            stream.feed(data)
-            if stream.is_full:
-                self.hold_reading()
-            return
-        # It was answered without having been read.
-        self._unheard_bytes -= len(data)
-        if self._unheard_bytes < 0:
-            self.is_cut_off = True
-            self.close()
-
-    def _end_body(self) -> None:
-        incoming = self.incoming
-        assert incoming is not None
-        exchange = self.exchange
-        if incoming.stream is None:
-            assert exchange is not None
-            exchange.request.body = incoming.gathered()
-            self.incoming = None
-            exchange.begin(incoming.redirect)
-            return
-        self.incoming = None
-        incoming.stream.end()
-        if exchange is None:
-            self.finished(False)
-        elif self.is_held:
-            self.resume_reading()
-
-    def _body_wanted(self) -> None:
-        """A handler wants more of the body that is being received."""
-        incoming, exchange = self.incoming, self.exchange
-        if incoming is None or exchange is None:
-            return
-        if incoming.must_ask and exchange.state < ExchangeState.SENDING:
-            incoming.must_ask = False
-            self._age = self._connections.sweeps
-            self.write(_CONTINUE)
-        if self.is_held:
-            self._age = self._connections.sweeps
-            self.resume_reading()
-
-    # -- refusing ----------------------------------------------------------------------------
-
-    def refuse(self, status: int | None, head: RequestHead | None = None) -> None:
-        """Answer a request that cannot be served, if it deserves that, and close."""
-        self.is_cut_off = True
-        incoming, self.incoming = self.incoming, None
-        exchange = self.exchange
-        if incoming is not None:
-            incoming.fail(_BODY_PROBLEMS.get(status, exceptions.BadRequest)())
-            if incoming.stream is not None:
-                # What follows of it is of no use; its reader knows, and may answer.
-                if exchange is None:
-                    self.close()
-                else:
-                    exchange.response.close = True
-                return
-        if status is None:
-            self.exchange = None
-            if exchange is not None:
-                exchange.drop()
-            self.finished(True)
-            return
-        if exchange is None:
-            method = "GET" if head is None else head.method
-            path = "/" if head is None else head.target.partition("?")[0]
-            fields = () if head is None else head.headers
-            request = wrappers.Request(
-                self.sock, method, self._scheme, path, (1, 1), "", fields, self.owner.server
-            )
-            exchange = self._make_exchange(request)
-        # What is wrong is for the log: it may quote the client, and helps attackers only.
-        exchange.response.close = True
-        exchange.refuse(errors.HTTPError, status)
-
-    def _fail(self, problem: Exception) -> None:
-        """Something of our own went wrong while a request was received."""
-        self.owner.report(problem)
-        exchange = self.exchange
-        if self.state > _ACTIVE:
-            return
-        if exchange is None or exchange.state < ExchangeState.HANDLING:
-            no_space = isinstance(problem, OSError) and problem.errno in _NO_SPACE
-            self.refuse(507 if no_space else 500)
-        else:
-            self.is_cut_off = True
-            exchange.replace(problem)
 
     # -- answered ----------------------------------------------------------------------------
 
@@ -367,7 +163,8 @@ class Connection:
         """
         if self.state > _ACTIVE:
             return
-        incoming, owner = self.incoming, self.owner
+        intake, owner = self.intake, self.owner
+        incoming = intake.body
         if incoming is not None and incoming.stream is not None:
             incoming.stream.close()
             self.is_cut_off = must_close = must_close or not incoming.may_drain
@@ -386,19 +183,18 @@ class Connection:
         if incoming is None:
             self.state = _IDLE
         else:
-            self._unheard_bytes = DRAIN_BYTES
+            intake.allow_rest()
         if self.is_held:
             self.resume_reading()
-        decoder = self._decoder
-        if decoder.pending_bytes:
+        if intake.decoder.pending_bytes:
             self.state = _ACTIVE
-            if not self._is_advancing:
+            if not intake.is_advancing:
                 # Not from here: a client that sends a thousand requests at once must not nest them.
                 owner.later(self._go_on)
-        elif decoder.state is _DECODER_CLOSED or self.at_end:
+        elif intake.is_closed or self.at_end:
             self.close()
 
-    def _must_wait(self) -> bool:
+    def must_wait(self) -> bool:
         """Whether no request may be begun before the client takes the answers to those before."""
         if self.owner._tree_engine.queue:  # what was written may be among that
             self.owner.later(self._go_on)
@@ -408,7 +204,7 @@ class Connection:
     def _go_on(self) -> None:
         if self.state is _ACTIVE and self.exchange is None:
             if not self.owner.transport.is_congested(self.sock):
-                self.advance()
+                self.intake.advance()
 
     def set_congested(self, is_congested: bool) -> None:
         """The client does not keep up, or does again."""
@@ -417,8 +213,9 @@ class Connection:
             return
         self._age = self._connections.sweeps
         if self.exchange is not None:
-            self.exchange.pull()
-        elif self._decoder.pending_bytes:
+            if self.exchange.outgoing is not None:
+                self.exchange.outgoing.pull()
+        elif self.intake.decoder.pending_bytes:
             self._go_on()
 
     # -- another protocol --------------------------------------------------------------------
@@ -428,7 +225,7 @@ class Connection:
         self.state = _TAKEN
         if self.is_held:
             self.resume_reading()
-        rest = self._decoder.release()
+        rest = self.intake.decoder.release()
         if self.successor is not None:
             self.successor.begin(self)
             if rest and self.state is _TAKEN:
@@ -447,7 +244,7 @@ class Connection:
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Write to the client."""
-        if self.incoming is None:
+        if self.intake.body is None:
             self._age = self._connections.sweeps
         self.owner.write_door(self.sock, data)
 
@@ -468,7 +265,7 @@ class Connection:
         """Close when all is written; a client that may have more to say is heard before."""
         if self.state >= _CLOSING:
             return
-        may_say_more = self.is_cut_off or (self.state <= _ACTIVE and self._decoder.pending_bytes)
+        may_say_more = self.is_cut_off or self.intake.decoder.pending_bytes
         self.state = _CLOSING
         if may_say_more and not self.at_end:
             self.owner.linger_door(self)
@@ -518,7 +315,7 @@ class Connection:
         self.state = _CLOSED
         self._forget_linger()
         self.owner._tree_engine.release(self)
-        incoming, self.incoming = self.incoming, None
+        incoming, self.intake.body = self.intake.body, None
         exchange, self.exchange = self.exchange, None
         if incoming is not None:
             incoming.fail(ConnectionResetError("the client has gone in the middle of its request"))
@@ -557,11 +354,11 @@ class Connection:
         if self.is_congested:  # the transport fails it if the client never goes on
             self._age = sweeps
             return
-        owner, incoming = self.owner, self.incoming
+        owner, incoming = self.owner, self.intake.body
         seconds = (sweeps - self._age) * interval
         if incoming is not None and not (self.is_held or incoming.must_ask):
             if seconds > owner.body_timeout:
-                self.refuse(408, incoming.head)
+                self.intake.refuse(408, incoming.head)
         elif self.exchange is not None:
             # A handler is waited for. Who has finished writing may have gone as well.
             if self.at_end and seconds > owner.idle_timeout:
@@ -570,7 +367,7 @@ class Connection:
             if seconds > owner.idle_timeout:
                 self.close()
         elif seconds > owner.header_timeout:
-            if self._decoder.pending_bytes:
-                self.refuse(408)
+            if self.intake.decoder.pending_bytes:
+                self.intake.refuse(408)
             else:
                 self.close()

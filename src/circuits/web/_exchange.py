@@ -14,30 +14,25 @@ from __future__ import annotations
 
 import enum
 from contextlib import ExitStack
-from functools import partial
 from types import CoroutineType, GeneratorType
 from typing import Any
 
-from circuits._wire.http1 import LAST_CHUNK, BodyEncoder
+from circuits._wire.http1 import LAST_CHUNK
 from circuits.core.values import Value
 
 from . import _results as results
 from . import errors, events, wrappers
-from ._files import FileRange
+from ._outgoing import Outgoing
 from ._transport import Takeover
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from circuits.core._causes import Cause
-    from circuits.core.events import BaseEvent
+    from collections.abc import Callable
 
     from ._connection import Connection
     from ._transport import Successor
-    from .http import HTTP
 
-__all__ = ["Exchange", "State", "Watch"]
+__all__ = ["Exchange", "State"]
 
 #: A head and a body up to this many bytes are joined to one write; copying more costs more than
 #: a second system call.
@@ -65,49 +60,6 @@ class State(enum.IntEnum):
 _HEAD, _BODY, _HANDLING, _DECIDED, _READY, _SENDING, _STREAMING, _DONE = State
 
 
-class Watch:
-    """Has a function called when an event is over."""
-
-    __slots__ = ("_call", "_owner")
-
-    is_awaited = False  # so that nobody takes it for one who gets the exceptions
-
-    def __init__(self, owner: HTTP, call: Callable[[], object]) -> None:
-        self._owner = owner
-        self._call = call
-
-    def resolve(self, event: BaseEvent) -> None:
-        """The engine tells that all handlers are done."""
-        try:
-            self._call()
-        except Exception as problem:
-            self._owner.report(problem)
-
-
-class _Outgoing:
-    """A body that is sent piece by piece.
-
-    Attributes:
-        early: What was pushed before the head was written.
-        encoder: What frames it.
-        source: Iterator of the pieces; ``None``: the application pushes them.
-        cause: On whose behalf they are fired, so that not each is fired on behalf of the one
-            before: that would keep all of them.
-        event: The piece that is on its way.
-        is_sent: Whether it was written.
-    """
-
-    __slots__ = ("cause", "early", "encoder", "event", "is_sent", "source")
-
-    def __init__(self) -> None:
-        self.early: list[Any] = []
-        self.encoder: BodyEncoder | None = None
-        self.source: Iterator[Any] | None = None
-        self.cause: Cause | None = None
-        self.event: BaseEvent | None = None
-        self.is_sent = False
-
-
 class Exchange:
     """A request and its response.
 
@@ -129,7 +81,7 @@ class Exchange:
         self.response = response
         self.state = _HEAD
         self.is_substitute = False
-        self.outgoing: _Outgoing | None = None
+        self.outgoing: Outgoing | None = None
 
     # -- asking ------------------------------------------------------------------------------
 
@@ -183,7 +135,7 @@ class Exchange:
         try:
             source = results.awaited(value, owner._tree_engine.queue)
             if source is not None:
-                source._when_over(Watch(owner, partial(self.settle, value)))
+                owner.watch(source, self.settle, value)
             elif value.handled:
                 pass
             elif value.errors and self.state is _HANDLING and not self.request.handled:
@@ -255,7 +207,7 @@ class Exchange:
         """An error has been fired; what handlers of the request return does not count now."""
         if self.state < _DECIDED:
             self.state = _DECIDED
-        event._when_over(Watch(self.connection.owner, partial(self._take_page, event)))
+        self.connection.owner.watch(event, self._take_page, event)
 
     def _take_page(self, event: errors.HTTPError) -> None:
         """All handlers of an error are done: one may have returned the page."""
@@ -266,7 +218,7 @@ class Exchange:
         source = results.awaited(value, owner._tree_engine.queue)
         page = value.value
         if source is not None:
-            source._when_over(Watch(owner, partial(self._take_page, event)))
+            owner.watch(source, self._take_page, event)
         elif value.errors:
             self.replace(value.exceptions[0])
         elif page is None:
@@ -336,15 +288,20 @@ class Exchange:
             replaced, self.response = self.response, response
             response.close = response.close or replaced.close
             replaced.release()
+        incoming = connection.intake.body
         if owner.stopping or (
-            connection.incoming is not None
-            and not response.stream
-            and not connection.incoming.may_drain
+            incoming is not None and not response.stream and not incoming.may_drain
         ):
             response.close = True
         head, payload = response._encode()
         if payload is None:
-            self._stream(response, head)
+            outgoing = self.outgoing
+            if outgoing is None:
+                outgoing = self.outgoing = Outgoing(self)
+            outgoing.prepare(response)
+            self.state = _STREAMING
+            owner.write_door(connection.sock, head)
+            outgoing.begin()
             return
         if response.chunked and _may_have_body(response):
             size = len(payload)
@@ -387,132 +344,19 @@ class Exchange:
                 stack.callback(request.release)
                 stack.callback(response.release)
                 if outgoing is not None:
-                    if outgoing.cause is not None:
-                        stack.callback(owner._tree_engine.end_hold, outgoing.cause)
-                    source: Any = outgoing.source
-                    if source is not response._body and hasattr(source, "close"):
-                        stack.callback(source.close)
+                    stack.callback(outgoing.close)
         except Exception as problem:
             owner.report(problem)
 
     def cut(self) -> None:
         """Break off, so that the client cannot take what it has got for the whole answer."""
-        encoder = None if self.outgoing is None else self.outgoing.encoder
-        # A body that ends with the connection would seem to be complete at a mere close.
-        is_open = encoder is not None and not encoder.chunked and encoder.remaining is None
-        self.connection.cut(is_open)
-
-    # -- streaming ---------------------------------------------------------------------------
-
-    def _stream(self, response: wrappers.Response, head: bytes) -> None:
-        owner = self.connection.owner
-        length = response.headers.get("Content-Length")
-        if response.chunked or length is None:
-            encoder = BodyEncoder(chunked=response.chunked)
-        elif length.isascii() and length.isdigit():
-            encoder = BodyEncoder(int(length))
-        else:
-            raise ValueError(f"Content-Length must be a number of bytes, not {length!r:.80}")
-        body = response._body
-        source = iter(body) if body else None
-        outgoing = self.outgoing
-        if outgoing is None:
-            outgoing = self.outgoing = _Outgoing()
-        outgoing.encoder = encoder
-        outgoing.source = source
-        cause = outgoing.cause = owner._tree_engine.queue.cause
-        if cause is not None:
-            cause.hold()
-        self.state = _STREAMING
-        owner.write_door(self.connection.sock, head)
-        if source is not None:
-            self.pull()
-            return
-        # Without a body the application fires ``Stream`` by itself, and may have begun already.
-        early, outgoing.early = outgoing.early, []
-        for data in early:
-            owner.fire(events.Stream(response, data))
-
-    def pull(self) -> None:
-        """Have the next piece of a body sent, unless the client does not keep up.
-
-        There is one on its way at a time, and it is written when its event is handled.
-        """
-        outgoing = self.outgoing
-        if outgoing is None or outgoing.source is None or outgoing.event is not None:
-            return
-        if self.connection.is_congested:
-            return
-        owner = self.connection.owner
-        is_hidden = owner.stream_door.methods() is not None
-        source, chunk = outgoing.source, None
-        try:
-            if is_hidden and source.__class__ is FileRange:
-                self._send_file(source, outgoing.encoder)
-            while chunk is None or not len(chunk):
-                chunk = next(source)
-        except StopIteration:
-            chunk = None
-        except BaseException as problem:
-            owner.report(problem)
-            self.cut()
-            return
-        if chunk is None and is_hidden:
-            owner.stream_door(self.response, None)
-            return
-        event = outgoing.event = events.Stream(self.response, chunk)
-        outgoing.is_sent = False
-        event._when_over(Watch(owner, self._pull_on))
-        queue = owner._tree_engine.queue
-        before = queue.set_cause(outgoing.cause)
-        owner.fire(event)
-        queue.set_cause(before)
-
-    def _pull_on(self) -> None:
-        """All handlers of a piece are done."""
-        outgoing = self.outgoing
-        if outgoing is None or outgoing.event is None:
-            return
-        event, outgoing.event = outgoing.event, None
-        if not outgoing.is_sent and (event.value.errors or event.args[1] is None):
-            self.cut()  # a filter has failed, or kept the end to itself
-        else:
-            self.pull()
-
-    def _send_file(self, source: FileRange, encoder: BodyEncoder | None) -> None:
-        """Have the kernel send a file, as far as it can do so at once."""
-        if encoder is not None and not encoder.chunked:
-            connection = self.connection
-            count = connection.owner.transport.send_file(
-                connection.sock, source.file, source.offset, source.remaining
-            )
-            source.advance(count)
-            encoder.skip(count)
+        self.connection.cut(self.outgoing is not None and self.outgoing.is_open_ended)
 
     def push(self, data: Any) -> None:
-        """Write a piece of a body, or its end (``None``).
-
-        Raises:
-            Exception: It is no text or bytes, or does not fit the announced length. The
-                connection is cut.
-        """
-        outgoing = self.outgoing
-        if outgoing is None:
-            outgoing = self.outgoing = _Outgoing()
-        encoder = outgoing.encoder
-        if encoder is None:
-            outgoing.early.append(data)
-            return
-        outgoing.is_sent = True
-        try:
-            piece = encoder.end() if data is None else encoder.send(self.response.encode_part(data))
-        except Exception:
-            self.cut()
-            raise
-        if piece:
-            self.connection.write(piece)
-        if data is None:
-            self.finish()
+        """Send a piece of a body, or its end (``None``); see ``Outgoing.push``."""
+        if self.outgoing is None:
+            self.outgoing = Outgoing(self)
+        self.outgoing.push(data)
 
     # -- another protocol --------------------------------------------------------------------
 

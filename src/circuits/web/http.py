@@ -65,6 +65,26 @@ class _Later(Event):
         super().__init__(call, *arguments)
 
 
+class _Watch:
+    """Has a function called when an event is over."""
+
+    __slots__ = ("_arguments", "_call", "_http")
+
+    is_awaited = False  # so that nobody takes it for one who gets the exceptions
+
+    def __init__(self, http: HTTP, call: Callable[..., object], arguments: tuple[Any, ...]) -> None:
+        self._http = http
+        self._call = call
+        self._arguments = arguments
+
+    def resolve(self, event: BaseEvent) -> None:
+        """The engine tells that all handlers are done."""
+        try:
+            self._call(*self._arguments)
+        except Exception as problem:
+            self._http.report(problem)
+
+
 class HTTP(BaseComponent):
     """Speaks HTTP/1.1 for the transport on its channel.
 
@@ -174,6 +194,10 @@ class HTTP(BaseComponent):
             engine.stop(problem.code if isinstance(problem, SystemExit) else None)
         else:
             engine.report(problem, None, None)
+
+    def watch(self, event: BaseEvent, call: Callable[..., object], *arguments: Any) -> None:
+        """Have something done when all handlers of an event are done."""
+        event._when_over(_Watch(self, call, arguments))
 
     def later(self, call: Callable[..., object], *arguments: Any) -> None:
         """Have something done behind what has been fired."""

@@ -374,7 +374,12 @@ class Dispatcher(BaseComponent):
         request, response = source.event.args[:2]  # type: ignore[union-attr]
         result = value.value
         if value.errors:
-            self.fire(to_error(request, response, error_of(value)))
+            try:
+                error = to_error(request, response, error_of(value))
+            except Exception as problem:  # it cannot be told: a redirect to nowhere
+                self._tree_engine.report(problem, None, None)
+                error = errors.HTTPError(request, response, 500)
+            self.fire(error)
         elif isinstance(result, wrappers.Response):
             self.fire(events.Response(result))
         elif result is not None and not isinstance(result, bool):
