@@ -1375,3 +1375,47 @@ def test_without_a_protocol_other_handlers_get_what_follows(serve: Serve) -> Non
     client.feed(get() + b"early;", b"more;")
     assert raw.heard[1:] == [b"early;", b"more;"]
     assert client.received.count(b"HTTP/1.1") == 1
+
+
+# -- pieces that are pushed past a filter -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("fails_at", [1, 2, 3])
+@pytest.mark.parametrize("is_early", [False, True])
+def test_a_filter_that_fails_at_a_pushed_piece_leaves_one_answer(
+    serve: Serve, fails_at: int, is_early: bool
+) -> None:
+    count = 0
+
+    def perhaps(data: Any) -> None:
+        nonlocal count
+        count += 1
+        if count == fails_at:
+            raise RuntimeError("filter")
+
+    def answer(app: App, request: Any, response: Any) -> Any:
+        response.stream = True
+        for data in ("a", "b", None) if is_early else ():
+            app.fire(Stream(response, data))
+        return response if is_early else app.fire(Job(response), "push")
+
+    class Push(BaseComponent):
+        channel = "push"
+
+        @handler("job")
+        def _on_job(self, response: Any) -> Any:
+            self.fire(Response(response), "web")
+            yield sleep(0)
+            for data in ("a", "b", None):
+                self.fire(Stream(response, data), "web")
+            yield True
+
+    client = serve(answer, Push(), Middleman(perhaps), Errors())
+    client.feed(get())
+    (reply,) = parse(client.received)
+    assert client.is_closed
+    if is_early:
+        assert reply.code == 500
+    else:
+        assert not reply.is_whole
+    assert not client.server.http._connections

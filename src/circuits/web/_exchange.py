@@ -68,10 +68,10 @@ class Exchange:
         request: The request.
         response: What is sent, or is being prepared.
         state: How far it is.
-        is_substitute: Whether the response stands for one that could not be sent.
+        failed: What could not be sent, so that the response stands for it; or ``None``.
     """
 
-    __slots__ = ("connection", "is_substitute", "outgoing", "request", "response", "state")
+    __slots__ = ("connection", "failed", "outgoing", "request", "response", "state")
 
     def __init__(
         self, connection: Connection, request: wrappers.Request, response: wrappers.Response
@@ -80,7 +80,7 @@ class Exchange:
         self.request = request
         self.response = response
         self.state = _HEAD
-        self.is_substitute = False
+        self.failed: wrappers.Response | None = None
         self.outgoing: Outgoing | None = None
 
     # -- asking ------------------------------------------------------------------------------
@@ -247,10 +247,10 @@ class Exchange:
         if self.state >= _SENDING:
             self.cut()
             return
-        if self.is_substitute:
+        if self.failed is not None:
             self._send_last_resort()
             return
-        self.is_substitute = True
+        self.failed = self.response
         owner = self.connection.owner
         try:
             self.response.release()
@@ -284,6 +284,8 @@ class Exchange:
         connection = self.connection
         owner = connection.owner
         if response is not self.response:
+            if response is self.failed:
+                return  # it was fired before it failed
             # Another one for the same request; what the first one has opened is not needed.
             replaced, self.response = self.response, response
             response.close = response.close or replaced.close
@@ -351,6 +353,11 @@ class Exchange:
     def cut(self) -> None:
         """Break off, so that the client cannot take what it has got for the whole answer."""
         self.connection.cut(self.outgoing is not None and self.outgoing.is_open_ended)
+
+    @property
+    def is_pulled(self) -> bool:
+        """Whether the body comes from an iterator, and not from the application by events."""
+        return self.outgoing is not None and self.outgoing.is_pulled
 
     def push(self, data: Any) -> None:
         """Send a piece of a body, or its end (``None``); see ``Outgoing.push``."""

@@ -133,6 +133,16 @@ class Outgoing:
         if encoder is None:
             self._early.append(data)
             return
+        if data is None and not self.is_pulled and exchange.connection.owner.filters_pieces():
+            # One may have failed at a piece before; that is told behind what was pushed.
+            exchange.connection.owner.later(self._write, None)
+        else:
+            self._write(data)
+
+    def _write(self, data: Any) -> None:
+        encoder, exchange = self._encoder, self._exchange
+        if encoder is None or exchange.outgoing is not self:
+            return
         self._is_sent = True
         try:
             if data is None:
@@ -146,6 +156,11 @@ class Outgoing:
             exchange.connection.write(piece)
         if data is None:
             exchange.finish()
+
+    @property
+    def is_pulled(self) -> bool:
+        """Whether the pieces come from an iterator."""
+        return self._source is not None
 
     @property
     def is_open_ended(self) -> bool:

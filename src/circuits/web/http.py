@@ -135,7 +135,7 @@ class HTTP(BaseComponent):
         self.transport: Transport | EventTransport = EventTransport()
         self.request_door = Direct(self, events.Request, feedback=("success", "failure"))
         self.response_door = Direct(self, events.Response, feedback=("failure",))
-        self.stream_door = Direct(self, events.Stream)
+        self.stream_door = Direct(self, events.Stream, feedback=("failure",))
         self.write_door = Direct(self, Write)
         self.close_door = Direct(self, Close)
         self.linger_door = Direct(self, _Linger, (self,))
@@ -218,6 +218,11 @@ class HTTP(BaseComponent):
                 if wanted is not None:
                     return wanted
         return False
+
+    def filters_pieces(self) -> bool:
+        """Whether a filter of ``stream`` may keep pieces from being written."""
+        routes = self._tree_engine.route("stream", self._tree_channels)
+        return any(is_filter for _, _, is_filter in routes)
 
     # -- the transport tells -----------------------------------------------------------------
 
@@ -349,6 +354,14 @@ class HTTP(BaseComponent):
         exchange = self.exchange_of(response)
         if exchange is not None and exchange.response is response:
             exchange.push(data)
+
+    @handler("stream_failure")
+    def _on_stream_failure(self, e: BaseEvent, error: Any) -> None:
+        # A filter that has failed kept the piece from being written. Of those that are pulled
+        # this is known more exactly, and at once.
+        exchange = self.exchange_of(e.args[0])
+        if exchange is not None and not exchange.is_pulled and self.filters_pieces():
+            exchange.replace(error[1])
 
     # -- the beginning and the end -------------------------------------------------------------
 
