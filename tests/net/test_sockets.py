@@ -472,14 +472,25 @@ def test_an_answer_comes_before_the_end(serving: Serving) -> None:
     assert peer.at_end
 
 
+class Keep:
+    """Decides when connections end."""
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+
+    def end_of_input(self, sock: Any) -> bool:
+        self.asked.append(sock)
+        return True
+
+
 def test_half_closed_connections_can_be_held(serving: Serving) -> None:
     app, server = serving().app, serving.server
-    asked = []
-    server.holds_half_closed = lambda sock: asked.append(sock) or True  # type: ignore[func-returns-value]
+    keep = Keep()
+    server.keep_with(keep)
     sock, peer = serving.connect()
     peer.shutdown(socket.SHUT_WR)
     assert app.told() == []
-    assert asked == [sock]
+    assert keep.asked == [sock]
     server.write(sock, b"late")
     server.close(sock)
     assert app.told() == [("disconnect", sock)]
@@ -762,7 +773,7 @@ def test_connections_may_be_drained_by_somebody_else(peers: list[MemoryConnectio
             self.fire(Close(sock))
 
     server = FakeServer()
-    server.connections_drain_elsewhere = True
+    server.keep_with(Keep())
     app = Application(server, Last())
     with app.running():
         settle(app)
@@ -771,6 +782,29 @@ def test_connections_may_be_drained_by_somebody_else(peers: list[MemoryConnectio
         app.recorder.records.clear()
     assert app.recorder.names == ["closed", "disconnect"]
     assert peers[0].received() == b"last words"
+
+
+def test_a_server_tells_what_it_can_do_for_a_connection(serving: Serving) -> None:
+    app, server = serving().app, serving.server
+    sock, _ = serving.connect()
+    assert server.finish_writing(sock)
+    assert server.abort(sock)
+    assert app.told() == [("disconnect", sock)]
+    for known in (server.finish_writing, server.abort, server.is_congested):
+        assert not known(sock)
+
+
+def test_who_writes_may_ask_first(serving: Serving) -> None:
+    app, server = serving(high_water=10, low_water=5).app, serving.server
+    sock, peer = serving.connect()
+    sock.send_limit = 0
+    server.write(sock, b"x" * 10)
+    assert not server.is_congested(sock)
+    server.write(sock, b"x")
+    assert server.is_congested(sock)
+    sock.send_limit = None
+    assert app.told() == [("pause", sock), ("resume", sock)]
+    assert peer.received() == b"x" * 11
 
 
 def test_only_the_end_of_the_application_counts(serving: Serving) -> None:

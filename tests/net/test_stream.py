@@ -208,8 +208,31 @@ def test_pause_above_the_high_water_mark_and_resume_below_the_low_one(case: Case
 
 def test_too_much_ends_the_connection(case: Case) -> None:
     case.here.send_limit = 0
-    case.connection.write(b"x" * 1001)
-    assert case.owner.told == [errno.ENOBUFS, "closed"]
+    case.connection.write(b"x" * 1000)
+    case.connection.write(b"x")
+    assert case.owner.told == ["pause"]
+    case.connection.write(b"x")
+    assert case.owner.told == ["pause", errno.ENOBUFS, "closed"]
+
+
+@pytest.mark.parametrize("sent", [0, 1, 999])
+def test_one_large_piece_is_not_too_much(case: Case, sent: int) -> None:
+    case.here.send_limit = sent
+    case.connection.write(b"x" * 5000)
+    assert case.owner.told == ["pause"]
+    case.here.send_limit = None
+    case.connection.flush()
+    assert case.owner.told == ["pause", "resume"]
+    assert case.there.received() == b"x" * 5000
+
+
+def test_a_reset_is_told_as_closed(case: Case) -> None:
+    case.here.send_limit = 0
+    case.connection.write(b"x")
+    case.connection.reset()
+    case.connection.reset()
+    assert case.owner.told == ["closed"]
+    assert case.connection.pending_bytes == 0
 
 
 def test_a_pause_asked_for_outlasts_congestion(case: Case) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from circuits import BaseComponent, Manager, handler
-from circuits.net.sockets import Connect, Disconnect, Read
+from circuits.net.sockets import Connect, Disconnect, Pause, Read, Resume
 from circuits.testing import settle
 from circuits.web.http import HTTP
 
@@ -29,7 +29,18 @@ class FakeSocket:
 
 
 class MemoryTransport(BaseComponent):
-    """Keeps what is written, in the order in which it would be sent."""
+    """Keeps what is written, in the order in which it would be sent.
+
+    Attributes:
+        can_finish: Whether it can tell a client that it has finished writing.
+        can_reset: Whether it can reset a connection.
+        takes: How many bytes of each file are sent by the "kernel"; they are in ``sent``.
+        high_water: With more than this many bytes that were not taken, see ``take``, a
+            connection is congested.
+        congested: The connections to which nothing should be written.
+        half_closed: Those that were told.
+        reset: Those that were reset; they are among the closed ones, too.
+    """
 
     channel = "web"
 
@@ -38,12 +49,40 @@ class MemoryTransport(BaseComponent):
         self.writes: list[tuple[Any, bytes]] = []
         self.closed: list[Any] = []
         self.held: set[Any] = set()
+        self.can_finish = False
+        self.can_reset = True
+        self.takes = 0
+        self.sent = b""
+        self.high_water: int | None = None
+        self.pending: dict[Any, int] = {}
+        self.congested: set[Any] = set()
+        self.half_closed: list[Any] = []
+        self.reset: list[Any] = []
+        self.keeper: Any = None
+
+    def keep_with(self, keeper: Any) -> None:
+        self.keeper = keeper
 
     @handler("write")
     def write(self, sock: Any, data: bytes) -> None:
+        if sock in self.reset:
+            return
         assert sock not in self.closed, "written after the close"
+        assert sock not in self.half_closed, "written after the end"
         assert type(data) is bytes
         self.writes.append((sock, data))
+        if self.high_water is not None:
+            self.pending[sock] = self.pending.get(sock, 0) + len(data)
+            if self.pending[sock] > self.high_water and sock not in self.congested:
+                self.congested.add(sock)
+                self.fire(Pause(sock))
+
+    def take(self, sock: Any) -> None:
+        """The client takes what is pending for it."""
+        self.pending[sock] = 0
+        if sock in self.congested:
+            self.congested.discard(sock)
+            self.fire(Resume(sock))
 
     @handler("close")
     def close(self, sock: Any = None) -> None:
@@ -51,11 +90,31 @@ class MemoryTransport(BaseComponent):
             self.closed.append(sock)
             self.fire(Disconnect(sock))
 
+    def abort(self, sock: Any) -> bool:
+        if self.can_reset:
+            self.reset.append(sock)
+            self.close(sock)
+        return self.can_reset
+
+    def finish_writing(self, sock: Any) -> bool:
+        if self.can_finish:
+            self.half_closed.append(sock)
+        return self.can_finish
+
     def pause_reading(self, sock: Any) -> None:
         self.held.add(sock)
 
     def resume_reading(self, sock: Any) -> None:
         self.held.discard(sock)
+
+    def is_congested(self, sock: Any) -> bool:
+        return sock in self.congested
+
+    def send_file(self, sock: Any, file: Any, offset: int, count: int) -> int:
+        file.seek(offset)
+        data = file.read(min(self.takes, count))
+        self.sent += data
+        return len(data)
 
 
 class MemoryServer(BaseComponent):
@@ -73,6 +132,7 @@ class MemoryServer(BaseComponent):
         super().__init__()
         self.server = MemoryTransport().register(self)
         self.http = HTTP(server=self, **options).register(self)
+        self.http.attach(self.server)
         for part in parts:
             part.register(self)  # type: ignore[attr-defined]
         self._number = 0
@@ -100,6 +160,16 @@ class Client:
     def leave(self) -> None:
         self.server.fire(Disconnect(self.sock))
         settle(self.server)
+
+    def end(self) -> bool:
+        """Finish writing; whether the connection stays open."""
+        is_open: bool = self.server.http.end_of_input(self.sock)
+        settle(self.server)
+        return is_open
+
+    @property
+    def is_reset(self) -> bool:
+        return self.sock in self.server.server.reset
 
     @property
     def writes(self) -> list[bytes]:
@@ -192,3 +262,69 @@ def serving(*parts: Manager, **options: Any) -> Iterator[MemoryServer]:
     with server.running():
         settle(server)
         yield server
+
+
+class App(BaseComponent):
+    """Answers requests with a function."""
+
+    channel = "web"
+
+    def __init__(self, answer: Any) -> None:
+        super().__init__()
+        self.requests: list[Any] = []
+        self._answer = answer
+
+    @handler("request")
+    def _on_request(self, request: Any, response: Any, *rest: Any) -> Any:
+        self.requests.append(request)
+        answer = self._answer
+        return answer(self, request, response) if callable(answer) else answer
+
+
+class Errors(BaseComponent):
+    """Takes the errors that a test expects, so that nobody logs them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[BaseException] = []
+
+    @handler("error", channel="*")
+    def _on_error(self, kind: Any, problem: Any, *rest: Any) -> None:
+        self.seen.append(problem)
+
+
+#: See the fixture ``serve``.
+Serve = Callable[..., Client]
+
+
+class Pieces:
+    """An iterator that knows how far it was read, and whether it was closed."""
+
+    def __init__(self, *pieces: Any) -> None:
+        self.left = list(pieces)
+        self.closed = 0
+
+    def __iter__(self) -> Pieces:
+        return self
+
+    def __next__(self) -> Any:
+        if not self.left:
+            raise StopIteration
+        piece = self.left.pop(0)
+        if isinstance(piece, BaseException):
+            raise piece
+        return piece
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def streaming(pieces: Any, **headers: str) -> Any:
+    def answer(app: App, request: Any, response: Any) -> Any:
+        response.stream = True
+        response.body = pieces
+        for name, value in headers.items():
+            response.headers[name.replace("_", "-")] = value
+        return response
+
+    return answer

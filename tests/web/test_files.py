@@ -36,48 +36,31 @@ class Served(BaseComponent):
         return response
 
 
-class Kernel:
-    """Sends up to so many bytes of each file."""
-
-    def __init__(self, count: int) -> None:
-        self.count = count
-        self.sent = b""
-
-    def send_file(self, sock: Any, source: FileRange) -> None:
-        source.file.seek(source.offset)
-        data = source.file.read(min(self.count, source.remaining))
-        source.advance(len(data))
-        self.sent += data
-
-
 @pytest.mark.parametrize("count", [0, 1, 999, 1000])
 def test_what_the_kernel_does_not_take_is_written(tmp_path: Path, count: int) -> None:
-    kernel = Kernel(count)
     with serving(Served(tmp_path / "f")) as server:
-        server.http.send_file = kernel.send_file
+        server.server.takes = count
         client = server.connect()
         client.feed(get())
         (reply,) = parse(client.received)
-        assert kernel.sent + reply.body == _CONTENT
-        assert len(kernel.sent) == count
+        assert server.server.sent + reply.body == _CONTENT
+        assert len(server.server.sent) == count
         assert not client.is_closed
 
 
 @pytest.mark.parametrize("watch", ["write", "stream", "stream_success"])
 def test_who_watches_sees_every_piece(tmp_path: Path, watch: str) -> None:
-    kernel = Kernel(1000)
     with serving(Served(tmp_path / "f"), Recorder(watch)) as server:
-        server.http.send_file = kernel.send_file
+        server.server.takes = 1000
         assert server.connect().get().body == _CONTENT
-        assert kernel.sent == b""
+        assert server.server.sent == b""
 
 
 def test_chunks_are_made_by_us(tmp_path: Path) -> None:
-    kernel = Kernel(1000)
     with serving(Served(tmp_path / "f", length=False)) as server:
-        server.http.send_file = kernel.send_file
+        server.server.takes = 1000
         assert server.connect().get().body == _CONTENT
-        assert kernel.sent == b""
+        assert server.server.sent == b""
 
 
 # -- the server ------------------------------------------------------------------------------------
@@ -101,22 +84,23 @@ def pair(tmp_path: Path) -> Iterator[tuple[FileRange, Any, Any]]:
 @pytest.mark.skipif(not hasattr(os, "sendfile"), reason="needs sendfile")
 def test_the_kernel_sends_the_range(pair: Any) -> None:
     source, server, far = pair
-    server._send_file(server.peer, source)
-    assert (source.offset, source.remaining) == (910, 0)
+    sent = server.server.send_file(server.peer, source.file, source.offset, source.remaining)
+    assert sent == 900
     assert far.recv(2000) == _CONTENT[10:910]
 
 
 def test_the_range_begins_where_the_kernel_has_stopped(
-    pair: Any, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source, server, _ = pair
     asked: list[Any] = []
 
-    def send_file(*arguments: Any) -> int:
-        asked.append(arguments)
+    def send_file(sock: Any, file: Any, *place: int) -> int:
+        asked.append(place)
         return 300
 
-    monkeypatch.setattr(server.server, "send_file", send_file)
-    server._send_file(server.peer, source)
-    assert asked == [(server.peer, source.file, 10, 900)]
-    assert (source.offset, source.remaining) == (310, 600)
+    with serving(Served(tmp_path / "f")) as server:
+        monkeypatch.setattr(server.server, "send_file", send_file)
+        client = server.connect()
+        client.feed(get())
+        assert asked == [(0, 1000)]
+        assert client.received.endswith(b"\r\n\r\n" + _CONTENT[300:])

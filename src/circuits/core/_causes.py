@@ -52,8 +52,12 @@ class Cause:
         else:  # one object fired again: each firing counts
             event._event_causes = [waiting, self]
 
+    def hold(self) -> None:
+        """Count something that goes on without an event; ``Engine.end_hold`` ends that."""
+        self.pending += 1
+
     def leave(self) -> list[BaseEvent]:
-        """Count one event as finished.
+        """Count one event, or one hold, as finished.
 
         Returns:
             The events that are complete now, the innermost first.

@@ -304,11 +304,7 @@ class Dispatch:
                 self._feedback(Success, "Success", event, channels, value.value)
         if cause is not None:
             source._event_cause = None
-            for over in cause.leave():
-                where = over.channels
-                if (over._event_flags | over._event_class_flags) & HAS_FEEDBACK_CHANNELS:
-                    where = getattr(over, "complete_channels", None) or where
-                self._feedback(Complete, "Complete", over, where, over._event_value.value)
+            self.end_cause(cause)
         if flags & WAITED:
             waiters, source._event_waiters = source._event_waiters, None
             for waiter in waiters or ():
@@ -322,6 +318,14 @@ class Dispatch:
         # waiting for the garbage collector costs a third of all that an event costs.
         if getrefcount(value) == _HELD_ONCE_MORE:
             value.event = None
+
+    def end_cause(self, cause: Cause) -> None:
+        """Count one event of a cause, or one hold, as finished; tell what is complete then."""
+        for over in cause.leave():
+            channels = over.channels
+            if (over._event_flags | over._event_class_flags) & HAS_FEEDBACK_CHANNELS:
+                channels = getattr(over, "complete_channels", None) or channels
+            self._feedback(Complete, "Complete", over, channels, over._event_value.value)
 
     def leave(self, firing: Firing) -> None:
         """One suspended handler of a firing has ended; the last one finishes it."""
@@ -378,13 +382,14 @@ class Dispatch:
             lines: The traceback, if it is that of another process.
             firing: If the handler was suspended, what it belongs to.
         """
+        source: Any = event if firing is None else firing
         if isinstance(problem, KeyboardInterrupt | SystemExit):
+            source._event_value.cut = True
             self._engine.stop(problem.code if isinstance(problem, SystemExit) else None)
             return
         if lines is None:
             lines = format_traceback(problem)
         error = (type(problem), problem, lines)
-        source: Any = event if firing is None else firing
         source._event_failed = True
         source._event_value.fail(error)
         event._event_flag()  # so that this is forgotten before it is dispatched once more

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from ._causes import Cause
     from ._routing import Route
     from .events import BaseEvent
     from .manager import Manager
@@ -161,6 +162,10 @@ class Engine:
     def stop(self, code: Any = None) -> None:
         """Stop whoever runs this tree."""
         (self.loop.runner or self.root).stop(code)
+
+    def end_hold(self, cause: Cause) -> None:
+        """End a :meth:`~circuits.core._causes.Cause.hold`."""
+        self.dispatch.end_cause(cause)
 
     def hold(self, holder: object) -> None:
         """Keep a stopping application alive, at most its ``stop_timeout``, until released."""

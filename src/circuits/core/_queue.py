@@ -100,15 +100,16 @@ class EventQueue(deque["BaseEvent"]):
 
     def begin_batch(self) -> int:
         """Begin a batch: order what is queued now. How many events that is."""
-        if self._ranked:
-            self._sort()
+        # Counted before the look at the notes: what is appended meanwhile is of the next batch.
         self.left = len(self)
+        if self._ranked:
+            self._sort(self.left)
         return self.left
 
-    def _sort(self) -> None:
+    def _sort(self, count: int) -> None:
         # Other threads may append meanwhile, behind what is taken out here.
         entries: list[Any] = []
-        for _ in range(len(self)):
+        for _ in range(count):
             try:
                 entries.append(self.popleft())
             except IndexError:  # this tree is becoming part of another one

@@ -194,6 +194,7 @@ class TaskTable:
     def cancel(self, task: Any) -> None:
         """Cancel a suspended handler; its event goes on as if it had returned."""
         if self._tasks.pop(task, task) is None:
+            task.firing._event_value.cut = True
             task.close()
             self._leave(task.firing)
 

@@ -24,7 +24,7 @@ class ValueChanged(DerivedEvent):
 
 
 #: What the bits of a value's flags mean.
-_RESULT, _ERRORS, _PROMISE, _HANDLED, _MORE, _FILLED, _SEVERAL = 1, 2, 4, 8, 16, 32, 64
+_RESULT, _ERRORS, _PROMISE, _HANDLED, _MORE, _FILLED, _SEVERAL, _CUT = 1, 2, 4, 8, 16, 32, 64, 128
 
 #: The flags of a value with one plain result.
 HAS_RESULT = _FILLED | _RESULT
@@ -64,6 +64,8 @@ class Value:
         result: Whether a result other than ``None`` has arrived.
         errors: Whether a handler failed; its error tuple is then one of the results.
         promise: Whether a handler of the event has been suspended.
+        cut: Whether a handler could not end by itself: it was cancelled, or has stopped the
+            application. *New in 2.1.*
         notify: ``True`` or the name of an event that announces changes.
         handled: Free for those who pass values on.
     """
@@ -97,11 +99,13 @@ class Value:
         errors: bool
         promise: bool
         handled: bool
+        cut: bool
     else:
         result = _bit(_RESULT)
         errors = _bit(_ERRORS)
         promise = _bit(_PROMISE)
         handled = _bit(_HANDLED)
+        cut = _bit(_CUT)
 
     def _extend(self) -> _More:
         if not self._flags & _MORE:

@@ -6,7 +6,7 @@ import errno
 import os
 import socket
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol
 
 from circuits.core import _clock
 from circuits.core.handlers import handler
@@ -28,12 +28,11 @@ from .events import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable
 
     from circuits.core._clock import Appointment
     from circuits.core.pollers import BasePoller
 
-__all__ = ["BACKLOG", "Server"]
+__all__ = ["BACKLOG", "Keeper", "Server"]
 
 #: How many connections the system keeps for a server that has not accepted them yet.
 BACKLOG = 5000
@@ -60,25 +59,27 @@ class _ListOfClients:
         return [sock for sock, known in server._connections.items() if known.was_open]
 
 
-class Server(Endpoint):
-    """A listening socket and its connections; see :class:`TCPServer`.
+class Keeper(Protocol):
+    """Another component that decides when the connections of a server end."""
 
-    Attributes:
-        connections_drain_elsewhere: When the application stops, leave the connections to
-            another component, which closes them in its own time.
-        holds_half_closed: Called with a socket whose peer has finished writing, when nothing
-            that it sent is left to be read. If it returns true, the connection stays
-            open for writing, and whoever provided the function closes it.
-    """
+    def end_of_input(self, sock: Any) -> bool:
+        """A peer has finished writing, and nothing that it sent is left to be read.
+
+        Returns:
+            Whether the connection stays open for writing; the keeper closes it then.
+        """
+
+
+class Server(Endpoint):
+    """A listening socket and its connections; see :class:`TCPServer`."""
 
     channel = "server"
     socket_family: int = socket.AF_INET
     socket_type: int = socket.SOCK_STREAM
     socket_protocol: int = 0
-    connections_drain_elsewhere = False
     socket_options: Iterable[tuple[int, int, int | bytes]] = ()
-    holds_half_closed: Callable[[Any], bool] | None = None
 
+    _keeper: Keeper | None = None
     _read = Read
     _pause = Pause
     _resume = Resume
@@ -249,14 +250,49 @@ class Server(Endpoint):
         connection = self._connections.get(sock)
         return None if connection is None or connection.tls is None else connection.tls.object
 
-    def finish_writing(self, sock: Any) -> None:
+    def keep_with(self, keeper: Keeper) -> None:
+        """Have another component decide when connections end.
+
+        It is asked when a peer has finished writing. When the application stops, the
+        connections are left to it, and it closes them in its own time.
+
+        .. versionadded:: 2.1
+        """
+        self._keeper = keeper
+
+    def finish_writing(self, sock: Any) -> bool:
         """Tell a client, when all is written, that nothing more will come; reading goes on.
+
+        Returns:
+            Whether there is such a connection.
 
         .. versionadded:: 2.1
         """
         connection = self._connections.get(sock)
         if connection is not None:
             connection.end_output()
+        return connection is not None
+
+    def abort(self, sock: Any) -> bool:
+        """Reset a connection: what is pending is lost, and the client sees that it is.
+
+        Returns:
+            Whether there is such a connection.
+
+        .. versionadded:: 2.1
+        """
+        connection = self._connections.get(sock)
+        if connection is not None:
+            connection.reset()
+        return connection is not None
+
+    def is_congested(self, sock: Any) -> bool:
+        """Whether so much is pending for a client that nothing more should be written.
+
+        .. versionadded:: 2.1
+        """
+        connection = self._connections.get(sock)
+        return connection is not None and connection.is_congested
 
     def send_file(self, sock: Any, file: Any, offset: int, count: int) -> int:
         """Have the kernel send a part of a file, without reading it into this process.
@@ -446,7 +482,7 @@ class Server(Endpoint):
             shut(sock)
 
     def _shut_down(self) -> None:
-        if self.connections_drain_elsewhere:
+        if self._keeper is not None:
             for connection in list(self._addresses):
                 connection.finish()
             if self._sock is not None:
@@ -471,8 +507,7 @@ class Server(Endpoint):
             self.fire(Closed())
 
     def _finish_input(self, connection: Connection) -> None:
-        holds = self.holds_half_closed
-        if holds is None or not holds(connection.sock):
+        if self._keeper is None or not self._keeper.end_of_input(connection.sock):
             connection.close()
 
     def _connection_failed(self, connection: Connection, problem: OSError) -> None:

@@ -13,6 +13,7 @@ import enum
 import errno
 import os
 import socket
+import struct
 from collections import deque
 from dataclasses import dataclass
 from itertools import islice
@@ -61,7 +62,8 @@ class Limits:
         high_water: Beyond this, the application is asked to pause and, unless ``reads_on``,
             nothing more is read from that peer.
         low_water: Below this, both go on.
-        max_pending: Beyond this, the connection fails.
+        max_pending: With more than this pending, another write fails the connection. One
+            write alone may be larger: whoever made it had the memory, and it is not copied.
         bufsize: With how much reading starts; it grows while data fills it.
         reads_on: Read although too much is pending. Clients do: if both ends stopped reading
             because the other one does, neither would ever go on.
@@ -275,14 +277,15 @@ class Connection:
         rest = memoryview(data)[sent:]
         if not rest:
             return
+        before = self.pending_bytes
+        if before > self._limits.max_pending:
+            text = f"the peer does not read: {before} bytes are pending"
+            self.fail(OSError(errno.ENOBUFS, text))
+            return
         self._pending.append(rest)
-        self.pending_bytes += len(rest)
-        if self.pending_bytes > self._limits.high_water:
-            if self.pending_bytes > self._limits.max_pending:
-                text = f"the peer does not read: {self.pending_bytes} bytes are pending"
-                self.fail(OSError(errno.ENOBUFS, text))
-            elif not self.is_congested:
-                self._set_congested()
+        self.pending_bytes = before + len(rest)
+        if self.pending_bytes > self._limits.high_water and not self.is_congested:
+            self._set_congested()
 
     def send_file(self, file: Any, offset: int, count: int) -> int:
         """Have the kernel send a part of a file, now and while it can take more.
@@ -487,6 +490,14 @@ class Connection:
             self._owner._connection_failed(self, problem)
             self.finish()
 
+    def reset(self) -> None:
+        """Close at once, and so that the peer sees a failure and no end."""
+        try:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        except OSError:  # it is gone already
+            pass
+        self.finish(is_reset=True)
+
     def hung_up(self) -> None:
         """The connection is closed in both directions, and the poller has forgotten it."""
         try:
@@ -499,7 +510,7 @@ class Connection:
         elif not (self.is_held and self.state in RECEIVES):
             self.finish()  # else there may be something left to be read, when it is wanted
 
-    def finish(self) -> None:
+    def finish(self, is_reset: bool = False) -> None:
         """Close at once; what is pending is lost."""
         if self.state is State.CLOSED:
             return
@@ -512,7 +523,10 @@ class Connection:
             poller.discard(self.sock)
         if self.tls is not None:
             self.tls.close()
-        shut(self.sock)
+        if is_reset:
+            self.sock.close()  # shutting down would send an end before the reset
+        else:
+            shut(self.sock)
         self._owner._connection_closed(self)
 
 

@@ -1,12 +1,14 @@
-"""Bodies of requests that are read while they arrive.
+"""Bodies of requests while they arrive: gathered, or read piece by piece.
 
-The HTTP component puts pieces in at one end, and one handler takes them out at the other. What
-nobody has taken is limited: the component reads no more from a client while ``is_full``.
+Of a stream, the HTTP component puts pieces in at one end, and one handler takes them out at the
+other. What nobody has taken is limited: no more is read from a client while ``is_full``.
 """
 
 from __future__ import annotations
 
+import tempfile
 from collections import deque
+from io import BytesIO
 from typing import Any
 
 from circuits.core._tasks import Suspension
@@ -15,12 +17,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+    from circuits._wire.http1 import RequestHead
     from circuits.core._tasks import Task
 
-__all__ = ["BodyStream", "Reading"]
+__all__ = ["BodyStream", "IncomingBody", "Reading"]
 
 #: How much ``async for`` takes at most at a time, in bytes: as much as one read of a socket.
 _PIECE_BYTES = 65536
+
+#: How much of a body that its handler has not read is read and thrown away, so that the
+#: connection can be kept; making a new one costs a client as much as this.
+DRAIN_BYTES = 65536
 
 
 class BodyStream:
@@ -167,6 +174,66 @@ class BodyStream:
         if self._held_bytes * 2 <= self._limit_bytes < before * 2:
             self._demand()
         return data
+
+
+class IncomingBody:
+    """The body of one request that is being received: for a stream, or gathered in a file.
+
+    Attributes:
+        head: The head that it belongs to.
+        stream: Where the pieces go; ``None``: they are gathered.
+        size: Bytes so far.
+        must_ask: Whether the client waits until somebody wants the body.
+        redirect: Where the request is sent when the body is complete, or ``None``.
+    """
+
+    __slots__ = ("_file", "head", "must_ask", "redirect", "size", "stream")
+
+    def __init__(self, head: RequestHead, stream: BodyStream | None, redirect: str | None) -> None:
+        self.head = head
+        self.stream = stream
+        self.redirect = redirect
+        self.size = 0
+        self.must_ask = False
+        self._file: Any = None if stream is not None else BytesIO()
+
+    @property
+    def may_drain(self) -> bool:
+        """Whether the rest may be little enough to be read for nothing."""
+        # Whoever was not asked for a body may send it, or not: there is no telling what comes next.
+        rest = (self.head.content_length or 0) - self.size
+        return rest <= DRAIN_BYTES and not self.must_ask
+
+    def gather(self, data: bytes, memory_bytes: int) -> None:
+        """Add what has arrived to a file that leaves the memory when it gets large.
+
+        Raises:
+            OSError: It cannot be kept; then the body is lost.
+        """
+        size = self.size + len(data)
+        if self.size <= memory_bytes < size:
+            spooled = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the request
+            self._file, memory = spooled, self._file
+            spooled.write(memory.getvalue())
+        self._file.write(data)
+        self.size = size
+
+    def gathered(self) -> Any:
+        """The file, once everything is there; whoever takes it closes it.
+
+        Raises:
+            OSError: The end of it cannot be kept.
+        """
+        self._file.seek(0)
+        file, self._file = self._file, None
+        return file
+
+    def fail(self, problem: BaseException) -> None:
+        """The rest will never come."""
+        if self.stream is not None:
+            self.stream.fail(problem)
+        elif self._file is not None:
+            self._file.close()
 
 
 class Reading(Suspension):

@@ -8,6 +8,7 @@ really contains that text has its percent sign written ``%25``, which keeps
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -31,6 +32,9 @@ __all__ = [
     "split_segments",
     "unescape_segment",
 ]
+
+#: Errors that tell nothing about a file: the system is short of something, or broken.
+TROUBLES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE})
 
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _CONTROL = re.compile(r"[\x00-\x20\x7f#]").search
@@ -255,6 +259,9 @@ class Docroot:
         Returns:
             The path without symbolic links and what ``os.stat`` says of it; ``None`` if there is
             no such file, or none that may be served.
+
+        Raises:
+            OSError: The system cannot tell; see ``TROUBLES``.
         """
         # Elsewhere there are more ways to lead astray than what a stat calls a link.
         if os.name == "posix":
@@ -271,14 +278,16 @@ class Docroot:
                             break
                 else:
                     return path or "/", status
-            except (OSError, ValueError):  # it is not there, or its name cannot be encoded
+            except (OSError, ValueError) as problem:
+                _check_absence(problem)
                 return None
         found = resolve(self.path, segments, dotfiles=dotfiles)
         if found is None:
             return None
         try:
             return found, os.stat(found)
-        except (OSError, ValueError):
+        except (OSError, ValueError) as problem:
+            _check_absence(problem)
             return None
 
     def _locate(self) -> tuple[str, os.stat_result]:
@@ -297,3 +306,9 @@ class Docroot:
         status = os.stat(self._real or "/")
         self._identity = (status.st_dev, status.st_ino)
         return self._real, status
+
+
+def _check_absence(problem: OSError | ValueError) -> None:
+    """Raise, unless this means that there is no such file that may be served."""
+    if isinstance(problem, OSError) and problem.errno in TROUBLES:
+        raise problem

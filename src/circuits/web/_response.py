@@ -403,6 +403,8 @@ class Response:
                     )
         payload = self._prepare()
         if has_no_body(self.code) or request.method == "HEAD":
+            if self.code < 200 and self.code != 101:
+                raise ValueError(f"{self.code} cannot be the last answer to {request!r}")
             payload = b""
         return self._head(), payload
 

@@ -8,54 +8,89 @@ responses leave in the order of the requests; what a client sends ahead stays in
 Where nobody but this component can see one of those events, it is not queued: the step is taken
 at once. A request to a Controller then costs one event instead of seven.
 
-The parts: this module reads and dispatches; ``_answers`` turns results into responses;
-``_connections`` keeps the connections, their time and the way to the transport.
+Here are the handlers of events. They find the connection or the exchange that an event is about
+and tell it: ``_connection`` is a client, with its time; ``_exchange`` one request and its response;
+``_results`` says what becomes of the results of handlers; ``_transport`` is the way to the server.
 """
 
 from __future__ import annotations
 
-import tempfile
-from functools import partial
-from io import BytesIO
-from types import CoroutineType, GeneratorType
 from typing import Any
 
-from circuits._wire import LocalProtocolError
-from circuits._wire.http1 import Data, Limits, RemoteProtocolError, RequestHead, State
+from circuits._wire.http1 import Limits
+from circuits.core._direct import Direct
+from circuits.core.components import BaseComponent
+from circuits.core.events import Event
 from circuits.core.handlers import handler
-from circuits.core.values import Value
+from circuits.net.sockets import Close, Write
 
-from . import errors, events, exceptions, wrappers
-from ._answers import Answers
-from ._body_stream import BodyStream
-from ._paths import parse_target
+from . import _results as results
+from . import errors, events
+from ._connection import Connection
+from ._connections import Connections
+from ._exchange import Exchange, State
+from ._transport import EventTransport
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ._connections import Connection
-    from ._paths import Target
+    from circuits.core.events import BaseEvent
+    from circuits.core.manager import Manager
+    from circuits.core.values import Value
+
+    from . import wrappers
+    from ._transport import Transport
 
 __all__ = ["HTTP"]
 
-#: What a client may send ahead of the answer before we stop reading from it: in bytes, and in
-#: requests (without a body; what looks like one counts).
-_AHEAD_BYTES = 65536
-_AHEAD_REQUESTS = 16
-
-#: A body must make this much progress in each ``body_timeout``, in bytes.
-_PROGRESS_BYTES = 65536
-
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_HANDLING, _DECIDED, _SENDING = State.HANDLING, State.DECIDED, State.SENDING
 
 
-class HTTP(Answers):
+class _Linger(Event):
+    """Everything is written to a client that may have more to say; fired behind that."""
+
+    name = "_linger"
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+
+
+class _Later(Event):
+    """Something that is done behind what has been fired."""
+
+    name = "_later"
+
+    def __init__(self, call: Callable[..., object], *arguments: Any) -> None:
+        super().__init__(call, *arguments)
+
+
+class _Watch:
+    """Has a function called when an event is over."""
+
+    __slots__ = ("_arguments", "_call", "_http")
+
+    is_awaited = False  # so that nobody takes it for one who gets the exceptions
+
+    def __init__(self, http: HTTP, call: Callable[..., object], arguments: tuple[Any, ...]) -> None:
+        self._http = http
+        self._call = call
+        self._arguments = arguments
+
+    def resolve(self, event: BaseEvent, value: Value) -> None:
+        """The engine tells that all handlers are done."""
+        try:
+            self._call(*self._arguments)
+        except Exception as problem:
+            self._http.report(problem)
+
+
+class HTTP(BaseComponent):
     """Speaks HTTP/1.1 for the transport on its channel.
 
     Handles ``connect``, ``read``, ``disconnect``, ``pause``, ``resume``, ``request_success``, ``request_failure``,
     ``request_value_changed``, ``response``, ``response_failure``, ``stream`` and ``httperror``.
-    Fires ``request``, ``response``, ``stream``, ``write`` and ``close``.
+    Fires ``request``, ``response``, ``stream``, ``httperror``, ``write`` and ``close``.
 
     Args:
         encoding: How text in bodies is encoded.
@@ -64,7 +99,8 @@ class HTTP(Answers):
         limits: What clients may send at most.
         header_timeout: Seconds for a request's head to arrive; then 408.
         body_timeout: Seconds in which a body must make progress of 64 KiB; then 408.
-        idle_timeout: Seconds that an idle connection is kept.
+        idle_timeout: Seconds that an idle connection is kept, and one whose client has finished
+            writing while its request is handled.
         memory_body_bytes: Bodies beyond this many bytes go to a temporary file.
         stream_buffer_bytes: With more of a streamed body than this waiting for its handler, no
             more is read from the client.
@@ -84,19 +120,38 @@ class HTTP(Answers):
         memory_body_bytes: int = 1024 * 1024,
         stream_buffer_bytes: int = 256 * 1024,
     ) -> None:
-        super().__init__(
-            channel,
-            server,
-            Limits() if limits is None else limits,
-            header_timeout,
-            body_timeout,
-            idle_timeout,
-        )
+        super().__init__(channel=channel)
         self.encoding = encoding
+        self.web_server = server
         # Requests want one even where HTTP stands on a transport that somebody else made.
-        self._server: Any = self if server is None else server
+        self.server: Any = self if server is None else server
+        self.limits = Limits() if limits is None else limits
+        self.header_timeout = header_timeout
+        self.body_timeout = body_timeout
+        self.idle_timeout = idle_timeout
         self.memory_body_bytes = memory_body_bytes
         self.stream_buffer_bytes = stream_buffer_bytes
+        self.stopping = False
+        self.transport: Transport | EventTransport = EventTransport()
+        self.request_door = Direct(self, events.Request, feedback=("success", "failure"))
+        self.response_door = Direct(self, events.Response, feedback=("failure",))
+        self.stream_door = Direct(self, events.Stream, feedback=("failure",))
+        self.write_door = Direct(self, Write)
+        self.close_door = Direct(self, Close)
+        self.linger_door = Direct(self, _Linger, (self,))
+        self._connections = Connections(self)
+        self.choosers_version = -1
+        #: Whom to ask whether a request is to be dispatched before its body, in their order.
+        self._choosers: list[Callable[[wrappers.Request], bool | None]] = []
+        self.streams_all = False  # what nobody else has an opinion on
+
+    def attach(self, transport: Transport) -> None:
+        """Use a transport by its methods, and not only by events.
+
+        .. versionadded:: 2.1
+        """
+        self.transport = transport
+        transport.keep_with(self)
 
     # -- what the server is known as --
 
@@ -112,31 +167,78 @@ class HTTP(Answers):
         """URL of the server."""
         return getattr(self.web_server, "base", None)
 
-    # -- reading ---------------------------------------------------------------------------
+    @property
+    def scheme(self) -> str:
+        """``http`` or ``https``."""
+        return "https" if getattr(self.web_server, "secure", False) else "http"
+
+    # -- for exchanges and connections --
+
+    def exchange_of(self, response: wrappers.Response) -> Exchange | None:
+        """The exchange that a response is for, while its client waits for it.
+
+        .. versionadded:: 2.1
+        """
+        request = response.request
+        connection = self._connections.get(request.sock)
+        if connection is not None:
+            exchange = connection.exchange
+            if exchange is not None and exchange.request is request:
+                return exchange
+        return None
+
+    def report(self, problem: BaseException) -> None:
+        """Tell of an exception that no handler of the application is to blame for."""
+        engine = self._tree_engine
+        if isinstance(problem, KeyboardInterrupt | SystemExit):
+            engine.stop(problem.code if isinstance(problem, SystemExit) else None)
+        else:
+            engine.report(problem, None, None)
+
+    def watch(self, event: BaseEvent, call: Callable[..., object], *arguments: Any) -> None:
+        """Have something done when all handlers of an event are done."""
+        event._when_over(_Watch(self, call, arguments))
+
+    def later(self, call: Callable[..., object], *arguments: Any) -> None:
+        """Have something done behind what has been fired."""
+        self.fire(_Later(call, *arguments), self)
+
+    def wants_stream(self, request: wrappers.Request, has_body: bool) -> bool:
+        """Whether the first handler that has an opinion wants the body as it arrives."""
+        engine = self._tree_engine
+        if self.choosers_version != engine.routes.version:
+            self.choosers_version = engine.routes.version
+            routes = engine.route("request", self._tree_channels)
+            choosers = [_stream_chooser(method) for method, _, _ in routes]
+            self._choosers = [choose for choose in choosers if choose is not None]
+            self.streams_all = _every_body in choosers
+        if has_body or self.streams_all:
+            for choose in self._choosers:
+                wanted = choose(request)
+                if wanted is not None:
+                    return wanted
+        return False
+
+    def filters_pieces(self) -> bool:
+        """Whether a filter of ``stream`` may keep pieces from being written."""
+        routes = self._tree_engine.route("stream", self._tree_channels)
+        return any(is_filter for _, _, is_filter in routes)
+
+    # -- the transport tells -----------------------------------------------------------------
+
+    @handler("connect")
+    def _on_connect(self, sock: Any, *peer: Any) -> None:
+        # Known from now on, so that a client who never says anything is sent away, too.
+        if not isinstance(sock, str):  # a client on our channel would be asked to connect
+            connection = self._connections.get(sock) or self._connections.open(sock)
+            connection.peer = peer[:2] if len(peer) >= 2 else None
 
     @handler("read")
     def _on_read(self, sock: Any, data: bytes) -> None:
         connection = self._connections.get(sock)
         if connection is None:
-            connection = self._welcome(sock)
-        elif connection.is_closing:
-            self._overhear(connection, data)
-            return
-        elif connection.is_idle:
-            connection.is_idle = False
-            connection.age = self._sweeps
-        decoder = connection.decoder
-        try:
-            decoder.receive_data(data)
-        except LocalProtocolError:
-            self._close(connection)
-            return
-        if connection.request is None or connection.stream is not None:
-            self._advance(connection)
-        if connection.request is not None and (
-            decoder.pending_bytes > _AHEAD_BYTES or decoder.pending_heads > _AHEAD_REQUESTS
-        ):
-            self._pause_reading(connection)
+            connection = self._connections.open(sock)
+        connection.receive(data)
 
     def end_of_input(self, sock: Any) -> bool:
         """Take note that a client has finished writing; for the transport.
@@ -147,281 +249,152 @@ class HTTP(Answers):
         .. versionadded:: 2.1
         """
         connection = self._connections.get(sock)
-        if connection is None or connection.is_closing:
-            return False
-        connection.is_at_end = True
-        connection.decoder.receive_eof()
-        if connection.request is None or connection.stream is not None:
-            self._advance(connection)
-        return connection.request is not None or (
-            not connection.is_closing and bool(connection.decoder.pending_bytes)
-        )
+        return connection is not None and connection.end_of_input()
 
-    def is_at_end(self, sock: Any) -> bool:
-        """Whether a client has finished writing.
-
-        .. versionadded:: 2.1
-        """
+    @handler("pause")
+    def _on_pause(self, sock: Any = None) -> None:
         connection = self._connections.get(sock)
-        return connection is None or connection.is_at_end
+        if connection is not None:
+            connection.set_congested(True)
 
-    def _advance(self, connection: Connection) -> None:
-        decoder = connection.decoder
-        if self._choosers_version != self._tree_engine.routes.version:
-            self._find_choosers()
-        message: Any = None
-        try:
-            while not connection.is_closing and (
-                connection.request is None or connection.stream is not None
-            ):
-                message = decoder.next_message()
-                if message is None:
-                    if decoder.state is State.CLOSED:
-                        self._close(connection)
-                    return
-                if isinstance(message, RequestHead):
-                    target = parse_target(message.target, message.method)
-                    if message.has_body:
-                        self._begin_body(connection, message, target)
-                        continue
-                    request = self._make_request(connection, message, target)
-                    if self._streams_all and self._wants_stream(request):
-                        request.body = BodyStream.of(b"")
-                    self._dispatch(connection, request, message.keep_alive, target)
-                    if not decoder.pending_bytes:
-                        return  # as most clients wait for an answer
-                elif isinstance(message, Data):
-                    self._receive_body(connection, message.data)
-                else:
-                    self._end_body(connection)
-        except RemoteProtocolError as problem:
-            self._refuse(connection, problem)
-        except exceptions.HTTPException as problem:  # from parse_target
-            self._refuse(connection, RemoteProtocolError(problem.code, "bad target", message))
+    @handler("resume")
+    def _on_resume(self, sock: Any = None) -> None:
+        connection = self._connections.get(sock)
+        if connection is not None:
+            connection.set_congested(False)
 
-    # -- bodies --------------------------------------------------------------------------------
+    @handler("disconnect")
+    def _on_disconnect(self, sock: Any = None) -> None:
+        connection = self._connections.pop(sock, None)
+        if connection is not None:
+            connection.drop()
 
-    def _begin_body(self, connection: Connection, head: RequestHead, target: Target) -> None:
-        connection.head = head
-        connection.body_bytes = 0
-        connection.age = self._sweeps
-        must_ask = head.expect_continue and not connection.decoder.pending_bytes
-        request = self._make_request(connection, head, target)
-        if target.redirect is None and self._wants_stream(request):
-            stream = connection.stream = BodyStream(
-                self.stream_buffer_bytes, partial(self._on_body_wanted, connection)
-            )
-            connection.is_to_continue = must_ask
-            request.body = stream
-            self._dispatch(connection, request, head.keep_alive, target)
-            return
-        connection.upcoming = (request, target)
-        connection.body = BytesIO()
-        if must_ask:
-            self._write_door.call(connection.sock, _CONTINUE)
+    @handler("_linger")
+    def _on_linger(self, connection: Connection) -> None:
+        connection.linger()
 
-    def _wants_stream(self, request: wrappers.Request) -> bool:
-        """Whether the first handler that has an opinion wants the body as it arrives."""
-        for choose in self._stream_choosers:
-            wanted = choose(request)
-            if wanted is not None:
-                return wanted
-        return False
+    # -- what handlers of requests have come to ------------------------------------------------
 
-    def _on_body_wanted(self, connection: Connection) -> None:
-        """A handler wants more of the body that is being received."""
-        if connection.is_to_continue and not connection.is_responding:
-            connection.is_to_continue = False
-            connection.age = self._sweeps
-            self._write_door.call(connection.sock, _CONTINUE)
-        if connection.is_reading_paused:
-            connection.age = self._sweeps
-            self._resume_reading(connection)
+    @handler("request_success")
+    def _on_request_success(self, e: BaseEvent, value: Any) -> None:
+        self._settle(e)
 
-    def _receive_body(self, connection: Connection, data: bytes) -> None:
-        before = connection.body_bytes
-        connection.body_bytes = size = before + len(data)
-        if before // _PROGRESS_BYTES != size // _PROGRESS_BYTES:
-            connection.age = self._sweeps
-        stream = connection.stream
-        if stream is None:
-            if before <= self.memory_body_bytes < size:
-                spooled = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the request
-                connection.body, memory = spooled, connection.body
-                spooled.write(memory.getvalue())
-            connection.body.write(data)
-        elif connection.request is not None:
-            connection.is_to_continue = False  # the client has not waited
-            stream.feed(data)
-            if stream.is_full:
-                self._pause_reading(connection)
+    @handler("request_value_changed")
+    def _on_request_value_changed(self, value: Value) -> None:
+        event = value.event
+        if event is not None and not value.handled and not event.waitingHandlers:
+            self._settle(event)
+
+    def _settle(self, event: BaseEvent) -> None:
+        response = event.args[1]
+        exchange = self.exchange_of(response)
+        if exchange is not None:
+            exchange.settle(event.value)
         else:
-            # It was answered without having been read.
-            connection.unheard_bytes -= len(data)
-            if connection.unheard_bytes < 0:
-                connection.is_cut_off = True
-                self._close(connection)
+            results.discard(response, event.value.value, True)
+            response.release()
 
-    def _end_body(self, connection: Connection) -> None:
-        head, connection.head = connection.head, None
-        stream, connection.stream = connection.stream, None
-        if stream is not None:
-            connection.is_to_continue = False
-            stream.end()
-            if connection.request is None:
-                self._await_next(connection)
-            elif connection.is_reading_paused:
-                self._resume_reading(connection)
-            return
-        upcoming, connection.upcoming = connection.upcoming, None
-        body, connection.body = connection.body, None
-        assert head is not None
-        assert upcoming is not None
-        request, target = upcoming
-        body.seek(0)
-        request.body = body
-        self._dispatch(connection, request, head.keep_alive, target)
+    @handler("request_failure")
+    def _on_request_failure(self, e: BaseEvent, error: Any) -> None:
+        exchange = self.exchange_of(e.args[1])
+        if exchange is not None and exchange.state is _HANDLING and not exchange.request.handled:
+            exchange.fail(error)
 
-    def _refuse(self, connection: Connection, problem: RemoteProtocolError) -> None:
-        head = connection.head if problem.head is None else problem.head
-        connection.head = None
-        connection.is_cut_off = True
-        stream, connection.stream = connection.stream, None
-        if stream is not None:
-            self._refuse_rest(connection, stream, problem)
-            return
-        body, connection.body = connection.body, None
-        if body is not None:
-            body.close()
-        if problem.status is None:
-            self._close(connection)
-            return
-        request = wrappers.Request(
-            connection.sock,
-            "GET" if head is None else head.method,
-            "https" if getattr(self.web_server, "secure", False) else "http",
-            "/" if head is None else head.target.partition("?")[0],
-            (1, 1),
-            "",
-            () if head is None else head.headers,
-            self._server,
-        )
-        request._peer = connection.peer
-        response = wrappers.Response(request, self.encoding)
-        connection.request, connection.response = request, response
-        connection.is_answered = True
-        if self._stopping:
-            self._tree_engine.hold(connection)
-        response.close = True
-        # What is wrong is for the log: it may quote the client, and helps attackers only.
-        self.fire(errors.HTTPError(request, response, problem.status))
+    @handler("_later")
+    def _on_later(self, call: Callable[..., object], *arguments: Any) -> None:
+        call(*arguments)
 
-    def _refuse_rest(
-        self, connection: Connection, stream: BodyStream, problem: RemoteProtocolError
+    # -- errors --------------------------------------------------------------------------------
+
+    @handler("httperror", priority=1_000_000)
+    def _on_any_httperror(
+        self, event: Any, request: Any, response: Any, *args: Any, **kwargs: Any
     ) -> None:
-        """What follows of a body is of no use: its reader has to know, and may answer."""
-        connection.is_to_continue = False
-        if connection.response is None:
-            self._close(connection)
-            return
-        connection.response.close = True
-        kind = _BODY_PROBLEMS.get(problem.status, exceptions.BadRequest)
-        stream.fail(kind())
+        exchange = self.exchange_of(response)
+        if exchange is not None and exchange.state < _SENDING:
+            exchange.expect_page(event)
 
-    # -- requests ----------------------------------------------------------------------------
-
-    def _make_request(
-        self, connection: Connection, head: RequestHead, target: Target
-    ) -> wrappers.Request:
-        version = head.version
-        request = wrappers.Request(
-            connection.sock,
-            head.method,
-            "https" if getattr(self.web_server, "secure", False) else "http",
-            target.path,
-            version if version < (1, 1) else (1, 1),
-            target.qs,
-            head.headers,
-            self._server,
-            target.raw_path,
-        )
-        if connection.peer is not None:
-            request._peer = connection.peer
-        if target.authority is not None:
-            request.base = f"{request.scheme}://{target.authority}"
-        return request
-
-    def _dispatch(
-        self, connection: Connection, request: wrappers.Request, keep_alive: bool, target: Target
+    @handler("httperror")
+    def _on_httperror(
+        self, event: Any, request: Any, response: Any, code: int | None = None, **kwargs: Any
     ) -> None:
-        """Have a request answered."""
-        response = wrappers.Response(request, self.encoding)
-        if not keep_alive or self._stopping:
-            response.close = True
-        connection.request, connection.response = request, response
-        connection.is_answered = False
-        if self._stopping:
-            self._tree_engine.hold(connection)
-        if target.redirect is not None:
-            if request.method in ("GET", "HEAD"):
-                self.fire(errors.Redirect(request, response, [target.redirect], 301))
-            else:
-                self.fire(errors.HTTPError(request, response, 400))
-            return
-        certificate = _peer_certificate(connection.sock) if request.scheme == "https" else None
-        if certificate:
-            request.peer_cert = certificate
-        elif methods := self._request_door.methods():
-            self._call_handlers(methods, connection, request, response)
-            return
-        self.fire(events.Request(request, response, *([certificate] if certificate else ())))
+        exchange = self.exchange_of(response)
+        if exchange is not None and exchange.state < _SENDING:
+            response.body = str(event)
+            exchange.respond(response)
 
-    def _call_handlers(
-        self,
-        methods: tuple[Callable[..., Any], ...],
-        connection: Connection,
-        request: wrappers.Request,
-        response: wrappers.Response,
-    ) -> None:
-        """Do what the event ``request`` would, which nobody sees, and answer with the result."""
-        engine = self._tree_live
-        result = None
-        door = self._request_door
-        for method in methods:
-            try:
-                result = method(request, response)
-            except BaseException as problem:  # as the engine catches it, with what stops it
-                event = door.event(request, response)
-                door.failed(event, method, problem)
-                if event._event_failed:
-                    return
-            if result is not None:
-                break
-        kind = result.__class__
-        if engine.queue or kind is GeneratorType or kind is CoroutineType or kind is Value:
-            event = door.event(request, response)
-            if result is not None:
-                door.take(event, method, result)
-            if engine.queue:
-                # Its success comes after what the handlers have fired, which may be an answer.
-                if not event.waitingHandlers:
-                    engine.dispatch._finish(event, event._event_flags | event._event_class_flags)
-            elif not event.waitingHandlers:
-                self._settle(event)
-        elif not (request.handled or response.done or connection.is_answered):
-            self._answer(request, response, result)
+    # -- responses -----------------------------------------------------------------------------
+
+    @handler("response")
+    def _on_response(self, response: wrappers.Response | errors.HTTPError) -> None:
+        if isinstance(response, errors.HTTPError):
+            # A tool has refused: ``event[0] = gzip(event[0])``.
+            problem, response = response, response.response
+            response.body = str(problem)
+        request = response.request
+        connection = self._connections.get(request.sock)
+        exchange = None if connection is None else connection.exchange
+        if exchange is not None and exchange.request is request and exchange.state < _SENDING:
+            exchange.send(response)
+        elif exchange is None or exchange.response is not response:
+            response.release()  # the client has gone, or got its answer
+
+    @handler("response_failure")
+    def _on_response_failure(self, e: BaseEvent, error: Any) -> None:
+        response = e.args[0]
+        if isinstance(response, errors.HTTPError):
+            response = response.response
+        exchange = self.exchange_of(response)
+        # When it is being sent, whatever breaks that off has done so.
+        if exchange is not None and exchange.state < _SENDING:
+            exchange.replace(error[1])
+
+    @handler("stream")
+    def _on_stream(self, response: wrappers.Response, data: Any) -> None:
+        exchange = self.exchange_of(response)
+        if exchange is not None and exchange.response is response:
+            exchange.push(data)
+
+    @handler("stream_failure")
+    def _on_stream_failure(self, e: BaseEvent, error: Any) -> None:
+        # A filter that has failed kept the piece from being written. Of those that are pulled
+        # this is known more exactly, and at once.
+        exchange = self.exchange_of(e.args[0])
+        if exchange is not None and not exchange.is_pulled and self.filters_pieces():
+            exchange.replace(error[1])
+
+    # -- the beginning and the end -------------------------------------------------------------
+
+    @handler("started", channel="*")
+    def _on_started(self, component: Manager) -> None:
+        if component is self.root:
+            self.stopping = False
+
+    @handler("stopped", channel="*", priority=1)
+    def _on_stopped(self, component: Manager) -> None:
+        """Close what is idle; let what is being answered be answered."""
+        if component is self.root:
+            self.stopping = True
+            for connection in list(self._connections.values()):
+                connection.stop()
+
+    @handler("prepare_unregister", channel="*")
+    def _on_prepare_unregister(self, event: Any, component: Manager) -> None:
+        if event.in_subtree(self):
+            self._connections.drop_all()
 
 
-def _peer_certificate(sock: Any) -> dict[str, Any] | None:
-    get = getattr(sock, "getpeercert", None)
-    try:
-        return None if get is None else get()
-    except (OSError, ValueError):  # gone already
-        return None
+def _stream_chooser(method: Any) -> Callable[[wrappers.Request], bool | None] | None:
+    """Who knows whether a handler of ``request`` wants a body as it arrives.
+
+    A component may decide it by a method ``wants_stream(request)``, whose ``None`` leaves it to
+    others; a handler with ``stream=True`` wants all of them.
+    """
+    choose: Any = getattr(getattr(method, "__self__", None), "wants_stream", None)
+    if choose is None and getattr(method, "stream", False):
+        return _every_body
+    return choose  # type: ignore[no-any-return]
 
 
-#: What the reader of a streamed body is told, by the status that the codec asks for.
-_BODY_PROBLEMS: dict[int | None, type[exceptions.HTTPException]] = {
-    408: exceptions.RequestTimeout,
-    413: exceptions.RequestEntityTooLarge,
-}
+def _every_body(request: wrappers.Request) -> bool:
+    return True

@@ -16,6 +16,7 @@ from circuits.core.pollers import BasePoller, Poller
 from circuits.core.utils import findtype
 from circuits.net import sockets
 
+from ._transport import EventTransport
 from .constants import SERVER_VERSION
 from .dispatchers.dispatcher import Dispatcher
 from .http import HTTP
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from circuits.core.manager import Manager
-
-    from ._files import FileRange
+    from circuits.net._servers import Keeper
 
 __all__ = ["BaseServer", "FakeSock", "Server", "StdinServer"]
 
@@ -118,14 +118,8 @@ class BaseServer(BaseComponent):
         if secure:
             extra.update(secure=True, certfile=certfile)
         self.server = transport(address, channel=channel, **extra)
-        # On a stop the requests in flight are answered first; HTTP closes their connections.
-        self.server.connections_drain_elsewhere = True
         self.http = HTTP(encoding, channel, self, limits, **options)
-        # Who has finished writing may still wait for answers.
-        self.server.holds_half_closed = self.http.end_of_input
-        self.http.half_close = self.server.finish_writing
-        if hasattr(os, "sendfile"):
-            self.http.send_file = self._send_file
+        self.http.attach(self.server)
         self.server.register(self)
         self.http.register(self)
 
@@ -166,10 +160,6 @@ class BaseServer(BaseComponent):
             return f"{self.scheme}://{host}"
         return f"{self.scheme}://{host}:{self.port}"
 
-    def _send_file(self, sock: Any, source: FileRange) -> None:
-        """Have the kernel send a file, unless data has to be sent before or to be encrypted."""
-        source.advance(self.server.send_file(sock, source.file, source.offset, source.remaining))
-
 
 class Server(BaseServer):
     """A web server whose dispatcher finds the controller for each request.
@@ -198,16 +188,20 @@ class _ReadOn(Event):
     name = "_read_on"
 
 
-class _Stdio(BaseComponent):
+class _Stdio(BaseComponent, EventTransport):
     """The transport of :class:`StdinServer`: standard input and output as one connection."""
 
-    def __init__(self, channel: str, http: HTTP) -> None:
+    def __init__(self, channel: str) -> None:
         super().__init__(channel=channel)
         self.sock = FakeSock()
-        self._http = http
         self._input: int = sys.stdin.fileno()
         self._output = sys.stdout.buffer
         self._poller: BasePoller | None = None
+        self._keeper: Keeper | None = None
+        self._at_end = False
+
+    def keep_with(self, keeper: Keeper) -> None:
+        self._keeper = keeper
 
     @handler("started", channel="*")
     def _on_started(self, component: Manager) -> None:
@@ -236,13 +230,14 @@ class _Stdio(BaseComponent):
         if data:
             self.fire(sockets.Read(self.sock, data))
             return True
+        self._at_end = True
         self.pause_reading(self.sock)
         self.fire(_EndOfInput(), self)
         return False
 
     @handler("_end_of_input")
     def _on_end_of_input(self) -> None:
-        if not self._http.end_of_input(self.sock):
+        if self._keeper is None or not self._keeper.end_of_input(self.sock):
             self.close(self.sock)
 
     def pause_reading(self, sock: Any) -> None:
@@ -250,7 +245,7 @@ class _Stdio(BaseComponent):
             self._poller.removeReader(self._input)
 
     def resume_reading(self, sock: Any) -> None:
-        if self._poller is not None and not self._http.is_at_end(sock):
+        if self._poller is not None and not self._at_end:
             self._poller.addReader(self, self._input)
 
     @handler("write")
@@ -299,7 +294,8 @@ class StdinServer(BaseComponent):
     def __init__(self, encoding: str = "utf-8", channel: str = "web") -> None:
         super().__init__(channel=channel)
         self.http = HTTP(encoding, channel, self)
-        self.server = _Stdio(channel, self.http)
+        self.server = _Stdio(channel)
+        self.http.attach(self.server)
         self.server.register(self)
         self.http.register(self)
         Dispatcher(channel=channel).register(self)

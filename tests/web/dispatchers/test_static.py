@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -436,6 +438,38 @@ def test_a_folder_that_may_not_be_read_is_forbidden(
 
     monkeypatch.setattr(os, "listdir", refuse)
     assert Ask(Static(docroot=str(root), dirlisting=True), "/empty/").code == 403
+
+
+@pytest.mark.parametrize(
+    "number", [errno.EMFILE, errno.ENFILE, errno.EIO, errno.ENOMEM, errno.ESTALE]
+)
+@pytest.mark.parametrize(
+    ("where", "target"),
+    [
+        ("os.stat", "/dir/"),
+        ("os.lstat", "/dir/"),
+        ("os.lstat", "/nowhere"),
+        ("os.listdir", "/empty/"),
+        ("os.open", "/%23foobar.txt"),
+    ],
+)
+def test_a_system_in_trouble_is_no_missing_file(
+    root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    number: int,
+    where: str,
+    target: str,
+) -> None:
+    def refuse(*args: Any, **kwargs: Any) -> Any:
+        raise OSError(number, os.strerror(number))
+
+    static = Static(docroot=str(root), dirlisting=True)
+    with monkeypatch.context() as patch, caplog.at_level(logging.ERROR, "circuits"):
+        patch.setattr(where, refuse)
+        asked = Ask(static, target)
+    assert asked.code == 503
+    assert os.strerror(number) in caplog.text
 
 
 # -- what is outside -----------------------------------------------------------------------------

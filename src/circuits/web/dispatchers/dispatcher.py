@@ -22,6 +22,7 @@ from circuits.core.utils import flatten
 from circuits.web import errors, events, exceptions, wrappers
 from circuits.web._body_stream import BodyStream
 from circuits.web._paths import unescape_segment
+from circuits.web._results import error_of, to_error
 from circuits.web.controllers import BaseController
 from circuits.web.utils import parse_body, parse_qs
 
@@ -373,21 +374,17 @@ class Dispatcher(BaseComponent):
         request, response = source.event.args[:2]  # type: ignore[union-attr]
         result = value.value
         if value.errors:
-            self._answer_failure(request, response, value.exceptions[0])
+            try:
+                error = to_error(request, response, error_of(value))
+            except Exception as problem:  # it cannot be told: a redirect to nowhere
+                self._tree_engine.report(problem, None, None)
+                error = errors.HTTPError(request, response, 500)
+            self.fire(error)
         elif isinstance(result, wrappers.Response):
             self.fire(events.Response(result))
         elif result is not None and not isinstance(result, bool):
             response.body = result
             self.fire(events.Response(response))
-
-    def _answer_failure(
-        self, request: wrappers.Request, response: wrappers.Response, problem: BaseException
-    ) -> None:
-        if isinstance(problem, exceptions.Redirect):
-            self.fire(errors.Redirect(request, response, problem.urls, problem.status))
-            return
-        error = (type(problem), problem, problem.__traceback__)
-        self.fire(errors.HTTPError(request, response, error=error))
 
 
 def _accept(bindings: tuple[Binding, ...], count: int) -> bool:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from circuits.core.components import BaseComponent
 from circuits.core.handlers import handler
-from circuits.web import _paths, errors, tools
+from circuits.web import _paths, _serving, errors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,32 +88,35 @@ class Static(BaseComponent):
 
     @handler("request", filter=True, priority=0.9)
     def _on_request(self, request: Request, response: Response, peer_cert: Any = None) -> Any:
-        segments = self._own_segments(request.path)
-        if segments is None:
-            return None
-        found = self._find(segments)
-        if found is None:
-            return None
-        target, status = found
-        has_slash = request.path.endswith("/")
-        file: str | None = target
-        if stat.S_ISDIR(status.st_mode):
-            file = self._find_default(segments)
-            if file is None and not self.dirlisting:
+        try:
+            segments = self._own_segments(request.path)
+            if segments is None:
                 return None
-        elif has_slash or not stat.S_ISREG(status.st_mode):
-            # A device; or "/page.html/", where relative links would be wrong.
-            return None
-        if request.method not in ("GET", "HEAD"):
-            response.headers["Allow"] = "GET, HEAD"
-            return errors.HTTPError(request, response, 405)
-        if file != target and not has_slash:
-            return errors.Redirect(request, response, [_with_slash(request)], 301)
-        if file is None:
-            return self._list(request, response, target, segments)
-        if request._cookie is not None:  # caches shall keep files, whatever Sessions did
-            response.cookie.clear()
-        return tools.serve_real_file(request, response, file)
+            found = self._find(segments)
+            if found is None:
+                return None
+            target, status = found
+            has_slash = request.path.endswith("/")
+            file: str | None = target
+            if stat.S_ISDIR(status.st_mode):
+                file = self._find_default(segments)
+                if file is None and not self.dirlisting:
+                    return None
+            elif has_slash or not stat.S_ISREG(status.st_mode):
+                # A device; or "/page.html/", where relative links would be wrong.
+                return None
+            if request.method not in ("GET", "HEAD"):
+                response.headers["Allow"] = "GET, HEAD"
+                return errors.HTTPError(request, response, 405)
+            if file != target and not has_slash:
+                return errors.Redirect(request, response, [_with_slash(request)], 301)
+            if file is None:
+                return self._list(request, response, target, segments)
+            if request._cookie is not None:  # caches shall keep files, whatever Sessions did
+                response.cookie.clear()
+            return _serving.serve_real_file(request, response, file)
+        except OSError as problem:  # the system cannot tell what is there
+            return _serving.refuse_file(request, response, problem)
 
     # -- from paths to files -----------------------------------------------------------------
 
@@ -150,8 +153,8 @@ class Static(BaseComponent):
         """Make the page that lists a folder. Links are relative, so it works at any prefix."""
         try:
             names = sorted(os.listdir(folder))
-        except OSError:
-            return errors.Forbidden(request, response)
+        except OSError as problem:
+            return _serving.refuse_file(request, response, problem)
         entries = ['<li><a href="../">..</a></li>'] if segments else []
         for name in names:
             found = self._find([*segments, name])

@@ -1,0 +1,393 @@
+"""One request with its response, from head to last byte.
+
+An exchange asks handlers for an answer, turns that into a response, and sends it. It does not
+handle events. Each step that may be an event goes through a ``Direct`` of the component that owns
+the connection, whose handlers find the exchange again and call it.
+
+Whatever raises on the way, a request gets one answer, or its connection is cut: an error that
+cannot be told and a response that cannot be sent are replaced by 500, and that, if it cannot be
+sent either, by an answer that uses nothing of them. When the head is out, the rest follows or
+the connection is broken off.
+"""
+
+from __future__ import annotations
+
+import enum
+from contextlib import ExitStack
+from types import CoroutineType, GeneratorType
+from typing import Any
+
+from circuits._wire.http1 import LAST_CHUNK
+from circuits.core.values import Value
+
+from . import _results as results
+from . import errors, events, wrappers
+from ._outgoing import Outgoing
+from ._transport import Takeover
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ._connection import Connection
+    from ._transport import Successor
+
+__all__ = ["Exchange", "State"]
+
+#: A head and a body up to this many bytes are joined to one write; copying more costs more than
+#: a second system call.
+_JOIN_BYTES = 65536
+
+_LAST_RESORT = (
+    b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+)
+
+
+class State(enum.IntEnum):
+    """Where an exchange is; it moves down this list, but for one response that is replaced."""
+
+    HEAD = 0  # the head of the request is here
+    BODY = 1  # its body is being gathered, nobody has been asked
+    HANDLING = 2  # handlers are asked
+    DECIDED = 3  # there is an error, which handlers may still make a page of
+    READY = 4  # the response has been fired
+    SENDING = 5  # its head is being written; from here on there is no other answer
+    STREAMING = 6  # the body follows piece by piece
+    DONE = 7
+
+
+# Looking up a member of an enum is slow on Python 3.11, and this happens for each request.
+_HEAD, _BODY, _HANDLING, _DECIDED, _READY, _SENDING, _STREAMING, _DONE = State
+
+
+class Exchange:
+    """A request and its response.
+
+    Attributes:
+        connection: Where it came from.
+        request: The request.
+        response: What is sent, or is being prepared.
+        state: How far it is.
+        failed: What could not be sent, so that the response stands for it; or ``None``.
+    """
+
+    __slots__ = ("connection", "failed", "outgoing", "request", "response", "state")
+
+    def __init__(
+        self, connection: Connection, request: wrappers.Request, response: wrappers.Response
+    ) -> None:
+        self.connection = connection
+        self.request = request
+        self.response = response
+        self.state = _HEAD
+        self.failed: wrappers.Response | None = None
+        self.outgoing: Outgoing | None = None
+
+    # -- asking ------------------------------------------------------------------------------
+
+    def begin(self, redirect: str | None = None) -> None:
+        """Have the request handled, or sent elsewhere."""
+        self.state = _HANDLING
+        owner = self.connection.owner
+        request, response = self.request, self.response
+        if redirect is not None:
+            if request.method in ("GET", "HEAD"):
+                self.refuse(errors.Redirect, [redirect], 301)
+            else:
+                self.refuse(errors.HTTPError, 400)
+            return
+        if request.scheme == "https" and (shown := _peer_certificate(request.sock)):
+            request.peer_cert = shown
+            owner.fire(events.Request(request, response, shown))
+            return
+        door = owner.request_door
+        methods = door.methods()
+        if methods is None:
+            owner.fire(events.Request(request, response))
+            return
+        result: Any = None
+        for method in methods:
+            try:
+                result = method(request, response)
+            except BaseException as problem:  # as the engine catches it, with what stops it
+                event = door.event(request, response)
+                door.failed(event, method, problem)
+                if not event.value.errors:
+                    self.settle(event.value)
+                return
+            if result is not None:
+                break
+        take, kind = self.answer, result.__class__
+        if kind is GeneratorType or kind is CoroutineType or kind is Value:
+            event = door.event(request, response)
+            door.take(event, method, result)
+            if kind is not Value:
+                return
+            take, result = self.settle, event.value
+        if result is not None and owner._tree_live.queue:
+            owner.later(take, result)  # what they have fired may be an answer
+        else:
+            take(result)
+
+    def settle(self, value: Value) -> None:
+        """Answer when the value of the request's event is known; wait for that otherwise."""
+        owner = self.connection.owner
+        try:
+            source = results.awaited(value, owner._tree_engine.queue)
+            if source is not None:
+                owner.watch(source, self.settle, value)
+            elif value.handled:
+                pass
+            elif value.errors and self.state is _HANDLING and not self.request.handled:
+                self.fail(results.error_of(value))
+            elif self.state is _HANDLING and results.was_cut(value):
+                self.refuse(errors.HTTPError, 503)
+            else:
+                self.answer(value.value)
+        except Exception as problem:
+            owner.report(problem)
+            self.replace(problem)
+
+    # -- deciding ----------------------------------------------------------------------------
+
+    def answer(self, value: Any) -> None:
+        """Turn what a handler returned into a response."""
+        response = self.response
+        if self.state is not _HANDLING or self.request.handled or response.done:
+            results.discard(response, value, self.state is _DONE)
+            return
+        kind = value.__class__
+        if kind is str or kind is bytes:
+            response.body = value
+        elif value is None:
+            owner = self.connection.owner
+            if owner._tree_engine.queue:
+                owner.later(self._miss_answer)
+            else:
+                self.refuse(errors.NotFound)
+            return
+        elif kind is bool:
+            return  # the application fires the response by itself
+        else:
+            try:
+                response = results.to_response(response, value)
+            except Exception as problem:
+                self.connection.owner.report(problem)
+                self.fail((type(problem), problem, []))
+                return
+        self.state = _READY
+        self.connection.owner.response_door.call(response)
+
+    def _miss_answer(self) -> None:
+        """Nobody has answered, not even by what was fired."""
+        if self.state is _HANDLING and not self.request.handled:
+            self.refuse(errors.NotFound)
+
+    def fail(self, error: tuple[Any, BaseException, Any]) -> None:
+        """Answer with the error for what a handler has raised."""
+        self.request.handled = True
+        self.refuse(results.to_error, error)
+
+    def refuse(
+        self, make: Callable[..., errors.HTTPError], *arguments: Any, **options: Any
+    ) -> None:
+        """Make an error of the request and the response, and fire it."""
+        if self.state < _DECIDED:
+            self.state = _DECIDED
+        owner = self.connection.owner
+        try:
+            event = make(self.request, self.response, *arguments, **options)
+        except Exception as problem:
+            owner.report(problem)
+            self.replace(problem)
+        else:
+            owner.fire(event)
+
+    def expect_page(self, event: errors.HTTPError) -> None:
+        """An error has been fired; what handlers of the request return does not count now."""
+        if self.state < _DECIDED:
+            self.state = _DECIDED
+        self.connection.owner.watch(event, self._take_page, event)
+
+    def _take_page(self, event: errors.HTTPError) -> None:
+        """All handlers of an error are done: one may have returned the page."""
+        if self.state is not _DECIDED:
+            return
+        owner = self.connection.owner
+        value = event.value
+        source = results.awaited(value, owner._tree_engine.queue)
+        page = value.value
+        if source is not None:
+            owner.watch(source, self._take_page, event)
+        elif value.errors:
+            self.replace(value.exceptions[0])
+        elif page is None:
+            owner.later(self._miss_page, event)
+        elif page is not True and page is not False:
+            try:
+                response = results.to_response(event.args[1], page)
+            except Exception as problem:
+                owner.report(problem)
+                self.replace(problem)
+            else:
+                self.respond(response)
+
+    def _miss_page(self, event: errors.HTTPError) -> None:
+        """Nobody has made a page of an error, or fired a response."""
+        if self.state is _DECIDED:
+            self.replace(RuntimeError(f"{event!r} was stopped, and nobody has answered"))
+
+    def respond(self, response: wrappers.Response) -> None:
+        """Have a response sent."""
+        self.state = _READY
+        self.connection.owner.response_door.call(response)
+
+    def replace(self, problem: BaseException) -> None:
+        """Answer 500 in place of what could not be sent; if that fails, too, with less."""
+        if self.state >= _SENDING:
+            self.cut()
+            return
+        if self.failed is not None:
+            self._send_last_resort()
+            return
+        self.failed = self.response
+        owner = self.connection.owner
+        try:
+            self.response.release()
+            response = wrappers.Response(self.request, owner.encoding)
+            error: Any = (type(problem), problem, [])
+            event = errors.HTTPError(self.request, response, 500, error=error)
+        except Exception as another:
+            owner.report(another)
+            self._send_last_resort()
+            return
+        self.response = response
+        self.state = _DECIDED
+        owner.fire(event)
+
+    def _send_last_resort(self) -> None:
+        connection = self.connection
+        self.state = _SENDING
+        connection.write(_LAST_RESORT)
+        connection.exchange = None
+        self.drop()
+        connection.finished(True)
+
+    # -- sending -----------------------------------------------------------------------------
+
+    def send(self, response: wrappers.Response) -> None:
+        """Send a response; what is not here of its body follows piece by piece.
+
+        Raises:
+            Exception: It cannot be sent. Nothing has been written then.
+        """
+        connection = self.connection
+        owner = connection.owner
+        if response is not self.response:
+            if response is self.failed:
+                return  # it was fired before it failed
+            # Another one for the same request; what the first one has opened is not needed.
+            replaced, self.response = self.response, response
+            response.close = response.close or replaced.close
+            replaced.release()
+        incoming = connection.intake.body
+        if owner.stopping or (
+            incoming is not None and not response.stream and not incoming.may_drain
+        ):
+            response.close = True
+        head, payload = response._encode()
+        if payload is None:
+            outgoing = self.outgoing
+            if outgoing is None:
+                outgoing = self.outgoing = Outgoing(self)
+            outgoing.prepare(response)
+            self.state = _STREAMING
+            owner.write_door.call(connection.sock, head)
+            outgoing.begin()
+            return
+        if response.chunked and _may_have_body(response):
+            size = len(payload)
+            payload = b"%x\r\n%b\r\n%b" % (size, payload, LAST_CHUNK) if size else LAST_CHUNK
+        self.state = _SENDING
+        if len(payload) <= _JOIN_BYTES:
+            owner.write_door.call(connection.sock, head + payload)
+        else:
+            owner.write_door.call(connection.sock, head)
+            owner.write_door.call(connection.sock, payload)
+        self.finish()
+
+    def finish(self) -> None:
+        """All is written: close, or go on with what the client has sent meanwhile."""
+        request, response, connection = self.request, self.response, self.connection
+        response.done = True
+        self.state = _DONE
+        connection.exchange = None
+        if (
+            self.outgoing is not None
+            or response._resources is not None
+            or request._resources is not None
+            or request._body is not None
+        ):
+            self._release()
+        connection.finished(response.close, response.code == 101)
+
+    def drop(self) -> None:
+        """Give up: nothing more is sent."""
+        if self.state is not _DONE:
+            self.state = _DONE
+            self._release()
+
+    def _release(self) -> None:
+        """Close what request and response hold."""
+        outgoing, self.outgoing = self.outgoing, None
+        request, response, owner = self.request, self.response, self.connection.owner
+        try:
+            with ExitStack() as stack:
+                stack.callback(request.release)
+                stack.callback(response.release)
+                if outgoing is not None:
+                    stack.callback(outgoing.close)
+        except Exception as problem:
+            owner.report(problem)
+
+    def cut(self) -> None:
+        """Break off, so that the client cannot take what it has got for the whole answer."""
+        self.connection.cut(self.outgoing is not None and self.outgoing.is_open_ended)
+
+    @property
+    def is_pulled(self) -> bool:
+        """Whether the body comes from an iterator, and not from the application by events."""
+        return self.outgoing is not None and self.outgoing.is_pulled
+
+    def push(self, data: Any) -> None:
+        """Send a piece of a body, or its end (``None``); see ``Outgoing.push``."""
+        if self.outgoing is None:
+            self.outgoing = Outgoing(self)
+        self.outgoing.push(data)
+
+    # -- another protocol --------------------------------------------------------------------
+
+    def take_over(self, successor: Successor) -> None:
+        """Hand the connection over to another protocol when this is answered with 101.
+
+        With any other answer the successor is closed without having begun.
+
+        Raises:
+            RuntimeError: There is an answer already, or another successor.
+        """
+        if self.state >= _SENDING or self.connection.successor is not None:
+            raise RuntimeError(f"{self.request!r} cannot be taken over any more")
+        self.connection.successor = Takeover(self.connection, successor)
+
+
+def _peer_certificate(sock: Any) -> dict[str, Any] | None:
+    get = getattr(sock, "getpeercert", None)
+    try:
+        return None if get is None else get()
+    except (OSError, ValueError):  # gone already
+        return None
+
+
+def _may_have_body(response: wrappers.Response) -> bool:
+    code = response.code
+    return response.request.method != "HEAD" and code >= 200 and code not in (204, 304)

@@ -1,0 +1,130 @@
+"""Between a server and HTTP: the transport below, and who takes a connection over from HTTP.
+
+A transport tells what happens by events on its channel: ``connect``, ``read``, ``pause``,
+``resume`` and ``disconnect``. What HTTP wants of it goes the other way, by the methods here. Two
+of them, ``write`` and ``close``, are handlers of the documented events of those names, and HTTP
+fires these or calls the handlers, as ``circuits.core._direct`` decides.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from circuits.net._servers import Keeper
+
+    from ._connection import Connection
+
+__all__ = ["EventTransport", "Successor", "Takeover", "Transport"]
+
+
+class Transport(Protocol):
+    """Connections as HTTP needs them; each is known by its socket.
+
+    What returns a ``bool`` returns whether it could be done: a transport need not be able to.
+    """
+
+    def keep_with(self, keeper: Keeper) -> None:
+        """From now on, leave it to HTTP when connections end."""
+
+    def write(self, sock: Any, data: bytes) -> None:
+        """Send data behind what is pending."""
+
+    def close(self, sock: Any) -> None:
+        """Close when all is written."""
+
+    def abort(self, sock: Any) -> bool:
+        """Reset: the client must not take what it has received for everything."""
+
+    def finish_writing(self, sock: Any) -> bool:
+        """Tell the client, when all is written, that this was all; reading goes on."""
+
+    def pause_reading(self, sock: Any) -> None:
+        """Read nothing more."""
+
+    def resume_reading(self, sock: Any) -> None:
+        """Read on."""
+
+    def is_congested(self, sock: Any) -> bool:
+        """Whether so much is pending that nothing new should be begun.
+
+        It is the truth of this moment; ``pause`` and ``resume``, which tell of it, are events.
+        """
+
+    def send_file(self, sock: Any, file: Any, offset: int, count: int) -> int:
+        """Have the kernel send a part of a file.
+
+        Returns:
+            How many bytes from the beginning are seen to; the rest must be read and written.
+        """
+
+
+class EventTransport:
+    """A transport of which nothing is known but that it handles ``write`` and ``close``."""
+
+    def abort(self, sock: Any) -> bool:
+        return False
+
+    def finish_writing(self, sock: Any) -> bool:
+        return False
+
+    def pause_reading(self, sock: Any) -> None:
+        pass
+
+    def resume_reading(self, sock: Any) -> None:
+        pass
+
+    def is_congested(self, sock: Any) -> bool:
+        return False
+
+    def send_file(self, sock: Any, file: Any, offset: int, count: int) -> int:
+        return 0
+
+
+class Successor(Protocol):
+    """Who speaks another protocol on a connection, after HTTP; see ``Exchange.take_over``.
+
+    What it raises is reported, and ends the connection.
+    """
+
+    def begin(self, connection: Connection) -> None:
+        """The head with 101 has been written. Write and close through ``connection``."""
+
+    def receive(self, data: bytes) -> None:
+        """The client has sent this; also what came right behind its request."""
+
+    def stopping(self) -> None:
+        """The application stops: say good-bye, and close soon."""
+
+    def closed(self) -> None:
+        """The connection has ended, or was never handed over. Called once, and last."""
+
+
+class Takeover:
+    """A successor with what guards its connection: whatever it raises, that is cut."""
+
+    def __init__(self, connection: Connection, successor: Successor) -> None:
+        self._connection = connection
+        self._successor = successor
+
+    def begin(self, connection: Connection) -> None:
+        self._tell(self._successor.begin, connection)
+
+    def receive(self, data: bytes) -> None:
+        self._tell(self._successor.receive, data)
+
+    def stopping(self) -> None:
+        self._tell(self._successor.stopping)
+
+    def closed(self) -> None:
+        self._tell(self._successor.closed)
+
+    def _tell(self, method: Callable[..., object], *arguments: Any) -> None:
+        try:
+            method(*arguments)
+        except Exception as problem:
+            self._connection.owner.report(problem)
+            self._connection.cut()
