@@ -219,7 +219,8 @@ def test_a_long_stream_needs_no_memory(tmp_path: Path, certificates: Certificate
     Recorder("response_complete").register(runner.server)
     with runner, _encrypted(runner, certificates) as wire:
         wire.sock.sendall(b"GET /endless HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")
-        got, counts = 0, []
+        got = 0
+        counts: list[int] = []
         while data := wire.sock.recv(1 << 20):
             got += len(data)
             if got > 20_000_000 * (len(counts) + 1):
