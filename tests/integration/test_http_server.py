@@ -45,6 +45,21 @@ class Root(Controller):
     def echo(self) -> Any:
         return self.request.body.read()
 
+    def huge(self) -> bytes:
+        return b"h" * 75_000_000
+
+    def broken(self) -> Any:
+        def pieces() -> Iterator[str]:
+            yield "some"
+            raise RuntimeError("broken")
+
+        self.response.body = pieces()
+        return self.response
+
+    def endless(self) -> Any:
+        self.response.body = iter([b"e" * 50_000] * 4000)
+        return self.response
+
     def slow(self) -> Any:
         yield sleep(0.2)
         yield "slow"
@@ -171,6 +186,48 @@ def test_a_file_is_encrypted(tmp_path: Path, certificates: Certificates) -> None
     options = {"secure": True, "certfile": str(certificates.server)}
     with _runner(tmp_path, **options) as runner, _encrypted(runner, certificates) as wire:
         assert wire.get("/served").body == _SERVED
+
+
+# -- answers of any size -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_secure", [False, True])
+def test_one_large_answer_arrives(
+    tmp_path: Path, certificates: Certificates, is_secure: bool
+) -> None:
+    options: dict[str, Any] = {"secure": True, "certfile": str(certificates.server)}
+    with _runner(tmp_path, **(options if is_secure else {})) as runner:
+        with _encrypted(runner, certificates) if is_secure else runner.connect() as wire:
+            wire.sock.sendall(b"GET /huge HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")
+            got = 0
+            while data := wire.sock.recv(1 << 20):
+                got += len(data)
+    assert got > 75_000_000
+
+
+def test_a_body_without_length_that_breaks_off_is_reset(runner: Runner) -> None:
+    with runner.connect() as wire:
+        wire.sock.sendall(b"GET /broken HTTP/1.0\r\n\r\n")
+        with pytest.raises(ConnectionResetError):
+            while wire.sock.recv(65536):
+                pass
+
+
+def test_a_long_stream_needs_no_memory(tmp_path: Path, certificates: Certificates) -> None:
+    options: dict[str, Any] = {"secure": True, "certfile": str(certificates.server)}
+    runner = _runner(tmp_path, **options)
+    Recorder("response_complete").register(runner.server)
+    with runner, _encrypted(runner, certificates) as wire:
+        wire.sock.sendall(b"GET /endless HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")
+        got = 0
+        counts: list[int] = []
+        while data := wire.sock.recv(1 << 20):
+            got += len(data)
+            if got > 20_000_000 * (len(counts) + 1):
+                counts.append(len(gc.get_objects()))
+    assert got > 200_000_000
+    assert len(counts) == 10
+    assert max(counts) < counts[0] + 2000  # 4000 pieces, of which each would leave several
 
 
 # -- files -----------------------------------------------------------------------------------------

@@ -38,7 +38,15 @@ if TYPE_CHECKING:
     from circuits.core.manager import Manager
     from circuits.core.values import Value
 
-__all__ = ["BUFSIZE", "HANDSHAKE_TIMEOUT", "WRITE_TIMEOUT", "EndOfInput", "Endpoint", "take_limits"]
+__all__ = [
+    "BUFSIZE",
+    "HANDSHAKE_TIMEOUT",
+    "WRITE_TIMEOUT",
+    "EndOfInput",
+    "Endpoint",
+    "Keeper",
+    "take_limits",
+]
 
 #: With how many bytes reading starts; more while they are filled.
 BUFSIZE = 4096
@@ -65,6 +73,17 @@ class Source(Protocol):
 
     def write(self, data: bytes) -> None: ...
     def expect(self, event: Any) -> None: ...
+
+
+class Keeper(Protocol):
+    """Another component that decides when the connections of a server end."""
+
+    def end_of_input(self, sock: Any) -> bool:
+        """A peer has finished writing, and nothing that it sent is left to be read.
+
+        Returns:
+            Whether the connection stays open for writing; the keeper closes it then.
+        """
 
 
 class EndOfInput(Event):

@@ -6,7 +6,7 @@ import errno
 import os
 import socket
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Any
 
 from circuits.core import _clock
 from circuits.core.handlers import handler
@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from circuits.core._clock import Appointment
     from circuits.core.pollers import BasePoller
 
-__all__ = ["BACKLOG", "Keeper", "Server"]
+    from ._endpoint import Keeper
+
+__all__ = ["BACKLOG", "Server"]
 
 #: How many connections the system keeps for a server that has not accepted them yet.
 BACKLOG = 5000
@@ -57,17 +59,6 @@ class _ListOfClients:
         if server is None:
             return self
         return [sock for sock, known in server._connections.items() if known.was_open]
-
-
-class Keeper(Protocol):
-    """Another component that decides when the connections of a server end."""
-
-    def end_of_input(self, sock: Any) -> bool:
-        """A peer has finished writing, and nothing that it sent is left to be read.
-
-        Returns:
-            Whether the connection stays open for writing; the keeper closes it then.
-        """
 
 
 class Server(Endpoint):

@@ -54,7 +54,7 @@ class Intake:
     def __init__(self, connection: Connection) -> None:
         owner = connection.owner
         self._connection = connection
-        self._scheme = owner.scheme
+        self._scheme = "https" if getattr(owner.web_server, "secure", False) else "http"
         self._unread_bytes = 0  # of a body that nobody wants, how many are taken
         self.decoder = RequestDecoder(owner.limits)
         self.body: IncomingBody | None = None

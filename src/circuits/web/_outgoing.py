@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
     from . import wrappers
     from ._exchange import Exchange
+    from .http import HTTP
 
-__all__ = ["Outgoing"]
+__all__ = ["Outgoing", "filters_pieces"]
 
 
 class Outgoing:
@@ -133,7 +134,7 @@ class Outgoing:
         if encoder is None:
             self._early.append(data)
             return
-        if data is None and not self.is_pulled and exchange.connection.owner.filters_pieces():
+        if data is None and not self.is_pulled and filters_pieces(exchange.connection.owner):
             # One may have failed at a piece before; that is told behind what was pushed.
             exchange.connection.owner.later(self._write, None)
         else:
@@ -177,3 +178,9 @@ class Outgoing:
                 stack.callback(self._exchange.connection.owner._tree_engine.end_hold, self._cause)
             if source is not self._exchange.response._body and hasattr(source, "close"):
                 stack.callback(source.close)
+
+
+def filters_pieces(http: HTTP) -> bool:
+    """Whether a filter of ``stream`` may keep pieces from being written."""
+    routes = http._tree_engine.route("stream", http._tree_channels)
+    return any(is_filter for _, _, is_filter in routes)

@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from circuits.net._servers import Keeper
+    from circuits.net._endpoint import Keeper
 
     from ._connection import Connection
 

@@ -29,6 +29,7 @@ from . import errors, events
 from ._connection import Connection
 from ._connections import Connections
 from ._exchange import Exchange, State
+from ._outgoing import filters_pieces
 from ._transport import EventTransport
 
 TYPE_CHECKING = False
@@ -167,11 +168,6 @@ class HTTP(BaseComponent):
         """URL of the server."""
         return getattr(self.web_server, "base", None)
 
-    @property
-    def scheme(self) -> str:
-        """``http`` or ``https``."""
-        return "https" if getattr(self.web_server, "secure", False) else "http"
-
     # -- for exchanges and connections --
 
     def exchange_of(self, response: wrappers.Response) -> Exchange | None:
@@ -218,11 +214,6 @@ class HTTP(BaseComponent):
                 if wanted is not None:
                     return wanted
         return False
-
-    def filters_pieces(self) -> bool:
-        """Whether a filter of ``stream`` may keep pieces from being written."""
-        routes = self._tree_engine.route("stream", self._tree_channels)
-        return any(is_filter for _, _, is_filter in routes)
 
     # -- the transport tells -----------------------------------------------------------------
 
@@ -360,7 +351,7 @@ class HTTP(BaseComponent):
         # A filter that has failed kept the piece from being written. Of those that are pulled
         # this is known more exactly, and at once.
         exchange = self.exchange_of(e.args[0])
-        if exchange is not None and not exchange.is_pulled and self.filters_pieces():
+        if exchange is not None and not exchange.is_pulled and filters_pieces(self):
             exchange.replace(error[1])
 
     # -- the beginning and the end -------------------------------------------------------------

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from circuits.core.manager import Manager
-    from circuits.net._servers import Keeper
+    from circuits.net._endpoint import Keeper
 
 __all__ = ["BaseServer", "FakeSock", "Server", "StdinServer"]
 
