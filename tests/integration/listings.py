@@ -31,6 +31,7 @@ ROOT = Path(__file__).parents[2]
 # Not the reference: it is made by `make docs`, and may be missing or old.
 PAGES = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")} - {*ROOT.glob("docs/reference/*")})
 
+_PICTURE = re.compile(r"^```mermaid\n.*?^```\n", re.MULTILINE | re.DOTALL)
 _FENCE = re.compile(r"^```", re.MULTILINE)
 _PROGRAM = re.compile(
     r"(?:^<!-- listing: (?P<how>(?:(?!-->)[\s\S])*?)\s*-->\n+)?"
@@ -95,7 +96,7 @@ def listings(page: Path) -> list[Listing]:
 
 
 def strange_fences(page: Path) -> list[str]:
-    """Lines of a page that begin or end a fence, but not one of a program."""
+    """Lines of a page that begin or end a fence, but not one of a program or a picture."""
     text = page.read_text(encoding="utf-8")
-    rest = _PROGRAM.sub("", text)
+    rest = _PICTURE.sub("", _PROGRAM.sub("", text))
     return [line for line in rest.splitlines() if _FENCE.match(line) or "<!-- listing" in line]
