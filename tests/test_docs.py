@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import defaultdict
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,7 @@ _PAGES = sorted(
     if page.parent != _ROOT / "docs" / "reference"
 )
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
+_PICTURE = re.compile(r"^```mermaid\n(.*?)^```", re.DOTALL | re.MULTILINE)
 _PROGRAM = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
@@ -56,6 +59,30 @@ def test_programs_can_be_parsed() -> None:
     for page in _PAGES:
         for program in _PROGRAM.findall(page.read_text(encoding="utf-8")):
             ast.parse(program, filename=name_of(page))
+
+
+def test_pictures_show_methods_that_exist() -> None:
+    modules = defaultdict(list)  # a class of the same name may be in several
+    for file in (_ROOT / "src" / "circuits").rglob("*.py"):
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                path = file.relative_to(_ROOT / "src").with_suffix("")
+                modules[node.name].append(".".join(path.parts))
+    named = {
+        (name_of(page), owner, method)
+        for page in _PAGES
+        for picture in _PICTURE.findall(page.read_text(encoding="utf-8"))
+        for owner, method in re.findall(r"\b([A-Z]\w+)\.(\w+)", picture)
+    }
+    missing = [
+        f"{page}: {owner}.{method}"
+        for page, owner, method in sorted(named)
+        if not any(
+            hasattr(getattr(import_module(module), owner), method) for module in modules[owner]
+        )
+    ]
+    assert missing == []
+    assert named
 
 
 @pytest.mark.parametrize("folder", ["tutorial", "howto", "topics", "decisions"])

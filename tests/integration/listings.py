@@ -19,6 +19,8 @@ that number; servers get port 0 in place of 8000.
 
 Without such a comment the program has to end by itself, well and in silence. A block of output
 right behind a program, which no line with ``$`` begins, is what it prints.
+
+A fence of Mermaid is a picture.
 """
 
 from __future__ import annotations
@@ -39,6 +41,7 @@ _PROGRAM = re.compile(
     r"(?:\n(?P<output>(?: {4}.*\n|\n(?= {4}))+))?",
     re.MULTILINE,
 )
+_PICTURE = re.compile(r"^```mermaid\n(?P<text>[\s\S]*?)^```\n", re.MULTILINE)
 
 
 @dataclass(frozen=True)
