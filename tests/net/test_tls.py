@@ -159,7 +159,7 @@ def test_half_a_close(two: Two) -> None:
     two.client.stream.send(b"last")
     two.client.stream.end_output()
     assert two.server.receive() == b"last"
-    assert two.server.stream.is_spent  # the poller cannot know
+    assert two.server.stream.at_eof  # the poller cannot know
     assert two.server.stream.recv(1) == b""
     two.server.stream.send(b"answer")
     assert two.client.receive() == b"answer"
@@ -178,7 +178,7 @@ def test_data_before_garbage_arrives(two: Two) -> None:
     two.client.stream.send(b"fine")
     two.client.sock.send(b"\x17\x03\x03\x00\x20" + bytes(32))
     assert two.server.stream.recv(1) == b"fine"
-    assert two.server.stream.is_spent
+    assert two.server.stream.at_eof
     for _ in range(2):
         with pytest.raises(ssl.SSLError):
             two.server.stream.recv(1)
@@ -253,7 +253,7 @@ def test_a_server_tells_of_those_who_have_shaken_hands(
     server.write(sock, b"answer")
     server.close(sock)
     assert client.receive() == b"answer"
-    assert client.stream.is_spent
+    assert client.stream.at_eof
     assert app.told() == [("disconnect", sock)]
     peer.close()
 
@@ -315,7 +315,7 @@ def test_a_client_is_connected_after_the_handshake(clients: Clients) -> None:
     client.write(b"question")
     client.finish_writing()
     assert side.receive() == b"question"
-    assert side.stream.is_spent
+    assert side.stream.at_eof
     side.stream.send(b"answer")
     side.stream.close()
     assert app.told() == [("read", b"answer"), ("disconnected",)]

@@ -269,7 +269,7 @@ class Endpoint(BaseComponent):
     def _check_tls(self, connection: Connection) -> None:
         """See to what the poller cannot know after data has been decrypted."""
         tls = connection.tls
-        if tls is not None and tls.is_spent and not connection.at_end:
+        if tls is not None and tls.at_eof and not connection.at_end:
             if connection.state in RECEIVES:
                 self._readable(connection)
         elif tls is not None and tls.owes:

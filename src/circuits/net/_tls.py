@@ -83,8 +83,8 @@ class TLSStream:
     Attributes:
         object: The connection as :mod:`ssl` sees it.
         is_open: Whether the handshake is done.
-        is_spent: Nothing more will be received: ``recv`` tells at once whether that is the end
-            or an error, and the socket need not be readable for it.
+        at_eof: Nothing more will be received: ``recv`` tells at once whether that is the end
+            or an error, without the socket being readable.
         timer: When the handshake will have taken too long.
     """
 
@@ -97,8 +97,8 @@ class TLSStream:
         "_rest",
         "_size",
         "_sock",
+        "at_eof",
         "is_open",
-        "is_spent",
         "object",
         "timer",
     )
@@ -127,13 +127,13 @@ class TLSStream:
         self._claimed = 0
         self._problem: OSError | None = None
         self.is_open = False
-        self.is_spent = False
+        self.at_eof = False
         self.timer: Appointment | None = None
 
     # -- the handshake --
 
     def begin(self) -> None:
-        """Speak first, as clients do."""
+        """Send the first message of the handshake, as clients do."""
         self._shake()
 
     def _shake(self) -> None:
@@ -144,7 +144,7 @@ class TLSStream:
             self.push()
             return
         except ssl.SSLError:
-            self.say_last()  # the alert that says why
+            self.send_alert()  # the alert that says why
             raise
         self.is_open = True
         self._collect()
@@ -164,7 +164,7 @@ class TLSStream:
         """
         if self._problem is not None:
             raise self._problem
-        if self.is_spent:
+        if self.at_eof:
             return b""
         try:
             data = self._sock.recv(self._size)
@@ -203,23 +203,23 @@ class TLSStream:
                 if not incoming.pending and not incoming.eof and not pending():
                     break
             else:
-                self.is_spent = True  # the peer has said that it was all
+                self.at_eof = True  # the peer has said that it was all
         except ssl.SSLWantReadError:
             pass
         except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
             # Cut off without a word, as many peers do. Protocols know themselves what is whole.
-            self.is_spent = True
+            self.at_eof = True
         except ssl.SSLError as problem:
-            self.is_spent = True
+            self.at_eof = True
             self._problem = problem
-            self.say_last()
+            self.send_alert()
         if self._outgoing.pending:  # an answer to a change of keys, or an alert
-            self.say_last()
+            self.send_alert()
         if pieces:
             return pieces[0] if len(pieces) == 1 else b"".join(pieces)
         if self._problem is not None:
             raise self._problem
-        if self.is_spent:
+        if self.at_eof:
             return b""
         raise BlockingIOError
 
@@ -270,11 +270,11 @@ class TLSStream:
 
     @property
     def owes(self) -> bool:
-        """Whether something must leave that nobody offers again."""
+        """Whether something is encrypted that the kernel has not taken."""
         return bool(self._rest)
 
     def push(self) -> bool:
-        """Send what must leave first.
+        """Send what is encrypted already.
 
         Returns:
             Whether nothing of it is left.
@@ -302,7 +302,7 @@ class TLSStream:
     # -- ending --
 
     def end_output(self) -> None:
-        """Tell the peer that this was all; it may go on sending."""
+        """Send close_notify; the peer may go on sending."""
         if self.is_open:
             try:
                 self.object.unwrap()
@@ -311,8 +311,8 @@ class TLSStream:
             self._collect()
             self.push()
 
-    def say_last(self) -> None:
-        """Send what TLS has to say for itself; that the peer does not listen is found out later."""
+    def send_alert(self) -> None:
+        """Send an alert, or what else TLS answers by itself; failures are found out later."""
         try:
             self._collect()
             self.push()
@@ -320,7 +320,7 @@ class TLSStream:
             self._rest = memoryview(b"")
 
     def close(self) -> None:
-        """Take leave, without waiting; the socket is closed by whoever owns it."""
+        """Send close_notify, without waiting; the socket is closed by its owner."""
         self._opened = None
         if self.timer is not None:
             self.timer.cancel()
