@@ -261,7 +261,7 @@ def test_what_others_fire_within_a_nested_flush_does_not_count() -> None:
     assert app.log == ["step 0", "step 1", "step 9", "step 2", "go complete", "step 3"]
 
 
-def test_an_event_fired_again_opens_a_new_scope() -> None:
+def test_an_event_fired_again_opens_a_new_cause() -> None:
     app = Log()
     event = go()
     for _ in range(3):
@@ -270,7 +270,7 @@ def test_an_event_fired_again_opens_a_new_scope() -> None:
     assert app.log == ["go complete"] * 3
 
 
-def test_scopes_count() -> None:
+def test_causes_count() -> None:
     outer = Cause(go(), None)
     middle = Cause(inner(), outer)
     effect = step()

@@ -33,7 +33,6 @@ ROOT = Path(__file__).parents[2]
 # Not the reference: it is made by `make docs`, and may be missing or old.
 PAGES = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")} - {*ROOT.glob("docs/reference/*")})
 
-_PICTURE = re.compile(r"^```mermaid\n.*?^```\n", re.MULTILINE | re.DOTALL)
 _FENCE = re.compile(r"^```", re.MULTILINE)
 _PROGRAM = re.compile(
     r"(?:^<!-- listing: (?P<how>(?:(?!-->)[\s\S])*?)\s*-->\n+)?"

@@ -77,7 +77,7 @@ def _create_task(
 
 
 def _hand_over_tasks(engine: Engine, loop: asyncio.AbstractEventLoop) -> None:
-    """Have every task that is due stepped by asyncio: generators and coroutines in their order."""
+    """Step every ready task by asyncio: generators and coroutines in their order."""
     table = engine.tasks
     tasks = [*table.take_polled(), *table.ready]
     table.ready.clear()
@@ -220,7 +220,7 @@ class Host:
             self.loop.add_reader(self._pipe.number, self._pipe.drain)
 
     def create_task(self, coroutine: Any, cause: Cause | None, engine: Engine) -> asyncio.Task[Any]:
-        """Have the loop run a coroutine, on behalf of a cause."""
+        """Run a coroutine in the loop, on behalf of a cause."""
         return _create_task(self.loop, coroutine, cause, engine)
 
     def run(self) -> None:
@@ -293,7 +293,7 @@ class Guest:
         self.stopped = loop.create_future()
 
     def create_task(self, coroutine: Any, cause: Cause | None, engine: Engine) -> asyncio.Task[Any]:
-        """Have the loop run a coroutine, on behalf of a cause."""
+        """Run a coroutine in the loop, on behalf of a cause."""
         return _create_task(self.loop, coroutine, cause, engine)
 
     def turn(self, timeout: float) -> bool:
@@ -365,7 +365,7 @@ class Guest:
             self.loop.add_reader(self._number, self.take_turn)
 
     def leave(self) -> None:
-        """Take back what was entered in the loop."""
+        """Remove the callbacks from the loop."""
         if self._number >= 0:
             self.loop.remove_reader(self._number)
             self._number = -1

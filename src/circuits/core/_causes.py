@@ -73,7 +73,7 @@ class Cause:
         return completed
 
     def shortened(self, is_heard: Callable[[BaseEvent], bool]) -> Cause | None:
-        """The cause that the last event of this one may count for instead of this one.
+        """The cause that its last unfinished event may count for instead.
 
         A chain of events, each fired by the one before and each asking for ``complete``, would
         keep all of them until its end. Whoever has ended but for the one event that goes on,
@@ -119,7 +119,7 @@ class Firing:
         return self
 
     def expect(self, waiter: Any) -> None:
-        """Tell somebody of the end."""
+        """Add a waiter."""
         if self._event_waiters is None:
             self._event_waiters = []
         self._event_waiters.append(waiter)

@@ -57,7 +57,7 @@ class Watcher(DescriptorOwner):
     _of: dict[Any, Child]
 
     def watch(self, child: Child) -> None:
-        """Have ``_ended`` fired when the process of a child has ended."""
+        """Fire ``_ended`` when the process of a child has ended."""
         if hasattr(os, "pidfd_open"):
             number = os.pidfd_open(child.process.pid)
         else:  # pragma: no cover - not on Linux

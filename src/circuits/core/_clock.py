@@ -77,7 +77,7 @@ class Schedule:
         return len(self._heap) - self._cancelled
 
     def call_at(self, deadline: float, callback: Callable[[], object]) -> Appointment:
-        """Have a callback called when the clock has reached ``deadline``."""
+        """Call a function when the clock has reached ``deadline``."""
         appointment = Appointment(self, deadline, callback)
         self._sequence += 1
         heappush(self._heap, (deadline, self._sequence, appointment))
@@ -125,7 +125,7 @@ class Schedule:
 
 
 class Appointment:
-    """One entry of a schedule; ``cancel`` takes it out."""
+    """One entry of a schedule; ``cancel`` removes it."""
 
     __slots__ = ("callback", "deadline", "moved_to", "schedule")
 
@@ -136,7 +136,7 @@ class Appointment:
         self.moved_to: Appointment | None = None
 
     def cancel(self) -> None:
-        """Take the entry out; without effect when it has been called."""
+        """Remove the entry; without effect when it has been called."""
         if self.moved_to is not None:
             self.moved_to.cancel()
         elif self.callback is not None:

@@ -1,4 +1,4 @@
-"""Classes that are made at run time: remembered, but not for ever."""
+"""Classes that are made at run time: cached, up to a limit."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ class Descriptor:
     # -- the poller --
 
     def watch(self) -> None:
-        """Have the poller watch for what matters now; also when the poller is another one."""
+        """Update the interest at the poller; also when the poller is another one."""
         poller = self._owner._poller
         if poller is None or self.is_closed:
             return

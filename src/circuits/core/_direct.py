@@ -158,11 +158,11 @@ class Direct:
         return event
 
     def take(self, event: BaseEvent, method: Callable[..., Any], result: Any) -> None:
-        """Take what a handler returned: store it, or go on with the handler later."""
+        """Store what a handler returned, or suspend the handler."""
         self._owner._tree_engine.dispatch.take(event, method, result)
 
     def failed(self, event: BaseEvent, method: Callable[..., Any], problem: BaseException) -> None:
-        """Take what a handler raised, as the engine does; to be called while it is handled."""
+        """Record what a handler raised, as dispatch does; to be called in ``except``."""
         self._owner._tree_engine.dispatch.fail(event, method, problem)
 
     # -- for steps whose results nobody asks for --

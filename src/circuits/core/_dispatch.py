@@ -205,7 +205,7 @@ class Dispatch:
         event.handler = None
 
     def take(self, event: BaseEvent, method: Any, result: Any) -> None:
-        """Store what a handler returned, or go on with it later."""
+        """Store what a handler returned, or suspend the handler."""
         if type(result) in _SUSPENDED:
             self._tasks.suspend(event, method, result)
         else:
@@ -373,7 +373,7 @@ class Dispatch:
         lines: list[str] | None = None,
         firing: Firing | None = None,
     ) -> None:
-        """Take what a handler raised.
+        """Record what a handler raised, and fire ``failure`` and ``error``.
 
         Args:
             event: The event.
@@ -406,7 +406,7 @@ class Dispatch:
         lines: list[str] | None = None,
         waiters: Sequence[Any] | None = None,
     ) -> None:
-        """Fire the ``error`` event of an exception, or log it where that would go round."""
+        """Fire the ``error`` event of an exception, or log it if an ``error`` handler raised it."""
         if lines is None:
             lines = format_traceback(problem)
         if isinstance(event, Error):

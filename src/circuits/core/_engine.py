@@ -97,7 +97,7 @@ class Engine:
     # -- firing --
 
     def alerted(self, event: BaseEvent | None) -> None:
-        """Do what ``fire`` leaves to us: count for a cause, wake the loop."""
+        """Finish a ``fire`` that found ``alert`` set: count for a cause, wake the loop."""
         queue = self.queue
         cause = queue.cause
         if cause is not None and event is not None:
@@ -129,7 +129,7 @@ class Engine:
         return not (queue or queue.reasons_to_queue or self.tasks.ready)
 
     def set_tap(self, tap: Callable[[Any], object] | None) -> None:
-        """Have a function called with each ``Direct`` whose handlers are about to be called.
+        """Set a function to be called with each ``Direct`` that is about to be gone through.
 
         It is there for counting and tracing: no event is made for it. ``None`` ends that.
         """
@@ -156,7 +156,7 @@ class Engine:
         event: BaseEvent | None,
         lines: list[str] | None = None,
     ) -> None:
-        """Fire the ``error`` event of an exception, or log it where that would go round."""
+        """Fire the ``error`` event of an exception, or log it if an ``error`` handler raised it."""
         self.dispatch.report(problem, method, event, lines)
 
     def stop(self, code: Any = None) -> None:
@@ -192,7 +192,7 @@ class Engine:
         return bool(self._hang_up_wishes)
 
     def want_hang_up(self, component: Manager, wants: bool) -> None:
-        """Say whether a component of the tree handles SIGHUP."""
+        """Set whether a component of the tree handles SIGHUP."""
         if wants:
             self._hang_up_wishes[id(component)] = component
         else:

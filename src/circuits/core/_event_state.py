@@ -50,18 +50,18 @@ class EventState:
     _event_waiters: list[Any] | None = None  # who is told of the end of the next or current firing
 
     def _event_flag(self, bits: int = 0) -> None:
-        """Note that something is rare about the event."""
+        """Set flags; the event takes the slow path from now on."""
         self._event_key = None
         self._event_flags |= bits
         changes.latest = number_of_change()
 
     def _event_reroute(self, choose: Callable[[tuple[Any, ...]], tuple[Any, ...] | None]) -> None:
-        """Have a function choose among the routes of this event."""
+        """Set the function that chooses among the routes of this event."""
         self._choose_routes = choose
         self._event_flag(HAS_EXTRAS)
 
     def _when_over(self, waiter: Any, *, refired: bool = False) -> None:
-        """Have ``waiter.resolve(event, value)`` called when the event is over.
+        """Call ``waiter.resolve(event, value)`` when the event is over.
 
         Args:
             waiter: Who waits. Its attribute ``is_awaited`` tells whether it receives what the
@@ -78,7 +78,7 @@ class EventState:
         self._event_flag(WAITED)
 
     def _forget_waiter(self, waiter: Any) -> None:
-        """Take out who does not wait any more."""
+        """Remove a waiter."""
         for source in (self, self._event_firing):
             waiters = None if source is None else source._event_waiters
             if waiters is not None and waiter in waiters:

@@ -22,7 +22,7 @@ __all__ = ["FLAGS", "EventMetaClass"]
 SUCCESS, FAILURE, COMPLETE, DONE, NOTIFY = 1, 2, 4, 8, 16
 #: ... has channels of its own for its feedback, is cancelled or has keywords or late routes,
 HAS_FEEDBACK_CHANNELS, HAS_EXTRAS = 32, 64
-#: ... is counted as an effect, is waited for, has suspended handlers.
+#: ... is counted by a cause, is waited for, has suspended handlers.
 COUNTED, WAITED, SUSPENDED = 128, 256, 512
 
 RUNTIME_FLAGS = COUNTED | WAITED | SUSPENDED
@@ -31,7 +31,7 @@ number_of_change = count(1).__next__
 
 
 class _Changes:
-    """The number of the latest change of any event's marks.
+    """The number of the latest change of any event's flags.
 
     Dispatch compares it after each handler: to see that no event has changed is faster than to
     look at the one event.
@@ -47,7 +47,7 @@ changes = _Changes()
 
 
 class Flag:
-    """An attribute that marks an event when it is set: a flag, or a value kept under a name."""
+    """An attribute that flags an event when it is set: a truth value, or one kept under a name."""
 
     __slots__ = ("bit", "is_shared", "kept")
 
@@ -138,7 +138,7 @@ class Arguments:
 
 
 class Keywords:
-    """The keyword arguments. Most events have none; one that has is marked."""
+    """The keyword arguments. Most events have none; one that has is flagged."""
 
     __slots__ = ()
 
@@ -193,7 +193,7 @@ def declare(cls: type[BaseEvent], given: dict[str, Any]) -> None:
 
 
 def _restate(cls: type[BaseEvent]) -> None:
-    """Work out the flags of the class anew, and those of the classes below."""
+    """Recompute the flags of the class, and those of its subclasses."""
     declared: dict[str, Any] = {}
     for base in reversed(cls.__mro__):
         declared.update(base.__dict__.get("_declared", ()))

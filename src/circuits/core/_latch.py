@@ -11,7 +11,7 @@ _LONGEST_WAIT = _thread.TIMEOUT_MAX
 
 
 class Latch:
-    """Waits until somebody else says go on. Safe in signal handlers."""
+    """Waits until somebody calls ``resume``. Safe in signal handlers."""
 
     __slots__ = ("_lock",)
 

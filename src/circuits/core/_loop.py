@@ -84,14 +84,14 @@ class Loop:
         return self._lock
 
     def enter(self, session: Session, manager: Manager) -> None:
-        """Run from now on, in this thread."""
+        """Begin a run, in this thread."""
         self.session, self.runner = session, manager
         if self.thread is None:
             self._queue.add_reasons(-1)
         self.thread = _thread.get_ident()
 
     def leave(self) -> None:
-        """Run no more."""
+        """End the run."""
         self.runner = self.session = None
         self.turning = False
         if self.thread is not None:
@@ -99,7 +99,7 @@ class Loop:
         self.thread = None
 
     def move_to(self, other: Loop) -> None:
-        """Hand the run over to the loop of another tree."""
+        """Move the run to the loop of another tree."""
         session, runner, turning = self.session, self.runner, self.turning
         if self.thread is not None and session is not None and runner is not None:
             thread = self.thread
@@ -159,12 +159,12 @@ class Loop:
     # -- waiting --
 
     def sleep_in(self, waiter: Any) -> None:
-        """Say what is to be resumed when somebody fires."""
+        """Set what ``wake`` resumes when somebody fires."""
         self._waiter = waiter
         self._queue.sleeping = self._queue.alert = True
 
     def awake(self) -> None:
-        """Nobody need resume anything any more."""
+        """Undo ``sleep_in``: the loop is awake."""
         self._waiter = None
         if self._engine.successor is None:
             queue = self._queue
@@ -207,7 +207,7 @@ class Loop:
             self.wait_in(self.own_latch(), wait)
 
     def _find_poller(self) -> None:
-        """Look who handles ``generate_events``: a poller alone is asked without the event."""
+        """Find who handles ``generate_events``: a poller alone is asked without the event."""
         self._version = self._routes.version
         routes = self._engine.route("generate_events", ("*",))
         owner = getattr(routes[0][0], "__self__", None) if len(routes) == 1 else None

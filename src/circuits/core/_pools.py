@@ -138,7 +138,7 @@ class ProcessPool(DescriptorOwner):
         return False
 
     def _give(self, slot: _Slot, job: Job, frame: bytes) -> bool:
-        """Have a process execute a job; whether it could be told to.
+        """Send a job to a process; whether that was possible.
 
         One that has died meanwhile cannot. The job was not executed then, not even in part.
         """

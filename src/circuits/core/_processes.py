@@ -193,7 +193,7 @@ def _run(manager: Manager, far: socket.socket | None) -> None:
 
 
 def _end(manager: Manager) -> None:
-    """The parent is gone: stop, or be gone, too. In a thread that nobody waits for."""
+    """The parent has ended: stop, or exit. In a thread that nobody waits for."""
     deadline = time.monotonic() + manager.stop_timeout + _GRACE
     while time.monotonic() < deadline:
         manager.stop()  # once more if it was just about to begin

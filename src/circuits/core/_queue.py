@@ -77,7 +77,7 @@ class EventQueue(deque["BaseEvent"]):
         self.append(_Ranked(event, priority))  # type: ignore[arg-type]
 
     def set_cause(self, cause: Cause | None) -> Cause | None:
-        """Say what is fired on behalf of whom; gives what it was before, to be put back."""
+        """Set the cause of what is fired from now on; returns the one before, to be restored."""
         before = self.cause
         if before is not cause:
             self.cause = cause
@@ -92,14 +92,14 @@ class EventQueue(deque["BaseEvent"]):
         return before
 
     def add_reasons(self, count: int) -> None:
-        """Say that there are more reasons to queue, or fewer."""
+        """Add to the reasons to queue; a negative count takes some away."""
         self.reasons_to_queue += count
         self.epoch += 1
 
     # -- who dispatches --
 
     def begin_batch(self) -> int:
-        """Begin a batch: order what is queued now. How many events that is."""
+        """Begin a batch: sort what is queued now. Returns the number of events."""
         # Counted before the look at the notes: what is appended meanwhile is of the next batch.
         self.left = len(self)
         if self._ranked:
@@ -121,7 +121,7 @@ class EventQueue(deque["BaseEvent"]):
         )
 
     def move_to(self, other: EventQueue) -> None:
-        """Hand everything over to another queue, as its last."""
+        """Append everything to another queue."""
         self.left = 0
         other._ranked.extend(self._ranked)
         while True:
@@ -133,7 +133,7 @@ class EventQueue(deque["BaseEvent"]):
     # -- who looks --
 
     def events(self) -> Iterator[BaseEvent]:
-        """A look at the events, in the order of their arrival."""
+        """Iterate over the events, in the order of their arrival."""
         for entry in tuple(self):
             yield entry.event if isinstance(entry, _Ranked) else entry
 

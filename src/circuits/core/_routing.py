@@ -67,11 +67,11 @@ class Routes:
     # -- changing; the caller holds TREE_LOCK --
 
     def add(self, component: Manager) -> None:
-        """Enter all handlers of a component."""
+        """Add all handlers of a component."""
         self.add_specs(component, component._tree_specs)
 
     def add_specs(self, component: Manager, specs: Iterable[HandlerSpec]) -> None:
-        """Enter some handlers of a component."""
+        """Add some handlers of a component."""
         by_name = self._by_name
         for spec in specs:
             if spec.channel is SELF:  # found through the component itself
@@ -88,7 +88,7 @@ class Routes:
                 self.forget(name)
 
     def remove(self, component: Manager) -> None:
-        """Take out all handlers of a component."""
+        """Remove all handlers of a component."""
         self.remove_specs(component, component._tree_specs)
         for name in component._tree_targeted or ():
             self.cache.pop(name, None)
@@ -98,7 +98,7 @@ class Routes:
     def remove_specs(
         self, component: Manager, specs: Iterable[HandlerSpec], kept: Iterable[HandlerSpec] = ()
     ) -> None:
-        """Take out some handlers of a component, of which others may stay."""
+        """Remove some handlers of a component, of which others may stay."""
         stay = {(n, _Key(_effective(s, component))) for s in kept for n in s.keys}
         for spec in specs:
             if spec.channel is SELF:
@@ -118,7 +118,7 @@ class Routes:
                         del self._by_name[name]
 
     def renew(self) -> None:
-        """Have everything that was derived from the routes worked out anew."""
+        """Invalidate everything that was derived from the routes."""
         self.version = next(_versions)
         self._queue.epoch += 1
 
@@ -133,7 +133,7 @@ class Routes:
             self.plain.pop(name, None)
 
     def set_awaited(self, name: str, awaited: bool) -> None:
-        """Say whether the events of a name have to be looked at before they are dispatched."""
+        """Set whether waits for a name must be looked at before its events are dispatched."""
         if awaited:
             self.awaited.add(name)
         else:

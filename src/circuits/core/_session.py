@@ -64,7 +64,7 @@ def STOPPED(manager: Manager) -> Running:  # noqa: N802
 
 
 class Session:
-    """One run of a manager: what it installs, and takes away again."""
+    """One run of a manager: what it installs, and removes again."""
 
     def __init__(self, manager: Manager, signals: bool = False) -> None:
         self._manager = manager
@@ -78,7 +78,7 @@ class Session:
         manager = self._manager
         engine = manager._tree_engine
         if engine.runner is not None:
-            raise RuntimeError(f"{engine.runner!r} is running already")
+            raise RuntimeError(f"{engine.runner!r} is already running")
         import atexit
 
         atexit.register(manager.stop)
@@ -243,7 +243,7 @@ class Session:
     ) -> None:
         root = self._manager.root
         engine = root._tree_engine
-        cause = engine.queue.set_cause(None)  # a signal is no effect of what it interrupts
+        cause = engine.queue.set_cause(None)  # a signal is not caused by what it interrupts
         root.fire(Signal(number, frame), *root._tree_channels)
         if then is not None:
             then()

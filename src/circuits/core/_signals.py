@@ -33,7 +33,7 @@ class SignalPipe:
         self._poll: Any = None
 
     def open(self) -> None:
-        """Make the pipe, and have signals write to it. In the main thread only.
+        """Make the pipe that signals write to. In the main thread only.
 
         Raises:
             OSError: There is no descriptor left.
@@ -77,7 +77,7 @@ class SignalPipe:
         self.number = self._write = -1
 
     def watch_with(self, waiter: Any) -> None:
-        """Have a poller look at the pipe; one without callbacks, or ``None``, ends that."""
+        """Watch the pipe by a poller; one without callbacks, or ``None``, ends that."""
         if self.waiter is not None and hasattr(self.waiter, "remove_callback"):
             self.waiter.remove_callback(self.number)
         self.waiter = waiter

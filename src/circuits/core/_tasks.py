@@ -46,7 +46,7 @@ class Suspension:
         raise NotImplementedError
 
     def detach(self) -> None:
-        """Give up: nobody waits any more."""
+        """End the wait: nobody is interested any more."""
 
 
 class TaskTable:
@@ -80,7 +80,7 @@ class TaskTable:
     # -- add --
 
     def suspend(self, event: BaseEvent, method: Any, result: Any) -> None:
-        """Go on later with a handler that is a generator or a coroutine."""
+        """Suspend a handler that has returned a generator or a coroutine."""
         if type(result) is GeneratorType:
             self.start(event, Task(self._engine, event, result, method))
         else:
@@ -93,7 +93,7 @@ class TaskTable:
         self.ready.append(task)
 
     def add(self, task: Any) -> None:
-        """Have the event of a task wait until that has ended."""
+        """Suspend the event of a task until that has ended."""
         event: BaseEvent = task.event
         event.waitingHandlers += 1
         event._event_value.promise = True
@@ -151,13 +151,13 @@ class TaskTable:
     # -- wait for a name --
 
     def await_name(self, name: str, wait: Wait) -> None:
-        """Enter a wait for the next event of a name. From any thread."""
+        """Add a wait for the next event of a name. From any thread."""
         with TREE_LOCK:
             self.awaited.setdefault(name, []).append(wait)
             self._engine.routes.set_awaited(name, True)
 
     def forget_name(self, name: str, wait: Wait) -> None:
-        """Take a wait out again."""
+        """Remove a wait for a name."""
         with TREE_LOCK:
             waits = self.awaited.get(name, ())
             if wait in waits:
@@ -167,7 +167,7 @@ class TaskTable:
                     self._engine.routes.set_awaited(name, False)
 
     def match_waits(self, event: BaseEvent) -> None:
-        """Have the waits for an event that is about to be dispatched hear of its end."""
+        """Make the waits that match an event, which is about to be dispatched, its waiters."""
         for wait in list(self.awaited.get(event._event_name, ())):
             if wait.matches(event):
                 self.forget_name(event._event_name, wait)
@@ -218,7 +218,7 @@ class TaskTable:
         self.take_polled()
 
     def move_to(self, other: TaskTable) -> None:
-        """Hand everything over to the table of another tree."""
+        """Move everything to the table of another tree."""
         for task in self._tasks:
             task.engine = other._engine
         other._tasks.update(self._tasks)
@@ -425,14 +425,14 @@ class Suspended:
     # -- what a subclass provides --
 
     def finish(self) -> None:
-        """Say what became of it: call ``engine.tasks.end(self, result, problem)``."""
+        """End the task: call ``engine.tasks.end(self, result, problem)``."""
         raise NotImplementedError
 
     def given_up(self) -> None:
         """The handler is cancelled: nobody waits any more."""
         raise NotImplementedError
 
-    # -- waiting and going on --
+    # -- suspend and resume --
 
     def suspend(self) -> None:
         """Suspend the event. To be called by the handler, which then returns ``None``."""

@@ -250,7 +250,7 @@ class Wait(Suspension):
         raise problem
 
     def close(self) -> None:
-        """Give up."""
+        """Stop waiting."""
         self.detach()
 
     def __await__(self) -> Generator[Any, Any, Any]:

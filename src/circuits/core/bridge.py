@@ -57,7 +57,7 @@ class BridgeLost(Event):
 
 
 class Ipc(Event):
-    """Have an event fired in the process at the other end of a bridge, and only there.
+    """Fire an event in the process at the other end of a bridge, and only there.
 
     Fired by anyone. On the channel of a bridge it goes over that one, on any other over all.
     Its value is that of the event over there.
@@ -468,7 +468,7 @@ class Bridge(DescriptorOwner):
 
 
 def _reap(engine: Engine, process: Any, wait: float = 0.01) -> None:
-    """Have the system forget a process that is about to end, without waiting for it here."""
+    """Reap a process that is about to end, without waiting for it here."""
     if process.is_alive():
         engine.schedule.call_at(
             _clock.now() + wait, lambda: _reap(engine, process, min(2 * wait, 1.0))

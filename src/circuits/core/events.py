@@ -440,7 +440,7 @@ class Unregister(Event):
     argument and with the component itself as channel.
 
     Args:
-        component: Who shall go.
+        component: Which one.
     """
 
     def __init__(self, component: Manager | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What stands in where nobody else does: waiting without a poller, and reporting errors."""
+"""Fallbacks: waiting without a poller, and reporting errors that nobody handles."""
 
 from __future__ import annotations
 

@@ -303,20 +303,20 @@ class Manager:
     waitEvent = wait  # noqa: N815 - documented name
 
     def registerTask(self, task: Any) -> None:  # noqa: N802 - the name that programs use
-        """Have a generator advanced: a tuple of event, generator and perhaps its parent."""
+        """Add a task: a tuple of event, generator and perhaps its parent."""
         event, generator, *parent = task
         engine = self._tree_engine
         engine.tasks.start(event, Task(engine, event, generator, event.handler, *parent))
 
     def unregisterTask(self, task: Any) -> None:  # noqa: N802 - the name that programs use
-        """Give up a generator; an unknown one is ignored."""
+        """Cancel the task of a generator; an unknown one is ignored."""
         engine = self._tree_engine
         for known in engine.tasks:
             if task[1] in getattr(known, "stack", ()):
                 engine.tasks.cancel(known)
 
     def processTask(self, event: BaseEvent, task: Any, parent: Any = None) -> None:  # noqa: N802
-        """Advance a generator once."""
+        """Step the task of a generator once."""
         engine = self._tree_engine
         for known in engine.tasks:
             if task in getattr(known, "stack", ()):
@@ -495,7 +495,7 @@ class Manager:
             The thread or process, and the bridge or ``None``.
 
         Raises:
-            UnregistrableError: It runs already; or is part of a tree, for a process.
+            UnregistrableError: It is already running; or is part of a tree, for a process.
             OSError: The system does not have this way to start processes.
         """
         if link is not None and not isinstance(link, Manager):
@@ -503,7 +503,7 @@ class Manager:
         if link is not None and not process:
             raise TypeError("link joins two processes: add process=True")
         if self._run_process is not None and self._run_process.is_alive():
-            raise UnregistrableError(f"{self!r} is running already, as process {self.pid}")
+            raise UnregistrableError(f"{self!r} is already running, as process {self.pid}")
         if process:
             from ._processes import start_process  # noqa: PLC0415 - brings multiprocessing
 
@@ -512,7 +512,7 @@ class Manager:
             self._run_child_pid = self._run_process.pid
             return self._run_process, bridge
         if self.__thread is not None and self.__thread.is_alive():
-            raise UnregistrableError(f"{self!r} is running already")
+            raise UnregistrableError(f"{self!r} is already running")
         entered = threading.Event()
         thread = threading.Thread(
             target=self.__run_in_thread, args=(entered,), name=self.name, daemon=True

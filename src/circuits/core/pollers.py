@@ -325,17 +325,17 @@ class BasePoller(BaseComponent):
                 return  # closed: the kernel has forgotten it too
 
     def add_callback(self, number: int, callback: Callable[[], object]) -> None:
-        """Have a function called when a descriptor is readable; for loops within the loop."""
+        """Call a function when a descriptor is readable; for loops within the loop."""
         self._callbacks[number] = callback
         self._set_interest(number, 0, _READABLE)
 
     def remove_callback(self, number: int) -> None:
-        """End that."""
+        """Remove the callback of a descriptor."""
         if self._callbacks.pop(number, None) is not None and self._wake_read >= 0:
             self._set_interest(number, _READABLE, 0)
 
     def drop_callback(self, number: int) -> None:
-        """Forget it without a word to the kernel; in a forked child."""
+        """Remove it without telling the kernel; in a forked child."""
         self._callbacks.pop(number, None)
 
     # -- waiting --

@@ -82,7 +82,7 @@ _SHORTEST_LOOK, _LONGEST_LOOK = 0.001, 0.05
 
 
 class Supervisor(BaseComponent):
-    """Keeps components and processes going: what crashes is made anew.
+    """Keeps components and processes going: what crashes is restarted.
 
     A component crashes when one of its handlers, or of those below it, raises
     :class:`~circuits.core.errors.FatalError`, or an exception that it has declared fatal: by

@@ -43,7 +43,7 @@ _PATIENCE = 0.9
 
 
 class Task(Event):
-    """Have a function executed by a worker, away from the loop.
+    """Execute a function in a worker, away from the loop.
 
     Fired by anyone, on the channel of the worker. The value is what the function returns; what
     it raises is a failure of the event.
