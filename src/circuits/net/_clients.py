@@ -208,7 +208,7 @@ class Client(Endpoint):
 
     @handler("starttls")
     def starttls(self, **kwargs: Any) -> None:
-        """Go on encrypted: begin the handshake, which the server must expect.
+        """Upgrade the connection to TLS: begin the handshake, which the server must expect.
 
         What has been written so far is still sent as it is, what is written from now on is
         sent when ``starttls_done`` is fired. A handshake that fails ends the connection.
@@ -223,7 +223,7 @@ class Client(Endpoint):
         if connection is None or not self.connected:
             raise RuntimeError("starttls: there is no connection")
         if connection.tls is not None:
-            raise RuntimeError("starttls: this connection speaks TLS already")
+            raise RuntimeError("starttls: the connection already uses TLS")
         if target is None:
             target = self._target = _Target(())
         target.take_tls(True, kwargs)

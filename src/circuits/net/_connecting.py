@@ -55,7 +55,7 @@ class Attempt:
         self.problem: Exception | None = None
 
     def limit(self, seconds: float | None) -> None:
-        """Give up after a time."""
+        """Set the timeout of the attempt."""
         if seconds is not None:
             deadline = _clock.now() + seconds
             self._deadline = self._schedule.call_at(deadline, self._too_late)
@@ -66,7 +66,7 @@ class Attempt:
         self._try_next()
 
     def watch(self) -> None:
-        """Have the poller of the client tell about all that race."""
+        """Watch all that race by the poller of the client."""
         for sock in self.racing:
             if self._client._poller is not None:
                 self._client._poller.addWriter(self._client, sock)
@@ -83,7 +83,7 @@ class Attempt:
         self._try_next()
 
     def end(self) -> None:
-        """Give up without telling."""
+        """Cancel, without telling the client."""
         for appointment in (self._deadline, self._head_start):
             if appointment is not None:
                 appointment.cancel()

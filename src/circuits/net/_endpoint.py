@@ -142,7 +142,7 @@ class Endpoint(BaseComponent):
         raise NotImplementedError
 
     def _watch_all(self) -> None:
-        """Have a new poller watch everything."""
+        """Watch everything by a new poller."""
         for connection in list(self._owned()):
             connection.watch()
 
@@ -253,7 +253,7 @@ class Endpoint(BaseComponent):
     # -- data --
 
     def _readable(self, connection: Connection) -> None:
-        """Read from a connection, and tell."""
+        """Read from a connection, and deliver what there is."""
         data = connection.receive()
         if data:
             self._deliver(connection, data)
@@ -267,7 +267,7 @@ class Endpoint(BaseComponent):
             connection.watch()
 
     def _check_tls(self, connection: Connection) -> None:
-        """See to what the poller cannot know after data has been decrypted."""
+        """Check what the poller cannot know after data has been decrypted."""
         tls = connection.tls
         if tls is not None and tls.at_eof and not connection.at_end:
             if connection.state in RECEIVES:
@@ -276,7 +276,7 @@ class Endpoint(BaseComponent):
             connection.watch()
 
     def _deliver(self, connection: Source, data: bytes) -> None:
-        """Have ``read`` handled."""
+        """Call the handlers of ``read``, or fire it."""
         tells_sock = self._tells_sock
         args = (connection.sock, data) if tells_sock else (data,)
         methods = self._read_door.methods()
@@ -382,14 +382,14 @@ class Endpoint(BaseComponent):
         connection.fail(TimeoutError(errno.ETIMEDOUT, f"no TLS handshake within {seconds}"))
 
     def _opened(self, connection: Connection, wants_alpn: bool) -> bool:
-        """Look at what the handshake has brought; whether the connection may be used."""
+        """Check the result of the handshake; whether the connection may be used."""
         tls = connection.tls
         assert tls is not None
         if tls.timer is not None:
             tls.timer.cancel()
             tls.timer = None
         if wants_alpn and tls.object.selected_alpn_protocol() is None:
-            connection.fail(OSError(errno.EPROTO, "TLS: the peer knows none of our protocols"))
+            connection.fail(OSError(errno.EPROTO, "no common ALPN protocol with the peer"))
             return False
         return True
 
@@ -405,7 +405,7 @@ class Endpoint(BaseComponent):
         self.fire(event(connection.sock) if self._tells_sock else event())
 
     def _connection_blocked(self, connection: Connection) -> None:
-        """Something is pending: see to it that it does not stay so for ever."""
+        """Something is pending: start its timeout."""
         if self.write_timeout is None:
             return
         if self._blocked is None:

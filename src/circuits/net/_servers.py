@@ -213,7 +213,7 @@ class Server(Endpoint):
 
     @handler("starttls")
     def starttls(self, sock: Any) -> None:
-        """Have a connection go on encrypted: the client begins the handshake.
+        """Upgrade a connection to TLS: the client begins the handshake.
 
         The socket stays the same. What has been written so far is still sent as it is, what is
         written from now on is sent when ``starttls_done`` is fired. There is neither a second
@@ -226,7 +226,7 @@ class Server(Endpoint):
         if connection is None:
             return
         if connection.tls is not None:
-            raise RuntimeError("starttls: this connection speaks TLS already")
+            raise RuntimeError("starttls: the connection already uses TLS")
         if connection.is_sending_file:
             raise RuntimeError("starttls: a file is still being sent")
         if self._context is None:
@@ -286,7 +286,7 @@ class Server(Endpoint):
         return connection is not None and connection.is_congested
 
     def send_file(self, sock: Any, file: Any, offset: int, count: int) -> int:
-        """Have the kernel send a part of a file, without reading it into this process.
+        """Send a part of a file by the kernel, without reading it into this process.
 
         Where that cannot be done - under TLS, behind data that is still pending, for some kinds
         of files, on some systems - the rest must be read and written. What is written later
@@ -416,7 +416,7 @@ class Server(Endpoint):
         """Set the options of an accepted socket."""
 
     def _pause_accepting(self, listener: Any, problem: OSError) -> None:
-        """The system is short of something. The listener would stay readable: look away."""
+        """Do not accept for a while: the system is short of something."""
         shortest, longest = _ACCEPT_PAUSE
         now = _clock.now()
         if not self._accept_pause and now >= self._quiet_until:

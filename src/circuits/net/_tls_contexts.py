@@ -1,4 +1,4 @@
-"""What TLS shall do and demand: from the options of sockets to contexts of :mod:`ssl`."""
+"""Contexts of :mod:`ssl` for the TLS options of sockets."""
 
 from __future__ import annotations
 
@@ -122,5 +122,5 @@ def _minimum(version: Any) -> ssl.TLSVersion:
     elif version in _ANY_VERSION or version == _TLS_1_2:
         return ssl.TLSVersion.TLSv1_2
     raise ValueError(
-        f"TLS 1.2 is the least, not {version!r}; for anything else, pass a context of your own"
+        f"ssl_version must be at least TLS 1.2, not {version!r}; else pass a context of your own"
     )

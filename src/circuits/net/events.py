@@ -49,7 +49,7 @@ __all__ = [
 
 
 class Connect(Event):
-    """A client shall connect; or a server has accepted a connection.
+    """Connect a client; or: a server has accepted a connection.
 
     Fired at a client, by anyone, with ``(host, port)`` or the ``(path,)`` of a UNIX socket; and
     by a server on its channel with ``(sock, host, port)``, before the first ``read`` of that
@@ -85,7 +85,7 @@ connected = Connected
 
 
 class Disconnect(Event):
-    """A connection of a server is closed; or a client shall close its own.
+    """A connection of a server is closed; or: close that of a client.
 
     Fired by a server on its channel with ``(sock,)``, once per ``connect``; the socket is closed
     already. Fired at a client, by anyone, without arguments, it means ``close``.
@@ -123,7 +123,7 @@ read = Read
 
 
 class Write(Event):
-    """Data shall be sent: ``(data,)`` at a client, ``(sock, data)`` at a server."""
+    """Send data: ``(data,)`` at a client, ``(sock, data)`` at a server."""
 
 
 write = Write
@@ -132,7 +132,7 @@ write = Write
 
 
 class Close(Event):
-    """A connection shall be closed when all is written.
+    """Close a connection when all is written.
 
     At a client without arguments; at a server with ``(sock,)`` for one connection, and without
     for the listening socket and all connections.
@@ -225,7 +225,7 @@ unreachable = Unreachable
 
 
 class Broadcast(Event):
-    """A datagram shall go to everybody on the local network; fired at a UDP component.
+    """Send a datagram to everybody on the local network; fired at a UDP component.
 
     .. versionadded:: 2.1
        From the 3.x line. Programs for 2.1.0 make an event of that name themselves.
@@ -243,7 +243,7 @@ broadcast = Broadcast
 
 
 class StartTLS(Event):
-    """A connection shall go on encrypted: ``(sock,)`` at a server, which then waits for the client.
+    """Upgrade a connection to TLS: ``(sock,)`` at a server, which then waits for the client.
 
     At a client without positional arguments; keyword arguments are those of its ``starttls``.
 

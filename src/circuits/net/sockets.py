@@ -408,7 +408,7 @@ class UNIXServer(Server):
         else:
             is_empty = stat.S_ISREG(found.st_mode) and found.st_size == 0
             if not (stat.S_ISSOCK(found.st_mode) or is_empty):
-                raise FileExistsError(errno.EEXIST, "there is something that is no socket", path)
+                raise FileExistsError(errno.EEXIST, "the path exists and is not a socket", path)
             os.unlink(path)
 
     def _create_socket(self) -> Any:

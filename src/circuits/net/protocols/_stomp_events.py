@@ -37,7 +37,7 @@ class stomp_event(Event):  # noqa: N801 - documented name
 
 
 class connect(stomp_event):  # noqa: N801 - documented name
-    """The client shall connect. Fired at it by anyone.
+    """Connect the client. Fired at it by anyone.
 
     Args:
         subscribe: A note for handlers of ``connect_success``.
@@ -67,7 +67,7 @@ class connection_failed(stomp_event):  # noqa: N801 - documented name
 
 
 class disconnect(stomp_event):  # noqa: N801 - documented name
-    """The client shall disconnect. Fired at it by anyone.
+    """Disconnect the client. Fired at it by anyone.
 
     Args:
         receipt: If given, the broker is asked to confirm with this text that it has got
@@ -107,7 +107,7 @@ class message(stomp_event):  # noqa: N801 - documented name
 
 
 class send(stomp_event):  # noqa: N801 - documented name
-    """Something shall be sent. Fired at the client by anyone.
+    """Send a message. Fired at the client by anyone.
 
     Args:
         headers: More headers.
@@ -129,7 +129,7 @@ class send(stomp_event):  # noqa: N801 - documented name
 
 
 class subscribe(stomp_event):  # noqa: N801 - documented name
-    """Messages shall come. Fired at the client by anyone.
+    """Subscribe to a destination. Fired at the client by anyone.
 
     Args:
         destination: Where from.
@@ -142,7 +142,7 @@ class subscribe(stomp_event):  # noqa: N801 - documented name
 
 
 class unsubscribe(stomp_event):  # noqa: N801 - documented name
-    """No more messages shall come from a destination."""
+    """End the subscription of a destination."""
 
     def __init__(self, destination: str) -> None:
         super().__init__(destination=destination)

@@ -32,7 +32,7 @@ __all__ = [
 
 
 class Request(Event):
-    """A request shall be sent. Not handled here: see :mod:`circuits.web.client`."""
+    """Send a request. Not handled here: see :mod:`circuits.web.client`."""
 
 
 class Response(Event):

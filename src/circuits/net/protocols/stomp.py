@@ -235,7 +235,7 @@ class StompClient(BaseComponent):
     @handler("connect")
     def _on_connect(self, host: str | None = None) -> None:
         if self._is_accepted or self._is_connecting:
-            raise StompError("the client is connected, or about to be")
+            raise StompError("the client is already connected or connecting")
         self._virtual_host = host
         self._is_connecting = True
         self._wanted_end = False
@@ -281,9 +281,9 @@ class StompClient(BaseComponent):
     @handler("subscribe")
     def _on_subscribe(self, destination: str, ack: str = ACK_CLIENT_INDIVIDUAL) -> None:
         if ack not in ACK_MODES:
-            raise StompError(f"{ack!r} is none of {', '.join(ACK_MODES)}")
+            raise StompError(f"ack must be one of {', '.join(ACK_MODES)}, not {ack!r}")
         if destination in self._subscriptions:
-            raise StompError(f"{destination} is subscribed already")
+            raise StompError(f"{destination} is already subscribed")
         key = str(self._next_id)
         self._send("SUBSCRIBE", {"id": key, "destination": destination, "ack": ack})
         self._next_id += 1
