@@ -280,7 +280,7 @@ def request_facts(version: tuple[int, int], block: str, limits: Limits) -> Reque
     hosts = found.get("host", _NONE)
     host = hosts[0] if hosts else None
     if len(hosts) > 1 or (host is None and version != (1, 0)):
-        raise RemoteProtocolError(400, f"{len(hosts)} Host fields, needed is one")
+        raise RemoteProtocolError(400, f"{len(hosts)} Host fields, exactly one is needed")
     # An empty one is what a client sends that has no authority (RFC 9110, 7.2).
     if host and host not in _good_hosts and not _is_good_host(host):
         raise RemoteProtocolError(400, f"malformed Host {shorten(host)}")

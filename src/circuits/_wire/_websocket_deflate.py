@@ -153,7 +153,7 @@ class Deflate:
         params = extensions[0][1]
         given = dict(params)
         if len(given) != len(params):
-            raise NegotiationError(f"a parameter comes twice: {answer!r}")
+            raise NegotiationError(f"duplicate parameter: {answer!r}")
         client_bits, server_bits = self.client_max_window_bits, 15
         for name, value in params:
             if name.endswith("_no_context_takeover") and value is None and name in _FLAGS:

@@ -166,10 +166,10 @@ def check_line(line: str, encoding: str = "utf-8") -> None:
 
     Raises:
         MessageTooLongError: It is longer than 512 bytes, tags apart, or its tags than 8191.
-        RemoteProtocolError: It contains NUL, or a CR that ends nothing.
+        RemoteProtocolError: It contains NUL, or a bare CR or LF.
     """
     if _BREAKS.search(line):
-        raise RemoteProtocolError("NUL, or a line break that ends nothing, in a message")
+        raise RemoteProtocolError("message contains NUL or a bare CR or LF")
     # A character has four bytes at most, in every encoding that IRC is spoken in.
     if len(line) * 4 <= MESSAGE_BYTES - 2:
         return

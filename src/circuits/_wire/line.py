@@ -85,7 +85,7 @@ class LineDecoder:
         self, limit_bytes: int | None = LIMIT_BYTES, splitter: Splitter | None = None
     ) -> None:
         if limit_bytes is not None and limit_bytes < 1:
-            raise ValueError(f"a line must be allowed one byte at least, not {limit_bytes}")
+            raise ValueError(f"limit_bytes must be at least 1, not {limit_bytes}")
         self.limit_bytes = limit_bytes
         self._splitter = None if splitter is split_lines else splitter
         self._messages: deque[Any] = deque()

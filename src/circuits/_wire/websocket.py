@@ -278,11 +278,11 @@ class Codec(Sender):
             if length == 126:
                 length = int.from_bytes(data[position + 2 : position + 4])
                 if length < 126:
-                    raise RemoteProtocolError(PROTOCOL_ERROR, "a length in too many bytes")
+                    raise RemoteProtocolError(PROTOCOL_ERROR, f"malformed length {length}")
             elif length == 127:
                 length = int.from_bytes(data[position + 2 : position + 10])
                 if length < 65536 or length >> 63:
-                    raise RemoteProtocolError(PROTOCOL_ERROR, "a length in too many bytes")
+                    raise RemoteProtocolError(PROTOCOL_ERROR, f"malformed length {length}")
             key = data[position + header - 4 : position + header] if masked else _NO_KEY
             if opcode >= CLOSE:
                 if available < header + length:
@@ -310,9 +310,9 @@ class Codec(Sender):
             raise RemoteProtocolError(PROTOCOL_ERROR, f"unknown opcode {opcode}")
         elif opcode == CONTINUATION:
             if not self._opcode:
-                raise RemoteProtocolError(PROTOCOL_ERROR, "nothing is there to be continued")
+                raise RemoteProtocolError(PROTOCOL_ERROR, "continuation frame without a message")
         elif self._opcode:
-            raise RemoteProtocolError(PROTOCOL_ERROR, "a message begins within another")
+            raise RemoteProtocolError(PROTOCOL_ERROR, "new message before the last one has ended")
 
     def _begin_frame(self, first: int, length: int) -> None:
         limits = self.limits
@@ -392,7 +392,7 @@ class Codec(Sender):
         code, reason = NO_STATUS, ""
         if payload:
             if len(payload) < 2:
-                raise RemoteProtocolError(PROTOCOL_ERROR, "a close frame with half a code")
+                raise RemoteProtocolError(PROTOCOL_ERROR, "close frame with a payload of 1 byte")
             code = int.from_bytes(payload[:2])
             if not is_sendable_code(code):
                 raise RemoteProtocolError(PROTOCOL_ERROR, f"a close frame with the code {code}")
