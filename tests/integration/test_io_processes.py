@@ -98,7 +98,7 @@ def test_starting_twice_is_told() -> None:
     with running(process, journal) as program:
         start(program, process, journal)
         program.app.fire(Start(), process)
-        assert "runs already" in str(journal.expect("io_error")[0])
+        assert "is already running" in str(journal.expect("io_error")[0])
 
 
 @pytest.mark.parametrize(

@@ -587,7 +587,7 @@ def test_errors_reach_those_who_are_meant(app: Manager, tmp_path: Path) -> None:
 
 
 def test_a_bufsize_is_positive() -> None:
-    with pytest.raises(ValueError, match="bufsize"):
+    with pytest.raises(ValueError, match="bufsize must be at least 1, not 0"):
         File("name", bufsize=0)
 
 

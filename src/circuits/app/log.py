@@ -114,7 +114,7 @@ class Logger(BaseComponent):
         """
         number = LEVELS.get(level.lower())
         if number is None:
-            raise ValueError(f"there is no level {level!r}; there are {', '.join(LEVELS)}")
+            raise ValueError(f"level must be one of {', '.join(LEVELS)}, not {level!r}")
         if level.lower() == "exception":
             kwargs.setdefault("exc_info", True)
         self.logger.log(number, msg, *args, **kwargs)
@@ -174,4 +174,4 @@ def _open(filename: str | os.PathLike[str], name: str, kind: str) -> tuple[loggi
             if sys.platform != "win32":
                 raise OSError(f"logs of type {kind!r} need Windows")
             return logging.handlers.NTEventLogHandler(name), False
-    raise ValueError(f"there is no type {kind!r}; there are file, stderr, syslog and winlog")
+    raise ValueError(f"type must be one of file, stderr, syslog, winlog, not {kind!r}")

@@ -101,7 +101,7 @@ class Startup(BaseComponent):
     ) -> None:
         super().__init__(channel=channel)
         if command not in COMMANDS:
-            raise ValueError(f"there is no command {command!r}; there are {', '.join(COMMANDS)}")
+            raise ValueError(f"command must be one of {', '.join(COMMANDS)}, not {command!r}")
         self.path = os.path.abspath(os.path.expanduser(path))
         self.opts = opts
         self.command = command
@@ -154,7 +154,7 @@ class Startup(BaseComponent):
             self._load_watch = None
 
     def _finish(self, event: Event, channel: Any) -> Generator[Any, Any, None]:
-        """Have something done, and end."""
+        """Call an event of the environment, and end the application."""
         value = yield self.call(event, channel)
         if value.errors:
             self._complain(value.exceptions[0])
@@ -211,7 +211,7 @@ class Startup(BaseComponent):
         try:
             pid = read_pid(self.pidfile)
             if pid is None:
-                raise Error(f"nothing runs that {self.pidfile} tells of")
+                raise Error(f"no process is running for {self.pidfile}")
             os.kill(pid, number)
         except (OSError, Error) as problem:
             self._complain(problem)

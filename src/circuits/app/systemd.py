@@ -26,7 +26,7 @@ __all__ = ["Status", "Systemd", "Watchdog", "watchdog_seconds"]
 
 
 class Status(Event):
-    """Have the service manager show a line of text about the application.
+    """Show a line of text about the application in the service manager.
 
     Fired by anyone, on the channel of the :class:`Systemd`.
 
@@ -84,7 +84,7 @@ class Systemd(BaseComponent):
         if self.address is None:
             return
         if any("\n" in line for line in lines):
-            raise ValueError(f"there is a line break in {lines!r}")
+            raise ValueError(f"a line must not contain a line break: {lines!r}")
         if self.address[0] not in "/@":
             raise ValueError(f"NOTIFY_SOCKET is neither a path nor abstract: {self.address!r}")
         address = self.address.replace("@", "\0", 1) if self.address[0] == "@" else self.address

@@ -71,7 +71,7 @@ __all__ = [
 
 
 class Open(Event):
-    """A file or device shall be opened.
+    """Open a file or device.
 
     Fired by a file at itself when it is ready; by anyone on its channel to have it opened again.
 
@@ -105,7 +105,7 @@ read = Read
 
 
 class Write(Event):
-    """Data shall be written: ``(data,)``, bytes, or text that is encoded. Fired by anyone."""
+    """Write data: ``(data,)``, bytes, or text that is encoded. Fired by anyone."""
 
 
 write = Write
@@ -119,14 +119,14 @@ eof = EOF
 
 
 class Seek(Event):
-    """A file shall go on elsewhere: ``(offset, whence=0)`` as for ``os.lseek``."""
+    """Move the position in a file: ``(offset, whence=0)`` as for ``os.lseek``."""
 
 
 seek = Seek
 
 
 class Close(Event):
-    """A file or device shall be closed when all is written. Fired by anyone, on its channel."""
+    """Close a file or device when all is written. Fired by anyone, on its channel."""
 
 
 close = Close
@@ -201,7 +201,7 @@ class Rotated(Event):
 
 
 class Start(Event):
-    """A process shall be started. Fired by anyone, on its channel."""
+    """Start a process. Fired by anyone, on its channel."""
 
 
 class Started(Event):
@@ -212,7 +212,7 @@ started = Started
 
 
 class Stop(Event):
-    """A process shall be asked to end (SIGTERM). Fired by anyone, on its channel."""
+    """Ask a process to end (SIGTERM). Fired by anyone, on its channel."""
 
 
 class Stopped(Event):
@@ -234,11 +234,11 @@ terminated = Terminated
 
 
 class Signal(Event):
-    """A process shall be sent a signal: ``(number,)``. Fired by anyone, on its channel."""
+    """Send a signal to a process: ``(number,)``. Fired by anyone, on its channel."""
 
 
 class Kill(Event):
-    """A process shall be ended at once (SIGKILL). Fired by anyone, on its channel."""
+    """End a process at once (SIGKILL). Fired by anyone, on its channel."""
 
 
 class Wait(Event):
@@ -249,11 +249,11 @@ class Wait(Event):
 
 
 class AddPath(Event):
-    """A path shall be watched: ``(path, mask=None, recursive=False, auto_add=False)``."""
+    """Watch a path: ``(path, mask=None, recursive=False, auto_add=False)``."""
 
 
 class RemovePath(Event):
-    """A path shall not be watched any more: ``(path, recursive=False)``."""
+    """Stop watching a path: ``(path, recursive=False)``."""
 
 
 class _Change(Event):

@@ -67,7 +67,7 @@ INTERVAL = 0.25
 
 
 class _Next(Event):
-    """Have a regular file read its next piece: fired by it at itself."""
+    """Read the next piece of a regular file: fired by it at itself."""
 
     name = "_next_piece"
 
@@ -149,7 +149,7 @@ class File(Outlet, Component):
     ) -> None:
         self._take(filename, mode)
         if bufsize < 1:
-            raise ValueError(f"bufsize must be one byte at least, not {bufsize!r}")
+            raise ValueError(f"bufsize must be at least 1, not {bufsize!r}")
         self.bufsize = bufsize
         given = None if isinstance(filename, str | os.PathLike) else filename
         self.encoding = encoding or getattr(given, "encoding", None) or sys.getdefaultencoding()
@@ -328,7 +328,7 @@ class File(Outlet, Component):
             stream.hold_reading(True)
 
     def _read_on(self) -> None:
-        """There may be more to read: the file has grown, or goes on elsewhere."""
+        """There may be more to read: the file has grown, or its position has moved."""
         self._reading = self._mode.reads
         self._go_on()
 
@@ -381,7 +381,7 @@ class File(Outlet, Component):
             self._write(data)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> None:
-        """Go on reading and writing elsewhere; before the file is open, from there at once.
+        """Move the position for reading and writing; of a file that is not open yet, where to begin.
 
         Args:
             offset: Where to, in bytes.

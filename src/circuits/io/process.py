@@ -159,7 +159,7 @@ class Process(DescriptorOwner):
     def start(self) -> None:  # type: ignore[override]  # documented; hides that of Manager
         """Start the child. It may be started again when it is over."""
         if self._is_busy:
-            report(self, RuntimeError(f"process {self.p and self.p.pid} runs already"))
+            report(self, RuntimeError(f"process {self.p and self.p.pid} is already running"))
             return
         for stream in (self.stdout, self.stderr):
             stream.seek(0)
@@ -380,7 +380,7 @@ class Process(DescriptorOwner):
         return self._farewell() if event.in_subtree(self) and self._is_busy else None
 
     def _farewell(self) -> Generator[Any, Any, None]:
-        """See a child to its end; the tree waits for that."""
+        """Wait for the end of the child before the component leaves."""
         try:
             for number in (signals.SIGTERM, signals.SIGKILL):
                 self._send(number)

@@ -128,7 +128,7 @@ class Recorder(BaseComponent):
         on: Any = None,
         timeout: float = 10.0,
     ) -> Record:
-        """Have the application go on until such an event is recorded, and return it.
+        """Run the application until such an event is recorded, and return it.
 
         A tree that nobody else runs is turned by :func:`~circuits.testing.settling.settle`,
         through virtual time if there is any. For one that runs in another thread, this thread
