@@ -68,7 +68,7 @@ def test_without_a_limit_nothing_is_too_long() -> None:
 
 
 def test_a_limit_below_one_makes_no_sense() -> None:
-    with pytest.raises(ValueError, match="at least"):
+    with pytest.raises(ValueError, match="limit_bytes must be at least 1, not 0"):
         LineDecoder(0)
 
 
