@@ -115,11 +115,11 @@ def test_nothing_is_counted_before_it_has_left(two: Two) -> None:
     sock.send_limit = 0
     data = bytes(100_000)
     assert stream.send(data) == 0
-    assert stream.owes
+    assert stream.has_output
     assert stream.send(data) == 0  # and it is not encrypted again
     sock.send_limit = None
     assert stream.send(data) == len(data)
-    assert not stream.owes
+    assert not stream.has_output
     assert two.server.receive() == data
 
 

@@ -272,7 +272,7 @@ class Endpoint(BaseComponent):
         if tls is not None and tls.at_eof and not connection.at_end:
             if connection.state in RECEIVES:
                 self._readable(connection)
-        elif tls is not None and tls.owes:
+        elif tls is not None and tls.has_output:
             connection.watch()
 
     def _deliver(self, connection: Source, data: bytes) -> None:

@@ -175,19 +175,19 @@ class Connection:
     # -- the poller --
 
     def watch(self) -> None:
-        """Have the poller watch for what matters now; also when the poller is another one."""
+        """Update the interest at the poller; also when the poller is another one."""
         poller = self._owner._poller
         if poller is None or self.state is State.CLOSED:
             return
         tls = self.tls
         try:
             if tls is not None and not tls.is_open:
-                reads, writes = True, tls.owes
+                reads, writes = True, tls.has_output
             else:
                 congested = self.is_congested and not self._limits.reads_on
                 held = self.at_end or self.is_held or congested
                 reads = self.state in RECEIVES and not held
-                writes = self.is_blocked or (tls is not None and tls.owes)
+                writes = self.is_blocked or (tls is not None and tls.has_output)
             if reads:
                 poller.addReader(self._owner, self.sock)
             elif poller.isReading(self.sock):
@@ -288,7 +288,7 @@ class Connection:
             self._set_congested()
 
     def send_file(self, file: Any, offset: int, count: int) -> int:
-        """Have the kernel send a part of a file, now and while it can take more.
+        """Send a part of a file by the kernel, now and while it can take more.
 
         It has to wait neither for other data nor to be encrypted; or nothing is done. While
         it is being sent, the connection counts as congested.
@@ -348,7 +348,7 @@ class Connection:
     def flush(self) -> None:
         """Send what is pending, as much as the kernel takes."""
         pending = self._pending
-        if self.tls is not None and not self._has_paid(self.tls):
+        if self.tls is not None and not self._flush_tls(self.tls):
             return
         if self._file is not None:
             if not self._has_sent_file(self._file):
@@ -381,8 +381,8 @@ class Connection:
             self._flushed()
         self._end_congestion()
 
-    def _has_paid(self, tls: TLSStream) -> bool:
-        """Send what TLS owes; whether data may follow."""
+    def _flush_tls(self, tls: TLSStream) -> bool:
+        """Send what TLS has to send first; whether data may follow."""
         try:
             paid = tls.push()
         except OSError as problem:
@@ -397,15 +397,15 @@ class Connection:
 
     def _flushed(self) -> None:
         if self.state is State.DRAINING:
-            if self._has_parted():
+            if self._sent_close_notify():
                 self.finish()
             return
         if self.state is State.RECEIVING:
             self._end_output()
-        if self.state is not State.CLOSED and not (self.tls is not None and self.tls.owes):
+        if self.state is not State.CLOSED and not (self.tls is not None and self.tls.has_output):
             self._stop_writing()
 
-    def _has_parted(self) -> bool:
+    def _sent_close_notify(self) -> bool:
         """Whether the peer need not be told any more that this was all."""
         tls = self.tls
         if tls is None:
@@ -414,7 +414,7 @@ class Connection:
             tls.end_output()
         except OSError:
             return True  # it is gone already
-        return not tls.owes
+        return not tls.has_output
 
     def _stop_writing(self) -> None:
         if self._owner._poller is not None:
@@ -478,7 +478,7 @@ class Connection:
 
     def close(self) -> None:
         """Close when all is written; nothing more is read."""
-        if self.state in RECEIVES and (self.is_blocked or not self._has_parted()):
+        if self.state in RECEIVES and (self.is_blocked or not self._sent_close_notify()):
             self.state = State.DRAINING
             self.watch()
         elif self.state is not State.DRAINING:

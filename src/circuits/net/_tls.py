@@ -269,7 +269,7 @@ class TLSStream:
         return self.send(b"".join(chosen))
 
     @property
-    def owes(self) -> bool:
+    def has_output(self) -> bool:
         """Whether something is encrypted that the kernel has not taken."""
         return bool(self._rest)
 
