@@ -150,7 +150,9 @@ class Loop:
         if queue.reasons_to_queue:
             return  # within another turn
         for _ in range(DRAIN_TURNS):
-            if tasks.ready and self.host is None:
+            if tasks.ready:
+                if self.host is not None:
+                    return  # asyncio steps them; what is queued comes after that
                 tasks.step_ready()
             if not queue:
                 return
