@@ -29,7 +29,7 @@ def test_dates_are_imf_fixdates() -> None:
 
 
 def test_the_default_is_now(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("time.time", lambda: NOW)
+    monkeypatch.setattr("circuits.core._clock.wall", lambda: NOW)
     assert formatdate() == NOW_TEXT
 
 

@@ -217,7 +217,7 @@ def test_the_jar_is_shared() -> None:
 
 
 def test_defaults_of_a_response(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Response, "_clock", staticmethod(lambda: NOW))
+    monkeypatch.setattr("circuits.core._clock.wall", lambda: NOW)
     request = make_request()
     response = Response(request)
     assert (response.request, response.encoding, response.time) == (request, "utf-8", NOW)

@@ -14,9 +14,9 @@ import binascii
 import hashlib
 import hmac
 import re
-import secrets
-import time
 from typing import TYPE_CHECKING, Any, Final
+
+from circuits.core import _clock
 
 from .headers import quote_string, split_quoted, unquote_string
 
@@ -55,19 +55,19 @@ class Nonces:
         lifetime_seconds: How long a nonce is good.
         limit: How many nonces in use are remembered. Beyond that the oldest is forgotten and
             refused from then on, which costs its user a round trip.
-        clock: Tells the time in seconds.
+        clock: Tells the time in seconds; by default the clock of the framework.
     """
 
     def __init__(
         self,
         lifetime_seconds: float = 300,
         limit: int = 10_000,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self._lifetime = lifetime_seconds
         self._limit = limit
-        self._clock = clock
-        self._secret = secrets.token_bytes(32)
+        self._own_clock = clock
+        self._secret = _clock.random_bytes(32)
         # Nonce: when it was made, and a window over the counts seen, as OpenVPN and IPsec do:
         # the highest, and a bit for each of those just below, since a browser's connections
         # may overtake each other.
@@ -77,8 +77,11 @@ class Nonces:
 
     def make(self) -> str:
         """A new nonce."""
-        text = f"{self._clock():.6f}:{secrets.token_hex(8)}"
+        text = f"{self._now():.6f}:{_clock.random_bytes(8).hex()}"
         return f"{base64.urlsafe_b64encode(text.encode()).decode()}.{self._sign(text)}"
+
+    def _now(self) -> float:
+        return _clock.now() if self._own_clock is None else self._own_clock()
 
     def _sign(self, text: str) -> str:
         return hmac.new(self._secret, text.encode(), hashlib.sha256).hexdigest()
@@ -97,7 +100,7 @@ class Nonces:
     def is_fresh(self, nonce: str) -> bool:
         """Whether a nonce is ours and has not expired."""
         made = self.made_at(nonce)
-        if made is None or self._clock() - made > self._lifetime:
+        if made is None or self._now() - made > self._lifetime:
             return False
         return nonce in self._seen or made > self._forgotten_until
 
@@ -128,7 +131,7 @@ class Nonces:
     def _make_room(self) -> None:
         if len(self._seen) < self._limit:
             return
-        oldest = self._clock() - self._lifetime
+        oldest = self._now() - self._lifetime
         self._seen = {nonce: seen for nonce, seen in self._seen.items() if seen[0] >= oldest}
         while len(self._seen) >= self._limit:
             nonce = min(self._seen, key=lambda nonce: self._seen[nonce][0])
@@ -224,7 +227,7 @@ def check_basic(credentials: str, users: Users, encrypt: Encrypt | None = None) 
         return None
     stored = password_of(users, name)
     # An unknown user costs the same work, and then equals nothing.
-    expected = stored if stored is not None else secrets.token_hex(16)
+    expected = stored if stored is not None else _clock.random_bytes(16).hex()
     matches = False
     for candidate in _encrypted(encrypt or _md5, password, name):
         matches |= _same(candidate, expected)
@@ -333,7 +336,7 @@ def check_digest(
         return maker(text, usedforsecurity=False).hexdigest()
 
     stored = password_of(users, name)
-    secret = digest(name, realm, stored if stored is not None else secrets.token_hex(16))
+    secret = digest(name, realm, stored if stored is not None else _clock.random_bytes(16).hex())
     if algorithm.endswith("-SESS"):
         secret = digest(secret, nonce, cnonce)
     request = digest(method, uri)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import time as _time
 from typing import Any
+
+from circuits.core import _clock
 
 from . import utils
 from ._files import FileRange, file_generator
@@ -110,9 +111,6 @@ class Response:
         ValueError: If ``message`` holds CR, LF or NUL.
     """
 
-    #: Tells the time; replaced by tests.
-    _clock = staticmethod(_time.time)
-
     code: int = 200
     protocol: str = "HTTP/1.1"
     stream: bool = False
@@ -139,7 +137,7 @@ class Response:
     ) -> None:
         self.request = request
         self.encoding = encoding
-        self.time = self._clock()
+        self.time = _clock.wall()
         if code is not None:
             self.code = code
         if message is not None:

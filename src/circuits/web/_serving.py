@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import mimetypes
 import os
-import secrets
 import stat
 from functools import lru_cache
 from hashlib import sha256
 from io import FileIO
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import quote
+
+from circuits.core import _clock
 
 from . import _conditional as rules
 from . import utils
@@ -226,7 +227,7 @@ def _serve_ranges(
         response.body = FileRange(file, start, stop - start)
         return response
     kind = headers["Content-Type"]
-    boundary = secrets.token_hex(16)
+    boundary = _clock.random_bytes(16).hex()
     headers["Content-Type"] = f"multipart/byteranges; boundary={boundary}"
     body = _ManyRanges(file, length, ranges, kind, boundary)
     headers["Content-Length"] = str(body.length)

@@ -11,6 +11,8 @@ from posixpath import normpath
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
+from circuits.core import _clock
+
 from . import _body, _conditional
 from .exceptions import RequestEntityTooLarge
 
@@ -43,7 +45,7 @@ def formatdate(seconds: float | None = None) -> str:
 
     .. versionadded:: 2.1
     """
-    return _date(int(time.time() if seconds is None else seconds))
+    return _date(int(_clock.wall() if seconds is None else seconds))
 
 
 # All responses of one second ask for the same, and files for the few that they were changed at.
@@ -281,7 +283,7 @@ def compress(
         Bytes, never empty.
     """
     parts: Iterable[str | bytes | None] = [body] if isinstance(body, (str, bytes)) else body
-    yield b"\x1f\x8b\x08\x00" + struct.pack("<L", int(time.time()) & 0xFFFFFFFF) + b"\x02\xff"
+    yield b"\x1f\x8b\x08\x00" + struct.pack("<L", int(_clock.wall()) & 0xFFFFFFFF) + b"\x02\xff"
     compressor = zlib.compressobj(compress_level, zlib.DEFLATED, -zlib.MAX_WBITS)
     checksum = zlib.crc32(b"")
     size = 0
