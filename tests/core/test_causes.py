@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -276,5 +278,233 @@ def test_causes_count() -> None:
     effect = step()
     middle.enter(effect)
     assert effect._event_causes is middle
-    assert middle.leave() == []
-    assert middle.leave() == [middle.event, outer.event]
+    assert middle.leave(lambda cause: True) == []
+    assert middle.leave(lambda cause: True) == [middle, outer]
+
+
+# -- long chains -------------------------------------------------------------------------------
+
+#: Every link asks for ``complete`` and is fired on behalf of the one before.
+_LINKS = 10_000
+
+#: How many links may be alive at any time: the one that is handled, the next one, and what holds
+#: the last one's result.
+_ALIVE = 8
+
+
+class link(Event):
+    complete = True
+
+
+class between(Event):
+    pass
+
+
+class Chain(Log):
+    """A chain, each link of which is fired by the one before in some way.
+
+    Attributes:
+        in_circles: Whether events that have ended wait for the collector of circles.
+    """
+
+    in_circles = False
+
+    def __init__(self, links: int = _LINKS) -> None:
+        super().__init__()
+        self.left = links
+        self.most = 0
+        self.links: weakref.WeakSet[Event] = weakref.WeakSet()
+
+    def go(self) -> None:
+        self.next_link()
+
+    def make(self) -> Event | None:
+        if not self.left:
+            self.log.append("end of the chain")
+            return None
+        self.left -= 1
+        if not self.left % 1000:
+            if self.in_circles:
+                gc.collect()
+            self.most = max(self.most, len(self.links))
+        made = link()
+        self.links.add(made)
+        return made
+
+    def next_link(self) -> None:
+        made = self.make()
+        if made is not None:
+            self.fire(made)
+
+
+class Plain(Chain):
+    def link(self) -> None:
+        self.next_link()
+
+
+class Through(Chain):
+    def link(self) -> None:
+        self.fire(between())
+
+    def between(self) -> None:
+        self.next_link()
+
+
+class Stepwise(Chain):
+    in_circles = True
+
+    def link(self) -> Iterator[Any]:
+        yield sleep(0)
+        self.next_link()
+
+
+class Looking(Chain):
+    in_circles = True
+
+    def link(self) -> Iterator[Any]:
+        self.next_link()
+        yield None
+
+
+class Lagging(Chain):
+    """Ends long after the next ones."""
+
+    in_circles = True
+
+    def link(self) -> Iterator[Any]:
+        self.next_link()
+        for _ in range(self.left % 4):
+            yield None
+
+
+class Coroutine(Chain):
+    in_circles = True
+
+    async def link(self) -> None:
+        self.next_link()
+
+
+class Failing(Chain):
+    in_circles = True
+
+    def link(self) -> None:
+        self.next_link()
+        raise ValueError
+
+    def error(self, *args: Any) -> None:
+        pass
+
+
+class Heard(Chain):
+    """Somebody hears of other things about links, and of their ``complete`` elsewhere."""
+
+    def link(self) -> None:
+        self.next_link()
+
+    def link_success(self, *args: Any) -> None:
+        self.log.append("success")
+
+    def link_done(self, *args: Any) -> None:
+        self.log.append("done")
+
+
+@pytest.fixture
+def no_collection() -> Iterator[None]:
+    """What is alive is held by something, and be it a circle."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.parametrize(
+    "kind", [Plain, Through, Stepwise, Looking, Lagging, Coroutine, Failing, Heard]
+)
+@pytest.mark.parametrize("counted", [True, False], ids=["counted", "by itself"])
+def test_a_chain_keeps_its_last_links(
+    kind: type[Chain], counted: bool, no_collection: None, virtual_clock: VirtualClock
+) -> None:
+    app = kind(2000 if kind is Coroutine else _LINKS)
+    with app.running():
+        app.stop_timeout = 0
+        settle(app)
+        if counted:
+            app.fire(go())
+        else:
+            app.next_link()
+        last = "go complete" if counted else "end of the chain"
+        settle(app, until=lambda: last in app.log, turns=200_000)
+    assert app.left == 0
+    assert 0 < app.most <= _ALIVE
+    assert app.log == ["end of the chain", "go complete"][: 1 + counted]
+
+
+def test_no_cause_is_kept_for_a_link_that_nobody_hears(no_collection: None) -> None:
+    def alive() -> int:
+        return sum(type(thing) is Cause for thing in gc.get_objects())
+
+    before = alive()  # what other tests have left
+    app = Plain(5000)
+    app.fire(go())
+    while app.left > 2500:
+        app.flush()
+    assert alive() - before <= _ALIVE
+    settle(app)
+    assert app.log == ["end of the chain", "go complete"]
+
+
+@pytest.mark.parametrize("kind", [Plain, Through, Stepwise])
+def test_a_chain_that_is_heard_ends_from_its_end(
+    kind: type[Chain], virtual_clock: VirtualClock
+) -> None:
+    """Each link is told of, so each is kept until then."""
+    links: list[Event] = []
+
+    class App(kind):  # type: ignore[misc, valid-type]
+        def make(self) -> Event | None:
+            made: Event | None = super().make()
+            if made is not None:
+                links.append(made)
+            return made
+
+        def link_complete(self, source: Event, value: Any) -> None:
+            assert source is links.pop()
+            self.log.append("link complete")
+
+    app = App(3000)
+    app.fire(go())
+    settle(app, until=lambda: "go complete" in app.log, turns=50_000)
+    assert app.log == ["end of the chain", *["link complete"] * 3000, "go complete"]
+
+
+def test_what_is_told_of_a_chain_is_kept_no_longer(no_collection: None) -> None:
+    class App(Plain):
+        def link_complete(self, *args: Any) -> None:
+            pass
+
+    app = App(2000)
+    app.fire(go())
+    settle(app)
+    assert app.log == ["end of the chain", "go complete"]
+    assert len(app.links) <= _ALIVE
+
+
+def test_a_link_that_fires_two_is_kept_until_one_of_them_is_over(
+    virtual_clock: VirtualClock,
+) -> None:
+    class App(Chain):
+        def between(self) -> Iterator[Any]:
+            yield sleep(1)
+            self.log.append("between")
+
+        def link(self) -> None:
+            if self.left == 50:
+                self.fire(between())
+            self.next_link()
+
+    app = App(100)
+    app.fire(go())
+    settle(app, until=virtual_clock.now + 0.5)
+    assert app.log == ["end of the chain"]
+    settle(app, until=virtual_clock.now + 1)
+    assert app.log == ["end of the chain", "between", "go complete"]

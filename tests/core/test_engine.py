@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -1253,3 +1254,48 @@ def test_a_tree_wants_a_loop_of_asyncio_as_soon_as_a_handler_is_a_coroutine_func
     Async().register(app)
     assert app._tree_engine.loop.wants_host
     assert Async()._tree_engine.loop.wants_host
+
+
+@pytest.mark.parametrize("kind", ["plain", "generator", "coroutine"])
+@pytest.mark.parametrize("watched", [False, True])
+def test_a_failure_does_not_keep_those_before(kind: str, watched: bool) -> None:
+    """The traceback of each holds frames of ours, in which others must not be left."""
+
+    class Again(Component):
+        begun = 0
+
+        def error(self, *args: Any) -> None:
+            pass
+
+        def go_on(self) -> None:
+            self.begun += 1
+            if self.begun < 200:
+                self.fire(foo())
+
+    class Plain(Again):
+        def foo(self) -> None:
+            self.go_on()
+            raise LookupError
+
+    class Generator(Again):
+        def foo(self) -> Iterator[None]:
+            self.go_on()
+            yield None
+            raise LookupError
+
+    class Coroutine(Again):
+        async def foo(self) -> None:
+            self.go_on()
+            raise LookupError
+
+    app: Again = {"plain": Plain, "generator": Generator, "coroutine": Coroutine}[kind]()
+    if watched:
+        _Global().register(app)
+    with app.running():
+        app.fire(foo())
+        while app.begun < 100:
+            app.tick(0)
+        gc.collect()
+        kept = sum(type(thing) is LookupError for thing in gc.get_objects())
+        settle(app)
+    assert kept < 10

@@ -28,14 +28,18 @@ class Cause:
 
     Attributes:
         event: The event, which asked for ``complete``.
+        channels: Where it was fired this time.
+        value: What holds its results of this time, until that is told.
         outer: The cause that it counts for itself, or ``None``.
         pending: How many events are not finished.
     """
 
-    __slots__ = ("event", "outer", "pending")
+    __slots__ = ("channels", "event", "outer", "pending", "value")
 
     def __init__(self, event: BaseEvent, outer: Cause | None) -> None:
         self.event = event
+        self.channels = event.channels
+        self.value: Any = event._event_value
         self.outer = outer
         self.pending = 1
 
@@ -56,23 +60,29 @@ class Cause:
         """Count something that goes on without an event; ``Engine.end_hold`` ends that."""
         self.pending += 1
 
-    def leave(self) -> list[BaseEvent]:
+    def leave(self, is_heard: Callable[[Cause], bool]) -> list[Cause]:
         """Count one event, or one hold, as finished.
 
+        Args:
+            is_heard: As for :meth:`shortened`.
+
         Returns:
-            The events that are complete now, the innermost first.
+            Those whose events are complete now, the innermost first.
         """
         completed = []
         cause: Cause | None = self
         while cause is not None:
             cause.pending -= 1
             if cause.pending:
+                outer = cause.outer
+                if outer is not None and outer.pending == 1:
+                    cause.outer = outer.shortened(is_heard)
                 break
-            completed.append(cause.event)
+            completed.append(cause)
             cause = cause.outer
         return completed
 
-    def shortened(self, is_heard: Callable[[BaseEvent], bool]) -> Cause | None:
+    def shortened(self, is_heard: Callable[[Cause], bool]) -> Cause | None:
         """The cause that its last unfinished event may count for instead.
 
         A chain of events, each fired by the one before and each asking for ``complete``, would
@@ -80,7 +90,7 @@ class Cause:
         and is not heard when it is complete, hands that event on to its own cause.
         """
         cause: Cause | None = self
-        while cause is not None and cause.pending == 1 and not is_heard(cause.event):
+        while cause is not None and cause.pending == 1 and not is_heard(cause):
             cause = cause.outer
         return cause
 

@@ -132,6 +132,9 @@ class Dispatch:
                 value = event._event_value
                 if getrefcount(value) == _HELD_ONCE_MORE:
                     value.event = None  # see _finish
+        # The traceback of what a handler raised holds this frame, which must hold nothing: else
+        # each failure would keep the one before.
+        event = args = value = None  # type: ignore[assignment]
         return True
 
     def flush_within(self) -> None:
@@ -262,10 +265,11 @@ class Dispatch:
             flags = event._event_flags | event._event_class_flags
         self._finish(event, flags, cause)
 
-    def _is_complete_heard(self, event: BaseEvent) -> bool:
+    def _is_complete_heard(self, cause: Cause) -> bool:
+        event = cause.event
         name = derived_class(Complete, "Complete", event)._event_name
         channels = getattr(event, "complete_channels", None)
-        where = tuple(channels) if channels else event.channels
+        where = tuple(channels) if channels else cause.channels
         return name in self._routes.awaited or bool(self._engine.route(name, where))
 
     # -- ending --
@@ -304,7 +308,7 @@ class Dispatch:
                 self._feedback(Success, "Success", event, channels, value.value)
         if cause is not None:
             source._event_cause = None
-            self.end_cause(cause)
+            self.end_cause(cause, value)
         if flags & WAITED:
             waiters, source._event_waiters = source._event_waiters, None
             for waiter in waiters or ():
@@ -316,16 +320,25 @@ class Dispatch:
                 event._event_firing = None
         # An event and its value hold each other. If nobody else holds the value, part them:
         # waiting for the garbage collector costs a third of all that an event costs.
-        if getrefcount(value) == _HELD_ONCE_MORE:
+        is_counted = cause is not None and cause.value is value
+        if getrefcount(value) == _HELD_ONCE_MORE + is_counted:
             value.event = None
 
-    def end_cause(self, cause: Cause) -> None:
-        """Count one event of a cause, or one hold, as finished; tell what is complete then."""
-        for over in cause.leave():
-            channels = over.channels
-            if (over._event_flags | over._event_class_flags) & HAS_FEEDBACK_CHANNELS:
-                channels = getattr(over, "complete_channels", None) or channels
-            self._feedback(Complete, "Complete", over, channels, over._event_value.value)
+    def end_cause(self, cause: Cause, value: Value | None = None) -> None:
+        """Count one event of a cause, or one hold, as finished; tell what is complete then.
+
+        Args:
+            cause: The cause.
+            value: That of the event, whose end is told elsewhere.
+        """
+        for over in cause.leave(self._is_complete_heard):
+            event, channels, results = over.event, over.channels, over.value
+            if (event._event_flags | event._event_class_flags) & HAS_FEEDBACK_CHANNELS:
+                channels = getattr(event, "complete_channels", None) or channels
+            self._feedback(Complete, "Complete", event, channels, results.value)
+            over.value = None  # so that it does not count
+            if results is not value and getrefcount(results) == _HELD_ONCE_MORE:
+                results.event = None
 
     def leave(self, firing: Firing) -> None:
         """One suspended handler of a firing has ended; the last one finishes it."""
