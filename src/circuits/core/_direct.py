@@ -53,11 +53,13 @@ class Direct:
         channels: Where it would be fired; ``None`` is the channel of the owner.
         feedback: What the event asks for that the owner, who alone handles it, sees to by
             itself: ``"success"``, ``"failure"``, ``"complete"``, ``"done"``.
+        within: In whose handlers the owner fires it, if it does so in those of events. Handlers
+            that come after those of the owner would be called before it.
     """
 
     __slots__ = (
         "_channels", "_epoch", "_event_class", "_feedback", "_methods", "_names", "_owner",
-        "_queue", "_ready", "_version",
+        "_queue", "_ready", "_version", "_within",
     )  # fmt: skip
 
     def __init__(
@@ -66,11 +68,13 @@ class Direct:
         event_class: type[BaseEvent],
         channels: tuple[Any, ...] | None = None,
         feedback: Collection[str] = (),
+        within: Collection[str] = (),
     ) -> None:
         self._owner = owner
         self._event_class = event_class
         self._channels = channels
         self._feedback = feedback
+        self._within = within
         self._version = -1  # of the routes that the methods and names were found in
         self._methods: tuple[Callable[..., Any], ...] | None = None
         self._names: tuple[str, ...] = ()
@@ -123,6 +127,10 @@ class Direct:
             wants_event for _, wants_event, _ in routes
         ):
             return
+        for outer in self._within:
+            others = engine.route(outer, self._owner._tree_channels)
+            if others and getattr(others[-1][0], "__self__", None) is not self._owner:
+                return
         # Of several results, the first must be the only one.
         if not all(is_filter for _, _, is_filter in routes[:-1]):
             return
@@ -131,10 +139,10 @@ class Direct:
                 names.append(f"{name}_{topic}")
                 if not self._is_unheard(engine, names[-1], channels, topic in self._feedback):
                     return
-        if flags & NOTIFY and not self._is_unheard(
-            engine, f"{name}_value_changed", (self._owner,), True
-        ):
-            return
+        if flags & NOTIFY:
+            names.append(f"{name}_value_changed")
+            if not self._is_unheard(engine, names[-1], (self._owner,), True):
+                return
         self._names = tuple(names)
         self._methods = tuple(method for method, _, _ in routes)
 

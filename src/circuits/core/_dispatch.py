@@ -231,7 +231,8 @@ class Dispatch:
             self._finish(event, flags & ~(SUCCESS | DONE), cause)
             return
         name, table = event._event_name, self._routes
-        if name in table.awaited:
+        awaited = name in table.awaited
+        if awaited:
             self._tasks.match_waits(event)
             flags |= WAITED
         event._event_failed = event._event_stopped = False
@@ -254,6 +255,8 @@ class Dispatch:
                 cause = cause.shortened(self._is_complete_heard)
             cause = Cause(event, cause)
         seen = changes.latest
+        if awaited:  # who has waited for it goes on before what its handlers fire
+            self._queue.add_reasons(1)
         if cause is None:
             self._run(event, routes, kwargs)
         else:
@@ -261,6 +264,8 @@ class Dispatch:
             outer = self._queue.set_cause(cause)
             self._run(event, routes, kwargs)
             self._queue.set_cause(outer)
+        if awaited:
+            self._queue.add_reasons(-1)
         if changes.latest is not seen:
             flags = event._event_flags | event._event_class_flags
         self._finish(event, flags, cause)

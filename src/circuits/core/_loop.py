@@ -147,12 +147,12 @@ class Loop:
         answer each event with another one.
         """
         tasks, queue = self._tasks, self._queue
-        if queue.reasons_to_queue:
-            return  # within another turn
         for _ in range(DRAIN_TURNS):
+            if queue.reasons_to_queue:
+                return  # within another turn, or a handler looks once a turn
             if tasks.ready:
                 if self.host is not None:
-                    return  # asyncio steps them; what is queued comes after that
+                    return  # asyncio steps them, before what is queued is dispatched
                 tasks.step_ready()
             if not queue:
                 return

@@ -126,9 +126,9 @@ class Endpoint(BaseComponent):
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Make the component with the doors that its events go through."""
         self = super().__new__(cls)
-        self._read_door = Direct(self, cls._read)
-        self._write_door = Direct(self, Write)
-        self._end_door = Direct(self, EndOfInput, (self,))
+        self._read_door = Direct(self, cls._read, within=("_read",))
+        self._write_door = Direct(self, Write, within=("read_value_changed",))
+        self._end_door = Direct(self, EndOfInput, (self,), within=("_read",))
         return self
 
     # -- what a subclass provides --

@@ -1,0 +1,151 @@
+"""Whoever looks at a web server: its clients see what they would see if nobody did.
+
+As for sockets (``tests/properties``): random handlers, priorities and waiters beside a
+controller, and random observers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import tempfile
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from circuits import BaseEvent, Component, Manager
+from circuits.testing import settle
+from circuits.web import Server
+from tests.properties.direct_support import Begin, Observer, Program, observers, programs, waiters
+from tests.web.http_support import get
+from tests.web.test_observers import _PATHS, Root, Worker
+
+#: Handlers of a program come before the dispatcher.
+_HANDLED = ["request", "step", "write"]
+_NAMES = [
+    "_read", "read", "read_value_changed", "request", "request_success", "request_failure",
+    "request_complete", "request_value_changed", "response", "response_success",
+    "response_complete", "stream", "stream_success", "httperror", "write", "close", "disconnect",
+    "text", "coroutine", "work", "step",
+]  # fmt: skip
+_CHATTER = st.lists(
+    st.tuples(
+        st.integers(0, 1),
+        st.one_of(st.sampled_from(_PATHS), st.sampled_from(["", "", "text", "pieces"])),
+        st.sampled_from(["", "", "more", "end"]),
+    ),
+    min_size=1,
+    max_size=4,
+)
+_HOSTED = st.sampled_from([False, False, False, True])
+
+
+def _sock_of(args: Any) -> Any:
+    first = args[0]
+    if hasattr(first, "getValue"):  # a value has changed
+        first = first.event
+    if isinstance(first, BaseEvent):  # an event has succeeded
+        first = first.args[0]
+    if hasattr(first, "request"):
+        first = first.request
+    return getattr(first, "sock", first)
+
+
+def _play(
+    handlers: list[Any],
+    waiting: list[str],
+    chatter: list[Any],
+    watching: list[Any],
+    hosted: bool,
+    *more: Component,
+) -> Any:
+    # Those of ``request`` come before the dispatcher; a filter of ``write`` that writes would do so
+    # before what is fired together with what it lets pass.
+    first = {"request": 1}
+    handlers = [
+        (name, first.get(name, priority), wants, is_filter and name != "write", *rest)
+        for name, priority, wants, is_filter, *rest in handlers
+    ]
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
+        path = str(Path(folder) / "listener")
+        listener.bind(path)
+        listener.listen()
+        server = Server(listener)
+        app: Any = Component(channel="app")
+        server.register(app)
+        Root().register(server)
+        Worker().register(server)
+        program = Program(handlers, waiting, "web", _sock_of).register(server)
+        for observer in [("coroutine",)] * hosted + watching:
+            Observer(*observer).register(app)
+        for component in more:
+            component.register(app)
+        peers = [socket.socket(socket.AF_UNIX) for _ in range(2)]
+        received = [b"", b""]
+        with app.running():
+            app.stop_timeout = 0
+            settle(app)
+            for peer in peers:
+                peer.connect(path)
+                peer.setblocking(False)
+                settle(app)
+            for which, target, how in chatter:
+                peer = peers[which]
+                if not target:
+                    app.fire(Begin())
+                with contextlib.suppress(OSError):  # it was sent away
+                    if target:
+                        peer.send(get(f"/{target}"))
+                    if how == "end" and not hosted:
+                        peer.shutdown(socket.SHUT_WR)
+                if how != "more":
+                    settle(app)
+                for number, peer in enumerate(peers):
+                    received[number] += _all(peer)
+        for number, peer in enumerate(peers):
+            received[number] += _all(peer)
+            peer.close()
+    assert not program.faults
+    return [re.sub(rb"Date: [^\r]*", b"", data) for data in received]
+
+
+def _all(peer: socket.socket) -> bytes:
+    parts = []
+    try:
+        while data := peer.recv(1 << 20):
+            parts.append(data)
+        parts.append(b"<end>")
+    except BlockingIOError:
+        pass
+    except ConnectionResetError:
+        parts.append(b"<reset>")
+    return b"".join(parts)
+
+
+@settings(max_examples=settings().max_examples // 2)
+@given(programs(_HANDLED), waiters(_NAMES), _CHATTER, observers(_NAMES), _HOSTED)
+def test_clients_see_the_same(
+    handlers: list[Any], waiting: list[str], chatter: list[Any], watching: list[Any], hosted: bool
+) -> None:
+    seen = _play(handlers, waiting, chatter, watching, hosted)
+    assert seen == _play(handlers, waiting, chatter, [], hosted)
+
+
+def test_where_nobody_looks_steps_are_calls() -> None:
+    """Or the property would compare events with events."""
+    steps: list[str] = []
+
+    class Tap(Component):
+        def started(self, component: Manager) -> None:
+            engine = component._tree_engine
+            engine.set_tap(lambda door: steps.append(door._event_class.name))
+
+    _play([], [], [(0, "text", ""), (0, "text", "")], [], False, Tap())
+    chain = ["_read", "read", "request", "text", "response", "write"]
+    # Some look into the door twice.
+    made = [step for step, _ in groupby(steps[steps.index("read") - 1 :])]
+    assert made[: 2 * len(chain)] == chain * 2
