@@ -95,7 +95,7 @@ class Peer:
             else:
                 data = self.side.receive()
                 self.received += data or b""
-                self.at_end = self.side.stream.is_spent
+                self.at_end = self.side.stream.at_eof
         except OSError:
             self.at_end = True
 
