@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from circuits import Bridge, Component, Debugger, Event, Ipc, Manager, Value, handler, ipc, sleep
-from circuits.core import _bridge_messages, _frames, bridge
+from circuits.core import bridge
+from circuits.core._process import frames, messages
 from circuits.core.errors import NotSendableError, PeerLostError, RemoteError
 from circuits.net.sockets import Pipe
 from circuits.testing import MemoryConnection, Recorder, VirtualClock, settle
@@ -564,8 +565,8 @@ def test_a_message_beyond_the_limit_fails(make: Make) -> None:
 
 def test_an_answer_that_nobody_waits_for_is_ignored(make: Make) -> None:
     two = make()
-    two.there._reply(_bridge_messages.ANSWER, 999, [])
-    two.there._reply(_bridge_messages.LATE, 999, [])
+    two.there._reply(messages.ANSWER, 999, [])
+    two.there._reply(messages.LATE, 999, [])
     two.settle()
     assert two.here.is_connected
 
@@ -655,4 +656,4 @@ def test_an_idle_tree_with_a_bridge_builds_no_events(make: Make) -> None:
 
 
 def test_the_limit_is_that_of_frames() -> None:
-    assert _frames.LIMIT_BYTES == 256 * 1024 * 1024
+    assert frames.LIMIT_BYTES == 256 * 1024 * 1024

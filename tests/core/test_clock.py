@@ -62,7 +62,7 @@ def test_many_cancelled_entries_do_not_stay() -> None:
     for appointment in [schedule.call_at(100 + n, print) for n in range(10_000)]:
         appointment.cancel()
     assert len(schedule) == 10
-    assert len(schedule._heap) < 200
+    assert len(schedule.heap) < 200
     assert keep[0].callback is print
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from circuits import Component
 from circuits.core import pollers
-from circuits.core._forking import fork
+from circuits.core._process.forking import fork
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ def test_a_poller_goes_on_with_objects_of_its_own(kind: type[pollers.BasePoller]
     poller = kind().register(app)
     reader, writer = os.pipe()
     # What the parent would still have after a fork.
-    theirs = os.dup(poller._wake_read)
+    theirs = os.dup(poller._wake_up.number)
     try:
         poller.addReader(app, reader)
         poller._tree_forked()
@@ -36,7 +36,7 @@ def test_a_poller_goes_on_with_objects_of_its_own(kind: type[pollers.BasePoller]
             os.read(theirs, 8)
         os.write(writer, b"x")
         assert sorted(number for number, _ in poller.block(0)) == sorted(
-            [reader, poller._wake_read]
+            [reader, poller._wake_up.number]
         )
     finally:
         for number in (reader, writer, theirs):

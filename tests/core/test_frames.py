@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from circuits import Component, Event
-from circuits.core._frames import Frames, pack, unpack
+from circuits.core._process.frames import Frames, pack, unpack
 from circuits.core.errors import NotSendableError
 
 

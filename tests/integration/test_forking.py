@@ -14,7 +14,7 @@ _PROGRAM = """
 import os, sys, threading
 from circuits import Component, Event, Timer, handler, sleep
 from circuits.core import pollers
-from circuits.core._forking import fork
+from circuits.core._process.forking import fork
 from circuits.net.sockets import TCPServer, Write
 
 class Go(Event): ...

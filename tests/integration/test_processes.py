@@ -487,7 +487,7 @@ def test_a_failed_fork_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) ->
     def refuse(process: Any, method: str) -> None:
         raise BlockingIOError("no room")
 
-    monkeypatch.setattr("circuits.core._processes._start", refuse)
+    monkeypatch.setattr("circuits.core._process.starting._start", refuse)
     app, far = Manager(), Far()
     with pytest.raises(BlockingIOError):
         far.start(process=True, link=app)

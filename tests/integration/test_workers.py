@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from circuits import Manager, Task, Worker, handler
-from circuits.core._pools import ProcessPool
+from circuits.core._process.pools import ProcessPool
 from circuits.core.errors import (
     NotSendableError,
     RemoteError,

@@ -169,7 +169,7 @@ def test_permission_is_needed(
     def refuse(*args: Any) -> int:
         raise PermissionError(errno.EACCES, "no", path)
 
-    monkeypatch.setattr("circuits.io._opening.os.open", refuse)
+    monkeypatch.setattr("circuits.io._modes.os.open", refuse)
     File(path).register(app)
     settle(app)
     assert isinstance(seen.problem, PermissionError)

@@ -15,7 +15,7 @@ import threading
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from circuits.core._forking import fork
+from circuits.core._process.forking import fork
 from circuits.core.components import BaseComponent
 from circuits.core.errors import CircuitsError
 from circuits.core.events import Event, Started, Stopped

@@ -21,6 +21,38 @@ if TYPE_CHECKING:
     from .supervisor import Supervisor
     from .workers import Task, Worker, task
 
+
+class _Launcher:
+    """What a manager asks for that stands far above it: other processes, and bridges to them.
+
+    It is handed down from here, since this module is loaded before any other of the package: so
+    nothing below imports what is above, and nothing is loaded until somebody asks.
+    """
+
+    @staticmethod
+    def start(manager: Manager, method: str, link: Manager | None) -> tuple[Any, Any]:
+        """Start a process that runs a tree; the process, and the bridge to it or ``None``."""
+        from ._process.starting import start_process  # noqa: PLC0415 - brings multiprocessing
+
+        return start_process(manager, method, link)
+
+    @staticmethod
+    def stop(process: Any, seconds: float) -> None:
+        """Tell such a process to stop, and wait for it."""
+        from ._process.starting import stop_process  # noqa: PLC0415 - is loaded
+
+        stop_process(process, seconds)
+
+    @staticmethod
+    def join(manager: Manager, socket: Any) -> None:
+        """Register a bridge over a socket component whose other end is in another process."""
+        from .bridge import Bridge  # noqa: PLC0415 - brings pickle
+
+        Bridge(socket, channel=getattr(socket, "channel", "bridge")).register(manager)
+
+
+Manager._run_launcher = _Launcher
+
 # Looked up when they are used first: few programs need them, and they need a poller.
 _LATER = {
     "Bridge": "bridge",

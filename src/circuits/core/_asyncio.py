@@ -19,11 +19,9 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from . import _clock
-from ._loop import TASK_INTERVAL
+from ._loop import TASK_INTERVAL, PollerFollower
 from ._session import Session
 from .errors import NotRunningError
-from .pollers import BasePoller, Poller
-from .utils import findtype
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -94,13 +92,12 @@ def _step(engine: Engine, task: Any) -> None:
         engine.tasks.step(task)
 
 
-class _TurnSelector(selectors.BaseSelector):
+class _TurnSelector(PollerFollower, selectors.BaseSelector):
     """Turns the engine each time that asyncio asks what is ready."""
 
     def __init__(self, manager: Manager) -> None:
         self._manager = manager
         self._inner = selectors.DefaultSelector()
-        self._poller: BasePoller | None = None
         self._ready: list[Any] = []
         self._inner_is_ready = False
         self.loop: asyncio.AbstractEventLoop | None = None
@@ -123,31 +120,17 @@ class _TurnSelector(selectors.BaseSelector):
         return self._inner.get_map()
 
     def close(self) -> None:
-        if self._poller is not None:
-            self._poller.remove_callback(self._inner_number())
-            self._poller = None
+        self._use_poller(None)
         self._inner.close()
 
     def _inner_number(self) -> int:
         return int(self._inner.fileno())  # epoll and kqueue have one
 
-    def _follow_poller(self, engine: Engine) -> None:
-        routes = engine.route("generate_events", ("*",))
-        poller = next(
-            (
-                p
-                for method, _, _ in routes
-                if isinstance(p := getattr(method, "__self__", None), BasePoller)
-            ),
-            None,
-        )
-        if poller is self._poller:
-            return
-        if self._poller is not None:
-            self._poller.remove_callback(self._inner_number())
-        self._poller = poller
-        if poller is not None:
-            poller.add_callback(self._inner_number(), self._on_inner)
+    def _join_poller(self, poller: Any) -> None:
+        poller.add_callback(self._inner_number(), self._on_inner)
+
+    def _leave_poller(self, poller: Any) -> None:
+        poller.remove_callback(self._inner_number())
 
     def _on_inner(self) -> None:
         self._inner_is_ready = True
@@ -169,9 +152,9 @@ class _TurnSelector(selectors.BaseSelector):
         manager = self._manager
         engine = manager._tree_engine
         engine.loop.latch = self
-        self._follow_poller(engine)
+        self._use_poller(engine.loop.find_poller())
         worked = False
-        if engine.schedule._heap:
+        if engine.schedule.heap:
             worked = engine.schedule.run_due(_clock.now())
         if engine.queue:
             worked = engine.dispatch.flush() or worked
@@ -279,13 +262,12 @@ class Host:
 # -- a guest in somebody else's loop ---------------------------------------------------------
 
 
-class Guest:
+class Guest(PollerFollower):
     """Turns the engine from within a running asyncio loop."""
 
     def __init__(self, manager: Manager, loop: asyncio.AbstractEventLoop) -> None:
         self._manager = manager
         self.loop = loop
-        self._poller: Any = None
         self._number = -1
         self._timer: asyncio.TimerHandle | None = None
         # Whoever fires may be a task of the loop; its context is not that of our handlers.
@@ -317,8 +299,8 @@ class Guest:
             self._timer.cancel()
             self._timer = None
         try:
-            self._follow_poller(engine)
-            worked = bool(engine.schedule._heap) and engine.schedule.run_due(_clock.now())
+            self._use_poller(engine.loop.find_poller())
+            worked = bool(engine.schedule.heap) and engine.schedule.run_due(_clock.now())
             worked = engine.dispatch.flush() or worked
             engine.loop.idle(0)
         except Exception as problem:
@@ -347,28 +329,23 @@ class Guest:
             seconds, self.take_turn, patience_is_over, context=self._context.copy()
         )
 
-    def _follow_poller(self, engine: Engine) -> None:
-        poller: Any = findtype(engine.root, BasePoller)
-        if poller is self._poller:
-            return
+    def _join_poller(self, poller: Any) -> None:
+        if not hasattr(poller, "fileno"):
+            raise NotRunningError(
+                "run_async() needs a poller with a descriptor, such as EPoll or KQueue; "
+                f"the tree has {type(poller).__name__}"
+            )
+        self._number = poller.fileno()
+        self.loop.add_reader(self._number, self.take_turn)
+
+    def _leave_poller(self, poller: Any) -> None:
         if self._number >= 0:
             self.loop.remove_reader(self._number)
             self._number = -1
-        self._poller = poller
-        if poller is not None:
-            if not hasattr(poller, "fileno"):
-                raise NotRunningError(
-                    f"run_async() needs a poller with a descriptor, such as {Poller.__name__}; "
-                    f"the tree has {type(poller).__name__}"
-                )
-            self._number = poller.fileno()
-            self.loop.add_reader(self._number, self.take_turn)
 
     def leave(self) -> None:
         """Remove the callbacks from the loop."""
-        if self._number >= 0:
-            self.loop.remove_reader(self._number)
-            self._number = -1
+        self._use_poller(None)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

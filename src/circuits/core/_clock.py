@@ -66,26 +66,26 @@ def install(**sources: Callable[..., object]) -> Sources:
 class Schedule:
     """One heap of what is due when. Only the loop's thread may use it."""
 
-    __slots__ = ("_cancelled", "_heap", "_sequence")
+    __slots__ = ("_cancelled", "heap", "_sequence")
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, Appointment]] = []
+        self.heap: list[tuple[float, int, Appointment]] = []
         self._sequence = 0
         self._cancelled = 0
 
     def __len__(self) -> int:
-        return len(self._heap) - self._cancelled
+        return len(self.heap) - self._cancelled
 
     def call_at(self, deadline: float, callback: Callable[[], object]) -> Appointment:
         """Call a function when the clock has reached ``deadline``."""
         appointment = Appointment(self, deadline, callback)
         self._sequence += 1
-        heappush(self._heap, (deadline, self._sequence, appointment))
+        heappush(self.heap, (deadline, self._sequence, appointment))
         return appointment
 
     def next_deadline(self) -> float | None:
         """When the next appointment is due, or ``None``."""
-        heap = self._heap
+        heap = self.heap
         while heap and heap[0][2].callback is None:
             heappop(heap)
             self._cancelled -= 1
@@ -93,7 +93,7 @@ class Schedule:
 
     def run_due(self, time: float) -> bool:
         """Call what is due at ``time``, in order of deadline, then of making."""
-        heap = self._heap
+        heap = self.heap
         due = []
         while heap and heap[0][0] <= time:
             due.append(heappop(heap)[2])
@@ -108,19 +108,19 @@ class Schedule:
 
     def merge(self, other: Schedule) -> None:
         """Take over the appointments of another schedule."""
-        for deadline, _, appointment in sorted(other._heap, key=lambda entry: entry[:2]):
+        for deadline, _, appointment in sorted(other.heap, key=lambda entry: entry[:2]):
             if appointment.callback is not None:
                 moved = self.call_at(deadline, appointment.callback)
                 appointment.moved_to = moved
-        other._heap.clear()
+        other.heap.clear()
         other._cancelled = 0
 
     def _forget(self) -> None:
         # Cancelled entries stay in the heap until they are due; rebuild it when they are many.
         self._cancelled += 1
-        if self._cancelled > 64 and self._cancelled * 2 > len(self._heap):
-            self._heap = [entry for entry in self._heap if entry[2].callback is not None]
-            heapify(self._heap)
+        if self._cancelled > 64 and self._cancelled * 2 > len(self.heap):
+            self.heap = [entry for entry in self.heap if entry[2].callback is not None]
+            heapify(self.heap)
             self._cancelled = 0
 
 

@@ -21,17 +21,12 @@ import errno
 import os
 from collections import deque
 
-from ._routing import is_leaving
-from .components import BaseComponent, PrepareUnregister
+from ._poller_user import PollerUser
 from .handlers import handler
-from .pollers import BasePoller, Poller
-from .utils import flatten
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
-
-    from .manager import Manager
 
 __all__ = ["Descriptor", "DescriptorOwner"]
 
@@ -269,14 +264,9 @@ class Descriptor:
         self._owner._disown(self)
 
 
-class DescriptorOwner(BaseComponent):
-    """A component that drives descriptors: finds its poller, and hears from it.
+class DescriptorOwner(PollerUser):
+    """A component that drives descriptors: hears from its poller, and closes them when it leaves."""
 
-    It uses the poller of the tree, or makes one if there is none, and follows when the tree
-    changes. It closes its descriptors when it leaves.
-    """
-
-    _poller: BasePoller | None = None
     _descriptors: dict[Any, Descriptor] | None = None
 
     # -- what a subclass provides --
@@ -297,9 +287,6 @@ class DescriptorOwner(BaseComponent):
     def _descriptor_hung_up(self, descriptor: Descriptor) -> None:
         """The other end is gone, and nothing is left to read; the poller has forgotten it."""
         descriptor.finish()
-
-    def _poller_found(self) -> None:
-        """There is a poller, for the first time since the component joined."""
 
     # -- descriptors --
 
@@ -340,47 +327,17 @@ class DescriptorOwner(BaseComponent):
         if descriptor:
             self._descriptor_hung_up(descriptor)
 
-    # -- the poller --
+    # -- the poller and the tree --
 
-    @handler("registered", channel="*")
-    def _on_registered(self, component: Manager, manager: Manager) -> None:
-        self._check_poller()
-
-    @handler("unregistered", channel="*")
-    def _on_unregistered(self, component: Manager, manager: Manager) -> None:
-        if component is not self:
-            self._check_poller()
-
-    @handler("started", channel="*")
-    def _on_started(self, component: Manager) -> None:
-        self._check_poller()
-
-    def _check_poller(self) -> None:
-        """Use a poller of the tree that this component is in, or make one."""
-        root, poller = self.root, self._poller
-        if is_leaving(self) or (poller is not None and poller.root is root):
-            return
-        found = next(
-            (n for n in flatten(root) if isinstance(n, BasePoller) and not is_leaving(n)), None
-        )
-        if found is None:
-            found = Poller().register(self)
-        descriptors = list((self._descriptors or {}).values())
-        if poller is not None:
-            for descriptor in descriptors:
-                poller.discard(descriptor.file)
-        self._poller = found
-        for descriptor in descriptors:
+    def _join_poller(self, poller: Any) -> None:
+        for descriptor in list((self._descriptors or {}).values()):
             descriptor.watch()
-        if poller is None:
-            self._poller_found()
 
-    @handler("prepare_unregister", channel="*")
-    def _on_prepare_unregister(self, event: PrepareUnregister, component: Manager) -> None:
-        if event.in_subtree(self):
-            self._leave()
+    def _leave_poller(self, poller: Any) -> None:
+        for descriptor in list((self._descriptors or {}).values()):
+            poller.discard(descriptor.file)
 
-    def _leave(self) -> None:
+    def _leave(self) -> Any:
         """The component leaves: close everything. A subclass may extend this."""
         self._finish_all()
         self._poller = None

@@ -2,8 +2,8 @@
 
 Most events have one handler or a few that want nothing but the arguments. :meth:`Dispatch.flush`
 calls those itself, since a call of ours would cost as much as theirs. Whoever wants more of an
-event has flagged it (see ``_flags``), and it takes the slow path: ``_run``, ``_finish``,
-``_feedback``.
+event has flagged it (see ``_flags``), and it takes the slow path: ``run``, ``finish``,
+``feedback``.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from ._flags import (
     WAITED,
     changes,
 )
-from ._reports import format_traceback, log_error
-from .events import Complete, Done, Error, Failure, Success, derived_class
+from ._reports import fire_error, format_traceback, log_unheard
+from .events import Complete, Done, Failure, Success, derived_class
 from .values import HAS_RESULT, Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from typing import Any
 
     from ._engine import Engine
@@ -69,10 +69,9 @@ class Dispatch:
     # -- the queue --
 
     def flush(self) -> bool:
-        """Dispatch what was queued when it began; called by a handler, what is left of that.
+        """Dispatch what was queued when it began; whether there was anything.
 
-        Returns:
-            Whether there was anything.
+        Called by a handler: what is left of that.
         """
         queue, plain = self._queue, self._routes.plain
         if not (queue.left or queue.begin_batch()):
@@ -127,11 +126,11 @@ class Dispatch:
                         break
             event.handler = None
             if event._event_key is None:
-                self._finish(event, event._event_flags | event._event_class_flags)
+                self.finish(event, event._event_flags | event._event_class_flags)
             else:
                 value = event._event_value
                 if getrefcount(value) == _HELD_ONCE_MORE:
-                    value.event = None  # see _finish
+                    value.event = None  # see finish
         # The traceback of what a handler raised holds this frame, which must hold nothing: else
         # each failure would keep the one before.
         event = args = value = None  # type: ignore[assignment]
@@ -161,20 +160,20 @@ class Dispatch:
         except KeyError:
             routes = self._routes.resolve(key, event.channels)
         if routes:
-            self._run(event, routes)
+            self.run(event, routes)
         elif key == "error":
-            self.log_unheard(event)
+            log_unheard(event)
         if event._event_key is None:
-            self._finish(event, event._event_flags | event._event_class_flags)
+            self.finish(event, event._event_flags | event._event_class_flags)
 
     def _go_on(self, event: BaseEvent, methods: tuple[Callable[..., Any], ...], last: Any) -> None:
         """Run the rest of the handlers, of an event that one of them has flagged."""
         if not event._event_stopped:
             position = next(n for n, method in enumerate(methods, 1) if method is last)
             routes = tuple((method, False, False) for method in methods[position:])
-            self._run(event, routes, event._event_kwargs)
+            self.run(event, routes, event._event_kwargs)
 
-    def _run(
+    def run(
         self, event: BaseEvent, routes: tuple[Route, ...], kwargs: dict[str, Any] | None = None
     ) -> None:
         seen = changes.latest
@@ -228,7 +227,7 @@ class Dispatch:
         if flags & SUSPENDED:
             event._event_firing = None  # that of an earlier firing
         if flags & HAS_EXTRAS and event._event_cancelled:
-            self._finish(event, flags & ~(SUCCESS | DONE), cause)
+            self.finish(event, flags & ~(SUCCESS | DONE), cause)
             return
         name, table = event._event_name, self._routes
         awaited = name in table.awaited
@@ -249,7 +248,7 @@ class Dispatch:
                     return
                 routes = chosen
         if not routes and name == "error":
-            self.log_unheard(event)
+            log_unheard(event)
         if flags & COMPLETE:
             if cause is not None:
                 cause = cause.shortened(self._is_complete_heard)
@@ -258,28 +257,27 @@ class Dispatch:
         if awaited:  # who has waited for it goes on before what its handlers fire
             self._queue.add_reasons(1)
         if cause is None:
-            self._run(event, routes, kwargs)
+            self.run(event, routes, kwargs)
         else:
             event._event_cause = cause
             outer = self._queue.set_cause(cause)
-            self._run(event, routes, kwargs)
+            self.run(event, routes, kwargs)
             self._queue.set_cause(outer)
         if awaited:
             self._queue.add_reasons(-1)
         if changes.latest is not seen:
             flags = event._event_flags | event._event_class_flags
-        self._finish(event, flags, cause)
+        self.finish(event, flags, cause)
 
     def _is_complete_heard(self, cause: Cause) -> bool:
         event = cause.event
         name = derived_class(Complete, "Complete", event)._event_name
-        channels = getattr(event, "complete_channels", None)
-        where = tuple(channels) if channels else cause.channels
+        where = tuple(getattr(event, "complete_channels", None) or cause.channels)
         return name in self._routes.awaited or bool(self._engine.route(name, where))
 
     # -- ending --
 
-    def _finish(
+    def finish(
         self,
         event: BaseEvent,
         flags: int,
@@ -288,11 +286,8 @@ class Dispatch:
     ) -> None:
         """Tell whoever asked that the handlers are done, unless some are suspended.
 
-        Args:
-            event: The event.
-            flags: What is wanted of it.
-            cause: What counts it.
-            firing: Its firing whose last suspended handler has ended.
+        ``flags`` are what is wanted of the event, ``cause`` is what counts it, ``firing`` is one
+        whose last suspended handler has ended.
         """
         source: Any = event
         if firing is not None:
@@ -306,11 +301,11 @@ class Dispatch:
         if flags & (SUCCESS | DONE):
             channels = source.channels
             if flags & DONE:
-                self._feedback(Done, "Done", event, channels, value.value)
+                self.feedback(Done, "Done", event, channels, value.value)
             if flags & SUCCESS and not source._event_failed:
                 if flags & HAS_FEEDBACK_CHANNELS:
                     channels = getattr(event, "success_channels", None) or channels
-                self._feedback(Success, "Success", event, channels, value.value)
+                self.feedback(Success, "Success", event, channels, value.value)
         if cause is not None:
             source._event_cause = None
             self.end_cause(cause, value)
@@ -332,15 +327,13 @@ class Dispatch:
     def end_cause(self, cause: Cause, value: Value | None = None) -> None:
         """Count one event of a cause, or one hold, as finished; tell what is complete then.
 
-        Args:
-            cause: The cause.
-            value: That of the event, whose end is told elsewhere.
+        ``value`` is that of the event, if its end is told elsewhere.
         """
         for over in cause.leave(self._is_complete_heard):
             event, channels, results = over.event, over.channels, over.value
             if (event._event_flags | event._event_class_flags) & HAS_FEEDBACK_CHANNELS:
                 channels = getattr(event, "complete_channels", None) or channels
-            self._feedback(Complete, "Complete", event, channels, results.value)
+            self.feedback(Complete, "Complete", event, channels, results.value)
             over.value = None  # so that it does not count
             if results is not value and getrefcount(results) == _HELD_ONCE_MORE:
                 results.event = None
@@ -356,11 +349,11 @@ class Dispatch:
             firing._event_value.inform(True)
             event = firing.event
             flags = event._event_flags | event._event_class_flags
-            self._finish(event, flags, firing._event_cause, firing)
+            self.finish(event, flags, firing._event_cause, firing)
             if outer is not None:
                 queue.set_cause(outer)
 
-    def _feedback(
+    def feedback(
         self, kind: type[Any], topic: str, event: BaseEvent, channels: Any, argument: Any
     ) -> None:
         """Fire a feedback event, unless nobody can see it."""
@@ -393,12 +386,8 @@ class Dispatch:
     ) -> None:
         """Record what a handler raised, and fire ``failure`` and ``error``.
 
-        Args:
-            event: The event.
-            method: The handler.
-            problem: The exception.
-            lines: The traceback, if it is that of another process.
-            firing: If the handler was suspended, what it belongs to.
+        ``lines`` are the traceback, if it is that of another process. With a ``firing``, the
+        handler was suspended, and belongs to that.
         """
         source: Any = event if firing is None else firing
         if isinstance(problem, KeyboardInterrupt | SystemExit):
@@ -413,31 +402,5 @@ class Dispatch:
         event._event_flag()  # so that this is forgotten before it is dispatched once more
         if (event._event_flags | event._event_class_flags) & FAILURE:
             channels = getattr(event, "failure_channels", None) or source.channels
-            self._feedback(Failure, "Failure", event, channels, error)
-        self.report(problem, method, event, lines, source._event_waiters)
-
-    def report(
-        self,
-        problem: BaseException,
-        method: Any,
-        event: BaseEvent | None,
-        lines: list[str] | None = None,
-        waiters: Sequence[Any] | None = None,
-    ) -> None:
-        """Fire the ``error`` event of an exception, or log it if an ``error`` handler raised it."""
-        if lines is None:
-            lines = format_traceback(problem)
-        if isinstance(event, Error):
-            log_error(problem, lines, method, event)
-            return
-        error = Error(type(problem), problem, lines, method)
-        error.fevent = event  # type: ignore[misc]
-        error.received = any(waiter.is_awaited for waiter in waiters or ())  # type: ignore[attr-defined]
-        root = self._engine.root
-        root.fire(error, *root._tree_channels)
-
-    def log_unheard(self, event: BaseEvent) -> None:
-        """Log an ``error`` that nobody handles."""
-        if isinstance(event, Error):
-            problem, lines, method = event.args[1:4]
-            log_error(problem, lines, method, None, debug=getattr(event, "received", False))
+            self.feedback(Failure, "Failure", event, channels, error)
+        fire_error(self._engine.root, problem, method, event, lines, source._event_waiters)

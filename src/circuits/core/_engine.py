@@ -14,6 +14,7 @@ from ._clock import Schedule
 from ._dispatch import Dispatch
 from ._loop import Loop
 from ._queue import EventQueue
+from ._reports import fire_error
 from ._routing import TREE_LOCK, Routes
 from ._tasks import TaskTable
 from .utils import flatten
@@ -157,7 +158,7 @@ class Engine:
         lines: list[str] | None = None,
     ) -> None:
         """Fire the ``error`` event of an exception, or log it if an ``error`` handler raised it."""
-        self.dispatch.report(problem, method, event, lines)
+        fire_error(self.root, problem, method, event, lines)
 
     def stop(self, code: Any = None) -> None:
         """Stop whoever runs this tree."""

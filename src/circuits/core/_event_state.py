@@ -28,6 +28,8 @@ class EventState:
     #: The name; ``None`` where dispatch must look at flags, waiters, causes and the like.
     _event_key: str | None
     _event_name: str
+    #: Of a class with annotated fields: their names and defaults.
+    _event_fields: ClassVar[tuple[tuple[str, Any], ...]] = ()
     _event_args: Any  # a tuple, until somebody asks for the list
     _event_kwargs: dict[str, Any] | None = None
     _event_value: Value = None  # type: ignore[assignment]  # None until fired
@@ -99,6 +101,24 @@ class EventState:
         if "_event_flags" in state:
             state["_event_flags"] &= ~RUNTIME_FLAGS
         return state
+
+    def __repr__(self) -> str:
+        channels = self.channels
+        if "channels" not in vars(self):
+            where = ""
+        elif len(channels) == 1:
+            where = str(channels[0])
+        else:
+            where = repr(tuple(channels))
+        names = [field for field, _ in self._event_fields]
+        arguments = ", ".join(
+            f"{names[i]}={arg!r}" if i < len(names) else repr(arg)
+            for i, arg in enumerate(self._event_args)
+        )
+        keywords = ", ".join(
+            f"{key}={value!r}" for key, value in (self._event_kwargs or {}).items()
+        )
+        return f"<{type(self).__name__}[{where}.{self._event_name}] ({arguments} {keywords})>"
 
 
 #: State of one firing in one process; it neither travels nor is copied.

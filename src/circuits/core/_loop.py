@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ._session import Session
     from .manager import Manager
 
-__all__ = ["TASK_INTERVAL", "Loop"]
+__all__ = ["TASK_INTERVAL", "Loop", "PollerFollower", "is_poller"]
 
 #: While tasks wait by a bare ``yield``, an idle loop looks at them this often, in seconds.
 TASK_INTERVAL = 0.1
@@ -124,7 +124,7 @@ class Loop:
         tasks, queue = self._tasks, self._queue
         if tasks.ready or tasks.polled:
             tasks.step_ready()
-        if self._schedule._heap:
+        if self._schedule.heap:
             self._schedule.run_due(_clock.now())
         if queue:
             self._dispatch.flush()
@@ -186,7 +186,7 @@ class Loop:
         """How long the loop may sleep, in seconds; negative means without limit."""
         if self._queue or self._tasks.ready:
             return 0.0
-        if self._schedule._heap:
+        if self._schedule.heap:
             deadline = self._schedule.next_deadline()
             if deadline is not None:
                 left = deadline - _clock.now()
@@ -200,7 +200,7 @@ class Loop:
     def idle(self, timeout: float) -> None:
         """Ask for events, and wait for them if there is nothing else to do."""
         if self._routes.version != self._version:
-            self._find_poller()
+            self._choose_waiter()
         if self._poller is not None:
             self.wait_in(self._poller, self.time_to_wait(timeout))
         elif self._generates:
@@ -208,12 +208,20 @@ class Loop:
         elif (wait := self.time_to_wait(timeout)) != 0:
             self.wait_in(self.own_latch(), wait)
 
-    def _find_poller(self) -> None:
+    def find_poller(self) -> Any:
+        """The poller of the tree, the first one of several, or ``None``; none that is leaving."""
+        for method, _, _ in self._engine.route("generate_events", ("*",)):
+            owner = getattr(method, "__self__", None)
+            if is_poller(owner):
+                return owner
+        return None
+
+    def _choose_waiter(self) -> None:
         """Find who handles ``generate_events``: a poller alone is asked without the event."""
         self._version = self._routes.version
         routes = self._engine.route("generate_events", ("*",))
         owner = getattr(routes[0][0], "__self__", None) if len(routes) == 1 else None
-        self._poller = owner if getattr(owner, "_polls", False) else None
+        self._poller = owner if is_poller(owner) else None
         self._generates = bool(routes)
 
     def own_latch(self) -> Any:
@@ -255,7 +263,7 @@ class Loop:
             event.reduce_time_left(0)
         try:
             routes = self._engine.route("generate_events", ("*",))
-            self._dispatch._run(event, routes)
+            self._dispatch.run(event, routes)
             waited = any(is_filter for _, _, is_filter in routes)
             if not waited and event.time_left != 0 and not self._queue:
                 latch = self.own_latch()
@@ -264,3 +272,35 @@ class Loop:
         finally:
             self._generating = None
             self.awake()
+
+
+def is_poller(component: object) -> bool:
+    """Whether something is a poller, whose module is above."""
+    return getattr(component, "_polls", False)
+
+
+class PollerFollower:
+    """Has the poller of a tree watch something, and goes over to another one when that changes."""
+
+    _poller: Any = None
+
+    # -- what a subclass provides --
+
+    def _join_poller(self, poller: Any) -> None:
+        """Have a poller watch."""
+        raise NotImplementedError
+
+    def _leave_poller(self, poller: Any) -> None:
+        """Have a poller watch no more."""
+        raise NotImplementedError
+
+    def _use_poller(self, poller: Any) -> None:
+        """Use a poller from now on, or none."""
+        before = self._poller
+        if poller is before:
+            return
+        if before is not None:
+            self._leave_poller(before)
+        self._poller = poller
+        if poller is not None:
+            self._join_poller(poller)

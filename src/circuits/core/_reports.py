@@ -1,7 +1,8 @@
-"""The text of a failure: which handler, which exception, where."""
+"""The text of a failure: which handler or function, which exception, where."""
 
 from __future__ import annotations
 
+from .events import BaseEvent, Error
 from .handlers import reprhandler
 
 TYPE_CHECKING = False
@@ -9,9 +10,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
-    from .events import BaseEvent
+    from .manager import Manager
 
-__all__ = ["format_error", "format_traceback", "log_error", "safe_repr"]
+__all__ = [
+    "describe",
+    "fire_error",
+    "format_error",
+    "format_traceback",
+    "log_error",
+    "log_unheard",
+    "no_event",
+    "safe_repr",
+]
 
 
 def format_traceback(problem: BaseException) -> list[str]:
@@ -36,6 +46,33 @@ def log_error(
 
     text = format_error(type(problem), problem, lines, method, event)
     logging.getLogger("circuits").log(logging.DEBUG if debug else logging.ERROR, text)
+
+
+def log_unheard(event: BaseEvent) -> None:
+    """Log an ``error`` that nobody handles."""
+    if isinstance(event, Error):
+        problem, lines, method = event.args[1:4]
+        log_error(problem, lines, method, None, debug=getattr(event, "received", False))
+
+
+def fire_error(
+    root: Manager,
+    problem: BaseException,
+    method: Any,
+    event: BaseEvent | None,
+    lines: list[str] | None = None,
+    waiters: Iterable[Any] | None = None,
+) -> None:
+    """Fire the ``error`` event of an exception, or log it if an ``error`` handler raised it."""
+    if lines is None:
+        lines = format_traceback(problem)
+    if isinstance(event, Error):
+        log_error(problem, lines, method, event)
+        return
+    error = Error(type(problem), problem, lines, method)
+    error.fevent = event  # type: ignore[misc]
+    error.received = any(waiter.is_awaited for waiter in waiters or ())  # type: ignore[attr-defined]
+    root.fire(error, *root._tree_channels)
 
 
 def format_error(
@@ -66,3 +103,18 @@ def safe_repr(thing: object) -> str:
         return repr(thing)
     except Exception as problem:
         return f"<{type(thing).__name__} whose repr raised {type(problem).__name__}>"
+
+
+def describe(function: object) -> str:
+    """How messages call a function."""
+    name = getattr(function, "__qualname__", None)
+    return f"{getattr(function, '__module__', '?')}.{name}" if name else repr(function)
+
+
+def no_event(thing: object) -> str:
+    """Why something cannot be fired."""
+    if isinstance(thing, type) and issubclass(thing, BaseEvent):
+        return f"an event is needed, not its class: write {thing.__name__}(...)"
+    if isinstance(thing, BaseEvent):
+        return f"{type(thing).__name__}.__init__ does not call super().__init__(...)"
+    return f"an event is needed, not {thing!r}"

@@ -14,6 +14,7 @@ import threading
 from itertools import count
 
 from .handlers import SELF
+from .utils import flatten
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -291,6 +292,16 @@ def _in_tree_of(component: Manager, routes: Routes) -> bool:
     return engine is not None and engine.routes is routes
 
 
+def is_below(component: Manager, top: Manager) -> bool:
+    """Whether a component is another one, or below it."""
+    node = component
+    while node is not top:
+        if node.parent is node:
+            return False
+        node = node.parent
+    return True
+
+
 def is_leaving(component: Manager) -> bool:
     """Whether a component, or one above it, is about to leave."""
     node = component
@@ -318,3 +329,20 @@ def _place(component: Manager) -> tuple[tuple[int, ...], bool, bool] | None:
         node = parent
     path.reverse()
     return tuple(path), pending, sealed
+
+
+def handlers_of(
+    top: Manager, name: str, channel: Any, exclude_globals: bool
+) -> set[Callable[..., Any]]:
+    """The handlers of a component and all below that match a name on one channel."""
+    found = set()
+    for node in flatten(top):
+        for spec in node._tree_specs:
+            if spec.names and name not in spec.names and "*" not in spec.names:
+                continue
+            if spec.is_global:
+                if not exclude_globals:
+                    found.add(spec.bound_to(node))
+            elif listens(spec, node, channel):
+                found.add(spec.bound_to(node))
+    return found

@@ -16,13 +16,24 @@ from .errors import TimeoutError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from typing import Any
+    from typing import Any, Protocol, TypeVar
 
     from ._clock import Appointment
     from ._tasks import Task
     from .events import BaseEvent
     from .manager import Manager
     from .values import Value
+
+    R_co = TypeVar("R_co", covariant=True)
+
+    class CallOf(Protocol[R_co]):
+        """A call whose result has a known type."""
+
+        def __await__(self) -> Generator[Any, Any, R_co]: ...
+        def __iter__(self) -> Wait: ...
+        def __next__(self) -> Wait | None: ...
+        def close(self) -> None: ...
+
 
 __all__ = ["Sleep", "Wait", "check_seconds", "sleep"]
 

@@ -11,15 +11,16 @@ being sent on. When its handlers are done, their results and failures are sent b
 
 from __future__ import annotations
 
-from . import _bridge_messages as messages
 from . import _clock
 from ._descriptor import Descriptor, DescriptorOwner
-from ._frames import LIMIT_BYTES, Frames, are_plain, pack, sendable, unpack
+from ._process import messages
+from ._process.frames import LIMIT_BYTES, Frames, are_plain, pack, sendable, unpack
 from ._routing import is_leaving
 from .errors import NotSendableError, PeerLostError, RemoteError
-from .events import BaseEvent, DerivedEvent, Event, Failure
+from .events import BaseEvent, DerivedEvent, Event
 from .handlers import handler
 from .manager import Manager
+from .utils import flatten
 from .values import Value
 
 TYPE_CHECKING = False
@@ -79,9 +80,6 @@ class Ipc(Event):
 #: The name of the 3.x line.
 ipc = Ipc
 
-
-#: Which part of the root's ``stop_timeout`` answers are waited for.
-_PATIENCE = 0.9
 
 #: While the application stops, how often to look whether others are still at work, and whether
 #: the child has ended, in seconds.
@@ -155,7 +153,6 @@ class Bridge(DescriptorOwner):
         self._wanted: frozenset[str] | None = None
         self._told_version = _NEVER
         self._told: frozenset[str] | None = None
-        self._is_stopping = False
         self._descriptor: Descriptor | None = None
         self._socket: Any = None
         if isinstance(socket, Manager):
@@ -222,7 +219,6 @@ class Bridge(DescriptorOwner):
 
     def _is_meant(self, event: BaseEvent) -> bool:
         """Whether an ``ipc`` event was fired at this bridge, or at none of those there are."""
-        from .utils import flatten  # noqa: PLC0415
 
         def is_target(bridge: Bridge) -> bool:
             return any(c is bridge or c == bridge.channel for c in event.channels)
@@ -239,30 +235,18 @@ class Bridge(DescriptorOwner):
         answer.suspend()
         self._asked[number] = answer
         if self._is_stopping:
-            self._tree_engine.hold(self)
+            self._hold_end()
         self._send(frame)
 
     def _take_results(self, event: BaseEvent, results: Any) -> None:
         for kind, content in results:
             if kind == messages.ERROR:
-                self._take_error(event, *content)
+                messages.take_error(self._tree_engine, event, self._on_event, *content)
             elif kind == messages.PENDING:
                 self._late[content] = late = Value(None, self)
                 event.value.setValue(late)
             else:
                 event.value.setValue(content)
-
-    def _take_error(self, event: BaseEvent, problem: BaseException, lines: list[str]) -> None:
-        """What a failing handler of ours would have caused, with the traceback from there."""
-        engine = self._tree_engine
-        problem.__cause__ = RemoteError(f"in the other process:\n{''.join(lines)}")
-        error = (type(problem), problem, lines)
-        event._event_failed = True
-        event.value.fail(error)
-        if event.failure:
-            channels = getattr(event, "failure_channels", None) or event.channels
-            engine.dispatch._feedback(Failure, "Failure", event, channels or event.channels, error)
-        engine.report(problem, self._on_event, event, lines)
 
     def _send(self, frame: bytes) -> None:
         if self._descriptor is not None:
@@ -418,22 +402,10 @@ class Bridge(DescriptorOwner):
     def _lost(self, thing: object) -> PeerLostError:
         return PeerLostError(f"the process at the other end of {self!r} is gone: no {thing!r}")
 
-    @handler("started", channel="*")
-    def _on_run_started(self, component: Manager) -> None:
-        if component is self.root:
-            self._is_stopping = False
-
-    @handler("stopped", channel="*")
-    def _on_stopped(self, component: Manager) -> None:
-        if component is not self.root or self._is_stopping or not self.is_connected:
-            return
-        self._is_stopping = True
-        engine = self._tree_engine
-        if engine.runner is not None:
-            engine.hold(self)
-            seconds = component.stop_timeout * _PATIENCE
-            engine.schedule.call_at(_clock.now() + seconds, self._lose_patience)
-        self._check_end()
+    def _application_stopped(self) -> None:
+        if self.is_connected:
+            self._hold_end()
+            self._check_end()
 
     def _check_end(self) -> None:
         """While the application stops: is there still something to wait for?
@@ -447,16 +419,14 @@ class Bridge(DescriptorOwner):
         descriptor = self._descriptor
         is_closed = descriptor is None or descriptor.is_closed
         if is_closed and (self.process is None or not self.process.is_alive()):
-            engine.release(self)
+            self._release_end()
             return
         if descriptor is not None and not is_closed:
             if all(isinstance(holder, Bridge) for holder in engine.loop.holds.values()):
                 descriptor.close()  # when all is written
         engine.schedule.call_at(_clock.now() + _LOOK_INTERVAL, self._check_end)
 
-    def _lose_patience(self) -> None:
-        if not self._is_stopping:
-            return
+    def _grace_over(self) -> None:
         self._lose(None)
         if self.process is not None and self.process.is_alive():
             self.process.kill()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ._flags import COUNTED, WAITED
-from ._routing import TREE_LOCK
+from ._routing import TREE_LOCK, is_below
 from .errors import SingletonError, UnregistrableError
 from .events import Event, Registered, Unregistered
 from .handlers import SELF, HandlerMetaClass, HandlerSpec, collect_specs, handler
@@ -42,13 +42,7 @@ class PrepareUnregister(Event):
 
     def in_subtree(self, component: Manager) -> bool:
         """Whether a component is the one that leaves, or below it."""
-        leaving = self.args[0]
-        node = component
-        while node is not leaving:
-            if node.parent is node:
-                return False
-            node = node.parent
-        return True
+        return is_below(component, self.args[0])
 
 
 class _Channel:
@@ -167,7 +161,7 @@ class BaseComponent(Manager):
             if parent is self.parent and self in parent.components and not self._tree_leaving:
                 self.fire(Registered(self, parent))
                 return self
-            if self._tree_children and _is_below(parent, self):
+            if self._tree_children and is_below(parent, self):
                 raise UnregistrableError(
                     f"{self!r} cannot be registered to {parent!r}, which is below it"
                 )
@@ -362,14 +356,6 @@ def _class_components(cls: type) -> list[BaseComponent]:
 _PLAIN_BASES = frozenset({Component, BaseComponent, Manager, object})
 
 _prepare_class(BaseComponent)  # its handlers are those of a component that has none
-
-
-def _is_below(node: Manager, top: Manager) -> bool:
-    while node is not top:
-        if node.parent is node:
-            return False
-        node = node.parent
-    return True
 
 
 def check_singleton(x: Manager, y: Manager) -> bool:

@@ -98,7 +98,6 @@ class BaseEvent(EventState, metaclass=EventMetaClass):
     _event_name = "base_event"
     _event_key: str | None = "base_event"
     _literal = False
-    _event_fields: ClassVar[tuple[tuple[str, Any], ...]] = ()
     #: How an instance of a class made at run time is made again, for pickling.
     _recipe: ClassVar[tuple[Any, ...] | None] = None
     #: Classes made at run time from this one; each class has its own.
@@ -181,24 +180,6 @@ class BaseEvent(EventState, metaclass=EventMetaClass):
         if cls._recipe is not None and "_recipe" in cls.__dict__:
             return (_recreate, cls._recipe, self.__getstate__())
         return (_blank, (cls,), self.__getstate__())
-
-    def __repr__(self) -> str:
-        channels = self.channels
-        if "channels" not in vars(self):
-            where = ""
-        elif len(channels) == 1:
-            where = str(channels[0])
-        else:
-            where = repr(tuple(channels))
-        names = [field for field, _ in self._event_fields]
-        arguments = ", ".join(
-            f"{names[i]}={arg!r}" if i < len(names) else repr(arg)
-            for i, arg in enumerate(self._event_args)
-        )
-        keywords = ", ".join(
-            f"{key}={value!r}" for key, value in (self._event_kwargs or {}).items()
-        )
-        return f"<{type(self).__name__}[{where}.{self.name}] ({arguments} {keywords})>"
 
 
 for _attribute, _flag in FLAGS.items():

@@ -268,3 +268,27 @@ def reprhandler(function: Any) -> str:
         where = str(channel)
     cls = Unknown if owner is None else type(owner)
     return f"<{kind}[{where}.{'.'.join(function.names)}] ({cls.__name__}.{function.__name__})>"
+
+
+def without(
+    specs: tuple[HandlerSpec, ...], method: Any, component: Manager, name: str | None
+) -> tuple[tuple[HandlerSpec, ...], list[HandlerSpec], list[HandlerSpec]]:
+    """Take a handler of a component out, for one name or for all of its names.
+
+    Returns:
+        The handlers that are left; those taken out; and, of these, what is left for other names,
+        which is among the first, too.
+    """
+    kept, removed, remainder = [], [], []
+    for spec in specs:
+        if spec.bound_to(component) != method or (name is not None and name not in spec.keys):
+            kept.append(spec)
+            continue
+        removed.append(spec)
+        names = tuple(n for n in spec.names if n != name)
+        if name is not None and names:
+            rest = HandlerSpec(spec.function, spec.attribute, names)
+            rest.wants_event = spec.wants_event
+            kept.append(rest)
+            remainder.append(rest)
+    return tuple(kept), removed, remainder

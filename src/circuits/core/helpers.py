@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from ._reports import format_error
+from ._reports import format_error, log_unheard
 from .components import BaseComponent
 from .handlers import handler
 
@@ -53,4 +53,4 @@ def log_if_unheard(watcher: BaseComponent, event: Error) -> None:
     methods = [method for method, _, _ in engine.route("error", event.channels)]
     owners = [getattr(method, "__self__", None) for method in methods]
     if owners[0] is watcher and all(getattr(owner, "_only_watches", False) for owner in owners):
-        engine.dispatch.log_unheard(event)
+        log_unheard(event)

@@ -7,14 +7,15 @@ import threading
 from types import MethodType
 
 from . import _session
-from ._engine import Engine
 from ._loop import TASK_INTERVAL
-from ._routing import TREE_LOCK, listens
+from ._nodes import ComponentSet, EngineOnDemand, Look, own_globals, own_handlers
+from ._reports import no_event
+from ._routing import TREE_LOCK, handlers_of
 from ._tasks import CallValue, Task
 from ._waits import Wait
 from .errors import UnregistrableError
 from .events import BaseEvent
-from .handlers import HandlerSpec, wants_event
+from .handlers import HandlerSpec, wants_event, without
 from .utils import flatten
 from .values import Value
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import Any, ClassVar, Self, TypeVar
 
+    from ._engine import Engine
+    from ._waits import CallOf
     from .events import Event
 
     R = TypeVar("R")
@@ -35,67 +38,6 @@ TIMEOUT = TASK_INTERVAL
 
 _new_value = Value.__new__
 _EVERYWHERE = ("*",)
-
-
-class ComponentSet(dict["Manager", None]):
-    """Components in the order of their registration; reads like a set."""
-
-    __slots__ = ()
-
-    def add(self, component: Manager) -> None:
-        """Append a component."""
-        self[component] = None
-
-    def discard(self, component: Manager) -> None:
-        """Take a component out, if it is there."""
-        self.pop(component, None)
-
-    def copy(self) -> ComponentSet:
-        """Another set of the same components."""
-        return ComponentSet(self)
-
-    def __eq__(self, other: object) -> bool:
-        return set(self) == (set(other) if isinstance(other, dict) else other)
-
-    __hash__ = None
-
-    def __repr__(self) -> str:
-        return "{" + ", ".join(map(repr, self)) + "}"
-
-
-class _EngineOnDemand:
-    """Finds or makes the engine of a tree when somebody needs it.
-
-    Most components never do while they are alone: an engine would cost more than they. The
-    engine is in the attribute ``_tree_live``, which no class has, so that reading it is fast.
-    """
-
-    def __get__(self, node: Manager | None, owner: type[Manager]) -> Any:
-        if node is None:
-            return self
-        try:
-            return node._tree_live
-        except AttributeError:
-            pass
-        with TREE_LOCK:
-            root = node.root
-            engine = getattr(root, "_tree_live", None)
-            if engine is None:
-                engine = Engine(root)
-            node._tree_live = engine
-        return engine
-
-
-class _Look:
-    """A look at what older programs know by this name, which a component may use for itself."""
-
-    __slots__ = ("_function",)
-
-    def __init__(self, function: Callable[[Any], Any]) -> None:
-        self._function = function
-
-    def __get__(self, node: Manager | None, owner: type[Manager]) -> Any:
-        return self if node is None else self._function(node)
 
 
 class Manager:
@@ -123,6 +65,8 @@ class Manager:
     _tree_children: ComponentSet | None = None
     _tree_targeted: set[str] | None = None
     _tree_traverse = True
+    #: What starts processes and bridges to them: ``circuits.core`` puts it here, from above.
+    _run_launcher: ClassVar[Any]
     _run_child_pid: int | None = None
     _run_process: Any = None  # the child that start(process=True) made
     __thread: threading.Thread | None = None
@@ -135,7 +79,7 @@ class Manager:
         _tree_live: Engine
         _tree_inherited: ClassVar[tuple[tuple[str, Any], ...]]
     else:
-        _tree_engine = _EngineOnDemand()
+        _tree_engine = EngineOnDemand()
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Make the node as a tree of its own, before any constructor runs."""
@@ -225,7 +169,7 @@ class Manager:
         try:
             event._event_args  # noqa: B018 - an attribute that only instances have, and only of events
         except AttributeError:
-            raise TypeError(_no_event(event)) from None
+            raise TypeError(no_event(event)) from None
         if channels:
             hash(channels)
         else:
@@ -275,7 +219,7 @@ class Manager:
                 negative number never.
         """
         if not isinstance(event, BaseEvent):
-            raise TypeError(_no_event(event))
+            raise TypeError(no_event(event))
         return Wait(self, event, event.name, channels, timeout, fire=True)
 
     callEvent = call  # noqa: N815 - documented name
@@ -365,24 +309,13 @@ class Manager:
             KeyError: There is no such handler.
         """
         with TREE_LOCK:
-            kept, removed, remainder = [], [], []
-            for spec in self._tree_specs:
-                if spec.bound_to(self) != method or (event is not None and event not in spec.keys):
-                    kept.append(spec)
-                    continue
-                removed.append(spec)
-                names = tuple(n for n in spec.names if n != event)
-                if event is not None and names:
-                    rest = HandlerSpec(spec.function, spec.attribute, names)
-                    rest.wants_event = spec.wants_event
-                    kept.append(rest)
-                    remainder.append(rest)
+            kept, removed, remainder = without(self._tree_specs, method, self, event)
             if not removed:
                 raise KeyError(method if event is None else event)
             engine = getattr(self, "_tree_live", None)
             if engine is not None:
                 engine.routes.remove_specs(self, removed, kept)
-            self._tree_specs = tuple(kept)
+            self._tree_specs = kept
             if engine is not None and remainder:
                 engine.routes.add_specs(self, remainder)
             if not remainder:
@@ -392,42 +325,15 @@ class Manager:
         self, event: BaseEvent, channel: Any, exclude_globals: bool = False
     ) -> set[Callable[..., Any]]:
         """The handlers of this node and all below that match an event on one channel."""
-        found = set()
-        for node in flatten(self):
-            for spec in node._tree_specs:
-                if spec.names and event.name not in spec.names and "*" not in spec.names:
-                    continue
-                if spec.is_global:
-                    if not exclude_globals:
-                        found.add(spec.bound_to(node))
-                elif listens(spec, node, channel):
-                    found.add(spec.bound_to(node))
-        return found
+        return handlers_of(self, event.name, channel, exclude_globals)
 
-    @_Look
-    def _handlers(self) -> dict[str, set[Callable[..., Any]]]:
-        table: dict[str, set[Callable[..., Any]]] = {}
-        for spec in self._tree_specs:
-            if not spec.is_global:
-                for name in spec.keys:
-                    table.setdefault(name, set()).add(spec.bound_to(self))
-        return table
-
-    @_Look
-    def _globals(self) -> set[Callable[..., Any]]:
-        return {spec.bound_to(self) for spec in self._tree_specs if spec.is_global}
-
-    @_Look
-    def _tasks(self) -> set[Any]:
-        return set(self._tree_engine.tasks)
-
-    @_Look
-    def _queue(self) -> list[BaseEvent]:
-        return list(self._tree_engine.queue.events()) if self.parent is self else []
-
-    @_Look
-    def _lock(self) -> Any:
-        return TREE_LOCK
+    _handlers = Look(own_handlers)
+    _globals = Look(own_globals)
+    _tasks = Look(lambda node: set(node._tree_engine.tasks))
+    _queue = Look(
+        lambda node: list(node._tree_engine.queue.events()) if node.parent is node else []
+    )
+    _lock = Look(lambda node: TREE_LOCK)
 
     # -- running --
 
@@ -465,9 +371,7 @@ class Manager:
             SystemExit: A handler raised it, or ``stop`` was given a code, other than 0 or None.
         """
         if socket is not None:
-            from .bridge import Bridge  # brings pickle
-
-            Bridge(socket, channel=getattr(socket, "channel", "bridge")).register(self)
+            self._run_launcher.join(self, socket)
         _session.run(self)
 
     async def run_async(self) -> None:
@@ -505,10 +409,8 @@ class Manager:
         if self._run_process is not None and self._run_process.is_alive():
             raise UnregistrableError(f"{self!r} is already running, as process {self.pid}")
         if process:
-            from ._processes import start_process  # noqa: PLC0415 - brings multiprocessing
-
             method = process if isinstance(process, str) else "fork"
-            self._run_process, bridge = start_process(self, method, link)
+            self._run_process, bridge = self._run_launcher.start(self, method, link)
             self._run_child_pid = self._run_process.pid
             return self._run_process, bridge
         if self.__thread is not None and self.__thread.is_alive():
@@ -543,9 +445,7 @@ class Manager:
         """
         process = self._run_process
         if process is not None and not self._running:
-            from ._processes import stop_process  # noqa: PLC0415 - is loaded
-
-            stop_process(process, self.stop_timeout)
+            self._run_launcher.stop(process, self.stop_timeout)
             return
         _session.stop(self, code)
 
@@ -592,26 +492,3 @@ class Manager:
         state = "R" if self._running else "S"
         thread = threading.current_thread().name
         return f"<{self.name}/{channel} {os.getpid()}:{thread} (queued={len(self)}) [{state}]>"
-
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
-    from typing import Protocol
-
-    R_co = TypeVar("R_co", covariant=True)
-
-    class CallOf(Protocol[R_co]):
-        """A call whose result has a known type."""
-
-        def __await__(self) -> Generator[Any, Any, R_co]: ...
-        def __iter__(self) -> Wait: ...
-        def __next__(self) -> Wait | None: ...
-        def close(self) -> None: ...
-
-
-def _no_event(thing: object) -> str:
-    if isinstance(thing, type) and issubclass(thing, BaseEvent):
-        return f"an event is needed, not its class: write {thing.__name__}(...)"
-    if isinstance(thing, BaseEvent):
-        return f"{type(thing).__name__}.__init__ does not call super().__init__(...)"
-    return f"an event is needed, not {thing!r}"

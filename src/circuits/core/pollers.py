@@ -14,6 +14,7 @@ import os
 import select
 
 from ._direct import Direct
+from ._watched import WakeUp, Watch, WatchTable
 from .components import BaseComponent
 from .events import Event, GenerateEvents
 from .handlers import handler
@@ -102,20 +103,6 @@ class Disconnect(Event):
 _disconnect = Disconnect
 
 
-class _Watch:
-    """What a poller knows of one descriptor."""
-
-    __slots__ = ("doors", "fd", "interest", "number", "owner", "target")
-
-    def __init__(self, number: int, fd: Any) -> None:
-        self.number = number
-        self.fd = fd  # the very object that was given, and that events carry
-        self.interest = 0
-        self.target: Any = "*"
-        self.owner: Any = None
-        self.doors: tuple[Direct, Direct] | None = None  # for ``_read`` and ``_write``
-
-
 class BasePoller(BaseComponent):
     """What all pollers share: the table of descriptors, and waking up.
 
@@ -134,11 +121,10 @@ class BasePoller(BaseComponent):
     def __init__(self, timeout: float = TIMEOUT, channel: Any = None) -> None:
         super().__init__(channel=channel)
         self.timeout = timeout
-        self._watches: dict[int, _Watch] = {}
-        self._numbers: dict[Any, int] = {}
+        self._watches = WatchTable()
         self._callbacks: dict[int, Callable[[], object]] = {}
         self._doors: dict[Any, tuple[Direct, Direct]] = {}
-        self._wake_read = self._wake_write = -1
+        self._wake_up = WakeUp()
         self._open()
 
     # -- what a subclass provides --
@@ -160,39 +146,20 @@ class BasePoller(BaseComponent):
 
     def _open(self) -> None:
         self._open_kernel()
-        if hasattr(os, "eventfd"):
-            self._wake_read = self._wake_write = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        else:  # pragma: no cover - not on Linux
-            self._open_pipe()
-        self._set_interest(self._wake_read, 0, _READABLE)
+        self._wake_up.open()
+        self._set_interest(self._wake_up.number, 0, _READABLE)
         for watch in self._watches.values():
             self._set_interest(watch.number, 0, watch.interest)
         for number in self._callbacks:
             self._set_interest(number, 0, _READABLE)
 
-    def _open_pipe(self) -> None:
-        if os.name == "nt":  # pragma: no cover - select takes only sockets there
-            import socket  # noqa: PLC0415
-
-            reader, writer = socket.socketpair()
-            reader.setblocking(False)
-            writer.setblocking(False)
-            self._wake_read, self._wake_write = reader.detach(), writer.detach()
-            return
-        self._wake_read, self._wake_write = os.pipe()
-        os.set_blocking(self._wake_read, False)
-        os.set_blocking(self._wake_write, False)
-
     def _close(self) -> None:
-        if self._wake_read < 0:
-            return
-        self._close_kernel()
-        for number in {self._wake_read, self._wake_write}:
-            os.close(number)
-        self._wake_read = self._wake_write = -1
+        if self._wake_up.number >= 0:
+            self._close_kernel()
+            self._wake_up.close()
 
     def _tree_joined(self) -> None:
-        if self._wake_read < 0:
+        if self._wake_up.number < 0:
             self._open()
 
     def _tree_left(self, engine: Engine) -> None:
@@ -203,27 +170,20 @@ class BasePoller(BaseComponent):
         try:
             self._close()
         except OSError:  # a kqueue is not inherited
-            self._wake_read = self._wake_write = -1
+            self._wake_up = WakeUp()
         self._open()
 
     def __del__(self) -> None:
-        if "_wake_read" in vars(self):
+        if "_wake_up" in vars(self):
             self._close()
 
     def resume(self) -> None:
         """End the wait. From any thread, and from signal handlers."""
-        if self._wake_write < 0:
-            return
-        try:
-            os.write(self._wake_write, b"\1\0\0\0\0\0\0\0")
-        except BlockingIOError:
-            return  # full: it is about to wake up anyway
+        self._wake_up.call()
 
-    def _drain(self) -> None:
-        try:
-            os.read(self._wake_read, 4096)
-        except BlockingIOError:
-            return
+    def is_wake_up(self, number: int) -> bool:
+        """Whether a descriptor that :meth:`block` returned is nobody's: the wait was ended."""
+        return number == self._wake_up.number
 
     # -- descriptors --
 
@@ -253,76 +213,30 @@ class BasePoller(BaseComponent):
 
     def isReading(self, fd: Any) -> bool:  # noqa: N802
         """Whether a descriptor is watched for input."""
-        watch = self._find(fd)
+        watch = self._watches.find(fd)
         return watch is not None and bool(watch.interest & _READABLE)
 
     def isWriting(self, fd: Any) -> bool:  # noqa: N802
         """Whether a descriptor is watched for being writable."""
-        watch = self._find(fd)
+        watch = self._watches.find(fd)
         return watch is not None and bool(watch.interest & _WRITABLE)
 
     def discard(self, fd: Any) -> None:
         """Forget a descriptor, be it known or not, open or closed."""
-        watch = self._find(fd)
+        watch = self._watches.find(fd)
         if watch is not None:
             self._forget(watch)
 
     def getTarget(self, fd: Any) -> Any:  # noqa: N802
         """The channel that the events of a descriptor go to; unknown: the poller's parent."""
-        watch = self._find(fd)
+        watch = self._watches.find(fd)
         return self.parent if watch is None else watch.target
 
-    def _find(self, fd: Any) -> _Watch | None:
-        number = self._numbers.get(fd)
-        if number is None and isinstance(fd, int):
-            number = fd
-        return None if number is None else self._watches.get(number)
-
     def _change(self, fd: Any, source: Any, add: int, remove: int) -> None:
-        watch = self._find(fd)
-        if watch is None:
-            if source is None:
-                return
-            number = fd if isinstance(fd, int) else fd.fileno()
-            if number < 0:
-                raise OSError(errno.EBADF, "descriptor is closed")
-            stale = self._watches.get(number)
-            if stale is not None:  # closed behind our back, and its number used again
-                self._forget(stale)
-            watch = _Watch(number, fd)
-        before = watch.interest
-        after = (before | add) & ~remove
-        if after != before:
-            try:
-                self._set_interest(watch.number, before, after)
-            except OSError:
-                if source is None:
-                    after = before & ~remove  # closed meanwhile: there is nothing to stop
-                else:
-                    raise
-        watch.interest = after
-        if source is not None:
-            target = getattr(source, "channel", None)
-            if target is None:
-                target = "*"
-            if source is not watch.owner or target != watch.target:
-                watch.owner, watch.target = source, target
-                watch.doors = None
-            self._watches[watch.number] = watch
-            self._numbers[fd] = watch.number
-        elif not after:
-            self._watches.pop(watch.number, None)
-            self._numbers.pop(watch.fd, None)
+        self._watches.change(fd, source, add, remove, self._set_interest)
 
-    def _forget(self, watch: _Watch) -> None:
-        self._watches.pop(watch.number, None)
-        self._numbers.pop(watch.fd, None)
-        before, watch.interest = watch.interest, 0
-        if before:
-            try:
-                self._set_interest(watch.number, before, 0)
-            except (OSError, ValueError):
-                return  # closed: the kernel has forgotten it too
+    def _forget(self, watch: Watch) -> None:
+        self._watches.forget(watch, self._set_interest)
 
     def add_callback(self, number: int, callback: Callable[[], object]) -> None:
         """Call a function when a descriptor is readable; for loops within the loop."""
@@ -331,7 +245,7 @@ class BasePoller(BaseComponent):
 
     def remove_callback(self, number: int) -> None:
         """Remove the callback of a descriptor."""
-        if self._callbacks.pop(number, None) is not None and self._wake_read >= 0:
+        if self._callbacks.pop(number, None) is not None and self._wake_up.number >= 0:
             self._set_interest(number, _READABLE, 0)
 
     def drop_callback(self, number: int) -> None:
@@ -357,12 +271,13 @@ class BasePoller(BaseComponent):
         """Tell the owners of the descriptors that :meth:`block` returned, one after the other."""
         engine = self._tree_live
         queue, tasks, loop = engine.queue, engine.tasks, engine.loop
-        watches, is_writable, is_gone = self._watches, self._is_writable, self._is_gone
+        watches, wake_up = self._watches, self._wake_up
+        is_writable, is_gone = self._is_writable, self._is_gone
         for number, mask in ready:
             watch = watches.get(number)
             if watch is None:
-                if number == self._wake_read:
-                    self._drain()
+                if number == wake_up.number:
+                    wake_up.drain()
                 elif number in self._callbacks:
                     self._callbacks[number]()
                 continue
@@ -392,7 +307,7 @@ class BasePoller(BaseComponent):
                 doors[1].call(watch.fd)
             if queue or tasks.ready:
                 loop.drain()
-                if self._wake_read < 0:  # we have left the tree
+                if wake_up.number < 0:  # we have left the tree
                     return
 
     def _doors_to(self, target: Any) -> tuple[Direct, Direct]:

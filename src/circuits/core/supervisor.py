@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections import deque
 
 from . import _clock
-from ._children import Child, Watcher
-from ._routing import TREE_LOCK, is_leaving
-from ._waits import check_seconds, sleep
-from .components import BaseComponent, PrepareUnregister
-from .errors import FatalError, GaveUpError, TimeoutError, WorkerLostError
+from ._grace import Graceful
+from ._process.children import Child, Watcher
+from ._routing import is_leaving
+from ._waits import check_seconds
+from .errors import FatalError, GaveUpError, WorkerLostError
 from .events import BaseEvent, Error, Event
 from .handlers import handler
 from .helpers import log_if_unheard
@@ -77,11 +77,7 @@ _STRATEGIES = ("one_for_one", "one_for_all", "rest_for_one")
 _RESTARTS = ("failure", "always", "never")
 
 
-#: How often to look whether a process that was told to end has done so, in seconds.
-_SHORTEST_LOOK, _LONGEST_LOOK = 0.001, 0.05
-
-
-class Supervisor(BaseComponent):
+class Supervisor(Graceful):
     """Keeps components and processes going: what crashes is restarted.
 
     A component crashes when one of its handlers, or of those below it, raises
@@ -134,7 +130,6 @@ class Supervisor(BaseComponent):
         self._crashes: deque[float] = deque()
         self._failed: deque[tuple[Child, BaseException]] = deque()
         self._is_recovering = False
-        self._is_stopping = False
         self._has_given_up = False
         self._watcher: Watcher | None = None
 
@@ -306,15 +301,15 @@ class Supervisor(BaseComponent):
     @handler("_recover")
     def _on_recover(self, removed: Child | None = None) -> Generator[Any, Any, None]:
         if removed is not None:
-            yield self._stop_child(removed)
+            yield removed.stop(self)
             return
         try:
             while self._failed and not self._is_stopping:
                 child, reason = self._failed.popleft()
                 if self._named.get(child.name) is not child:
-                    yield self._stop_child(child)
+                    yield child.stop(self)
                 elif child.restart == "never":
-                    yield self._stop_child(child)
+                    yield child.stop(self)
                     self._named.pop(child.name, None)
                 elif self._is_too_much():
                     yield self._give_up(child, reason)
@@ -380,51 +375,10 @@ class Supervisor(BaseComponent):
 
     def _stop_all(self, children: Iterable[Child]) -> Generator[Any, Any, None]:
         for child in reversed(list(children)):
-            yield self._stop_child(child)
+            yield child.stop(self)
 
-    def _stop_child(self, child: Child) -> Generator[Any, Any, None]:
-        child.is_running = False
-        if child.process is not None:
-            yield self._stop_process(child)
-        elif child.component is not None and not child.runs_apart:
-            yield self._stop_component(child.component)
-        child.component = child.process = None
-
-    def _stop_component(self, component: Any) -> Generator[Any, Any, None]:
-        deadline = _clock.now() + self.root.stop_timeout
-        component.unregister()
-        while component.parent is self:
-            try:
-                yield self.wait("unregistered", "*", timeout=max(0.001, deadline - _clock.now()))
-            except TimeoutError:
-                with TREE_LOCK:  # a handler of its farewell does not end
-                    if component.parent is self:
-                        component._tree_detach()
-
-    def _stop_process(self, child: Child) -> Generator[Any, Any, None]:
-        process = child.process
-        deadline = _clock.now() + self.root.stop_timeout
-        wait = _SHORTEST_LOOK
-        try:
-            if process.is_alive():
-                process.terminate()
-            # Not by its descriptor: where the supervisor leaves, nobody polls for it any more.
-            while process.is_alive() and _clock.now() < deadline:
-                yield sleep(wait)
-                wait = min(2 * wait, _LONGEST_LOOK)
-        finally:
-            if process.is_alive():
-                process.kill()
-            process.join()
-            if child.watch is not None:
-                child.watch.finish()
-                child.watch = None
-
-    @handler("started", channel="*")
-    def _on_started(self, component: Manager) -> None:
-        if component is self.root:
-            self._is_stopping = False
-            self._start_processes()
+    def _application_started(self) -> None:
+        self._start_processes()
 
     @handler("registered", channel="*")
     def _on_registered(self, component: Manager, manager: Manager) -> None:
@@ -438,13 +392,9 @@ class Supervisor(BaseComponent):
             if child.runs_apart and child.process is None and not child.has_ended:
                 self._try_start(child)
 
-    @handler("stopped", channel="*")
-    def _on_stopped(self, component: Manager) -> Any:
-        if component is not self.root or self._is_stopping:
-            return None
-        self._is_stopping = True
+    def _application_stopped(self) -> Any:
         if any(child.process is not None for child in self._named.values()):
-            self._tree_engine.hold(self)
+            self._hold_end()
             return self._stop_processes()
         return None
 
@@ -454,15 +404,11 @@ class Supervisor(BaseComponent):
             yield self._stop_all(children)
         finally:
             for child in children:  # those that the end of the application leaves no time for
-                if child.process is not None:
-                    child.process.kill()
-                    child.process.join()
-                    child.component = child.process = None
-            self._tree_engine.release(self)
+                child.kill()
+            self._release_end()
 
-    @handler("prepare_unregister", channel="*")
-    def _on_prepare_unregister(self, event: PrepareUnregister, component: Manager) -> Any:
-        if not event.in_subtree(self) or self._is_stopping:
+    def _leave(self) -> Any:
+        if self._is_stopping:
             return None
         self._is_stopping = True
         return self._stop_all(list(self._named.values()))

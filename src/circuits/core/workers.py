@@ -7,9 +7,10 @@ import os
 from collections import deque
 
 from . import _clock
+from ._grace import Graceful
+from ._reports import describe
 from ._tasks import Suspended
 from ._waits import check_seconds
-from .components import BaseComponent, PrepareUnregister
 from .errors import (
     BacklogFullError,
     TaskCancelledError,
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from ._clock import Appointment
     from ._engine import Engine
-    from .manager import Manager
 
 __all__ = ["DEFAULT_WORKERS", "Task", "Worker", "task"]
 
@@ -36,10 +36,6 @@ DEFAULT_WORKERS = 10
 #: How many tasks may wait, unless told otherwise: some seconds of short ones, and a bound for
 #: the memory that an application takes which asks for more than it can do.
 DEFAULT_BACKLOG = 10_000
-
-#: Which part of the root's ``stop_timeout`` tasks get; the rest is for telling what became of
-#: the others.
-_PATIENCE = 0.9
 
 
 class Task(Event):
@@ -133,7 +129,7 @@ class _Job(Suspended):
         self.owner._settle(self)
 
 
-class Worker(BaseComponent):
+class Worker(Graceful):
     """Executes functions in threads or processes, and tells what they return or raise.
 
     Handles ``task`` on its channel. The handler is suspended until the function is over, so
@@ -203,7 +199,6 @@ class Worker(BaseComponent):
         self._finished: deque[_Job] = deque()
         self._is_told = False
         self._strays: list[_Job] = []  # whose functions run on, unobserved
-        self._is_stopping = False
 
     @property
     def pool(self) -> Any:
@@ -216,7 +211,7 @@ class Worker(BaseComponent):
 
     def _make_pool(self) -> Any:
         if self.process:
-            from ._pools import ProcessPool  # noqa: PLC0415 - brings multiprocessing
+            from ._process.pools import ProcessPool  # noqa: PLC0415 - brings multiprocessing
 
             return ProcessPool(self.workers, self.channel, name=f"{self.name}/{self.channel}")
         from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - brings logging
@@ -242,7 +237,7 @@ class Worker(BaseComponent):
         if self.timeout is not None:
             job.expire_at(_clock.now() + self.timeout)
         if self._is_stopping:
-            self._tree_engine.hold(self)
+            self._hold_end()
 
     def _submit(self, job: _Job) -> None:
         pool = self.pool
@@ -302,7 +297,7 @@ class Worker(BaseComponent):
         self._jobs.pop(job, None)
         if self._is_stopping and not self._jobs:
             self._dismiss()
-            self._tree_engine.release(self)
+            self._release_end()
 
     # -- in the threads of the pool --
 
@@ -341,36 +336,21 @@ class Worker(BaseComponent):
 
     # -- ending --
 
-    @handler("started", channel="*")
-    def _on_started(self, component: Manager) -> None:
-        if component is self.root:
-            self._is_stopping = False
-
-    @handler("stopped", channel="*")
-    def _on_stopped(self, component: Manager) -> None:
-        if component is not self.root or self._is_stopping:
-            return
-        self._is_stopping = True
-        if not self._jobs:
+    def _application_stopped(self) -> None:
+        if self._jobs:
+            self._hold_end()
+        else:
             self._dismiss()
-            return
-        engine = self._tree_engine
-        if engine.runner is not None:
-            engine.hold(self)
-            seconds = component.stop_timeout * _PATIENCE
-            engine.schedule.call_at(_clock.now() + seconds, self._lose_patience)
 
-    def _lose_patience(self) -> None:
-        if self._is_stopping:
-            self._fail_all("the application stops")
+    def _grace_over(self) -> None:
+        self._fail_all("the application stops")
 
-    @handler("prepare_unregister", channel="*")
-    def _on_prepare_unregister(self, event: PrepareUnregister, component: Manager) -> None:
-        if event.in_subtree(self):
-            self._fail_all("the worker leaves")
-            self._dismiss()
+    def _leave(self) -> None:
+        self._fail_all("the worker leaves")
+        self._dismiss()
 
     def _tree_left(self, engine: Engine) -> None:
+        super()._tree_left(engine)
         if self.parent is self:  # else it left below another one, and may go on elsewhere
             self._fail_all("the worker left")
             self._dismiss()
@@ -404,12 +384,6 @@ class Worker(BaseComponent):
         self._finished.clear()
         self._strays.clear()
         self._is_told = False
-
-
-def describe(function: object) -> str:
-    """How messages call a function."""
-    name = getattr(function, "__qualname__", None)
-    return f"{getattr(function, '__module__', '?')}.{name}" if name else repr(function)
 
 
 def _processors() -> int:

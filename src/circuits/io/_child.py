@@ -8,7 +8,7 @@ from typing import Any
 
 from circuits.core._tasks import Suspension
 
-from ._opening import OpenFile
+from ._modes import OpenFile
 from .file import File
 
 TYPE_CHECKING = False
@@ -57,7 +57,7 @@ class ChildPipe(File):
     def _fault_channels(self) -> tuple[Any, ...]:
         return (self.channel, self._process.channel)
 
-    def _end(self) -> None:
+    def _application_stopped(self) -> None:
         """The application ends: the process sees to the pipe, when the child has ended."""
 
     def end(self) -> None:
@@ -77,7 +77,7 @@ class ChildPipe(File):
         super()._descriptor_closed(descriptor)
         self._is_over()
 
-    def _leave(self) -> None:
+    def _leave(self) -> Any:
         self._forget_number()
         super()._leave()
 

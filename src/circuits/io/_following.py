@@ -9,7 +9,7 @@ from typing import Any
 
 from circuits.core import _clock
 
-from ._opening import OpenFile, open_path
+from ._modes import OpenFile, open_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

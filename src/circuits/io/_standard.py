@@ -8,7 +8,7 @@ from typing import Any
 
 from circuits.core.handlers import handler
 
-from ._opening import OpenFile, take_file
+from ._modes import OpenFile, take_file
 from .file import File
 
 __all__ = ["StandardStream", "StdErr", "StdIn", "StdOut"]

@@ -5,6 +5,7 @@ The names in lower case are the same classes, as the 3.x line has them.
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from circuits.core._routing import same_channel
@@ -13,6 +14,7 @@ from circuits.core.events import Event
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from circuits.core._routing import Route
+    from circuits.core.components import BaseComponent
 
 __all__ = [
     "EOF",
@@ -332,3 +334,25 @@ def _expects(method: Any, channels: tuple[Any, ...]) -> bool:
     own = getattr(function, "channel", None)
     own = component.channel if own is None else own
     return any(channel is component or same_channel(own, channel) for channel in channels)
+
+
+# -- telling what failed ---------------------------------------------------------------------------
+
+
+def report(component: BaseComponent, problem: BaseException, *channels: Any) -> None:
+    """Fire ``error`` and ``io_error``; log what nobody would hear of.
+
+    Args:
+        component: Who it happened to.
+        problem: What.
+        *channels: Where to fire; the component's channel by default.
+    """
+    where = channels or (component.channel,)
+    error = Error(problem)
+    error.channels = where
+    engine = component._tree_engine
+    if not error._choose_routes(engine.route("error", where)):
+        if not engine.route("io_error", where):
+            logging.getLogger("circuits").error("%r failed: %s", component, problem)
+    component.fire(error, *where)
+    component.fire(IoError(problem), *where)

@@ -19,10 +19,9 @@ from circuits.core.components import Component
 from circuits.core.events import Event
 from circuits.core.handlers import handler
 
-from ._faults import report
 from ._following import Follower
-from ._opening import DirectFile, Mode, OpenFile, open_path, take_file
-from ._outlet import HIGH_WATER, LOW_WATER, MAX_PENDING, Outlet
+from ._modes import DirectFile, Mode, OpenFile, open_path, take_file
+from ._writer import HIGH_WATER, LOW_WATER, MAX_PENDING, Writer
 from .events import (
     EOF,
     Close,
@@ -35,6 +34,7 @@ from .events import (
     Rotated,
     Seek,
     Write,
+    report,
 )
 
 TYPE_CHECKING = False
@@ -82,7 +82,7 @@ class _OwnOpen(Open):
         self.file = file
 
 
-class File(Outlet, Component):
+class File(Writer, Component):
     """A file, pipe or terminal: fires what it reads, writes what it is told to.
 
     Opens when it has joined a tree, and closes when it leaves. Fires ``ready(file)``,
@@ -437,7 +437,7 @@ class File(Outlet, Component):
                 given.close()
             except (OSError, ValueError) as problem:
                 report(self, problem, *self._fault_channels())
-        self._tree_engine.release(self)
+        self._release_end()
         self.fire(Closed())
 
     # -- the tree and the application --

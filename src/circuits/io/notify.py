@@ -21,7 +21,6 @@ from circuits.core.events import Event
 from circuits.core.handlers import handler
 
 from . import _inotify
-from ._faults import report
 from ._inotify import Inotify, Raw
 from ._watches import Watch, Watches
 from .events import (
@@ -37,6 +36,7 @@ from .events import (
     Ready,
     RemovePath,
     Unmounted,
+    report,
 )
 
 TYPE_CHECKING = False
@@ -374,7 +374,7 @@ class Notify(DescriptorOwner):
             folder, name = os.path.split(found)
             self.fire(_BY_WATCHFILES[kind](name, folder, found, is_dir))
 
-    def _leave(self) -> None:
+    def _leave(self) -> Any:
         super()._leave()
         self._stop_patience()
         self._renaming = None

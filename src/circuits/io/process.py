@@ -18,12 +18,12 @@ from typing import Any
 from circuits.core import _clock
 from circuits.core import events as core_events
 from circuits.core._descriptor import Descriptor, DescriptorOwner
+from circuits.core._grace import GRACE_PART
 from circuits.core._waits import sleep
 from circuits.core.handlers import handler
 
 from ._child import ChildPipe, Ending
-from ._faults import report
-from ._outlet import DRAIN_PART, MAX_PENDING
+from ._writer import MAX_PENDING
 from .events import (
     Kill,
     Signal,
@@ -34,6 +34,7 @@ from .events import (
     Terminated,
     Wait,
     Write,
+    report,
 )
 
 TYPE_CHECKING = False
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
 
     from circuits.core._clock import Appointment
     from circuits.core.events import Event
-    from circuits.core.manager import Manager
 
 __all__ = [
     "Kill",
@@ -252,7 +252,7 @@ class Process(DescriptorOwner):
         waiting, self._waiting = self._waiting, []
         for ending in waiting:
             ending.resolve()
-        self._tree_engine.release(self)
+        self._release_end()
 
     @handler("wait")
     def _on_wait(self) -> Generator[Any, Any, int | None]:
@@ -363,21 +363,18 @@ class Process(DescriptorOwner):
 
     # -- the application and the tree --
 
-    @handler("stopped", channel="*")
-    def _on_application_stopped(self, event: Event, component: Manager) -> None:
-        if component is not self.root or not isinstance(event, core_events.Stopped):
-            return
+    def _application_stopped(self) -> None:
         if self._is_busy:
-            self._tree_engine.hold(self)
+            self._hold_end()
             self._send(signals.SIGTERM)
-            limit = self.root.stop_timeout * DRAIN_PART
+            limit = self.root.stop_timeout * GRACE_PART
             seconds = min(self._grace, limit / 2)
             self._at(seconds, self.kill)
             self._at((seconds + limit) / 2, self._end_pipes)
 
-    @handler("prepare_unregister", channel="*")
-    def _on_leaving(self, event: Any, component: Manager) -> Generator[Any, Any, None] | None:
-        return self._farewell() if event.in_subtree(self) and self._is_busy else None
+    def _leave(self) -> Any:
+        super()._leave()
+        return self._farewell() if self._is_busy else None
 
     def _farewell(self) -> Generator[Any, Any, None]:
         """Wait for the end of the child before the component leaves."""

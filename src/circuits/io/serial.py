@@ -16,9 +16,8 @@ from circuits.core.components import Component
 from circuits.core.events import Event
 from circuits.core.handlers import handler
 
-from ._faults import report
-from ._outlet import HIGH_WATER, LOW_WATER, MAX_PENDING, Outlet
-from .events import Close, Closed, Error, Open, Opened, Read, Ready, Write
+from ._writer import HIGH_WATER, LOW_WATER, MAX_PENDING, Writer
+from .events import Close, Closed, Error, Open, Opened, Read, Ready, Write, report
 
 __all__ = ["Close", "Closed", "Error", "Open", "Opened", "Read", "Serial", "Write"]
 
@@ -42,7 +41,7 @@ class _OwnOpen(Open):
         self.component = component
 
 
-class Serial(Outlet, Component):
+class Serial(Writer, Component):
     """A serial port, or any other terminal device: fires what it reads, writes what it is told to.
 
     Opens when it has joined a tree, and when the application is run again; raw, with 8 bits, no parity and one stop bit. Fires
@@ -196,7 +195,7 @@ class Serial(Outlet, Component):
             pass  # the device is gone, and so is the descriptor
         if self._lines is not None:
             self._lines = LineDecoder(self._lines.limit_bytes, _split_keeping_ends)
-        self._tree_engine.release(self)
+        self._release_end()
         self.fire(Closed(self.port))
 
 

@@ -116,7 +116,9 @@ def _is_busy(engine: Engine) -> bool:
         return False
     pollers: list[BasePoller] = findtype(engine.root, BasePoller, all=True)
     # Not only what is queued counts: a poller may call the owner of a descriptor directly.
-    return any(number != poller._wake_read for poller in pollers for number, _ in poller.block(0.0))
+    return any(
+        not poller.is_wake_up(number) for poller in pollers for number, _ in poller.block(0.0)
+    )
 
 
 def _may_go_on(engine: Engine) -> bool:

@@ -16,10 +16,11 @@ from collections import deque
 from multiprocessing import connection
 from traceback import format_exception, format_tb
 
-from ._descriptor import Descriptor, DescriptorOwner
-from ._frames import LIMIT_BYTES, Frames, pack, sendable, unpack
-from .errors import NotSendableError, RemoteError, WorkerLostError
-from .workers import describe
+from circuits.core._descriptor import Descriptor, DescriptorOwner
+from circuits.core._reports import describe
+from circuits.core.errors import NotSendableError, RemoteError, WorkerLostError
+
+from .frames import LIMIT_BYTES, Frames, pack, sendable, unpack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -186,7 +187,7 @@ class ProcessPool(DescriptorOwner):
         slot = _Slot(process, self._limit_bytes)
         slot.descriptor = Descriptor(self, near, max_pending=self._limit_bytes + 4)
         self._slots[near] = slot
-        self._check_poller()
+        self._find_poller()
         self._adopt(slot.descriptor)
         return slot
 
@@ -248,7 +249,7 @@ class ProcessPool(DescriptorOwner):
 
     # -- ending --
 
-    def _leave(self) -> None:
+    def _leave(self) -> Any:
         self.shutdown()
         super()._leave()
 

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import struct
 
-from ._event_state import ORDINARY_ATTRIBUTES
-from ._flags import RUNTIME_FLAGS
-from ._frames import are_plain, pack
-from ._tasks import Suspended
-from .events import BaseEvent, Event
-from .values import Value
+from circuits.core._event_state import ORDINARY_ATTRIBUTES
+from circuits.core._flags import RUNTIME_FLAGS
+from circuits.core._tasks import Suspended
+from circuits.core.errors import RemoteError
+from circuits.core.events import BaseEvent, Event, Failure
+from circuits.core.values import Value
+
+from .frames import are_plain, pack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from ._routing import Routes
-    from .bridge import Bridge
+    from circuits.core._engine import Engine
+    from circuits.core._routing import Routes
+    from circuits.core.bridge import Bridge
 
 # Kinds of messages. Before the pickled rest of each: its kind, and a number that pairs questions
 # and answers. So one that cannot be unpickled is known to belong to somebody.
@@ -161,3 +164,17 @@ def is_error(item: Any, value: Value) -> bool:
     if not isinstance(item, tuple) or len(item) != 3:
         return False
     return any(item[1] is problem for problem in value.exceptions)
+
+
+def take_error(
+    engine: Engine, event: BaseEvent, method: Any, problem: BaseException, lines: list[str]
+) -> None:
+    """Do what a failing handler of ours would have caused, with the traceback from there."""
+    problem.__cause__ = RemoteError(f"in the other process:\n{''.join(lines)}")
+    error = (type(problem), problem, lines)
+    event._event_failed = True
+    event.value.fail(error)
+    if event.failure:
+        channels = getattr(event, "failure_channels", None) or event.channels
+        engine.dispatch.feedback(Failure, "Failure", event, channels or event.channels, error)
+    engine.report(problem, method, event, lines)

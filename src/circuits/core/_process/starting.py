@@ -17,13 +17,14 @@ import time
 import warnings
 import weakref
 
-from ._pools import end_with_parent
-from ._routing import TREE_LOCK
-from .bridge import Bridge
-from .errors import UnregistrableError
-from .handlers import handler
-from .manager import Manager
-from .utils import flatten
+from circuits.core._routing import TREE_LOCK
+from circuits.core.bridge import Bridge
+from circuits.core.errors import UnregistrableError
+from circuits.core.handlers import handler
+from circuits.core.manager import Manager
+from circuits.core.utils import flatten
+
+from .pools import end_with_parent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,12 +12,12 @@ import os
 import sys
 import warnings
 
-from ._routing import TREE_LOCK
-from .utils import flatten
+from circuits.core._routing import TREE_LOCK
+from circuits.core.utils import flatten
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .manager import Manager
+    from circuits.core.manager import Manager
 
 
 def fork(manager: Manager) -> int:

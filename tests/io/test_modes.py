@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from circuits.io._opening import DirectFile, Mode, open_path, take_file
+from circuits.io._modes import DirectFile, Mode, open_path, take_file
 
 
 class Owner:
@@ -72,7 +72,7 @@ def test_short_writes_are_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             raise InterruptedError
         return write(number, data[:3])
 
-    monkeypatch.setattr("circuits.io._opening.os.write", three_bytes)
+    monkeypatch.setattr("circuits.io._modes.os.write", three_bytes)
     file.write(b"0123456789")
     file.close()
     file.write(b"late")
@@ -90,7 +90,7 @@ def test_an_interrupted_read_is_no_end(tmp_path: Path, monkeypatch: pytest.Monke
         raise InterruptedError
 
     with monkeypatch.context() as patch:
-        patch.setattr("circuits.io._opening.os.read", interrupt)
+        patch.setattr("circuits.io._modes.os.read", interrupt)
         assert file.read(1) is None
     assert file.read(1) == b"x"
     file.close()
@@ -106,7 +106,7 @@ def test_what_closing_reports_is_told(tmp_path: Path, monkeypatch: pytest.Monkey
         raise problem
 
     with monkeypatch.context() as patch:
-        patch.setattr("circuits.io._opening.os.close", fail)
+        patch.setattr("circuits.io._modes.os.close", fail)
         file.close()
     file.finish()
     assert owner.told == [problem, "closed"]

@@ -7,31 +7,24 @@ from __future__ import annotations
 import errno
 from typing import Any
 
-from circuits.core import _clock
 from circuits.core._descriptor import MAX_PENDING, Descriptor, DescriptorOwner
-from circuits.core.handlers import handler
 
-from ._faults import report
-from .events import Close, Pause, Resume, Write
+from .events import Close, Pause, Resume, Write, report
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from circuits.core.events import Event
-    from circuits.core.manager import Manager
 
-    from ._opening import DirectFile
+    from ._modes import DirectFile
 
-__all__ = ["DRAIN_PART", "HIGH_WATER", "LOW_WATER", "MAX_PENDING", "Outlet"]
+__all__ = ["HIGH_WATER", "LOW_WATER", "MAX_PENDING", "Writer"]
 
 #: More than this pending, and ``pause`` is fired; less than the other, ``resume``; in bytes.
 HIGH_WATER = 1024 * 1024
 LOW_WATER = 256 * 1024
 
-#: Which part of the root's ``stop_timeout`` is for what is still to be written.
-DRAIN_PART = 0.9
 
-
-class Outlet(DescriptorOwner):
+class Writer(DescriptorOwner):
     """A component with one stream that it writes to."""
 
     encoding: str
@@ -113,8 +106,8 @@ class Outlet(DescriptorOwner):
         for data in self._take_early():
             self._write(data)
         is_closing, self._is_closing = self._is_closing, False
-        if self._ended_by_stop:
-            self._end()
+        if self._is_stopping:
+            self._application_stopped()
         elif is_closing:
             self._close()
 
@@ -155,7 +148,7 @@ class Outlet(DescriptorOwner):
             stream.fail(OSError(errno.ECANCELED, why))
         stream.finish()
 
-    def _leave(self) -> None:
+    def _leave(self) -> Any:
         if self._stream is not None:
             self._drop(self._stream, "the component has left its tree")
         super()._leave()
@@ -163,31 +156,22 @@ class Outlet(DescriptorOwner):
 
     # -- the application --
 
-    @handler("started", channel="*")
-    def _on_application_started(self, component: Manager) -> None:
-        if component is self.root and self._ended_by_stop:
+    def _application_started(self) -> None:
+        super()._application_started()
+        if self._ended_by_stop:
             self._ended_by_stop = False
             if self._reopens:
                 self._was_opened = False
                 self._reopen()
 
-    @handler("stopped", channel="*")
-    def _on_application_stopped(self, component: Manager) -> None:
-        if component is self.root and not self._ended_by_stop:
-            self._ended_by_stop = True
-            self._end()
-
-    def _end(self) -> None:
-        """The application ends: write what is pending, and close."""
+    def _application_stopped(self) -> None:
+        """Write what is pending, and close."""
+        self._ended_by_stop = True
         self._close()
-        stream = self._stream
-        if stream is not None:
-            engine = self._tree_engine
-            engine.hold(self)
-            seconds = self.root.stop_timeout * DRAIN_PART
-            engine.schedule.call_at(_clock.now() + seconds, lambda: self._give_up(stream))
+        if self._stream is not None:
+            self._hold_end()
 
-    def _give_up(self, stream: Descriptor | DirectFile) -> None:
-        if stream is self._stream:
+    def _grace_over(self) -> None:
+        if self._stream is not None:
             text = "nobody takes what is pending, and the application ends"
-            stream.fail(TimeoutError(errno.ETIMEDOUT, text))
+            self._stream.fail(TimeoutError(errno.ETIMEDOUT, text))

@@ -10,8 +10,8 @@ import io
 import pickle
 import struct
 
-from .errors import NotSendableError, RemoteError
-from .manager import Manager
+from circuits.core.errors import NotSendableError, RemoteError
+from circuits.core.manager import Manager
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

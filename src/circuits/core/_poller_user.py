@@ -1,0 +1,65 @@
+"""Components that have a poller watch something: how each finds one, and follows when it changes."""
+
+from __future__ import annotations
+
+from ._grace import Graceful
+from ._loop import PollerFollower, is_poller
+from ._routing import is_below, is_leaving
+from .handlers import handler
+from .pollers import BasePoller, Poller
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .manager import Manager
+
+__all__ = ["PollerUser"]
+
+
+class PollerUser(PollerFollower, Graceful):
+    """A component that uses the poller of its tree, or makes one if there is none.
+
+    It looks when it has joined a tree, when the tree changes, and when the application starts.
+    """
+
+    _poller: BasePoller | None = None
+
+    # -- what a subclass provides, beside what a follower does --
+
+    def _poller_found(self) -> None:
+        """There is a poller, for the first time since the component joined."""
+
+    def _poller_failed(self, problem: OSError) -> None:
+        """None could be made: the system has no descriptors left."""
+        raise problem
+
+    # -- looking --
+
+    @handler("registered", channel="*")
+    def _on_registered(self, component: Manager, manager: Manager) -> None:
+        # Without a poller, who comes elsewhere in the tree is no occasion: if none could be made, the
+        # next attempt would fail, too.
+        if self._poller is not None or is_below(self, component) or is_poller(component):
+            self._find_poller()
+
+    @handler("unregistered", channel="*")
+    def _on_unregistered(self, component: Manager, manager: Manager) -> None:
+        if component is not self:
+            self._find_poller()
+
+    def _application_started(self) -> None:
+        self._find_poller()
+
+    def _find_poller(self) -> None:
+        before = self._poller
+        if is_leaving(self) or (before is not None and before.root is self.root):
+            return
+        found = self._tree_engine.loop.find_poller()
+        if found is None:
+            try:
+                found = Poller().register(self)
+            except OSError as problem:
+                self._poller_failed(problem)
+                return
+        self._use_poller(found)
+        if before is None:
+            self._poller_found()
