@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from circuits.net._stream import Connection, Limits, State
+from circuits.net._connection import Connection, Limits, State
 
 from .net_fakes import Poller
 

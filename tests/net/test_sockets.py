@@ -204,7 +204,7 @@ class Narrow(Poller):  # type: ignore[misc,valid-type]
     """Cannot watch anything but what it wakes up by."""
 
     def _set_interest(self, number: int, before: int, after: int) -> None:
-        if after and number != self._wake_read:
+        if after and number != self._wake_up.number:
             raise OSError(errno.EINVAL, "too large")
         super()._set_interest(number, before, after)
 
@@ -851,7 +851,7 @@ def test_a_poller_that_cannot_be_made_is_told(
     component = kind()
     app = Manager()
     recorder = Recorder("socket_error", "ready").register(app)
-    monkeypatch.setattr("circuits.net._endpoint.Poller", refuse)
+    monkeypatch.setattr("circuits.core._poller_user.Poller", refuse)
     component.register(app)
     settle(app)
     assert [(record.name, record.args[-1]) for record in recorder.records] == [

@@ -13,9 +13,9 @@ from circuits.core.handlers import handler
 
 from . import _address
 from ._connecting import Attempt, interleaved
+from ._connection import RECEIVES, Connection, State
 from ._endpoint import BUFSIZE, HANDSHAKE_TIMEOUT, WRITE_TIMEOUT, Endpoint, take_limits
 from ._lookup import look_up
-from ._stream import RECEIVES, Connection, State
 from .events import (
     Connected,
     Disconnected,
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
-    from circuits.core.pollers import BasePoller
 
 __all__ = ["Client"]
 
@@ -148,9 +147,7 @@ class Client(Endpoint):
 
     def parse_bind_parameter(self, bind_parameter: Any) -> Any:
         """Turn the parameter ``bind`` into an address."""
-        from .sockets import parse_ipv4_parameter  # the names of that module may be replaced
-
-        return parse_ipv4_parameter(bind_parameter)
+        return self._look_ups.parse_ipv4_parameter(bind_parameter)
 
     def _create_socket(self) -> Any:
         return None
@@ -409,18 +406,18 @@ class Client(Endpoint):
     def _owned(self) -> Iterable[Connection]:
         return () if self._connection is None else (self._connection,)
 
-    def _watch_all(self) -> None:
+    def _join_poller(self, poller: Any) -> None:
         if self._attempt is not None:
             self._attempt.watch()
-        super()._watch_all()
+        super()._join_poller(poller)
 
-    def _unwatch_all(self, poller: BasePoller) -> None:
+    def _leave_poller(self, poller: Any) -> None:
         if self._attempt is not None:
             for sock in self._attempt.racing:
                 poller.discard(sock)
-        super()._unwatch_all(poller)
+        super()._leave_poller(poller)
 
-    def _became_ready(self) -> None:
+    def _poller_found(self) -> None:
         self.fire(Ready(self))
         queued, self._queued = self._queued, None
         if queued is not None:

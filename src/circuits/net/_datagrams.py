@@ -21,7 +21,7 @@ from .events import Closed, Disconnect
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ._stream import Connection
+    from ._connection import Connection
 
 __all__ = ["UDPServer"]
 
@@ -116,9 +116,7 @@ class UDPServer(Server):
 
     def parse_bind_parameter(self, bind_parameter: Any) -> Any:
         """Turn the parameter ``bind`` into an address."""
-        from .sockets import parse_ipv4_parameter  # the names of that module may be replaced
-
-        return parse_ipv4_parameter(bind_parameter)
+        return self._look_ups.parse_ipv4_parameter(bind_parameter)
 
     def _create_socket(self) -> Any:
         sock = socket.socket(self.socket_family, self.socket_type, self.socket_protocol)
@@ -303,9 +301,7 @@ class UDPServer(Server):
         look_up(self, host, partial(self._find_addresses, host))
 
     def _find_addresses(self, host: str) -> list[Any]:
-        from . import sockets  # the names of that module may be replaced
-
-        found = sockets.getaddrinfo(host, None, self.socket_family, socket.SOCK_DGRAM)
+        found = self._look_ups.getaddrinfo(host, None, self.socket_family, socket.SOCK_DGRAM)
         return [entry[4][0] for entry in found]
 
     @handler("_resolved")
@@ -347,7 +343,7 @@ class UDPServer(Server):
         # The poller has forgotten it: an error waits, such as that nobody listens at a peer.
         code = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         self._failed(OSError(code, os.strerror(code)) if code else OSError(errno.EBADF, "hung up"))
-        self._watch_all()
+        self._watch_socket()
 
     def _failed(self, problem: OSError) -> None:
         sock = self._sock
@@ -363,7 +359,10 @@ class UDPServer(Server):
     def _is_busy(self) -> bool:
         return self._sock is not None
 
-    def _watch_all(self) -> None:
+    def _join_poller(self, poller: Any) -> None:
+        self._watch_socket()
+
+    def _watch_socket(self) -> None:
         if not self._is_closing:
             self._watch_listener()
         if self._outgoing and self._sock is not None and self._poller is not None:
@@ -397,9 +396,7 @@ class UDP6Server(UDPServer):
 
     def parse_bind_parameter(self, bind_parameter: Any) -> Any:
         """Turn the parameter ``bind`` into an address."""
-        from .sockets import parse_ipv6_parameter  # the names of that module may be replaced
-
-        return parse_ipv6_parameter(bind_parameter)
+        return self._look_ups.parse_ipv6_parameter(bind_parameter)
 
     def _set_datagram_options(self, sock: Any) -> None:
         ttl, loop, interface = self._multicast.values()

@@ -8,34 +8,28 @@ import errno
 # the process has run out of descriptors, no module can be loaded any more.
 import heapq  # noqa: F401
 import logging  # noqa: F401 - as heapq
-import os
 import traceback  # noqa: F401 - as heapq
-from collections.abc import Iterable
 from functools import partial
-from typing import Any, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 from circuits.core import (
     _clock,
     helpers,  # noqa: F401 - as above
 )
 from circuits.core._direct import Direct
-from circuits.core._routing import is_leaving
-from circuits.core.components import BaseComponent
+from circuits.core._poller_user import PollerUser
 from circuits.core.events import Event
 from circuits.core.handlers import handler
-from circuits.core.pollers import BasePoller, Poller
-from circuits.core.utils import flatten
 
-from ._stream import RECEIVES, Connection, Limits, as_bytes
+from ._connection import RECEIVES, Connection, Limits, as_bytes
+from ._sweeper import Sweeper
 from .events import NetworkError, SocketError, Write
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Iterable
 
-    from circuits.core._clock import Appointment
-    from circuits.core.components import PrepareUnregister
-    from circuits.core.manager import Manager
     from circuits.core.values import Value
 
 __all__ = [
@@ -54,10 +48,6 @@ BUFSIZE = 4096
 #: How often the end of input goes to the end of the queue before it closes the connection, so
 #: that replies which handlers produce through a chain of events come first.
 _HOPS = 4
-
-#: Which part of the root's ``stop_timeout`` is for draining; then what is left is dropped, so
-#: that the events about it are still delivered.
-_DRAIN_PART = 0.9
 
 #: Default of ``write_timeout``, in seconds: as long as web servers commonly wait for a client.
 WRITE_TIMEOUT = 60.0
@@ -95,30 +85,27 @@ class EndOfInput(Event):
         super().__init__(connection, hops)
 
 
-class Endpoint(BaseComponent):
-    """Finds a poller, follows the life of the tree, and turns received data into events.
+class Endpoint(PollerUser):
+    """Follows the life of the tree, and turns received data into events.
 
-    Fires ``ready`` when it has a poller. It creates one only if the tree has none.
+    Fires ``ready`` when it has a poller.
     """
 
+    #: Where names are looked up: the module ``sockets``, which is above and puts itself here, since
+    #: programs replace its functions.
+    _look_ups: ClassVar[Any]
     _read: type[Event]
     _pause: type[Event]
     _resume: type[Event]
-    _poller: BasePoller | None = None
     _limits: Limits
     _tells_sock: bool  # whether events about a connection carry its socket
-    _is_ready = False
-    _stopping = False
     #: Whether errors are told by ``error``, too, as in the 3.x line.
     error_events = False
     #: Seconds without a byte of progress after which a connection fails that has data pending.
     write_timeout: float | None = WRITE_TIMEOUT
     #: Seconds that a handshake of TLS may take.
     handshake_timeout: float | None = HANDSHAKE_TIMEOUT
-    #: Connections with data pending: how much was flushed when it was last looked at, and when
-    #: that had last changed.
-    _blocked: dict[Connection, tuple[int, float]] | None = None
-    _sweeper: Appointment | None = None
+    _sweeper: Sweeper | None = None
     _read_door: Direct
     _write_door: Direct
     _end_door: Direct
@@ -141,22 +128,17 @@ class Endpoint(BaseComponent):
         """The connections that are not closed."""
         raise NotImplementedError
 
-    def _watch_all(self) -> None:
-        """Watch everything by a new poller."""
+    def _join_poller(self, poller: Any) -> None:
         for connection in list(self._owned()):
             connection.watch()
 
-    def _unwatch_all(self, poller: BasePoller) -> None:
+    def _leave_poller(self, poller: Any) -> None:
         for connection in self._owned():
             poller.discard(connection.sock)
 
     def _is_busy(self) -> bool:
         """Whether something is still open when the application ends."""
         return any(self._owned())
-
-    def _became_ready(self) -> None:
-        """There is a poller for the first time."""
-        raise NotImplementedError
 
     def _shut_down(self) -> None:
         """The application stops: accept nothing, write what is pending."""
@@ -166,89 +148,33 @@ class Endpoint(BaseComponent):
         """Close everything at once."""
         raise NotImplementedError
 
-    # -- the poller --
+    # -- the life of the application and of the component --
 
-    @handler("registered", channel="*")
-    def _on_registered(self, component: Manager, manager: Manager) -> None:
-        if component is self or (self._poller is None and isinstance(component, BasePoller)):
-            self._find_poller()
-        else:
-            self._check_poller()
+    def _poller_failed(self, problem: OSError) -> None:
+        sock = vars(self).get("_sock")
+        self._tell_error(*((sock, problem) if self._tells_sock else (problem,)))
 
-    @handler("unregistered", channel="*")
-    def _on_unregistered(self, component: Manager, manager: Manager) -> None:
-        if component is not self:
-            self._check_poller()
-
-    def _check_poller(self) -> None:
-        poller = self._poller
-        if poller is not None and poller.root is not self.root and not is_leaving(self):
-            self._find_poller()
-
-    def _find_poller(self) -> None:
-        """Use a poller of the tree, or make one."""
-        root = self.root
-        poller = self._poller
-        if poller is None or poller.root is not root:
-            poller = next(
-                (n for n in flatten(root) if isinstance(n, BasePoller) and not is_leaving(n)), None
-            )
-            if poller is None:
-                try:
-                    poller = Poller().register(self)
-                except OSError as problem:  # there are no descriptors left
-                    sock = vars(self).get("_sock")
-                    self._tell_error(*((sock, problem) if self._tells_sock else (problem,)))
-                    return
-            if self._poller is not None:
-                self._unwatch_all(self._poller)
-            self._poller = poller
-            self._watch_all()
-        if not self._is_ready:
-            self._is_ready = True
-            self._became_ready()
-
-    # -- the life of the application --
-
-    @handler("started", channel="*")
-    def _on_started(self, component: Manager) -> None:
-        if component is self.root:
-            self._stopping = False
-            if not is_leaving(self):
-                self._find_poller()
-
-    @handler("stopped", channel="*")
-    def _on_stopped(self, component: Manager) -> None:
-        if component is not self.root or self._stopping:
-            return
-        self._stopping = True
+    def _application_stopped(self) -> None:
         self._shut_down()
-        engine = self._tree_engine
-        if self._is_busy() and engine.runner is not None:
-            engine.hold(self)
-            seconds = component.stop_timeout * _DRAIN_PART
-            engine.schedule.call_at(_clock.now() + seconds, self._end_drain)
+        if self._is_busy():
+            self._hold_end()
 
-    def _end_drain(self) -> None:
-        if self._stopping:
-            self._abort()
-            self._tree_engine.release(self)
+    def _grace_over(self) -> None:
+        # What is left is dropped, and the events about that are still delivered.
+        self._abort()
+        self._release_end()
 
     def _drained(self) -> None:
         """A connection is closed; was it the last that the end of the application waits for?"""
-        if self._stopping and not self._is_busy():
-            self._tree_engine.release(self)
+        if self._is_stopping and not self._is_busy():
+            self._release_end()
 
-    @handler("prepare_unregister", channel="*")
-    def _on_prepare_unregister(self, event: PrepareUnregister, component: Manager) -> None:
-        if event.in_subtree(self):
-            self._abort()
-            self._tree_engine.release(self)
-            if self._sweeper is not None:
-                self._sweeper.cancel()
-                self._sweeper = None
-            self._poller = None
-            self._is_ready = False
+    def _leave(self) -> None:
+        self._abort()
+        self._release_end()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        self._poller = None
 
     # -- data --
 
@@ -360,7 +286,7 @@ class Endpoint(BaseComponent):
             server_side=server_side,
             server_hostname=server_hostname,
             opened=connection.opened,
-            before=connection.take_pending(),
+            before=b"" if connection.writer is None else connection.writer.joined(),
         )
         if self.handshake_timeout is not None:
             deadline = _clock.now() + self.handshake_timeout
@@ -405,38 +331,11 @@ class Endpoint(BaseComponent):
         self.fire(event(connection.sock) if self._tells_sock else event())
 
     def _connection_blocked(self, connection: Connection) -> None:
-        """Something is pending: start its timeout."""
         if self.write_timeout is None:
             return
-        if self._blocked is None:
-            self._blocked = {}
-        self._blocked[connection] = (connection.flushed_bytes, _clock.now())
-        self._schedule_sweep()
-
-    def _schedule_sweep(self) -> None:
-        # One timer for all connections, and only while one is blocked.
-        if self._sweeper is None and self.write_timeout is not None:
-            self._sweeper = self._tree_engine.schedule.call_at(
-                _clock.now() + self.write_timeout / 4, self._sweep
-            )
-
-    def _sweep(self) -> None:
-        """Give up the connections whose peers have not read for too long."""
-        self._sweeper = None
-        blocked, timeout = self._blocked, self.write_timeout
-        if not blocked or timeout is None:
-            return
-        now = _clock.now()
-        for connection, (flushed, since) in list(blocked.items()):
-            if not connection.is_blocked:
-                del blocked[connection]
-            elif connection.flushed_bytes != flushed:
-                blocked[connection] = (connection.flushed_bytes, now)
-            elif now - since >= timeout:
-                del blocked[connection]
-                connection.fail(TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT)))
-        if blocked:
-            self._schedule_sweep()
+        if self._sweeper is None:
+            self._sweeper = Sweeper(self)
+        self._sweeper.watch(connection)
 
     @staticmethod
     def _checked(data: Any) -> Any:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import socket
 from collections.abc import Iterable
 from typing import Any
 
-from circuits.core import _clock
 from circuits.core.handlers import handler
 
 from . import _address
+from ._accepting import SHORTAGES, SKIPPED, AcceptPause
+from ._connection import Connection, State, shut
 from ._endpoint import BUFSIZE, HANDSHAKE_TIMEOUT, WRITE_TIMEOUT, Endpoint, take_limits
-from ._stream import Connection, State, shut
 from .events import (
     Closed,
     Connect,
@@ -29,9 +28,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
 
-    from circuits.core._clock import Appointment
-    from circuits.core.pollers import BasePoller
-
     from ._endpoint import Keeper
 
 __all__ = ["BACKLOG", "Server"]
@@ -41,15 +37,6 @@ BACKLOG = 5000
 
 #: How many connections are accepted before others get their turn.
 _ACCEPT_BATCH = 64
-
-#: Seconds between two attempts to accept while the system is short of something.
-_ACCEPT_PAUSE = (0.1, 0.5)
-
-#: Seconds between two reports of a shortage.
-_SHORTAGE_SECONDS = 1.0
-
-_SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-_SKIPPED = frozenset({errno.EPERM, errno.ECONNABORTED})
 
 
 class _ListOfClients:
@@ -100,9 +87,7 @@ class Server(Endpoint):
         self._connections: dict[Any, Connection] = {}
         #: Of those whose handshake is not done.
         self._addresses: dict[Connection, Any] = {}
-        self._accept_pause = 0.0
-        self._quiet_until = 0.0
-        self._accept_timer: Appointment | None = None
+        self._accept_pause = AcceptPause(self._watch_listener)
         if isinstance(bind, socket.socket):
             bind.setblocking(False)
             self._bind: Any = bind.getsockname()
@@ -370,14 +355,17 @@ class Server(Endpoint):
             except (BlockingIOError, InterruptedError):
                 return
             except OSError as problem:
-                if problem.errno in _SKIPPED:
+                if problem.errno in SKIPPED:
                     continue
-                if problem.errno in _SHORTAGES:
-                    self._pause_accepting(listener, problem)
-                else:
+                if problem.errno not in SHORTAGES:
                     self._tell_error(listener, problem)
+                    return
+                if self._accept_pause.begin(self._tree_engine.schedule):
+                    self._tell_error(listener, problem)
+                if self._poller is not None:
+                    self._poller.removeReader(listener)  # which would stay readable
                 return
-            self._accept_pause = 0.0
+            self._accept_pause.worked()
             self._accepted(sock, address)
 
     def _accepted(self, sock: Any, address: Any) -> None:
@@ -415,25 +403,6 @@ class Server(Endpoint):
     def _set_options(self, sock: Any) -> None:
         """Set the options of an accepted socket."""
 
-    def _pause_accepting(self, listener: Any, problem: OSError) -> None:
-        """Do not accept for a while: the system is short of something."""
-        shortest, longest = _ACCEPT_PAUSE
-        now = _clock.now()
-        if not self._accept_pause and now >= self._quiet_until:
-            # Once until accepting works again, and not for each descriptor that comes and goes.
-            self._quiet_until = now + _SHORTAGE_SECONDS
-            self._tell_error(listener, problem)
-        self._accept_pause = min(max(shortest, self._accept_pause * 2), longest)
-        if self._poller is not None:
-            self._poller.removeReader(listener)
-        self._accept_timer = self._tree_engine.schedule.call_at(
-            now + self._accept_pause, self._go_on_accepting
-        )
-
-    def _go_on_accepting(self) -> None:
-        self._accept_timer = None
-        self._watch_listener()
-
     def _watch_listener(self) -> None:
         sock = self._sock
         if sock is None or self._poller is None:
@@ -449,24 +418,22 @@ class Server(Endpoint):
     def _owned(self) -> Iterable[Connection]:
         return self._connections.values()
 
-    def _watch_all(self) -> None:
-        if self._accept_timer is None:
+    def _join_poller(self, poller: Any) -> None:
+        if not self._accept_pause.is_on:
             self._watch_listener()
-        super()._watch_all()
+        super()._join_poller(poller)
 
-    def _unwatch_all(self, poller: BasePoller) -> None:
+    def _leave_poller(self, poller: Any) -> None:
         if self._sock is not None:
             poller.discard(self._sock)
-        super()._unwatch_all(poller)
+        super()._leave_poller(poller)
 
-    def _became_ready(self) -> None:
+    def _poller_found(self) -> None:
         self.fire(Ready(self, (self.host, self.port)))
 
     def _close_listener(self) -> None:
         sock, self._sock = self._sock, None
-        if self._accept_timer is not None:
-            self._accept_timer.cancel()
-            self._accept_timer = None
+        self._accept_pause.cancel()
         if sock is not None:
             if self._poller is not None:
                 self._poller.discard(sock)
@@ -509,7 +476,5 @@ class Server(Endpoint):
             self._addresses.pop(connection, None)
             if connection.was_open:
                 self.fire(Disconnect(connection.sock))
-            if self._accept_timer is not None:
-                self._accept_timer.cancel()  # there is a descriptor again
-                self._go_on_accepting()
+            self._accept_pause.cut_short()
             self._drained()

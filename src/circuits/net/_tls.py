@@ -311,6 +311,14 @@ class TLSStream:
             self._collect()
             self.push()
 
+    def sent_close_notify(self) -> bool:
+        """End the output; whether nothing of that is left to be sent."""
+        try:
+            self.end_output()
+        except OSError:
+            return True  # it is gone already
+        return not self.has_output
+
     def send_alert(self) -> None:
         """Send an alert, or what else TLS answers by itself; failures are found out later."""
         try:

@@ -1,6 +1,6 @@
 """Clients and servers for TCP, UDP and UNIX sockets, and their events (manual: circuits.net.sockets).
 
-A component owns one or many connections (:mod:`circuits.net._stream`). It handles ``write``,
+A component owns one or many connections (:mod:`circuits.net._connection`). It handles ``write``,
 ``close`` and, for clients, ``connect``; it fires ``read`` and tells when connections come, go
 and fail. All data is bytes.
 """
@@ -11,6 +11,7 @@ import errno
 import os
 import socket
 import stat
+import sys
 from socket import gaierror, getaddrinfo, getfqdn, gethostbyname, gethostname
 from typing import Any
 
@@ -20,7 +21,7 @@ from . import _address
 from ._activation import inherited_sockets
 from ._clients import Client
 from ._datagrams import UDP6Server, UDPServer
-from ._endpoint import BUFSIZE
+from ._endpoint import BUFSIZE, Endpoint
 from ._servers import BACKLOG, Server
 from .events import (
     Broadcast,
@@ -113,6 +114,8 @@ __all__ = [
 
 # -- bind parameters ---------------------------------------------------------------------------
 # The look-ups go through the names of this module, where programs replace them.
+
+Endpoint._look_ups = sys.modules[__name__]
 
 
 def parse_ipv4_parameter(bind_parameter: Any) -> Any:

@@ -330,16 +330,9 @@ class StompClient(BaseComponent):
         if self._proxy is None:
             self._greet()
             return
-        host, port = self._target
-        authority = f"{host}:{port}"
-        headers = [("Host", authority)]
-        user, password = self._proxy_login
-        if user is not None:
-            login = base64.b64encode(f"{user}:{password or ''}".encode()).decode()
-            headers.append(("Proxy-Authorization", f"Basic {login}"))
         self._tunnel = ResponseDecoder()
         self._tunnel.expect("CONNECT")
-        self._socket.write(encode_request_head("CONNECT", authority, headers))
+        self._socket.write(_tunnel_request(*self._target, *self._proxy_login))
 
     def _greet(self) -> None:
         host, _ = self._target
@@ -474,3 +467,13 @@ class StompClient(BaseComponent):
 
     def _tree_left(self, engine: Engine) -> None:
         self._cancel_deadline()
+
+
+def _tunnel_request(host: str, port: int, user: str | None, password: str | None) -> bytes:
+    """What asks an HTTP proxy for a connection to the broker."""
+    authority = f"{host}:{port}"
+    headers = [("Host", authority)]
+    if user is not None:
+        login = base64.b64encode(f"{user}:{password or ''}".encode()).decode()
+        headers.append(("Proxy-Authorization", f"Basic {login}"))
+    return encode_request_head("CONNECT", authority, headers)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from circuits import Event
-from circuits.net._stream import READ_BYTES, Connection, Limits, State, as_bytes, shut
+from circuits.net._connection import READ_BYTES, Connection, Limits, State, as_bytes, shut
 from circuits.testing import MemoryConnection
 
 from .net_fakes import Poller

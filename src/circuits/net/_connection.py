@@ -10,16 +10,15 @@ then the poller is asked to tell when more can be sent.
 from __future__ import annotations
 
 import enum
-import errno
 import os
 import socket
 import struct
-from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, Protocol
 
 from . import _sendfile
+from ._writer import Writer, is_for_later
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,15 +32,6 @@ __all__ = ["RECEIVES", "Connection", "Limits", "Owner", "State", "as_bytes"]
 
 #: The largest piece that is read at once, in bytes; more was slower.
 READ_BYTES = 65536
-
-#: How many pieces one ``sendmsg`` carries. The system allows IOV_MAX; with more than this, the
-#: time to build the list outweighs the system call that it saves.
-_PIECES = min(
-    256, os.sysconf("SC_IOV_MAX") if "SC_IOV_MAX" in getattr(os, "sysconf_names", ()) else 16
-)
-
-#: Errors that mean: try again later.
-_LATER = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR, errno.ENOBUFS})
 
 
 class State(enum.Enum):
@@ -109,32 +99,17 @@ class Connection:
         state: Where it is in its life.
         tls: What encrypts it, or ``None``.
         was_open: Whether it has been open ever.
-        pending_bytes: How much the kernel has not taken yet, not counting what is in a file.
-        flushed_bytes: How much it has taken late, since the beginning.
         is_congested: More than the high-water mark is pending.
         is_held: The application has asked not to read from this peer.
         at_end: The peer has finished writing.
+        writer: What the kernel has not taken yet, or ``None`` if nothing.
         unfinished_reads: ``read`` events that are queued, or whose handlers are suspended.
     """
 
     __slots__ = (
-        "_file",
-        "_io",
-        "_limits",
-        "_owner",
-        "_pending",
-        "_read_bytes",
-        "at_end",
-        "flushed_bytes",
-        "is_congested",
-        "is_held",
-        "pending_bytes",
-        "sock",
-        "state",
-        "tls",
-        "unfinished_reads",
-        "was_open",
-    )
+        "_io", "_limits", "_owner", "_read_bytes", "at_end", "is_congested", "is_held", "sock",
+        "state", "tls", "unfinished_reads", "was_open", "writer",
+    )  # fmt: skip
 
     #: So that the engine may tell us about the end of an event: nobody gets its exceptions.
     is_awaited = False
@@ -142,19 +117,14 @@ class Connection:
     def __init__(self, owner: Owner, sock: Any, limits: Limits, state: State = State.OPEN) -> None:
         self._owner = owner
         self._limits = limits
-        self._pending: deque[memoryview] = deque()
-        self._file: _sendfile.FilePart | None = None  # goes before what is pending
+        self.writer: Writer | None = None
         self._read_bytes = limits.bufsize
         self._io = sock  # what is read and written: the socket, or what encrypts
         self.sock = sock
         self.tls: TLSStream | None = None
         self.state = state
         self.was_open = state is State.OPEN
-        self.pending_bytes = 0
-        self.flushed_bytes = 0
-        self.is_congested = False
-        self.is_held = False
-        self.at_end = False
+        self.is_congested = self.is_held = self.at_end = False
         self.unfinished_reads = 0
 
     @property
@@ -165,12 +135,17 @@ class Connection:
     @property
     def is_blocked(self) -> bool:
         """Whether anything waits for the kernel to take it."""
-        return bool(self._pending) or self._file is not None
+        return self.writer is not None
+
+    @property
+    def pending_bytes(self) -> int:
+        """How much the kernel has not taken yet, not counting what is in a file."""
+        return 0 if self.writer is None else self.writer.pending_bytes
 
     @property
     def is_sending_file(self) -> bool:
         """Whether something of a file is left to be sent."""
-        return self._file is not None
+        return self.writer is not None and self.writer.is_sending_file
 
     # -- the poller --
 
@@ -208,10 +183,8 @@ class Connection:
         size = self._read_bytes
         try:
             data: bytes = self._io.recv(size)
-        except (BlockingIOError, InterruptedError):
-            return None
         except OSError as problem:
-            if problem.errno not in _LATER:
+            if not is_for_later(problem):
                 self.fail(problem)
             return None
         count = len(data)
@@ -250,87 +223,56 @@ class Connection:
         """Send, or keep what the kernel does not take. Does nothing unless open."""
         if self.state is not _OPEN:
             return
-        if self._pending or self._file is not None:
+        if self.writer is not None:
             self._keep(data, 0)
             return
         if not data:
             return
         try:
             sent = self._io.send(data)
-        except (BlockingIOError, InterruptedError):
-            sent = 0
         except OSError as problem:
-            if problem.errno not in _LATER:
+            if not is_for_later(problem):
                 self.fail(problem)
                 return
             sent = 0
         if sent < len(data):
             self._keep(data, sent)
             self.watch()
-            if self._pending:
+            if self.writer is not None:
                 self._owner._connection_blocked(self)
 
     def _keep(self, data: bytes | bytearray | memoryview, sent: int) -> None:
-        if data.__class__ is not bytes:  # whoever owns it may change it
-            data = bytes(data[sent:])
-            sent = 0
-        rest = memoryview(data)[sent:]
-        if not rest:
+        writer = self.writer
+        if writer is None:
+            writer = self.writer = Writer(self._limits.max_pending)
+        try:
+            writer.keep(data, sent)
+        except OSError as problem:
+            self.fail(problem)
             return
-        before = self.pending_bytes
-        if before > self._limits.max_pending:
-            text = f"the peer does not read: {before} bytes are pending"
-            self.fail(OSError(errno.ENOBUFS, text))
-            return
-        self._pending.append(rest)
-        self.pending_bytes = before + len(rest)
-        if self.pending_bytes > self._limits.high_water and not self.is_congested:
+        if writer.pending_bytes > self._limits.high_water and not self.is_congested:
             self._set_congested()
 
     def send_file(self, file: Any, offset: int, count: int) -> int:
         """Send a part of a file by the kernel, now and while it can take more.
 
         It has to wait neither for other data nor to be encrypted; or nothing is done. While
-        it is being sent, the connection counts as congested.
-
-        Args:
-            file: A file, or its descriptor; it may be closed at once.
-            offset: Where to begin.
-            count: How many bytes; if the file turns out to be shorter, the connection fails.
-
-        Returns:
-            How many bytes are seen to; the others must be written.
+        it is being sent, the connection counts as congested. Arguments and result are those of
+        :meth:`~circuits.net._servers.Server.send_file`.
         """
         if self.state is not State.OPEN or self.tls is not None or self.is_blocked:
             return 0
         try:
-            done, self._file = _sendfile.begin(self.sock, file, offset, count)
+            done, part = _sendfile.begin(self.sock, file, offset, count)
         except OSError as problem:
             self.fail(problem)
             return 0
-        if self._file is None:
+        if part is None:
             return done
+        self.writer = Writer(self._limits.max_pending, part)
         self._set_congested()
         self._owner._connection_blocked(self)
         return count
-
-    def _has_sent_file(self, part: _sendfile.FilePart) -> bool:
-        """Send more of a file; whether that was all, and data may follow."""
-        try:
-            self.flushed_bytes += part.send(self.sock)
-        except OSError as problem:
-            if problem.errno not in _LATER:
-                self.fail(problem)
-            return False
-        if part.left:
-            return False
-        self._drop_file()
-        return True
-
-    def _drop_file(self) -> None:
-        part, self._file = self._file, None
-        if part is not None:
-            part.close()
 
     def _set_congested(self) -> None:
         was_congested, self.is_congested = self.is_congested, True
@@ -347,37 +289,24 @@ class Connection:
 
     def flush(self) -> None:
         """Send what is pending, as much as the kernel takes."""
-        pending = self._pending
         if self.tls is not None and not self._flush_tls(self.tls):
             return
-        if self._file is not None:
-            if not self._has_sent_file(self._file):
-                return
-            self._end_congestion()
-        if not pending:
+        writer = self.writer
+        if writer is None:
             self._flushed()
             return
         try:
-            if len(pending) == 1 or not hasattr(self._io, "sendmsg"):
-                sent = self._io.send(pending[0])
-            else:
-                sent = self._io.sendmsg(list(islice(pending, _PIECES)))
-        except (BlockingIOError, InterruptedError):
-            return
+            if writer.is_sending_file:
+                if not writer.flush_file(self.sock):
+                    return
+                self._end_congestion()
+            is_done = writer.flush(self._io)
         except OSError as problem:
-            if problem.errno not in _LATER:
+            if not is_for_later(problem):
                 self.fail(problem)
             return
-        self.pending_bytes -= sent
-        self.flushed_bytes += sent
-        while sent:
-            first = pending[0]
-            if len(first) > sent:
-                pending[0] = first[sent:]
-                break
-            sent -= len(first)
-            pending.popleft()
-        if not pending:
+        if is_done:
+            self.writer = None
             self._flushed()
         self._end_congestion()
 
@@ -389,7 +318,7 @@ class Connection:
             self.fail(problem)
             return False
         if paid and not tls.is_open:  # now it is the peer's turn
-            if self.state is State.DRAINING and not self._pending:
+            if self.state is State.DRAINING and self.writer is None:
                 self.finish()
             else:
                 self._stop_writing()
@@ -397,24 +326,13 @@ class Connection:
 
     def _flushed(self) -> None:
         if self.state is State.DRAINING:
-            if self._sent_close_notify():
+            if self.tls is None or self.tls.sent_close_notify():
                 self.finish()
             return
         if self.state is State.RECEIVING:
             self._end_output()
         if self.state is not State.CLOSED and not (self.tls is not None and self.tls.has_output):
             self._stop_writing()
-
-    def _sent_close_notify(self) -> bool:
-        """Whether the peer need not be told any more that this was all."""
-        tls = self.tls
-        if tls is None:
-            return True
-        try:
-            tls.end_output()
-        except OSError:
-            return True  # it is gone already
-        return not tls.has_output
 
     def _stop_writing(self) -> None:
         if self._owner._poller is not None:
@@ -424,17 +342,12 @@ class Connection:
 
     def encrypt(self, tls: TLSStream) -> None:
         """Speak TLS from now on; what is pending must be part of what it sends first."""
-        self._pending.clear()
-        self.pending_bytes = 0
+        self.writer = None
         self.tls = self._io = tls
         if self.is_congested:
             self.is_congested = False
             self._owner._connection_congested(self, False)
         self.watch()
-
-    def take_pending(self) -> bytes:
-        """What the kernel has not taken yet."""
-        return b"".join(self._pending)
 
     def opened(self) -> bool:
         """The handshake is done.
@@ -478,7 +391,10 @@ class Connection:
 
     def close(self) -> None:
         """Close when all is written; nothing more is read."""
-        if self.state in RECEIVES and (self.is_blocked or not self._sent_close_notify()):
+        tls = self.tls
+        if self.state in RECEIVES and (
+            self.is_blocked or not (tls is None or tls.sent_close_notify())
+        ):
             self.state = State.DRAINING
             self.watch()
         elif self.state is not State.DRAINING:
@@ -492,10 +408,8 @@ class Connection:
 
     def reset(self) -> None:
         """Close at once, and so that the peer sees a failure and no end."""
-        try:
+        with suppress(OSError):  # it is gone already
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        except OSError:  # it is gone already
-            pass
         self.finish(is_reset=True)
 
     def hung_up(self) -> None:
@@ -515,12 +429,11 @@ class Connection:
         if self.state is State.CLOSED:
             return
         self.state = State.CLOSED
-        self._pending.clear()
-        self._drop_file()
-        self.pending_bytes = 0
-        poller = self._owner._poller
-        if poller is not None:
-            poller.discard(self.sock)
+        writer, self.writer = self.writer, None
+        if writer is not None:
+            writer.close()
+        if self._owner._poller is not None:
+            self._owner._poller.discard(self.sock)
         if self.tls is not None:
             self.tls.close()
         if is_reset:
