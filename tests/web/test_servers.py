@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from circuits import BaseComponent
-from circuits.core.pollers import BasePoller
+from circuits.core.pollers import BasePoller, Select
+from circuits.core.utils import findtype
 from circuits.net.sockets import TCP6Server, TCPServer, UNIXServer
 from circuits.testing import Recorder, settle
 from circuits.web import BaseServer, Controller, Server
@@ -321,6 +322,21 @@ def test_input_that_ends_too_early(
     converse: Callable[[bytes, str], bytes], kind: str, data: bytes, codes: list[int]
 ) -> None:
     assert [reply.code for reply in parse(converse(data, kind))] == codes
+
+
+def test_standard_input_is_read_at_the_poller_of_the_application(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    number, end = os.pipe()
+    os.close(end)
+    with os.fdopen(number) as source:
+        monkeypatch.setattr(sys, "stdin", source)
+        monkeypatch.setattr(sys, "stdout", _Output())
+        server = StdinServer()
+        poller = Select().register(server)
+        with server.running():
+            settle(server, lambda: not server.running)
+        assert findtype(server, BasePoller, all=True) == [poller]
 
 
 def test_the_server_of_standard_input_tells_about_itself(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -208,7 +208,9 @@ class _Stdio(BaseComponent, EventTransport):
         if component is not self.root:
             return
         self.fire(sockets.Connect(self.sock))
-        self._poller = findtype(self.root, BasePoller) or Poller().register(self)
+        self._poller = findtype(self.root, BasePoller)
+        if self._poller is None:  # a component is false while nothing is queued: no ``or`` here
+            self._poller = Poller().register(self)
         try:
             self._poller.addReader(self, self._input)
         except OSError:  # a regular file can always be read
