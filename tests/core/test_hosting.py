@@ -7,6 +7,7 @@ import builtins
 import contextvars
 import importlib
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -16,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from circuits import Component, Event, TimeoutError, handler, sleep
+from circuits import BaseComponent, Component, Event, Manager, TimeoutError, handler, sleep
+from circuits.core._descriptor import Descriptor, DescriptorOwner
 from circuits.core.errors import NotRunningError
 from circuits.core.pollers import Poller, Select
 from circuits.testing import VirtualClock, settle
@@ -677,3 +679,39 @@ sys.exit("asyncio" in sys.modules)
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+class _News(Event): ...
+
+
+class _Reader(DescriptorOwner):
+    channel = "reader"
+
+    def _descriptor_readable(self, descriptor: Descriptor) -> None:
+        descriptor.read()
+        self.fire(_News())
+
+
+class _Listener(BaseComponent):
+    heard = False
+
+    @handler("started", channel="*")
+    async def _on_started(self, *args: Any) -> None:
+        try:
+            await self.wait("_news", "*", timeout=5.0)
+            self.heard = True
+        finally:
+            self.root.stop()
+
+
+def test_a_coroutine_begins_before_descriptors_are_heard_of() -> None:
+    """It is called first, but its first step waits for an asyncio loop to be made."""
+    number, end = os.pipe()
+    os.write(end, b"news")
+    app = Manager()
+    reader = _Reader().register(app)
+    reader._adopt(Descriptor(reader, number))
+    listener = _Listener().register(app)
+    app.run()
+    os.close(end)
+    assert listener.heard

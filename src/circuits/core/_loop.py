@@ -151,7 +151,7 @@ class Loop:
             if queue.reasons_to_queue:
                 return  # within another turn, or a handler looks once a turn
             if tasks.ready:
-                if self.host is not None:
+                if self.wants_host or self.host is not None:
                     return  # asyncio steps them, before what is queued is dispatched
                 tasks.step_ready()
             if not queue:
