@@ -1,17 +1,12 @@
 from __future__ import annotations
 
-import copy
-import gc
-import pickle
-import weakref
 from threading import RLock
 from typing import Any
 
 import pytest
 
-from circuits import BaseEvent, Component, DerivedEvent, Event, LiteralEvent, Manager, handler
+from circuits import BaseEvent, Component, DerivedEvent, Event, LiteralEvent, Manager
 from circuits.core import events
-from circuits.core._created import CREATED_CLASSES_LIMIT
 from circuits.core.components import PrepareUnregister
 from circuits.core.events import (
     Complete,
@@ -94,31 +89,6 @@ def test_defaults_are_those_of_the_class_and_of_the_instance(attribute: str, def
     assert getattr(Event(), attribute) == default
 
 
-@pytest.mark.parametrize("flag", ["success", "failure", "complete", "alert_done"])
-def test_flags_can_be_set_on_a_class_body_a_class_and_an_instance(flag: str) -> None:
-    by_body = type("ByBody", (Event,), {flag: True})
-    assert getattr(by_body, flag) is True
-    assert getattr(by_body(), flag) is True
-    assert getattr(type("Below", (by_body,), {})(), flag) is True
-    assert getattr(type("Off", (by_body,), {flag: False})(), flag) is False
-
-    by_class = type("ByClass", (Event,), {})
-    setattr(by_class, flag, True)
-    assert getattr(by_class(), flag) is True
-
-    event = FooBar()
-    setattr(event, flag, True)
-    assert getattr(event, flag) is True
-    assert getattr(FooBar(), flag) is False
-    setattr(event, flag, False)
-    assert getattr(event, flag) is False
-
-
-@pytest.mark.parametrize("name", ["success_channels", "complete_channels", "failure_channels"])
-def test_feedback_channels_are_unset_by_default(name: str) -> None:
-    assert not hasattr(Event(), name)
-
-
 def test_the_constructor_keeps_its_arguments() -> None:
     event = Event(1, "two", three=3)
     assert event.args == [1, "two"]
@@ -158,43 +128,6 @@ def test_equality_and_hash_are_identity() -> None:
     one, other = FooBar(1), FooBar(1)
     assert one != other
     assert len({one, other, one}) == 2
-
-
-# -- pickling --
-
-
-def fired() -> FooBar:
-    app = Component()
-    event = FooBar(1, key="x")
-    event.success = True
-    event.uid = 7
-    app.fire(event, "a", "b")
-    app.flush()
-    return event
-
-
-@pytest.mark.parametrize("how", [copy.copy, lambda e: pickle.loads(pickle.dumps(e))])
-def test_copies_keep_the_message_and_leave_out_the_run(how: Any) -> None:
-    event = fired()
-    event.handler = print
-    other = how(event)
-    assert type(other) is FooBar
-    assert (other.args, other.kwargs) == ([1], {"key": "x"})
-    assert other.channels == ("a", "b")
-    assert other.success is True
-    assert other.uid == 7
-    assert other.handler is None
-    assert other.value is None
-
-
-@pytest.mark.parametrize(
-    "event", [FooBar.create("made_up", 5), LiteralEvent.create(FooBar, "madeUp", 5)]
-)
-def test_classes_made_at_run_time_can_be_pickled(event: Any) -> None:
-    other = pickle.loads(pickle.dumps(event))
-    assert type(other) is type(event)
-    assert other.name == event.name
-    assert other.args == [5]
 
 
 # -- literal events --
@@ -273,38 +206,6 @@ def test_child_makes_a_derived_event() -> None:
 def test_a_derived_event_can_be_derived_from() -> None:
     event = Success.create("Success", Complete.create("Complete", Identify()))
     assert event.name == "identify_complete_success"
-
-
-# -- classes made at run time (D32) --
-
-
-def test_the_same_name_gives_the_same_class() -> None:
-    assert type(FooBar.create("again")) is type(FooBar.create("again"))
-    assert type(FooBar.create("again")) is not type(Identify.create("again"))
-    assert type(Success.create("Success", Identify())) is type(
-        Success.create("Success", Identify())
-    )
-
-
-def test_the_table_of_classes_is_bounded() -> None:
-    class Flood(Event):
-        pass
-
-    for number in range(CREATED_CLASSES_LIMIT + 100):
-        Flood.create(f"name{number}")
-    assert len(Flood._event_created) <= CREATED_CLASSES_LIMIT
-
-
-def test_caches_keep_no_event_and_no_argument_alive() -> None:
-    class Thing:
-        pass
-
-    thing = Thing()
-    gone = weakref.ref(thing)
-    Success.create("Success", Identify.create("with_argument", thing))
-    del thing
-    gc.collect()
-    assert gone() is None
 
 
 # -- built-in events --
@@ -461,117 +362,6 @@ def test_event_classes_have_the_documented_metaclass() -> None:
     assert isinstance(Event, EventMetaClass)
     assert isinstance(BaseEvent, EventMetaClass)
     assert issubclass(Event, BaseEvent)
-
-
-# -- flags of classes --
-
-
-def _feedback(event: Event[Any]) -> list[str]:
-    """The feedback that an event gets whose handler does nothing."""
-    heard = []
-
-    class App(Component):
-        @handler("*")
-        def _on_event(self, event: Event[Any], *args: Any) -> None:
-            heard.append(event.name)
-
-    app = App()
-    app.fire(event)
-    while len(app):
-        app.flush()
-    return heard[1:]
-
-
-def test_a_flag_set_on_a_class_reaches_the_classes_below() -> None:
-    class Above(Event[None]):
-        pass
-
-    class Below(Above):
-        failure = True
-
-    early = Below()
-    Above.success = True
-    assert early.success is True
-    assert Below().failure is True
-    assert _feedback(early) == _feedback(Below()) == ["below_success"]
-    Below.success = False
-    assert _feedback(Below()) == []
-    assert _feedback(Above()) == ["above_success"]
-
-
-def test_flags_of_several_bases_add_up() -> None:
-    class One(Event[None]):
-        success = True
-        failure = True
-
-    class Other(Event[None]):
-        complete = True
-
-    class Both(One, Other):
-        failure = False
-
-    both = Both()
-    assert (both.success, both.failure, both.complete) == (True, False, True)
-    assert _feedback(both) == ["both_success", "both_complete"]
-
-
-def test_flags_may_come_from_a_class_that_is_no_event() -> None:
-    class Asking:
-        success: bool = True
-
-    class Asked(Asking, Event[None]):
-        pass
-
-    class Below(Asked):
-        pass
-
-    assert _feedback(Below()) == ["below_success"]
-    quiet = Below()
-    quiet.success = False
-    assert _feedback(quiet) == []
-
-
-def test_a_flag_that_is_deleted_is_that_of_the_class_again() -> None:
-    class Asked(Event[None]):
-        success = True
-
-    asked = Asked()
-    asked.success = False
-    del asked.success
-    assert asked.success is True
-    asked.success_channels = ("a",)
-    del asked.success_channels
-    assert not hasattr(asked, "success_channels")
-    with pytest.raises(AttributeError):
-        del asked.success_channels
-
-
-def test_feedback_channels_are_independent() -> None:
-    asked = Event.create("asked")
-    asked.success = True
-    asked.success_channels = ("a",)
-    asked.complete_channels = ()
-    heard = []
-
-    class App(Component):
-        @handler("asked_success", channel="*")
-        def _on_success(self, event: Event[Any], *args: Any) -> None:
-            heard.append(event.channels)
-
-    app = App()
-    app.fire(asked)
-    app.flush()
-    app.flush()
-    assert heard == [("a",)]
-
-
-def test_a_class_that_is_renamed_names_its_feedback_anew() -> None:
-    class Before(Event[None]):
-        success = True
-
-    assert _feedback(Before()) == ["before_success"]
-    Before.name = "after"
-    assert _feedback(Before()) == ["after_success"]
 
 
 @pytest.mark.parametrize(

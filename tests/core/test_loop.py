@@ -1,19 +1,29 @@
+"""Turns of the loop: what is stepped, fired and dispatched, and how it waits."""
+
 from __future__ import annotations
 
-import atexit
-import signal
-import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from circuits import Component, Event, Manager, Timer, handler
+from circuits.core._loop import DRAIN_TURNS
 from circuits.testing import Recorder, VirtualClock, settle
 
 
 class foo(Event):
     pass
+
+
+class bar(Event):
+    pass
+
+
+class Log(Component):
+    def __init__(self) -> None:
+        super().__init__()
+        self.log: list[Any] = []
 
 
 class App(Component):
@@ -27,234 +37,6 @@ class App(Component):
     @handler("started", channel="*")
     def _on_started(self, component: Any) -> None:
         self.at_start(self)
-
-
-# -- run --
-
-
-def test_run_fires_started_and_stopped_and_returns() -> None:
-    app = App()
-    recorder = Recorder().register(app)
-    settle(app)
-    recorder.clear()
-    app.run()
-    assert recorder.names == ["started", "stopped"]
-    assert app.running == False  # noqa: E712
-    assert len(app) == 0
-
-
-def test_it_can_be_run_again() -> None:
-    app = App()
-    recorder = Recorder("started", "stopped").register(app)
-    app.run()
-    app.run()
-    assert recorder.names == ["started", "stopped"] * 2
-
-
-def test_what_is_queued_when_it_stops_is_dispatched_with_what_it_fires() -> None:
-    class Chain(App):
-        def foo(self, depth: int) -> None:
-            self.log.append(str(depth))
-            if depth:
-                self.fire(foo(depth - 1))
-
-        def stopped(self, component: Any) -> None:
-            self.log.append("stopped")
-            self.fire(foo(1))
-
-    def at_start(app: App) -> None:
-        app.fire(foo(10))
-        app.stop()
-
-    app = Chain(at_start)
-    app.run()
-    assert sorted(app.log) == sorted([*map(str, range(11)), "stopped", "1", "0"])
-    assert len(app) == 0
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_is_an_event_and_stops(number: int) -> None:
-    app = App(lambda app: signal.raise_signal(number))
-    recorder = Recorder("signal", "stopped").register(app)
-    app.run()
-    assert recorder.names == ["signal", "stopped"]
-    record = recorder.expect("signal", number)
-    assert record.channels == ("app",)
-    assert len(record.args) == 2
-
-
-def test_signal_handlers_are_put_back() -> None:
-    before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
-    during: list[Any] = []
-
-    def at_start(app: App) -> None:
-        during.extend(signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM))
-        app.stop()
-
-    App(at_start).run()
-    assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == before
-    assert during[0] not in before
-
-
-def test_a_second_signal_ends_at_once() -> None:
-    class Endless(App):
-        def foo(self) -> None:
-            self.log.append("foo")
-            self.fire(foo())
-            if len(self.log) == 50:
-                signal.raise_signal(signal.SIGINT)
-
-    def at_start(app: App) -> None:
-        app.fire(foo())
-        signal.raise_signal(signal.SIGINT)
-
-    app = Endless(at_start)
-    app.run()
-    assert 50 <= len(app.log) < 100
-
-
-@pytest.mark.parametrize("code", [0, None])
-@pytest.mark.parametrize("how", ["stop", "exit"])
-def test_no_code_is_a_plain_return(code: Any, how: str) -> None:
-    def at_start(app: App) -> None:
-        if how == "exit":
-            raise SystemExit(code)
-        app.stop(code)
-
-    App(at_start).run()
-
-
-@pytest.mark.parametrize("code", [3, "message", 1])
-@pytest.mark.parametrize("how", ["stop", "exit"])
-def test_a_code_becomes_that_of_the_process_after_an_orderly_end(code: Any, how: str) -> None:
-    def at_start(app: App) -> None:
-        if how == "exit":
-            raise SystemExit(code)
-        app.stop(code)
-
-    app = App(at_start)
-    recorder = Recorder("stopped").register(app)
-    with pytest.raises(SystemExit) as caught:
-        app.run()
-    assert caught.value.code == code
-    assert recorder.names == ["stopped"]
-    app.at_start = lambda app: app.stop()
-    app.run()
-
-
-def test_a_fault_of_the_loop_is_printed_and_ends_the_run(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(timeout: float) -> None:
-        raise OSError("kernel trouble")
-
-    class Waits(App):
-        def foo(self) -> Iterator[Any]:
-            try:
-                yield self.wait("never")
-            finally:
-                self.log.append("closed")
-
-    app = Waits(lambda app: app.fire(foo()))
-    recorder = Recorder("stopped").register(app)
-    monkeypatch.setattr(app._tree_engine.loop, "idle", broken)
-    app.run()
-    assert "kernel trouble" in capsys.readouterr().err
-    assert recorder.names == ["stopped"]
-    assert not app.running
-
-
-def test_a_running_tree_cannot_be_run_once_more() -> None:
-    app = App(lambda app: None)
-    child = Component().register(app)
-    with app.running():
-        with pytest.raises(RuntimeError, match="already running"), app.running():
-            pass
-        with pytest.raises(RuntimeError, match="already running"):
-            child.run()
-        assert app.running
-
-
-def test_stop_is_called_at_the_end_of_the_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
-    entered: list[Any] = []
-    monkeypatch.setattr(atexit, "register", entered.append)
-    monkeypatch.setattr(atexit, "unregister", entered.remove)
-    app = App(lambda app: None)
-    with app.running():
-        assert entered == [app.stop]
-    assert entered == []
-
-
-def test_the_thread_is_known_while_it_runs(app_thread: Any) -> None:
-    app = app_thread(App(lambda app: None))
-    assert app._tree_engine.loop.thread == app._Manager__thread.ident
-    app.stop()
-    app.join()
-    assert app._tree_engine.loop.thread is None
-
-
-def test_a_stop_from_another_thread_ends_an_idle_run() -> None:
-    ready = threading.Event()
-    app = App(lambda app: ready.set())
-    thread = threading.Thread(target=app.run)
-    thread.start()
-    assert ready.wait(10)
-    app.stop()
-    thread.join(10)
-    assert not thread.is_alive()
-
-
-def test_a_fire_from_another_thread_wakes_an_idle_run() -> None:
-    ready = threading.Event()
-
-    class Ends(App):
-        def foo(self) -> None:
-            self.stop()
-
-    app = Ends(lambda app: ready.set())
-    thread = threading.Thread(target=app.run)
-    thread.start()
-    assert ready.wait(10)
-    app.fire(foo())
-    thread.join(10)
-    assert not thread.is_alive()
-
-
-# -- with app.running() --
-
-
-def test_a_loop_of_ones_own(virtual_clock: VirtualClock) -> None:
-    app = App(lambda app: None)
-    recorder = Recorder("started", "stopped", "foo").register(app)
-    Timer(5, foo()).register(app)
-    before = signal.getsignal(signal.SIGINT)
-    with app.running() as entered:
-        assert entered is app
-        assert app.running
-        assert signal.getsignal(signal.SIGINT) is before
-        for _ in range(10):
-            app.tick(0)
-            virtual_clock.advance(1)
-    assert not app.running
-    assert recorder.names == ["started", "foo", "stopped"]
-
-
-def test_the_body_may_raise() -> None:
-    app = App(lambda app: None)
-    recorder = Recorder("stopped").register(app)
-    with pytest.raises(ValueError, match="mine"), app.running():
-        raise ValueError("mine")
-    assert recorder.names == ["stopped"]
-    assert not app.running
-
-
-def test_running_reads_like_a_truth_value() -> None:
-    app = App(lambda app: None)
-    assert repr(app.running) == "False"
-    assert bool(app.running) is False
-    with app.running():
-        assert repr(app.running) == str(app.running) == "True"
-        assert app.running == 1
 
 
 # -- tick --
@@ -299,113 +81,233 @@ def test_the_timeout_is_a_number(timeout: Any) -> None:
         Manager().tick(timeout)
 
 
-# -- the orderly end --
+# -- GenerateEvents --
 
 
-def test_what_holds_the_end_up_is_waited_for() -> None:
-    class Holds(App):
-        def stopped(self, component: Any) -> None:
-            engine = self._tree_engine
-            engine.hold(self)
-            self.fire(foo(engine))
+class Source(Log):
+    """Asks to be called again soon, a few times."""
 
-        def foo(self, engine: Any) -> None:
-            self.log.append("released")
-            engine.release(self)
-
-    app = Holds()
-    app.run()
-    assert app.log == ["released"]
+    @handler("generate_events", channel="*")
+    def _generate(self, event: Any) -> None:
+        self.log.append(event.time_left)
+        event.reduce_time_left(0)
 
 
-def test_but_not_for_ever(virtual_clock: VirtualClock) -> None:
-    class Holds(App):
-        stop_timeout = 3.0
-
-        @handler("generate_events", channel="*")
-        def _generate(self, event: Any) -> None:
-            virtual_clock.advance(1)
-            event.reduce_time_left(0)
-
-        def stopped(self, component: Any) -> None:
-            self._tree_engine.hold(self)
-
-    app = Holds()
-    app.run()
-    assert 1003 <= virtual_clock.now < 1020
+def test_generate_events_comes_once_per_turn_while_running_only() -> None:
+    app = Source()
+    app.tick(0)
+    assert app.log == []
+    with app.running():
+        app.tick(0)
+        app.tick(0)
+        assert len(app.log) == 2
 
 
-def test_suspended_handlers_are_closed() -> None:
-    class Waits(App):
+@pytest.mark.parametrize(("busy", "time_left"), [(False, 5), (True, 0)])
+def test_its_time_is_what_may_be_waited(busy: bool, time_left: float) -> None:
+    class App(Source):
+        def foo(self) -> None:
+            if not self.log:
+                self.fire(foo())
+
+    app = App()
+    with app.running():
+        settle(app)
+        app.log.clear()
+        if busy:
+            app.fire(foo())
+        for _ in range(10):  # a busy loop asks less often
+            app.tick(5)
+            if app.log:
+                break
+        assert app.log[0] == time_left
+
+
+def test_a_bare_yield_bounds_the_wait() -> None:
+    class App(Source):
         def foo(self) -> Iterator[Any]:
-            try:
-                while True:
-                    yield
-            finally:
-                self.log.append("closed")
+            while True:
+                yield
 
-    def at_start(app: App) -> None:
+    app = App()
+    with app.running():
         app.fire(foo())
-        app.fire(Event.create("end"), app)
+        settle(app)
+        app.log.clear()
+        app.tick(5)
+        assert app.log == [0.1]
+        app.log.clear()
+        app.fire(bar())  # after which it is looked at again at once
+        app.tick(5)
+        assert app.log == [0]
 
-    app = Waits(at_start)
-    app.addHandler(handler("end")(lambda self: self.stop()))
-    app.run()
-    assert app.log == ["closed"]
+
+def test_a_fire_by_its_handler_takes_the_time_away() -> None:
+    class App(Log):
+        @handler("generate_events", channel="*", priority=1)
+        def _fires(self, event: Any) -> None:
+            if not self.log:
+                self.fire(foo())
+                self.log.append(event.time_left)
+
+    app = App()
+    with app.running():
+        app.tick(60)
+        app.log.clear()
+        app.tick(60)
+        assert app.log == [0]
 
 
-def test_an_application_that_always_fires_ends_all_the_same(virtual_clock: VirtualClock) -> None:
-    class Endless(App):
-        def init(self) -> None:
-            self.count = 0
+def test_the_last_in_turn_waits_and_the_filter_keeps_it_from_that() -> None:
+    class Waits(Log):
+        @handler("generate_events", channel="*", priority=-9, filter=True)
+        def _wait(self, event: Any) -> bool:
+            self.log.append(event.time_left)
+            return True
 
-        def started(self, component: Any) -> None:
+        def resume(self) -> None:
+            self.log.append("resume")
+
+    app = Waits()
+    with app.running():
+        settle(app)
+        app.log.clear()
+        app.tick(3600)
+        assert app.log == [3600]
+
+
+def test_a_waiting_component_is_resumed_by_a_fire() -> None:
+    class Waits(Log):
+        @handler("generate_events", channel="*", filter=True)
+        def _wait(self, event: Any) -> bool:
+            if event.time_left < 0 or event.time_left > 1:
+                self.fire(foo())  # as another thread would, while we wait
+            return True
+
+        def resume(self) -> None:
+            self.log.append("resume")
+
+    app = Waits()
+    with app.running():
+        settle(app)
+        app.tick(3600)
+        assert app.log == ["resume"]
+
+
+def test_a_handler_that_stops_the_event_and_raises_stops_it() -> None:
+    ran = []
+
+    class First(Component):
+        @handler("halt", priority=1)
+        def _on_halt(self, event: Event[None]) -> None:
+            event.stop()
+            raise ValueError("after the stop")
+
+        @handler("halt")
+        def _on_halt_too(self) -> None:
+            ran.append("too late")
+
+    class Errors(Component):
+        def error(self, *args: object) -> None:
+            ran.append("error")
+
+    class Halt(Event[None]):
+        """Stopped by its first handler."""
+
+    app = First() + Errors()
+    app.fire(Halt())
+    while len(app):
+        app.flush()
+    assert ran == ["error"]
+
+
+# -- between two descriptors --
+
+
+class Chained(Log):
+    """Each event fires the next one."""
+
+    def foo(self, number: int = 0) -> None:
+        self.log.append(number)
+        if number < 20:
+            self.fire(foo(number + 1))
+
+
+def test_what_a_step_has_left_is_dispatched_but_not_for_ever() -> None:
+    app = Chained()
+    loop = app._tree_engine.loop
+    with app.running():
+        settle(app)
+        app.fire(foo())
+        loop.drain()
+        assert app.log == [*range(DRAIN_TURNS)]
+        settle(app)
+
+
+def test_within_another_turn_nothing_is_dispatched_ahead() -> None:
+    class App(Log):
+        def bar(self) -> None:
             self.fire(foo())
-            self.stop()
+            self.root.tick(0)  # within which a descriptor may be ready
 
         def foo(self) -> None:
-            self.count += 1
-            virtual_clock.advance(1)
-            self.fire(foo())
+            self.log.append("foo")
+            self.fire(Event.create("late"))
+            self._tree_engine.loop.drain()
+            self.log.append("end of foo")
 
-    app = Endless()
-    app.run()
-    assert app.stop_timeout < app.count < 2000
+        def late(self) -> None:
+            self.log.append("late")
 
-
-def test_a_suspended_handler_of_stopped_has_its_say() -> None:
-    log: list[Any] = []
-
-    class App(Component):
-        def started(self, component: Manager) -> None:
-            self.stop()
-
-        def stopped(self, component: Manager) -> Generator[Any, Any, None]:
-            log.append("begun")
-            yield None
-            value = yield self.call(Event.create("farewell"))
-            log.append(value.value)
-
-        def farewell(self) -> str:
-            return "done"
-
-    App().run()
-    assert log == ["begun", "done"]
+    app = App()
+    with app.running():
+        app.fire(bar())
+        settle(app)
+    assert app.log == ["foo", "end of foo", "late"]
 
 
-def test_a_handler_that_yields_for_ever_is_closed_at_the_end() -> None:
-    log = []
+def test_who_looks_once_a_turn_keeps_its_place() -> None:
+    class App(Log):
+        def bar(self) -> Iterator[None]:
+            for number in range(3):
+                self.log.append(number)
+                yield None
 
-    class App(Component):
-        def started(self, component: Manager) -> Iterator[Any]:
-            self.stop()
-            try:
-                while True:
-                    log.append("turn")
-                    yield None
-            finally:
-                log.append("closed")
+        def foo(self, number: int = 0) -> None:
+            self.log.append("foo")
+            if number < 3:
+                self.fire(foo(number + 1))
 
-    App().run()
-    assert log[-1] == "closed"
-    assert len(log) < 10
+    logs = []
+    for drains in (False, True):
+        app = App()
+        with app.running():
+            settle(app)
+            app.fire(bar())
+            app.fire(foo())
+            if drains:
+                app._tree_engine.loop.drain()
+            settle(app)
+        logs.append(app.log)
+    assert logs[0] == logs[1]
+
+
+def test_what_asyncio_is_to_step_goes_before_what_is_queued() -> None:
+    class App(Log):
+        async def bar(self) -> None:
+            self.log.append("bar")
+
+        def foo(self, number: int = 0) -> None:
+            self.log.append("foo")
+            if number < 3:
+                self.fire(foo(number + 1))
+
+    app = App()
+    with app.running():
+        settle(app)
+        app.fire(bar())
+        app.fire(foo())
+        app._tree_engine.loop.drain()
+        assert app.log == ["foo"]
+        settle(app)
+    assert "bar" in app.log
