@@ -156,7 +156,7 @@ def _play(
 
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
 def test_peers_see_the_same(secure: bool) -> None:
-    @settings(max_examples=settings().max_examples // (2 if secure else 1))
+    @settings(max_examples=settings().max_examples * (1 if secure else 3))
     @given(programs(_HANDLED), waiters(_NAMES), _CHATTER, observers(_NAMES), _HOSTED)
     def check(
         handlers: list[Any],

@@ -1,9 +1,13 @@
-"""Any sequence of changes to a tree against a router that looks at every handler each time."""
+"""Any sequence of changes to a tree against a router that looks at every handler each time.
+
+What is waited for by name comes and goes, too.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -60,6 +64,11 @@ def _expected(root: Node, name: str, channels: tuple[Any, ...]) -> list[tuple[in
     return [who for _, who in sorted(found)]
 
 
+def _matches(node: Node, mine: tuple[Any, ...], channels: tuple[Any, ...]) -> bool:
+    """Whether a wait is for an event, straight from the rules."""
+    return "*" in mine or any(c == "*" or c is node or c in mine for c in channels)
+
+
 class Tree(RuleBasedStateMachine):
     """The root, the components below it, and those that have left."""
 
@@ -68,6 +77,15 @@ class Tree(RuleBasedStateMachine):
         self.root = Node("*")
         self.known = [self.root]
         self.serial = 0
+        # (node, name, channels, wait), of those in the tree of the root
+        self.waits: list[tuple[Node, str, tuple[Any, ...], Any]] = []
+
+    def end_waits(self, top: Node) -> None:
+        """What leaves waits no more."""
+        nodes = _nodes(top)
+        for waiting in [w for w in self.waits if w[0] in nodes]:
+            waiting[3].close()
+            self.waits.remove(waiting)
 
     def pick(self, index: int) -> Node:
         return self.known[index % len(self.known)]
@@ -83,18 +101,23 @@ class Tree(RuleBasedStateMachine):
         node, target = self.pick(which), self.pick(parent)
         if node is self.root or target in _nodes(node) or node.parent is target:
             return
+        self.end_waits(node)
         node.register(target)
 
     @rule(which=st.integers(0, 50))
     def leave(self, which: int) -> None:
         node = self.pick(which)
         settle(node)
+        if node.parent is not node:
+            self.end_waits(node)
         node.unregister()
         settle(node)
 
     @rule(which=st.integers(0, 50))
     def cut_off(self, which: int) -> None:
         node = self.pick(which)
+        if node.parent is not node:
+            self.end_waits(node)
         node.register(node)
 
     @rule(which=st.integers(0, 50), channel=st.sampled_from(_CHANNELS))
@@ -127,6 +150,23 @@ class Tree(RuleBasedStateMachine):
         node.removeHandler(node.declared.pop(which % len(node.declared))[5])
 
     @rule(
+        which=st.integers(0, 50),
+        name=st.sampled_from(_NAMES),
+        channels=st.lists(st.sampled_from(_CHANNELS), max_size=2),
+    )
+    def wait(self, which: int, name: str, channels: list[Any]) -> None:
+        node = self.pick(which)
+        if node.root is self.root:
+            wait = node.wait(name, *channels)
+            assert next(wait) is None
+            self.waits.append((node, name, tuple(channels) or (node.channel,), wait))
+
+    @precondition(lambda self: self.waits)
+    @rule(which=st.integers(0, 50))
+    def give_up(self, which: int) -> None:
+        self.waits.pop(which % len(self.waits))[3].close()
+
+    @rule(
         name=st.sampled_from(_NAMES),
         channels=st.lists(st.sampled_from([*_CHANNELS, "nobody"]), min_size=1, max_size=3),
     )
@@ -145,6 +185,18 @@ class Tree(RuleBasedStateMachine):
         root.fire(Event.create(name), *channels)
         root.flush()
         assert _expected(root, name, channels) == _LOG
+        for waiting in list(self.waits):
+            node, awaited, mine, wait = waiting
+            if root is self.root and name == awaited and _matches(node, mine, channels):
+                self.waits.remove(waiting)
+                with pytest.raises(StopIteration):
+                    next(wait)
+            else:
+                assert next(wait) is None
+
+    @invariant()
+    def only_names_that_somebody_waits_for_are_looked_at(self) -> None:
+        assert self.root._tree_engine.routes.awaited == {name for _, name, _, _ in self.waits}
 
     @invariant()
     def every_component_knows_its_root(self) -> None:

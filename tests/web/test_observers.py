@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from circuits import BaseComponent, Component, Event, handler, sleep
+from circuits.testing import settle
 from circuits.web import Controller, errors, events, exceptions
 from circuits.web.dispatchers.dispatcher import Dispatcher
 from tests.web.http_support import get, serving
@@ -223,3 +224,41 @@ def test_an_observer_does_not_change_the_answer(
     parts: list[type], unobserved: dict[str, tuple[bytes, bool]]
 ) -> None:
     assert answers(*parts) == unobserved
+
+
+@pytest.mark.parametrize(
+    ("name", "channel"),
+    [
+        ("read", "web"),
+        ("request", "web"),
+        ("request_success", "web"),
+        ("response", "web"),
+        ("write", "web"),
+        ("text", "*"),
+    ],
+)
+def test_who_waits_for_a_step_sees_it_and_changes_nothing(
+    name: str, channel: str, unobserved: dict[str, tuple[bytes, bool]]
+) -> None:
+    seen: list[str] = []
+
+    class Waiter(BaseComponent):
+        channel = "waiter"
+
+        @handler("begin")
+        def _on_begin(self) -> Iterator[Any]:
+            yield self.wait(name, channel)
+            seen.append(name)
+
+    waiter = Waiter()
+    with serving(Dispatcher(), Root(), Worker(), Silent(), waiter) as server:
+        server.stop_timeout = 0
+        client = server.connect()
+        for count in (1, 2):
+            waiter.fire(Event.create("begin"))
+            settle(server)
+            before = len(client.received)
+            client.feed(get("/text") + get("/text"))
+            assert seen == [name] * count
+            answer = re.sub(rb"Date: [^\r]*", b"", client.received[before:])
+            assert answer == unobserved["text"][0]
