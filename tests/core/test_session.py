@@ -170,9 +170,9 @@ def test_a_running_tree_cannot_be_run_once_more() -> None:
     app = App(lambda app: None)
     child = Component().register(app)
     with app.running():
-        with pytest.raises(RuntimeError, match="running already"), app.running():
+        with pytest.raises(RuntimeError, match="already running"), app.running():
             pass
-        with pytest.raises(RuntimeError, match="running already"):
+        with pytest.raises(RuntimeError, match="already running"):
             child.run()
         assert app.running
 
