@@ -14,7 +14,7 @@ from .core import (
     LiteralEvent,
     Loader,
     Manager,
-    TimeoutError,  # noqa: A004
+    TimeoutError,
     Timer,
     Value,
     handler,
@@ -62,7 +62,7 @@ _LATER = frozenset({"Bridge", "Ipc", "Supervisor", "Task", "Worker", "ipc", "tas
 def __getattr__(name: str) -> Any:
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from . import core  # noqa: PLC0415 - is loaded
+    from . import core  # is loaded
 
     found = globals()[name] = getattr(core, name)
     return found

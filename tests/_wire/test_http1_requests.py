@@ -650,13 +650,13 @@ def test_time_is_linear_when_bytes_come_one_by_one(monkeypatch: pytest.MonkeyPat
     looked_at = 0
 
     class Counted(bytearray):
-        def find(self, sub, start=0, end=None):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+        def find(self, sub, start=0, end=None):  # type: ignore[no-untyped-def]
             nonlocal looked_at
             index = super().find(sub, start, len(self) if end is None else end)
             looked_at += (index if index >= 0 else len(self)) - start
             return index
 
-        def __getitem__(self, index):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN204
+        def __getitem__(self, index):  # type: ignore[no-untyped-def]
             nonlocal looked_at
             item = super().__getitem__(index)
             looked_at += len(item) if isinstance(index, slice) else 1

@@ -25,7 +25,7 @@ from circuits import (
     Event,
     LiteralEvent,
     Manager,
-    TimeoutError,  # noqa: A004
+    TimeoutError,
     Timer,
     Value,
     handler,
@@ -1256,7 +1256,7 @@ def test_two_components_may_share_a_handler() -> None:
 
 
 def test_a_component_that_left_is_freed() -> None:
-    import weakref  # noqa: PLC0415
+    import weakref
 
     app, child = Component(channel="a"), Component(channel="c")
     app + child

@@ -93,7 +93,7 @@ def test_events_are_in_the_module_of_files_too(name: str) -> None:
         "stdin",
         "stdout",
         "stderr",
-    ],  # noqa: SIM905 - as the list in the manual reads
+    ],  # as the list in the manual reads
 )
 def test_what_the_package_exports(name: str) -> None:
     assert hasattr(circuits.io, name)
@@ -120,7 +120,7 @@ def test_events_of_processes(name: str) -> None:
         "AddPath",
         "RemovePath",
         "Ready",
-    ],  # noqa: SIM905 - as the list in the manual reads
+    ],  # as the list in the manual reads
 )
 def test_events_of_watched_folders(name: str) -> None:
     assert getattr(notify, name) is getattr(events, name)

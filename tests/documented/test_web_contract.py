@@ -128,10 +128,10 @@ class Root(Controller):
 class Verbs(Controller):
     channel = "/verbs"
 
-    def GET(self, *args: str) -> str:  # noqa: N802
+    def GET(self, *args: str) -> str:
         return f"GET {args}"
 
-    def PUT(self, *args: str) -> str:  # noqa: N802
+    def PUT(self, *args: str) -> str:
         return f"PUT {args}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ._waits import sleep
 from .components import BaseComponent, Component
 from .debugger import Debugger
-from .errors import CircuitsError, TimeoutError  # noqa: A004
+from .errors import CircuitsError, TimeoutError
 from .events import BaseEvent, DerivedEvent, Event, LiteralEvent
 from .handlers import handler, reprhandler
 from .loader import Loader
@@ -32,21 +32,21 @@ class _Launcher:
     @staticmethod
     def start(manager: Manager, method: str, link: Manager | None) -> tuple[Any, Any]:
         """Start a process that runs a tree; the process, and the bridge to it or ``None``."""
-        from ._process.starting import start_process  # noqa: PLC0415 - brings multiprocessing
+        from ._process.starting import start_process  # brings multiprocessing
 
         return start_process(manager, method, link)
 
     @staticmethod
     def stop(process: Any, seconds: float) -> None:
         """Tell such a process to stop, and wait for it."""
-        from ._process.starting import stop_process  # noqa: PLC0415 - is loaded
+        from ._process.starting import stop_process  # is loaded
 
         stop_process(process, seconds)
 
     @staticmethod
     def join(manager: Manager, socket: Any) -> None:
         """Register a bridge over a socket component whose other end is in another process."""
-        from .bridge import Bridge  # noqa: PLC0415 - brings pickle
+        from .bridge import Bridge  # brings pickle
 
         Bridge(socket, channel=getattr(socket, "channel", "bridge")).register(manager)
 
@@ -95,7 +95,7 @@ def __getattr__(name: str) -> Any:
     module = _LATER.get(name)
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module  # noqa: PLC0415
+    from importlib import import_module
 
     found = globals()[name] = getattr(import_module(f"{__name__}.{module}"), name)
     return found

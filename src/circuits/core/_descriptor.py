@@ -97,7 +97,7 @@ class Descriptor:
         self.is_open = True
         self.is_closed = False
         if is_shared:
-            import select  # noqa: PLC0415 - has been loaded by the pollers
+            import select  # has been loaded by the pollers
 
             is_terminal = isinstance(file, int) and os.isatty(file)
             self._piece = _SHARED_PIECE

@@ -93,7 +93,7 @@ def declare_fields(cls: type[BaseEvent]) -> None:
 def _annotations(cls: type) -> dict[str, Any]:
     own = cls.__dict__.get("__annotations__")
     if own is None and "__annotate_func__" in cls.__dict__:  # Python 3.14 makes them on demand
-        from annotationlib import (  # type: ignore[import-not-found]  # noqa: PLC0415
+        from annotationlib import (  # type: ignore[import-not-found]
             Format,
             get_annotations,
         )
@@ -110,7 +110,7 @@ def _make_constructor(cls: type[BaseEvent]) -> Callable[..., None]:
     }
     parameters = ", ".join(f"{n}=_default_{n}" if f"_default_{n}" in scope else n for n in names)
     source = f"def __init__(self, {parameters}):\n    self._event_args = ({''.join(n + ', ' for n in names)})\n"
-    exec(source, scope)  # noqa: S102 - identifiers of a class body, nothing from outside
+    exec(source, scope)  # identifiers of a class body, nothing from outside
     constructor: Callable[..., None] = scope["__init__"]
     constructor.__qualname__ = f"{cls.__qualname__}.__init__"
     constructor.__module__ = cls.__module__

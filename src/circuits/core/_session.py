@@ -53,12 +53,12 @@ class _Running(Running):
         return self
 
 
-def RUNNING(manager: Manager) -> Running:  # noqa: N802 - reads like the constant it stands for
+def RUNNING(manager: Manager) -> Running:  # reads like the constant it stands for
     """True, for this manager."""
     return _Running(1, manager)
 
 
-def STOPPED(manager: Manager) -> Running:  # noqa: N802
+def STOPPED(manager: Manager) -> Running:
     """False, for this manager."""
     return _Running(0, manager)
 

@@ -137,7 +137,7 @@ class WakeUp:
         if hasattr(os, "eventfd"):
             self.number = self._write = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         elif os.name == "nt":  # pragma: no cover - select takes only sockets there
-            import socket  # noqa: PLC0415
+            import socket
 
             reader, writer = socket.socketpair()
             reader.setblocking(False)

@@ -47,7 +47,7 @@ class CircuitsError(Exception):
     """Root of the exceptions that the framework raises itself."""
 
 
-class TimeoutError(CircuitsError, builtins.TimeoutError):  # noqa: A001 - the name users expect
+class TimeoutError(CircuitsError, builtins.TimeoutError):  # the name users expect
     """A ``call`` or ``wait`` was not over when its ``timeout`` had passed."""
 
 

@@ -297,7 +297,7 @@ class Error(Event):
 
     def __init__(
         self,
-        type: type[BaseException],  # noqa: A002 - documented names
+        type: type[BaseException],  # documented names
         value: BaseException,
         traceback: list[str],
         handler: Callable[..., Any] | None = None,

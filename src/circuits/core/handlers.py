@@ -100,7 +100,7 @@ def wants_event(function: Callable[..., Any]) -> bool:
         code = function.__code__
         names = code.co_varnames[: code.co_argcount]
     else:
-        import inspect  # noqa: PLC0415 - expensive, and hardly ever needed
+        import inspect  # expensive, and hardly ever needed
 
         try:
             parameters = inspect.signature(function).parameters.values()
@@ -119,11 +119,11 @@ def _declares_arguments(event: type[BaseEvent]) -> bool:
 
 
 def _check_signature(function: Callable[..., Any], event: type[BaseEvent]) -> None:
-    from ._signatures import misfit  # noqa: PLC0415 - needs inspect; only typed handlers pay
+    from ._signatures import misfit  # needs inspect; only typed handlers pay
 
     problem = misfit(function, event)
     if problem:
-        import warnings  # noqa: PLC0415
+        import warnings
 
         warnings.warn(problem, HandlerWarning, stacklevel=4)
 
@@ -154,7 +154,7 @@ def _warn_of_shadow(cls: type, attribute: str) -> None:
             if base.__module__ in _KERNEL_MODULES and not hasattr(
                 base.__dict__[attribute], "handler"
             ):
-                import warnings  # noqa: PLC0415
+                import warnings
 
                 warnings.warn(
                     f"{cls.__name__}.{attribute} becomes a handler of the event {attribute!r} and "

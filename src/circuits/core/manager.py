@@ -246,20 +246,20 @@ class Manager:
 
     waitEvent = wait  # noqa: N815 - documented name
 
-    def registerTask(self, task: Any) -> None:  # noqa: N802 - the name that programs use
+    def registerTask(self, task: Any) -> None:  # the name that programs use
         """Add a task: a tuple of event, generator and perhaps its parent."""
         event, generator, *parent = task
         engine = self._tree_engine
         engine.tasks.start(event, Task(engine, event, generator, event.handler, *parent))
 
-    def unregisterTask(self, task: Any) -> None:  # noqa: N802 - the name that programs use
+    def unregisterTask(self, task: Any) -> None:  # the name that programs use
         """Cancel the task of a generator; an unknown one is ignored."""
         engine = self._tree_engine
         for known in engine.tasks:
             if task[1] in getattr(known, "stack", ()):
                 engine.tasks.cancel(known)
 
-    def processTask(self, event: BaseEvent, task: Any, parent: Any = None) -> None:  # noqa: N802
+    def processTask(self, event: BaseEvent, task: Any, parent: Any = None) -> None:
         """Step the task of a generator once."""
         engine = self._tree_engine
         for known in engine.tasks:
@@ -269,7 +269,7 @@ class Manager:
 
     # -- handlers --
 
-    def addHandler(self, function: Callable[..., Any]) -> Callable[..., Any]:  # noqa: N802
+    def addHandler(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Add a handler at run time. From any thread.
 
         Args:
@@ -298,7 +298,7 @@ class Manager:
                 engine.routes.add_specs(self, (spec,))
         return method
 
-    def removeHandler(self, method: Callable[..., Any], event: str | None = None) -> None:  # noqa: N802
+    def removeHandler(self, method: Callable[..., Any], event: str | None = None) -> None:
         """Remove a handler at run time. From any thread.
 
         Args:
@@ -321,7 +321,7 @@ class Manager:
             if not remainder:
                 vars(self).pop(removed[0].attribute, None)
 
-    def getHandlers(  # noqa: N802
+    def getHandlers(
         self, event: BaseEvent, channel: Any, exclude_globals: bool = False
     ) -> set[Callable[..., Any]]:
         """The handlers of this node and all below that match an event on one channel."""
@@ -379,7 +379,7 @@ class Manager:
 
         .. versionadded:: 2.1
         """
-        from ._asyncio import run_in_running_loop  # noqa: PLC0415 - brings asyncio
+        from ._asyncio import run_in_running_loop  # brings asyncio
 
         await run_in_running_loop(self)
 

@@ -187,7 +187,7 @@ class BasePoller(BaseComponent):
 
     # -- descriptors --
 
-    def addReader(self, source: Any, fd: Any) -> None:  # noqa: N802 - documented names
+    def addReader(self, source: Any, fd: Any) -> None:  # documented names
         """Watch a descriptor for input.
 
         Args:
@@ -199,24 +199,24 @@ class BasePoller(BaseComponent):
         """
         self._change(fd, source, _READABLE, 0)
 
-    def addWriter(self, source: Any, fd: Any) -> None:  # noqa: N802
+    def addWriter(self, source: Any, fd: Any) -> None:
         """Watch a descriptor for being writable; as :meth:`addReader`."""
         self._change(fd, source, _WRITABLE, 0)
 
-    def removeReader(self, fd: Any) -> None:  # noqa: N802
+    def removeReader(self, fd: Any) -> None:
         """Stop watching a descriptor for input; an unknown one is ignored."""
         self._change(fd, None, 0, _READABLE)
 
-    def removeWriter(self, fd: Any) -> None:  # noqa: N802
+    def removeWriter(self, fd: Any) -> None:
         """Stop watching a descriptor for being writable; an unknown one is ignored."""
         self._change(fd, None, 0, _WRITABLE)
 
-    def isReading(self, fd: Any) -> bool:  # noqa: N802
+    def isReading(self, fd: Any) -> bool:
         """Whether a descriptor is watched for input."""
         watch = self._watches.find(fd)
         return watch is not None and bool(watch.interest & _READABLE)
 
-    def isWriting(self, fd: Any) -> bool:  # noqa: N802
+    def isWriting(self, fd: Any) -> bool:
         """Whether a descriptor is watched for being writable."""
         watch = self._watches.find(fd)
         return watch is not None and bool(watch.interest & _WRITABLE)
@@ -227,7 +227,7 @@ class BasePoller(BaseComponent):
         if watch is not None:
             self._forget(watch)
 
-    def getTarget(self, fd: Any) -> Any:  # noqa: N802
+    def getTarget(self, fd: Any) -> Any:
         """The channel that the events of a descriptor go to; unknown: the poller's parent."""
         watch = self._watches.find(fd)
         return self.parent if watch is None else watch.target

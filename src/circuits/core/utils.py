@@ -52,7 +52,7 @@ def flatten(root: Manager, visited: set[Manager] | None = None) -> Iterator[Mana
             stack.extend(reversed(list(children)))
 
 
-def findchannel(root: Manager, channel: Any, all: bool = False) -> Any:  # noqa: A002
+def findchannel(root: Manager, channel: Any, all: bool = False) -> Any:
     """Find the first component on a channel in pre-order, or all of them.
 
     Args:
@@ -64,7 +64,7 @@ def findchannel(root: Manager, channel: Any, all: bool = False) -> Any:  # noqa:
     return list(found) if all else next(found, None)
 
 
-def findtype(root: Manager, component: type, all: bool = False) -> Any:  # noqa: A002
+def findtype(root: Manager, component: type, all: bool = False) -> Any:
     """Find the first instance of a class in pre-order, or all of them.
 
     Args:
@@ -94,7 +94,7 @@ def safeimport(name: str) -> ModuleType | None:
         The module, or ``None`` when importing it raised anything at all. Whatever the failed
         attempt had added to ``sys.modules`` is taken out again.
     """
-    import importlib  # noqa: PLC0415 - not needed until somebody loads a component
+    import importlib  # not needed until somebody loads a component
 
     before = set(sys.modules)
     try:

@@ -169,7 +169,7 @@ class Value:
 
     # -- writing --
 
-    def setValue(self, value: Any) -> None:  # noqa: N802 - the name that programs use
+    def setValue(self, value: Any) -> None:  # the name that programs use
         """Add a result. ``None`` is no result."""
         if value is None:
             return
@@ -256,7 +256,7 @@ class Value:
 
     # -- reading --
 
-    def getValue(self, recursive: bool = True) -> Any:  # noqa: N802 - the name that programs use
+    def getValue(self, recursive: bool = True) -> Any:  # the name that programs use
         """The result so far, the list of several, or ``None``.
 
         Args:

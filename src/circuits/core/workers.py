@@ -211,10 +211,10 @@ class Worker(Graceful):
 
     def _make_pool(self) -> Any:
         if self.process:
-            from ._process.pools import ProcessPool  # noqa: PLC0415 - brings multiprocessing
+            from ._process.pools import ProcessPool  # brings multiprocessing
 
             return ProcessPool(self.workers, self.channel, name=f"{self.name}/{self.channel}")
-        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - brings logging
+        from concurrent.futures import ThreadPoolExecutor  # brings logging
 
         return ThreadPoolExecutor(self.workers, thread_name_prefix=f"{self.name}/{self.channel}")
 

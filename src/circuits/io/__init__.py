@@ -30,7 +30,7 @@ from .events import (
     Wait,
     Write,
     close,
-    open,  # noqa: A004 - the name of the 3.x line
+    open,  # the name of the 3.x line
     seek,
     write,
 )

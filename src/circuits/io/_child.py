@@ -124,7 +124,7 @@ class Ending(Suspension):
         return (yield self)
 
     def __await__(self) -> Generator[Any, Any, int | None]:
-        import asyncio  # noqa: PLC0415 - whoever awaits has it loaded
+        import asyncio  # whoever awaits has it loaded
 
         if self._process._is_busy:
             self._future = asyncio.get_running_loop().create_future()

@@ -84,7 +84,7 @@ class Open(Event):
     """
 
 
-open = Open  # noqa: A001 - the name of the 3.x line
+open = Open  # the name of the 3.x line
 
 
 class Opened(Event):

@@ -325,7 +325,7 @@ def _collect(
 
 
 def _temporary(spool_bytes: int) -> IO[bytes]:
-    return tempfile.SpooledTemporaryFile(max_size=spool_bytes)  # noqa: SIM115 - closed by Upload
+    return tempfile.SpooledTemporaryFile(max_size=spool_bytes)  # closed by Upload
 
 
 def _text(data: bytes, headers: Headers) -> str:

@@ -282,7 +282,7 @@ class Reading(Suspension):
     def __await__(self) -> Generator[Any, Any, bytes]:
         stream = self._stream
         if not stream._is_ready(self.size):
-            import asyncio  # noqa: PLC0415 - whoever awaits has it loaded
+            import asyncio  # whoever awaits has it loaded
 
             self._future = asyncio.get_running_loop().create_future()
             stream._enter(self)

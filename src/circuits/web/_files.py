@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 __all__ = ["FileRange", "file_generator"]
 
 
-def file_generator(input: IO[bytes], chunkSize: int = 4096) -> Iterator[bytes]:  # noqa: A002, N803
+def file_generator(input: IO[bytes], chunkSize: int = 4096) -> Iterator[bytes]:  # noqa: N803
     """Read a file in chunks and close it in the end, also if the generator is closed before.
 
     Args:

@@ -79,7 +79,7 @@ def serve_file(
     request: Request,
     response: Response,
     path: str,
-    type: str | None = None,  # noqa: A002 - documented name
+    type: str | None = None,  # documented name
     disposition: str | None = None,
     name: str | None = None,
 ) -> Any:

@@ -82,7 +82,7 @@ def expose(*channels: str, **config: Any) -> Decorator:
     return decorate
 
 
-def exposeJSON(*channels: str, **config: Any) -> Decorator:  # noqa: N802 - documented name
+def exposeJSON(*channels: str, **config: Any) -> Decorator:  # documented name
     """Let requests reach a method whose result is sent as JSON.
 
     The content type is set before the method is called, so that errors are described in JSON, too.
@@ -385,7 +385,7 @@ class BaseController(BaseComponent):
     def serve_file(
         self,
         path: str,
-        type: str | None = None,  # noqa: A002 - documented name
+        type: str | None = None,  # documented name
         disposition: str | None = None,
         name: str | None = None,
     ) -> Any:

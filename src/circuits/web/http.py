@@ -159,7 +159,7 @@ class HTTP(BaseComponent):
     @property
     def version(self) -> str:
         """Name and version that the server gives."""
-        from .constants import SERVER_VERSION  # noqa: PLC0415
+        from .constants import SERVER_VERSION
 
         return SERVER_VERSION
 

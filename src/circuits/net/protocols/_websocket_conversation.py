@@ -18,7 +18,7 @@ from circuits._wire.websocket import (
     State,
 )
 from circuits.core import _clock
-from circuits.core.errors import TimeoutError  # noqa: A004 - ours
+from circuits.core.errors import TimeoutError  # ours
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

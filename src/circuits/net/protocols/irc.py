@@ -188,9 +188,9 @@ class IRC(Component):
         self.fire(Write(wire.encode_line(data, self.encoding)))
 
     @handler("command_ctcp")
-    def _on_ctcp(self, target: str, type: str, message: str = "") -> None:  # noqa: A002
+    def _on_ctcp(self, target: str, type: str, message: str = "") -> None:
         self.fire(PRIVMSG(target, wire.format_ctcp(type.upper(), message)))
 
     @handler("command_ctcpreply")
-    def _on_ctcpreply(self, target: str, type: str, message: str = "") -> None:  # noqa: A002
+    def _on_ctcpreply(self, target: str, type: str, message: str = "") -> None:
         self.fire(NOTICE(target, wire.format_ctcp(type.upper(), message)))

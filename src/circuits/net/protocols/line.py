@@ -85,8 +85,8 @@ class LP(BaseComponent):
             codecs.lookup(encoding)  # raises the LookupError that names it
         self.encoding = encoding
         self.splitter = splitter
-        self.getBuffer = getBuffer  # noqa: N815 - documented name
-        self.updateBuffer = updateBuffer  # noqa: N815 - documented name
+        self.getBuffer = getBuffer  # documented name
+        self.updateBuffer = updateBuffer  # documented name
         self.max_line = max_line
         self._decoder = self._new_decoder()
         self._decoders: dict[Any, LineDecoder] = {}
