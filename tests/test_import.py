@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from functools import cache
+from pathlib import Path
+
+import circuits
 
 _PROBE = """
 import sys, threading, signal, json, os
@@ -66,3 +70,20 @@ def test_the_version_has_one_source() -> None:
     from circuits import _version
 
     assert probe()["version"] == _version.__version__
+
+
+def test_typing_is_not_imported() -> None:
+    new = probe()["new"]
+    assert isinstance(new, list)
+    assert "typing" not in new
+
+
+def test_only_core_tells_type_checkers_without_typing() -> None:
+    # What `import circuits` loads does without typing, for its time; elsewhere it would be a riddle.
+    sources = Path(circuits.__path__[0])
+    odd = [
+        path.relative_to(sources).as_posix()
+        for path in sources.rglob("*.py")
+        if re.search(r"^TYPE_CHECKING = False$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    ]
+    assert [name for name in odd if not name.startswith("core/")] == ["__init__.py"]

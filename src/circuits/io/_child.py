@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from circuits.core._tasks import Suspension
 
 from ._modes import OpenFile
 from .file import File
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator
 

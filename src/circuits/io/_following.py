@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import select
 import stat
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from circuits.core import _clock
 
 from ._modes import OpenFile, open_path
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from circuits.core._clock import Appointment
 

@@ -9,12 +9,10 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Protocol
 
     class _Owner(Protocol):
         def _descriptor_failed(self, descriptor: Any, problem: OSError) -> None: ...

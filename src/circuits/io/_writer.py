@@ -5,13 +5,12 @@ and when the application ends.
 from __future__ import annotations
 
 import errno
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from circuits.core._descriptor import MAX_PENDING, Descriptor, DescriptorOwner
 
 from .events import Close, Pause, Resume, Write, report
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from circuits.core.events import Event
 

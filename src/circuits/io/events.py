@@ -6,12 +6,11 @@ The names in lower case are the same classes, as the 3.x line has them.
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from circuits.core._routing import same_channel
 from circuits.core.events import Event
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from circuits.core._routing import Route
     from circuits.core.components import BaseComponent

@@ -12,7 +12,7 @@ import errno
 import os
 import stat
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from circuits.core._descriptor import Descriptor
 from circuits.core.components import Component
@@ -37,7 +37,6 @@ from .events import (
     report,
 )
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from circuits.core._engine import Engine
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from circuits.core import _clock
 from circuits.core._descriptor import Descriptor, DescriptorOwner
@@ -39,7 +39,6 @@ from .events import (
     report,
 )
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from circuits.core._clock import Appointment
 

@@ -13,7 +13,7 @@ import io
 import os
 import signal as signals
 import subprocess
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from circuits.core import _clock
 from circuits.core import events as core_events
@@ -37,7 +37,6 @@ from .events import (
     report,
 )
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator
 

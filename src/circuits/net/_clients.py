@@ -7,7 +7,7 @@ import os
 import socket
 from collections.abc import Iterable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from circuits.core.handlers import handler
 
@@ -27,7 +27,6 @@ from .events import (
     Unreachable,
 )
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable

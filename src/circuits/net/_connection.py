@@ -15,12 +15,11 @@ import socket
 import struct
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from . import _sendfile
 from ._writer import Writer, is_for_later
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from circuits.core.events import BaseEvent
     from circuits.core.pollers import BasePoller

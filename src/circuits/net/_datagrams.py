@@ -9,7 +9,7 @@ import struct
 from collections import deque
 from collections.abc import Iterable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from circuits.core import _clock
 from circuits.core.handlers import handler
@@ -19,7 +19,6 @@ from ._lookup import look_up
 from ._servers import BACKLOG, Server
 from .events import Closed, Disconnect
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._connection import Connection
 

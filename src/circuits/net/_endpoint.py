@@ -10,7 +10,7 @@ import heapq  # noqa: F401
 import logging  # noqa: F401 - as heapq
 import traceback  # noqa: F401 - as heapq
 from functools import partial
-from typing import Any, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 from circuits.core import (
     _clock,
@@ -25,7 +25,6 @@ from ._connection import RECEIVES, Connection, Limits, as_bytes
 from ._sweeper import Sweeper
 from .events import NetworkError, SocketError, Write
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterable

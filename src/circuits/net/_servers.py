@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from circuits.core.handlers import handler
 
@@ -24,7 +24,6 @@ from .events import (
     StartTLSDone,
 )
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
 

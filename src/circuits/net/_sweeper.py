@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+from typing import TYPE_CHECKING
 
 from circuits.core import _clock
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from circuits.core._clock import Appointment
 

@@ -14,9 +14,8 @@ from __future__ import annotations
 import errno
 import socket
 import ssl
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 

@@ -6,9 +6,8 @@ import errno
 import os
 from collections import deque
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._sendfile import FilePart
 

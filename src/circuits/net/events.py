@@ -6,12 +6,11 @@ lower case are the same classes.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from circuits.core._routing import same_channel
 from circuits.core.events import Event
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from circuits.core._routing import Route
 

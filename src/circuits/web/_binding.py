@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import inspect
 from types import FunctionType
+from typing import TYPE_CHECKING, Any
 
 from circuits.core.handlers import wants_event
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import Any
 
 __all__ = ["Binding"]
 

@@ -9,11 +9,10 @@ from __future__ import annotations
 import tempfile
 from collections import deque
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from circuits.core._tasks import Suspension
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import calendar
 import re
 from email.utils import parsedate_tz
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

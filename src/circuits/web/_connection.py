@@ -9,7 +9,7 @@ handler may take as long as it likes, while its client is there.
 from __future__ import annotations
 
 import enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from circuits._wire import LocalProtocolError
 from circuits.core import _clock
@@ -18,7 +18,6 @@ from circuits.net.sockets import Read
 from ._exchange import State as ExchangeState
 from ._intake import Intake
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from circuits.core._clock import Appointment
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import enum
 from contextlib import ExitStack
 from types import CoroutineType, GeneratorType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from circuits._wire.http1 import LAST_CHUNK
 from circuits.core.values import Value
@@ -25,7 +25,6 @@ from . import errors, events, wrappers
 from ._outgoing import Outgoing
 from ._transport import Takeover
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

@@ -8,7 +8,7 @@ whatever raises on the way here, the client is told at once.
 from __future__ import annotations
 
 import errno
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from circuits._wire.http1 import Data, RemoteProtocolError, RequestDecoder, RequestHead, State
 
@@ -18,7 +18,6 @@ from ._exchange import Exchange
 from ._exchange import State as ExchangeState
 from ._paths import parse_target
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._connection import Connection
 

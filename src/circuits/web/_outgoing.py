@@ -7,14 +7,13 @@ time, and none while the client does not keep up, so memory stays flat however l
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from circuits._wire.http1 import BodyEncoder
 
 from . import events
 from ._files import FileRange
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

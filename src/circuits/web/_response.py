@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 from circuits.core import _clock
 
@@ -12,10 +12,7 @@ from ._status import Status, has_no_body, reason
 from .constants import SERVER_VERSION
 from .headers import Headers, check_value
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import overload
-
     from ._cookies import CookieJar
     from ._request import Closable, Request
 

@@ -5,13 +5,12 @@ Functions without memory: what is done with the outcome, and when, is up to the 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from circuits.core.values import Value
 
 from . import errors, exceptions, wrappers
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Container
 

@@ -8,9 +8,8 @@ fires these or calls the handlers, as ``circuits.core._direct`` decides.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

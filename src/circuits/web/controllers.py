@@ -24,7 +24,7 @@ import warnings
 from contextvars import ContextVar
 from functools import update_wrapper
 from types import CoroutineType, FunctionType, GeneratorType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from circuits.core import sleep
 from circuits.core._tasks import CallValue, Suspension
@@ -37,7 +37,6 @@ from . import errors, tools
 from ._binding import Binding
 from .wrappers import Request, Response
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from urllib.parse import SplitResult

@@ -17,7 +17,7 @@ import re
 from html import escape
 from traceback import format_tb
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urljoin
 
 from circuits.core.events import Event
@@ -28,7 +28,6 @@ from .constants import DEFAULT_ERROR_MESSAGE, POWERED_BY, SERVER_URL, SERVER_VER
 from .exceptions import HTTPException
 from .headers import check_value
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 

@@ -5,11 +5,10 @@ The names in lower case are the same classes, under their names in the 3.x line.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from circuits.core.events import Event, literal_class
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import wrappers
 

@@ -15,9 +15,10 @@ They are answers to the client, not failures of the framework, so they do not de
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ._status import describe, reason
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 from functools import total_ordering
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import Self
 
 __all__ = [
     "AcceptElement",

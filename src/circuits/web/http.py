@@ -15,7 +15,7 @@ and tell it: ``_connection`` is a client, with its time; ``_exchange`` one reque
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from circuits._wire.http1 import Limits
 from circuits.core._direct import Direct
@@ -32,7 +32,6 @@ from ._exchange import Exchange, State
 from ._outgoing import filters_pieces
 from ._transport import EventTransport
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

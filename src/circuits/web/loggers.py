@@ -11,15 +11,13 @@ import os
 import re
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from circuits.core.components import BaseComponent
 from circuits.core.handlers import handler
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Protocol
 
     from circuits.core.manager import Manager
 

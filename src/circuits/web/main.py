@@ -7,7 +7,7 @@ import importlib
 import os
 import re
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from circuits.core import pollers
 from circuits.core.components import BaseComponent
@@ -23,7 +23,6 @@ from .dispatchers.static import Static
 from .loggers import Logger
 from .servers import BaseServer, Server
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 

@@ -6,7 +6,7 @@ import os
 import socket
 import sys
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from circuits._wire.http1 import Limits
 from circuits.core.components import BaseComponent
@@ -21,7 +21,6 @@ from .constants import SERVER_VERSION
 from .dispatchers.dispatcher import Dispatcher
 from .http import HTTP
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

@@ -8,7 +8,7 @@ import time
 import zlib
 from functools import lru_cache
 from posixpath import normpath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from circuits.core import _clock
@@ -16,7 +16,6 @@ from circuits.core import _clock
 from . import _body, _conditional
 from .exceptions import RequestEntityTooLarge
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 

@@ -6,7 +6,7 @@ turns it into events. A server with many connections keeps one of these for each
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from circuits._wire.websocket import (
     Close,
@@ -20,7 +20,6 @@ from circuits._wire.websocket import (
 from circuits.core import _clock
 from circuits.core.errors import TimeoutError  # ours
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from circuits._wire.line import LIMIT_BYTES, LineDecoder, LineTooLongError, split_lines
 from circuits._wire.line import LINE_END as LINESEP
@@ -12,7 +12,6 @@ from circuits.core.events import Event
 from circuits.core.handlers import handler
 from circuits.net.sockets import SocketError
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import ssl
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from circuits._wire import stomp as wire
 from circuits._wire.http1 import RemoteProtocolError as ProxyProblem
@@ -40,7 +40,6 @@ from ._stomp_events import (
     unsubscribe,
 )
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 from circuits._wire.websocket import Codec, Deflate, Limits, RemoteProtocolError
 from circuits.core.components import BaseComponent
@@ -12,10 +12,7 @@ from circuits.net import sockets
 
 from ._websocket_conversation import CLOSE_TIMEOUT, Conversation
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Self
-
     from circuits.core._engine import Engine
     from circuits.core.manager import Manager
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from circuits._wire import irc as wire
 from circuits.core.components import Component
@@ -15,7 +15,6 @@ from .commands import PONG
 from .events import response
 from .utils import parsemsg
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .message import Message
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import tempfile
 from types import CoroutineType, GeneratorType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from circuits.core._direct import Direct
 from circuits.core.components import BaseComponent
@@ -26,7 +26,6 @@ from circuits.web._results import error_of, to_error
 from circuits.web.controllers import BaseController
 from circuits.web.utils import parse_body, parse_qs
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import stat
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from circuits.core.components import BaseComponent
 from circuits.core.handlers import handler
 from circuits.web import _paths, _serving, errors
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
