@@ -20,7 +20,7 @@ from tests.net.test_tls import Side, anonymous
 
 from .direct_support import SUSPENDING, Begin, Observer, Program, observers, programs, waiters
 
-_HANDLED = ["read", "read", "read", "step", "write", "read_value_changed", "connect", "_read"]
+_HANDLED = ["read", "read", "read", "step", "write", "read_value_changed", "connect"]
 _NAMES = [
     "_read", "_write", "read", "read_value_changed", "write", "close", "disconnect", "step",
     "_end_of_input", "_disconnect",
