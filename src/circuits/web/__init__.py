@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .controllers import BaseController, Controller, JSONController, expose, exposeJSON
-from .dispatchers import Dispatcher, Static
+from .dispatchers import Dispatcher, Static, VirtualHosts
 from .errors import (
     Forbidden,
     HTTPError,
@@ -38,6 +38,7 @@ __all__ = [
     "Static",
     "Stream",
     "Unauthorized",
+    "VirtualHosts",
     "expose",
     "exposeJSON",
     "forbidden",

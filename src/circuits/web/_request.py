@@ -90,6 +90,7 @@ class Request:
         handled: Whether a failure has been turned into a response.
         args, kwargs: What an exposed method was called with.
         peer_cert: The client's TLS certificate as a dictionary, or ``None``.
+        virtual_prefix: What ``VirtualHosts`` has put before the path, ``None`` if nothing.
         print_debug: Whether error pages show tracebacks; by default what the server says.
         display_banner: Whether the server names itself; by default what the server says.
     """
@@ -105,6 +106,7 @@ class Request:
     args: tuple[Any, ...] | None = None
     kwargs: dict[str, Any] | None = None
     peer_cert: dict[str, Any] | None = None
+    virtual_prefix: str | None = None
 
     _pairs: Iterable[tuple[str, str]] = ()
     _headers: Headers | None = None

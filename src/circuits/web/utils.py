@@ -92,7 +92,7 @@ def url(
         target = path + qs
     else:
         if not path.startswith("/"):
-            current = _encoded(getattr(request, "path", "") or "/")
+            current = _path_of(request)
             index = getattr(request, "index", None)
             if index is True:
                 current = current if current.endswith("/") else current + "/"
@@ -106,7 +106,13 @@ def url(
     server_path = (parts.path or "/") + ("?" + parts.query if parts.query else "")
     if relative == "server":
         return server_path
-    return _relative(script_name + _encoded(getattr(request, "path", "") or "/"), server_path)
+    return _relative(script_name + _path_of(request), server_path)
+
+
+def _path_of(request: Request) -> str:
+    """The path of a request as its client knows it."""
+    path = getattr(request, "path", "") or "/"
+    return _encoded(path.removeprefix(getattr(request, "virtual_prefix", None) or "") or "/")
 
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from .dispatcher import Dispatcher
 from .static import Static
+from .virtualhosts import VirtualHosts
 
-__all__ = ["Dispatcher", "Static"]
+__all__ = ["Dispatcher", "Static", "VirtualHosts"]
