@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
+import xmlrpc.client
 from typing import Any
 
 import pytest
 
-from circuits import BaseComponent
-from circuits.web import Controller, VirtualHosts
+from circuits import BaseComponent, Component, Event
+from circuits.web import JSONRPC, XMLRPC, Controller, VirtualHosts
 from circuits.web.dispatchers import Dispatcher
-from tests.web.http_support import get, serving
+from tests.web.http_support import get, post, serving
 
 
 @pytest.mark.parametrize(
     ("name", "parameters"),
     [
         ("virtualhosts.VirtualHosts", {"domains": inspect.Parameter.empty}),
+        ("xmlrpc.XMLRPC", {"path": None, "encoding": "utf-8", "rpc_channel": "*"}),
+        ("jsonrpc.JSONRPC", {"path": None, "encoding": "utf-8", "rpc_channel": "*"}),
     ],
 )
 def test_a_component_takes_what_the_manual_says(name: str, parameters: dict[str, Any]) -> None:
     module, _, attribute = name.partition(".")
     component = getattr(importlib.import_module(f"circuits.web.dispatchers.{module}"), attribute)
-    assert component.__bases__ == (BaseComponent,) or issubclass(component, BaseComponent)
+    assert issubclass(component, BaseComponent)
+    assert component.channel == "web"
     found = list(inspect.signature(component).parameters.values())
     assert {p.name: p.default for p in found[: len(parameters)]} == parameters
     for package in ("circuits.web", "circuits.web.dispatchers"):
@@ -46,3 +51,36 @@ def test_the_virtual_hosts_of_the_manual() -> None:
         for host, path in domains.items():
             request = get("/").replace(b"Host: test", f"Host: {host}".encode())
             assert client.ask(request).body.decode() == path
+
+
+@pytest.mark.parametrize("module", ["xmlrpc", "jsonrpc"])
+def test_both_have_the_rpc_event(module: str) -> None:
+    found = importlib.import_module(f"circuits.web.dispatchers.{module}").RPC
+    assert issubclass(found, Event)
+    assert found("a").args == ["a"]
+
+
+class Calculator(Component):
+    channel = "calc"
+
+    def add(self, a: int, b: int) -> int:
+        return a + b
+
+
+def test_calls_over_xml_become_events() -> None:
+    with serving(Dispatcher(), XMLRPC("/rpc"), Calculator()) as server:
+        for method in ("add", "calc.add"):
+            body = xmlrpc.client.dumps((1, 2), method).encode()
+            reply = server.connect().ask(post(body, target="/rpc"))
+            assert xmlrpc.client.loads(reply.body) == ((3,), None)
+            assert reply.headers["content-type"] == "text/xml"
+
+
+def test_calls_over_json_become_events() -> None:
+    with serving(Dispatcher(), JSONRPC("/rpc"), Calculator()) as server:
+        for method in ("add", "calc.add"):
+            body = json.dumps({"id": 7, "method": method, "params": [1, 2]}).encode()
+            reply = server.connect().ask(post(body, target="/rpc"))
+            expected = {"id": 7, "version": "1.1", "result": 3, "error": None}
+            assert json.loads(reply.body) == expected
+            assert reply.headers["content-type"] == "application/json"

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import threading
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+from xmlrpc.client import Fault, ServerProxy
 
 import pytest
 
 from tests.integration.example_support import EXAMPLES
-from tests.integration.web_support import Program, running
+from tests.integration.web_support import SECONDS, Program, running
 
 pytestmark = pytest.mark.integration
 
@@ -22,3 +28,59 @@ def test_virtual_hosts() -> None:
         assert wire.get("/").body == b"I am the main site\n"
         wire.send(b"GET /topic/7 HTTP/1.1\r\nHost: forum.example.com\r\n\r\n")
         assert wire.answer().body == b"Topic 7, at http://forum.example.com/topic/7\n"
+
+
+@pytest.fixture(scope="module")
+def rpc() -> Iterator[Program]:
+    with example("rpc.py") as program:
+        yield program
+
+
+def test_xml_rpc_with_the_client_of_the_standard_library(rpc: Program) -> None:
+    with ServerProxy(f"{rpc.base}/xml") as proxy:
+        assert proxy.calc.add(1, 2) == 3
+        assert proxy.add("a", "b") == "ab"
+        assert proxy.calc.slow("grüße") == "GRÜSSE"
+        with pytest.raises(Fault, match="ZeroDivisionError: division by zero") as caught:
+            proxy.calc.divide(1, 0)
+        assert caught.value.faultCode == 1
+        with pytest.raises(Fault, match=r"there is no method 'web\.close'"):
+            proxy.web.close()
+        with pytest.raises(Fault, match=r"there is no method 'system\.listMethods'"):
+            proxy.system.listMethods()
+        assert proxy.calc.add(1, 2) == 3
+    assert rpc.get("/").body.startswith(b"Call calc.add")
+
+
+def _post(rpc: Program, message: Any) -> Any:
+    request = urllib.request.Request(f"{rpc.base}/json", json.dumps(message).encode())
+    with urllib.request.urlopen(request, timeout=SECONDS) as answer:
+        data = answer.read()
+        assert answer.status == (200 if data else 204)
+        return json.loads(data) if data else None
+
+
+def test_json_rpc(rpc: Program) -> None:
+    def call(method: str, *params: Any, **rest: Any) -> Any:
+        return {"jsonrpc": "2.0", "method": method, "params": params, **rest}
+
+    assert _post(rpc, call("calc.add", 1, 2, id="a")) == {"jsonrpc": "2.0", "result": 3, "id": "a"}
+    assert _post(rpc, call("calc.add", 1, 2)) is None
+    batch = [call("calc.slow", "a", id=1), call("calc.divide", 1, 0, id=2), call("add", 1, 1)]
+    slow, wrong = _post(rpc, batch)
+    assert slow == {"jsonrpc": "2.0", "result": "A", "id": 1}
+    assert wrong["error"] == {"code": -32000, "message": "ZeroDivisionError: division by zero"}
+
+
+def test_slow_calls_do_not_wait_for_each_other(rpc: Program) -> None:
+    def ask() -> None:
+        with ServerProxy(f"{rpc.base}/xml") as proxy:
+            answers.append(proxy.calc.slow("x"))
+
+    answers: list[Any] = []
+    threads = [threading.Thread(target=ask) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(SECONDS)
+    assert answers == ["X"] * 20

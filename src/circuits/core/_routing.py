@@ -149,6 +149,14 @@ class Routes:
         known = self._by_name
         return "*" in known or not known.keys().isdisjoint(names)
 
+    def handling(self, name: str) -> list[Manager]:
+        """The components with a handler of this very name, whatever its channel."""
+        found: dict[int, Manager] = {}
+        with TREE_LOCK:
+            for components in self._by_name.get(name, {}).values():
+                found.update(components)
+        return list(found.values())
+
     def resolve(self, name: str, channels: tuple[Any, ...]) -> tuple[Route, ...]:
         """Work out the routes of an event and remember them."""
         with TREE_LOCK:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .controllers import BaseController, Controller, JSONController, expose, exposeJSON
-from .dispatchers import Dispatcher, Static, VirtualHosts
+from .dispatchers import JSONRPC, XMLRPC, Dispatcher, Static, VirtualHosts
 from .errors import (
     Forbidden,
     HTTPError,
@@ -22,6 +22,8 @@ from .servers import BaseServer, Server
 from .utils import url
 
 __all__ = [
+    "JSONRPC",
+    "XMLRPC",
     "BaseController",
     "BaseServer",
     "Controller",

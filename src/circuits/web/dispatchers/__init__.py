@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from .dispatcher import Dispatcher
+from .jsonrpc import JSONRPC
 from .static import Static
 from .virtualhosts import VirtualHosts
+from .xmlrpc import XMLRPC
 
-__all__ = ["Dispatcher", "Static", "VirtualHosts"]
+__all__ = ["JSONRPC", "XMLRPC", "Dispatcher", "Static", "VirtualHosts"]
