@@ -84,3 +84,25 @@ def test_calls_over_json_become_events() -> None:
             expected = {"id": 7, "version": "1.1", "result": 3, "error": None}
             assert json.loads(reply.body) == expected
             assert reply.headers["content-type"] == "application/json"
+
+
+def test_wsgi_both_ways() -> None:
+    wsgi = importlib.import_module("circuits.web.wsgi")
+    for name in ("Application", "Gateway"):
+        assert issubclass(getattr(wsgi, name), BaseComponent)
+        assert getattr(wsgi, name).channel == "web"
+    assert next(iter(inspect.signature(wsgi.Gateway).parameters)) == "apps"
+    parameters = list(inspect.signature(wsgi.Application.__call__).parameters)
+    assert parameters == ["self", "environ", "start_response", "exc_info"]
+
+
+def test_one_application_or_several() -> None:
+    wsgi = importlib.import_module("circuits.web.wsgi")
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[str]:
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return ["Hello ", environ["SCRIPT_NAME"], environ["PATH_INFO"]]
+
+    for apps, target in ((app, "/a/b"), ({"/": app}, "/a/b"), ({"/a": app}, "/a/b")):
+        with serving(wsgi.Gateway(apps)) as server:
+            assert server.connect().get(target).body == b"Hello /a/b"

@@ -84,3 +84,18 @@ def test_slow_calls_do_not_wait_for_each_other(rpc: Program) -> None:
     for thread in threads:
         thread.join(SECONDS)
     assert answers == ["X"] * 20
+
+
+def test_a_wsgi_gateway() -> None:
+    with example("wsgi_gateway.py", "-t", "2") as program:
+        assert program.get("/").body == b"Look at /hello and /count\n"
+        assert program.get("/hello/you").body == b"Hello from /hello, asked for /you\n"
+        assert program.get("/count").body == b"0\n1\n2\n"
+
+
+def test_a_wsgi_application() -> None:
+    # The server of the standard library does not know what SIGTERM is for.
+    with running(EXAMPLES / "web/wsgi_application.py", "-b", "127.0.0.1:0", status=None) as program:
+        assert program.get("/").body == b"Hello World!\n"
+        assert program.get("/slow").body == b"Here I am\n"
+        assert program.get("/missing").code == 404

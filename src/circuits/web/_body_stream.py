@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from circuits._wire.http1 import RequestHead
     from circuits.core._tasks import Task
 
-__all__ = ["BodyStream", "IncomingBody", "Reading"]
+    from ._request import Request
+
+__all__ = ["BodyStream", "IncomingBody", "Reading", "gather"]
 
 #: How much ``async for`` takes at most at a time, in bytes: as much as one read of a socket.
 _PIECE_BYTES = 65536
@@ -173,6 +175,22 @@ class BodyStream:
         if self._held_bytes * 2 <= self._limit_bytes < before * 2:
             self._demand()
         return data
+
+
+#: How much of a body that is gathered by its handler is kept in memory.
+_MEMORY_BYTES = 1024 * 1024
+
+
+def gather(request: Request) -> Generator[Any, Any, None]:
+    """Put a file of all of it in place of a body that another handler wanted piecemeal.
+
+    For handlers that are generators: ``yield from gather(request)``.
+    """
+    stream = request.body
+    body = request.body = tempfile.SpooledTemporaryFile(max_size=_MEMORY_BYTES)  # noqa: SIM115 - closed with the request
+    while piece := (yield stream.read(_PIECE_BYTES)):
+        body.write(piece)
+    body.seek(0)
 
 
 class IncomingBody:

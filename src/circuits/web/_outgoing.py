@@ -24,7 +24,11 @@ if TYPE_CHECKING:
     from ._exchange import Exchange
     from .http import HTTP
 
-__all__ = ["Outgoing", "filters_pieces"]
+__all__ = ["NOT_YET", "Outgoing", "filters_pieces"]
+
+#: What a source gives that has to wait for its next piece, as it comes from another thread. It is
+#: asked again when it calls what was given to its ``attach``.
+NOT_YET: Any = object()
 
 
 class Outgoing:
@@ -55,8 +59,11 @@ class Outgoing:
             encoder = BodyEncoder(int(length))
         else:
             raise ValueError(f"Content-Length must be a number of bytes, not {length!r:.80}")
-        self._source = iter(response._body) if response._body else None
+        source: Any = iter(response._body) if response._body else None
+        self._source = source
         self._encoder = encoder
+        if hasattr(source, "attach"):
+            source.attach(self.pull)
 
     def begin(self) -> None:
         """Have the first piece sent; the head is written."""
@@ -85,6 +92,8 @@ class Outgoing:
                 self._send_file(source)
             while chunk is None or not len(chunk):
                 chunk = next(source)
+                if chunk is NOT_YET:
+                    return
         except StopIteration:
             chunk = None
         except BaseException as problem:

@@ -20,7 +20,7 @@ from circuits.core.handlers import handler
 from circuits.core.values import Value
 from circuits.net import events as net_events
 from circuits.web import errors, events
-from circuits.web._body_stream import BodyStream
+from circuits.web._body_stream import BodyStream, gather
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -140,10 +140,9 @@ class Remote(BaseComponent):
         return self._respond(request, response)
 
     def _respond(self, request: Request, response: Response) -> Generator[Any, Any, Any]:
-        body = request.body
-        # Another handler of requests may have asked for all bodies as they arrive.
-        data = (yield body.read()) if isinstance(body, BodyStream) else body.read()
-        return (yield from self._answer(data, response))
+        if isinstance(request.body, BodyStream):
+            yield from gather(request)
+        return (yield from self._answer(request.body.read(), response))
 
     def _answer(self, data: bytes, response: Response) -> Generator[Any, Any, Any]:
         """Make the calls of a request, and give what answers it."""

@@ -10,7 +10,6 @@ nobody else, and nothing is waiting in the queue before it, the method is called
 
 from __future__ import annotations
 
-import tempfile
 from types import CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,7 @@ from circuits.core.events import literal_class
 from circuits.core.handlers import handler
 from circuits.core.utils import flatten
 from circuits.web import errors, events, exceptions, wrappers
-from circuits.web._body_stream import BodyStream
+from circuits.web._body_stream import BodyStream, gather
 from circuits.web._paths import unescape_segment
 from circuits.web._results import error_of, to_error
 from circuits.web.controllers import BaseController
@@ -50,11 +49,6 @@ _VERBS = frozenset((
     "UNLINK",
 ))
 # fmt: on
-
-
-#: How a body is gathered that comes piecemeal: in such pieces, in memory up to this many bytes.
-_PIECE_BYTES = 65536
-_MEMORY_BODY_BYTES = 1024 * 1024
 
 
 class _Choice:
@@ -325,11 +319,7 @@ class Dispatcher(BaseComponent):
         self, request: wrappers.Request, response: wrappers.Response
     ) -> Generator[Any, Any, Any]:
         """Answer when the body is there that another handler of requests wanted piecemeal."""
-        stream = request._body
-        body = request.body = tempfile.SpooledTemporaryFile(max_size=_MEMORY_BODY_BYTES)  # noqa: SIM115 - closed with the request
-        while piece := (yield stream.read(_PIECE_BYTES)):
-            body.write(piece)
-        body.seek(0)
+        yield from gather(request)
         return self._on_request(request, response)
 
     def _parameters(

@@ -1,0 +1,270 @@
+"""Our components behind a WSGI server: a call in place of a connection.
+
+A :class:`Caller` is the thread of the server, which waits. Its exchange is like any other, but
+that the response is handed over instead of written.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import quote
+
+from circuits.core.handlers import handler
+
+from . import errors, exceptions, wrappers
+from ._exchange import Exchange, State
+from ._feed import Feed
+from ._paths import parse_target
+from ._wsgi import HOP_BY_HOP, to_wsgi
+from .http import HTTP
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["CalledBody", "CalledExchange", "CalledHTTP", "Caller", "translate"]
+
+
+class Caller:
+    """The thread of a WSGI server that waits for a response; what a connection is elsewhere.
+
+    Attributes:
+        head: Status and fields, when they are known.
+        body: The whole body, or an iterator of it.
+        feed: The body, where it is pushed by events.
+        is_ready: Whether there is a response.
+    """
+
+    sock = None
+    successor = None
+    is_congested = False
+    intake = SimpleNamespace(body=None)
+
+    def __init__(self, owner: CalledHTTP) -> None:
+        self.owner = owner
+        self.exchange: Exchange | None = None
+        self.head: tuple[str, list[tuple[str, str]]] | None = None
+        self.body: Any = b""
+        self.feed = Feed()  # what the application pushes by events
+        self.is_ready = threading.Event()
+
+    def deliver(self, status: str, fields: list[tuple[str, str]], body: Any) -> None:
+        if not self.is_ready.is_set():
+            self.head, self.body = (status, fields), body
+            self.is_ready.set()
+
+    def write(self, data: bytes) -> None:
+        """Answer without anything of the exchange, which could not be sent."""
+        self.give_up("500 Internal Server Error")
+
+    def give_up(self, status: str) -> None:
+        """Answer with a status and nothing else, if there is no response yet."""
+        self.deliver(status, [("Content-Type", "text/plain"), ("Content-Length", "0")], b"")
+
+    def finished(self, must_close: bool, is_switched: bool = False) -> None:
+        """There is nothing to go on with."""
+
+    def cut(self, is_reset: bool = False) -> None:
+        self.feed.end(RuntimeError("the response broke off"))
+
+
+class CalledExchange(Exchange):
+    """A request whose response goes to a :class:`Caller`."""
+
+    __slots__ = ()
+
+    connection: Any
+
+    def send(self, response: wrappers.Response) -> None:
+        if response is not self.response:
+            if response is self.failed:
+                return
+            replaced, self.response = self.response, response
+            replaced.release()
+        payload = response._prepare()
+        code = response.code
+        fields = [
+            (name, _native(value))
+            for name, value in response.headers.items()
+            if name.lower() not in HOP_BY_HOP
+            and not (code in (204, 304) and name.lower() == "content-type")
+        ]
+        body: Any = payload
+        if self.request.method == "HEAD" or code in (204, 304):
+            body = b""
+        elif payload is None:
+            # Without a body the application pushes it, and may have begun already.
+            body = iter(response._body) if response._body else self.connection.feed
+        self.state = State.SENDING if payload is not None else State.STREAMING
+        self.connection.deliver(_native(f"{response.status}"), fields, body)
+
+    def push(self, data: Any) -> None:
+        feed = self.connection.feed
+        if data is None:
+            feed.end()
+        elif not feed.is_closed:
+            feed.put(self.response.encode_part(data), wait=False)
+
+
+def _native(value: str) -> str:
+    try:
+        value.encode("latin-1")
+    except UnicodeEncodeError:
+        return to_wsgi(value)
+    return value
+
+
+class CalledHTTP(HTTP):
+    """HTTP without connections: it finds exchanges by their requests."""
+
+    def __init__(self, encoding: str, channel: str) -> None:
+        super().__init__(encoding, channel)
+        self.exchanges: dict[wrappers.Request, CalledExchange] = {}
+
+    def exchange_of(self, response: wrappers.Response) -> Exchange | None:
+        return self.exchanges.get(response.request)
+
+    @handler("response", override=True)
+    def _on_response(self, response: wrappers.Response | errors.HTTPError) -> None:
+        if isinstance(response, errors.HTTPError):  # a tool has refused
+            problem, response = response, response.response
+            response.body = str(problem)
+        exchange = self.exchange_of(response)
+        if exchange is not None and exchange.state < State.SENDING:
+            exchange.send(response)
+        elif exchange is None or exchange.response is not response:
+            response.release()
+
+
+class CalledBody:
+    """The body of a response for a WSGI server, which closes it."""
+
+    def __init__(
+        self, source: Any, exchange: CalledExchange, close: Callable[[CalledExchange], None]
+    ) -> None:
+        self._source: Iterator[Any] = source
+        self._exchange = exchange
+        self._close = close
+
+    def __iter__(self) -> CalledBody:
+        return self
+
+    def __next__(self) -> bytes:
+        piece: Any = None
+        while piece is None:
+            piece = next(self._source)
+        return self._exchange.response.encode_part(piece)
+
+    def close(self) -> None:
+        close = getattr(self._source, "close", None)
+        try:
+            if close is not None:
+                close()
+        finally:
+            self._close(self._exchange)
+
+
+def translate(
+    environ: dict[str, Any], limit: int | None
+) -> tuple[wrappers.Request, exceptions.HTTPException | None, str | None]:
+    """Make a request of an environ.
+
+    Args:
+        environ: What a WSGI server says of it.
+        limit: How long its body may be, in bytes.
+
+    Returns:
+        The request, what is wrong with it, and where it should be sent instead.
+    """
+    method = environ["REQUEST_METHOD"]
+    target = environ.get("PATH_INFO", "").encode("latin-1")
+    text = "*" if target == b"*" else quote(b"/" + target.removeprefix(b"/"))
+    if environ.get("QUERY_STRING"):
+        text = f"{text}?{environ['QUERY_STRING']}"
+    refusal: exceptions.HTTPException | None = None
+    path, raw_path, qs, redirect = "/", "/", "", None
+    try:
+        path, raw_path, qs, _, redirect = parse_target(text, method)
+        body = _read(environ, limit)
+    except exceptions.HTTPException as problem:
+        refusal, body = problem, None
+    request = wrappers.Request(
+        None,
+        method,
+        environ["wsgi.url_scheme"],
+        path,
+        _version(environ.get("SERVER_PROTOCOL", "")),
+        qs,
+        _fields(environ),
+        None,
+        raw_path,
+    )
+    if body is not None:
+        request.body = body
+        request._release_later(body)
+    request.script_name = _text(environ.get("SCRIPT_NAME", ""))
+    request.host = environ["SERVER_NAME"]
+    request.local = wrappers.Host(environ["SERVER_NAME"], _number(environ["SERVER_PORT"]))
+    address = environ.get("REMOTE_ADDR") or None
+    request.remote = wrappers.Host(address, _number(environ.get("REMOTE_PORT")))
+    request.wsgi_environ = environ  # type: ignore[attr-defined]  # documented; only here
+    return request, refusal, redirect
+
+
+def _read(environ: dict[str, Any], limit: int | None) -> Any:
+    """Read the body of a request."""
+    text = environ.get("CONTENT_LENGTH") or ""
+    if text and not (text.isascii() and text.isdigit()):
+        raise exceptions.BadRequest("The length of the body is no number.")
+    left = int(text) if text else None
+    if left is None and not environ.get("wsgi.input_terminated"):
+        return None
+    if limit is not None and left is not None and left > limit:
+        raise exceptions.RequestEntityTooLarge
+    body = tempfile.SpooledTemporaryFile(max_size=1024 * 1024)  # noqa: SIM115 - closed with the request
+    read = environ["wsgi.input"].read
+    try:
+        while left is None or left > 0:
+            data = read(65536 if left is None else min(left, 65536))
+            if not data:
+                break
+            body.write(data)
+            if left is not None:
+                left -= len(data)
+            elif limit is not None and body.tell() > limit:
+                raise exceptions.RequestEntityTooLarge
+        if left:
+            raise exceptions.BadRequest("The body ends before its length.")
+    except BaseException:
+        body.close()
+        raise
+    body.seek(0)
+    return body
+
+
+def _fields(environ: dict[str, Any]) -> list[tuple[str, str]]:
+    """The header fields of a request."""
+    fields = [
+        (key[5:].replace("_", "-").title(), value)
+        for key, value in environ.items()
+        if key.startswith("HTTP_") and key not in ("HTTP_CONTENT_TYPE", "HTTP_CONTENT_LENGTH")
+    ]
+    for key, name in (("CONTENT_TYPE", "Content-Type"), ("CONTENT_LENGTH", "Content-Length")):
+        if environ.get(key):
+            fields.append((name, environ[key]))
+    return fields
+
+
+def _version(protocol: str) -> tuple[int, int]:
+    return (1, 0) if protocol == "HTTP/1.0" else (1, 1)
+
+
+def _text(data: str) -> str:
+    return data.encode("latin-1").decode("utf-8", "replace")
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isascii() and text.isdigit() else None

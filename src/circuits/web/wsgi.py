@@ -1,0 +1,305 @@
+"""WSGI, both ways (manual: circuits.web.wsgi).
+
+:class:`Gateway` has WSGI applications answer the requests of a server of ours.
+:class:`Application` is a WSGI application itself, made of components, for the server of others.
+
+An application of components runs a loop. It does so in a thread of its own, which is started by
+the first call; the threads of the WSGI server wait there for their responses. So requests are
+served at the same time as far as their handlers let it, timers and suspended handlers go on
+between two requests, and an idle loop sleeps.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from circuits.core.components import BaseComponent
+from circuits.core.events import Event
+from circuits.core.handlers import handler
+
+from . import _results as results
+from . import events, wrappers
+from ._body_stream import BodyStream, gather
+from ._called import CalledBody, CalledExchange, CalledHTTP, Caller, translate
+from ._feed import Threads
+from ._files import FileRange
+from ._wsgi import Call, FileWrapper, ThreadedCall, make_environ
+from .dispatchers.dispatcher import Dispatcher
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping
+
+    from circuits.core.manager import Manager
+
+    from . import exceptions
+
+__all__ = ["Application", "FileWrapper", "Gateway"]
+
+
+class _Call(Event):
+    """Something that another thread wants to be done in the loop."""
+
+    name = "_call"
+
+    def __init__(self, call: Callable[..., object]) -> None:
+        super().__init__(call)
+
+
+# -- applications of others in our server ---------------------------------------------------------
+
+
+class Gateway(BaseComponent):
+    """Has WSGI applications answer requests.
+
+    Handles ``request`` as a filter with priority 0.2, which is before the controllers. A request
+    below none of the prefixes is left to others.
+
+    An application that raises is answered with 500 by ``httperror``, and its traceback written to
+    ``wsgi.errors``. If that happens in the middle of its response, the connection is cut. When a
+    client goes, the iterator of its response is closed.
+
+    Args:
+        apps: One application, or several by the prefix of their paths, of which the longest one
+            that matches in whole segments counts: ``{"/": site, "/blog": blog}``.
+        threads: In how many threads applications are called at the same time. 0 calls them in the
+            loop, one after the other, where nothing else happens before they return.
+        processes: Whether other processes serve the same applications; ``wsgi.multiprocess``.
+        **kwargs: For the component, such as ``channel``.
+
+    Raises:
+        TypeError: One of ``apps`` cannot be called.
+
+    .. versionchanged:: 2.1
+       ``threads`` and ``processes`` are new.
+    """
+
+    channel = "web"
+
+    def __init__(
+        self,
+        apps: Mapping[str, Callable[..., Any]] | Callable[..., Any],
+        threads: int = 0,
+        *,
+        processes: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        given: Any = {"/": apps} if callable(apps) else apps
+        for path, app in given.items():
+            if not callable(app):
+                raise TypeError(f"{app!r} for {path!r} is no WSGI application: it is not callable")
+        #: prefix without a slash at its end -> application; the longest one first.
+        mounts = {"/".join(["", *filter(None, path.split("/"))]): a for path, a in given.items()}
+        self.apps = dict(sorted(mounts.items(), key=lambda mount: -len(mount[0])))
+        self.processes = processes
+        self._threads = Threads(threads, "wsgi") if threads else None
+
+    def wants_stream(self, request: wrappers.Request) -> bool | None:
+        """Have the HTTP component gather the bodies of our requests."""
+        return None if self._mount_of(request) is None else False
+
+    def _mount_of(self, request: wrappers.Request) -> str | None:
+        path = request.path
+        for prefix in self.apps:
+            if path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in ("/", ""):
+                return prefix if path[:1] == "/" else None  # "*" is the server as a whole
+        return None
+
+    @handler("request", filter=True, priority=0.2)
+    def _on_request(
+        self, request: wrappers.Request, response: wrappers.Response, peer_cert: Any = None
+    ) -> Any:
+        prefix = self._mount_of(request)
+        if prefix is None:
+            return None
+        if isinstance(request._body, BodyStream):
+            return self._gathered(request, response)
+        # The application makes URLs, which have to be those that the client knows.
+        script_name = request.script_name + prefix.removeprefix(request.virtual_prefix or "")
+        threads = self._threads
+        environ = make_environ(
+            request,
+            script_name,
+            request.path[len(prefix) :],
+            threads=threads is not None,
+            processes=self.processes,
+        )
+        if threads is None:
+            return self._call(Call(self.apps[prefix], environ, response))
+        call = ThreadedCall(self.apps[prefix], environ, response, self._answer, self._in_loop)
+        threads.submit(call.work)
+        return True
+
+    def _gathered(
+        self, request: wrappers.Request, response: wrappers.Response
+    ) -> Generator[Any, Any, Any]:
+        yield from gather(request)
+        return self._on_request(request, response)
+
+    def _call(self, call: Call) -> Any:
+        try:
+            body = call.run()
+            call.apply()
+        except Exception as problem:
+            call.close()
+            call.log(problem)
+            self._fail(call, problem)
+            return True
+        self._fill(call, call if body is None else body)
+        return call.response
+
+    def _fill(self, call: Call, body: Any) -> None:
+        response = call.response
+        response.body = body
+        if isinstance(body, FileRange):
+            response._adopt(call)
+            if "Content-Length" not in response.headers:
+                response.headers["Content-Length"] = body.remaining
+        elif not isinstance(body, bytes):
+            response.stream = True
+
+    def _fail(self, call: Call, problem: BaseException) -> None:
+        error = (type(problem), problem, problem.__traceback__)
+        response = call.response
+        self.fire(results.to_error(response.request, response, error))
+
+    # -- threads --
+
+    def _in_loop(self, call: Callable[[], object]) -> None:
+        self.fire(_Call(call), self)
+
+    @handler("_call")
+    def _on_call(self, call: Callable[[], object]) -> None:
+        call()
+
+    def _answer(self, call: ThreadedCall, outcome: Any) -> None:
+        """Take what a thread has got from an application, or will get."""
+        if isinstance(outcome, BaseException):
+            self._fail(call, outcome)
+            return
+        call.apply()
+        self._fill(call, outcome)
+        self.fire(events.Response(call.response))
+
+    @handler("stopped", channel="*")
+    def _on_stopped(self, component: Manager) -> None:
+        if component is self.root and self._threads is not None:
+            self._threads.close()
+
+    @handler("unregistered", channel="*")
+    def _on_unregistered(self, component: Manager, parent: Manager) -> None:
+        if component is self and self._threads is not None:
+            self._threads.close()
+
+
+# -- our components in the server of others ---------------------------------------------------------
+
+
+class Application(BaseComponent):
+    """A WSGI application that is made of components: ``application = Application() + Root()``.
+
+    It has an HTTP component and a dispatcher, so controllers, ``request`` handlers and tools work
+    as in a server. Requests have no socket and no server, but ``wsgi_environ``.
+
+    It may be called by several threads at a time. The tree runs in a thread that the first call
+    starts, unless it runs already. A handler that calls its own application is served, too.
+
+    Args:
+        encoding: How text in responses is encoded.
+        body_bytes: How long the body of a request may be; ``None`` is without limit.
+        **kwargs: For the component, such as ``channel``.
+
+    Attributes:
+        http: The protocol component.
+    """
+
+    channel = "web"
+
+    def __init__(
+        self,
+        *args: Any,
+        encoding: str = "utf-8",
+        body_bytes: int | None = 16 * 1024 * 1024,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.encoding = encoding
+        self.body_bytes = body_bytes
+        self.http = CalledHTTP(encoding, self.channel)
+        self.http.register(self)
+        Dispatcher(channel=self.channel).register(self)
+        self._starting = threading.Lock()
+
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., Any], exc_info: Any = None
+    ) -> Any:
+        """Answer a request; as PEP 3333 has it."""
+        caller = Caller(self.http)
+        request, refusal, redirect = translate(environ, self.body_bytes)
+        exchange = CalledExchange(caller, request, wrappers.Response(request, self.encoding))  # type: ignore[arg-type]  # as good as a connection
+        caller.exchange = exchange
+        self.http.exchanges[request] = exchange
+        try:
+            self._run(exchange, refusal, redirect)
+            caller.is_ready.wait()
+        except BaseException:
+            self._release(exchange)
+            raise
+        assert caller.head is not None
+        body = caller.body
+        if isinstance(body, bytes):
+            self._release(exchange)
+            body = [body] if body else []
+        else:
+            body = CalledBody(body, exchange, self._release)
+        try:
+            start_response(*caller.head, *([exc_info] if exc_info else []))
+        except BaseException:
+            if isinstance(body, CalledBody):
+                body.close()
+            raise
+        return body
+
+    # -- the loop --
+
+    def _run(
+        self,
+        exchange: CalledExchange,
+        refusal: exceptions.HTTPException | None,
+        redirect: str | None,
+    ) -> None:
+        """Have a request handled; in the loop, which is started if there is none."""
+
+        def begin() -> None:
+            if refusal is None:
+                exchange.begin(redirect)
+            else:
+                exchange.fail((type(refusal), refusal, []))
+
+        root = self.root
+        with self._starting:
+            if not root.running:
+                root.join()  # a run that is about to end
+                root.start()
+        self.fire(_Call(begin), self)
+        loop = self._tree_engine.loop
+        if loop.thread == threading.get_ident():
+            while not exchange.connection.is_ready.is_set():
+                root.tick(0.05)
+
+    @handler("_call")
+    def _on_call(self, call: Callable[[], object]) -> None:
+        call()
+
+    @handler("stopped", channel="*", priority=-1000)
+    def _on_stopped(self, component: Manager) -> None:
+        if component is self.root:
+            for exchange in list(self.http.exchanges.values()):
+                exchange.connection.give_up("503 Service Unavailable")
+
+    def _release(self, exchange: CalledExchange) -> None:
+        self.http.exchanges.pop(exchange.request, None)
+        exchange.response.done = True
+        exchange.drop()
