@@ -371,3 +371,16 @@ def test_rude_channels_do_not_stop_the_loop() -> None:
     root.fire(foo(), "w")
     settle(root)
     assert LOG == ["hit", "hit"]
+
+
+def test_who_handles_a_name_is_known_whatever_the_channel() -> None:
+    app = Manager()
+    parts = [part().register(app) for part in (Named, OnX, Star, Nameless)]
+    settle(app)
+    routes = app._tree_engine.routes
+    assert sorted(routes.handling("foo"), key=id) == sorted(parts[:2], key=id)
+    assert routes.handling("bar") == []
+    parts[0].unregister()
+    settle(app)
+    assert routes.handling("foo") == [parts[1]]
+    assert "foo" not in routes.cache

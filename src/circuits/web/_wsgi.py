@@ -13,12 +13,13 @@ import sys
 import traceback
 from collections import deque
 from functools import partial
+from io import BytesIO
 from typing import Any
 
 from ._feed import Feed
 from ._files import FileRange
 from ._paths import unescape_segment
-from .headers import Headers, check_value
+from .headers import Headers, check_name, check_value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,9 +45,14 @@ HOP_BY_HOP = frozenset((
     "te", "trailer", "trailers", "transfer-encoding", "upgrade",
 ))  # fmt: skip
 
-#: What does not become a variable as other fields do. ``Proxy`` would be HTTP_PROXY, where
-#: libraries look for the proxy of the process; the body comes without its transfer coding.
-_LEFT_OUT = frozenset(("content-type", "content-length", "proxy", "transfer-encoding", "trailer"))
+#: Variables that no field becomes. HTTP_PROXY is where libraries look for the proxy of the process;
+#: the body comes without its transfer coding.
+_LEFT_OUT = frozenset(("HTTP_PROXY", "HTTP_TRANSFER_ENCODING", "HTTP_TRAILER"))
+
+#: Names of fields with the variables that they become, empty for none. Bounded, as names may come
+#: from anywhere.
+_keys: dict[str, str] = {}
+_KEYS_LIMIT = 512
 
 
 def to_wsgi(text: str) -> str:
@@ -81,6 +87,20 @@ class FileWrapper:
             self.file.close()
 
 
+def _key_of(name: str) -> str:
+    """The variable that a field becomes; empty if it is left out."""
+    key = f"HTTP_{name.upper().replace('-', '_')}"
+    if key in ("HTTP_CONTENT_TYPE", "HTTP_CONTENT_LENGTH"):
+        key = key[5:]
+    # An underscore would be the same variable as a dash, which a proxy may have set.
+    if "_" in name or key in _LEFT_OUT:
+        key = ""
+    if len(_keys) >= _KEYS_LIMIT:
+        _keys.clear()
+    _keys[name] = key
+    return key
+
+
 def make_environ(
     request: Request, script_name: str, path: str, *, threads: bool, processes: bool
 ) -> dict[str, Any]:
@@ -97,7 +117,8 @@ def make_environ(
         path = "/".join([unescape_segment(segment) for segment in path.split("/")])
     is_secure = request.scheme == "https"
     local, remote = request.local, request.remote
-    body = request.body
+    # An empty body is the application's alone, and nothing to be closed with the request.
+    body = BytesIO() if request._body is None else request.body
     environ: dict[str, Any] = {
         "REQUEST_METHOD": request.method,
         "SCRIPT_NAME": to_wsgi(script_name),
@@ -123,23 +144,22 @@ def make_environ(
         environ["HTTPS"] = "on"
     if isinstance(request.login, str):
         environ["REMOTE_USER"] = to_wsgi(request.login)
-    headers = request.headers
-    if (kind := headers["Content-Type"]) is not None:
-        environ["CONTENT_TYPE"] = kind
-    length = body.seek(0, 2)
-    body.seek(0)
-    if length or "Content-Length" in headers or "Transfer-Encoding" in headers:
-        environ["CONTENT_LENGTH"] = str(length)
-    for name, value in headers.items():
-        # An underscore would be the same variable as a dash, which a proxy may have set.
-        if "_" in name or name.lower() in _LEFT_OUT:
-            continue
-        key = f"HTTP_{name.upper().replace('-', '_')}"
-        before = environ.get(key)
-        if before is None:
+    has_length = False
+    for name, value in request._pairs if request._headers is None else request.headers.items():
+        key = _keys.get(name)
+        if key is None:
+            key = _key_of(name)
+        if key == "CONTENT_LENGTH":
+            has_length = True
+        elif key in environ:
+            if key != "CONTENT_TYPE":
+                separator = "; " if key == "HTTP_COOKIE" else ","
+                environ[key] = f"{environ[key]}{separator}{value}"
+        elif key:
             environ[key] = value
-        else:
-            environ[key] = f"{before}{'; ' if key == 'HTTP_COOKIE' else ','}{value}"
+    if has_length or request._body is not None:
+        environ["CONTENT_LENGTH"] = str(body.seek(0, 2))
+        body.seek(0)
     return environ
 
 
@@ -163,6 +183,7 @@ class Call:
         self.response = response
         self._status: str | None = None
         self._fields: list[tuple[str, str]] = []
+        self._names: set[str] = set()  # of the fields, in lower case
         self._pending: deque[bytes] = deque()  # pieces that go before what the iterator gives
         self._result: Any = None
         self._iterator: Iterator[Any] | None = None
@@ -197,15 +218,17 @@ class Call:
             raise ValueError(f"status must be three digits, a blank and a reason, not {status!r}")
         if not 200 <= int(status[:3]) <= 599:
             raise ValueError(f"status must be from 200 to 599, not {status!r}")
-        checked = Headers()
+        names = set()
         for name, value in headers:
             if not isinstance(name, str) or not isinstance(value, str):
                 raise TypeError(f"header names and values must be str, not {name!r}: {value!r}")
-            if name.lower() in HOP_BY_HOP:
+            key = check_name(name)
+            if key in HOP_BY_HOP:
                 raise ValueError(f"{name} is a header of the connection, which is the server's")
-            checked.append(name, value)
+            check_value(value)
+            names.add(key)
         check_value(status, "status")
-        self._status, self._fields = status, checked.items()
+        self._status, self._fields, self._names = status, [*headers], names
         return self.write
 
     def write(self, data: bytes) -> None:
@@ -258,13 +281,9 @@ class Call:
         assert status is not None
         self.is_sent = True
         response.code, response.message = int(status[:3]), status[4:] or None
-        replaced = set()
-        for name, value in self._fields:
-            key = name.lower()
-            if key not in replaced and key != "set-cookie":
-                replaced.add(key)
-                del response.headers[name]
-            response.headers.append(name, value)
+        replaced = self._names - {"set-cookie"}
+        kept = [field for field in response.headers.items() if field[0].lower() not in replaced]
+        response.headers = Headers.from_pairs([*kept, *self._fields])
 
     def __iter__(self) -> Call:
         return self

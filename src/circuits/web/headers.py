@@ -43,7 +43,7 @@ _checked: dict[str, str] = {}
 _CHECKED_LIMIT = 512
 
 
-def _key(name: Any) -> str:
+def check_name(name: Any) -> str:
     """Check a header name and return it in lower case.
 
     Raises:
@@ -83,7 +83,9 @@ class Headers(dict[str, Any]):
         if headers is None:
             self._pairs = []
         elif isinstance(headers, list):
-            self._pairs = [(name, check_value(value)) for name, value in headers if _key(name)]
+            self._pairs = [
+                (name, check_value(value)) for name, value in headers if check_name(name)
+            ]
         else:
             raise TypeError(
                 f"headers must be a list of (name, value) pairs, not {type(headers).__name__}"
@@ -195,7 +197,7 @@ class Headers(dict[str, Any]):
     # -- changing ----------------------------------------------------------------------
 
     def __setitem__(self, name: str, value: Any) -> None:
-        self._put(name, _key(name), check_value(value))
+        self._put(name, check_name(name), check_value(value))
 
     def _put(self, name: str, key: str, value: str) -> None:
         """Set a field whose name and value are known to be good; ``key`` is in lower case."""
@@ -221,7 +223,7 @@ class Headers(dict[str, Any]):
         .. versionadded:: 2.1
            From the 3.x line.
         """
-        key = _key(name)
+        key = check_name(name)
         value = check_value(value)
         self._pairs.append((name, value))
         if self._indexed:
