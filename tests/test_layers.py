@@ -60,9 +60,11 @@ _FLOORS: dict[str, list[str]] = {
         """constants headers exceptions utils _auth _body _body_stream _conditional _cookies _files
         _paths _status""",
         "wrappers events errors _request _response",
-        "_transport _results _exchange _connection _binding _intake _outgoing _connections _serving",
-        "http client websocket wsgi asgi",
-        "servers controllers dispatchers sessions loggers tools",
+        """_transport _results _exchange _connection _binding _intake _outgoing _connections _serving
+        _feed _wsgi""",
+        "http client websocket _called",
+        # The applications that others host have a dispatcher of their own, as servers have.
+        "servers controllers dispatchers sessions loggers tools wsgi asgi",
         "main __main__ apps",
     ],
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 import threading
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from circuits.core.handlers import handler
@@ -21,7 +21,6 @@ from ._paths import parse_target
 from ._wsgi import HOP_BY_HOP, to_wsgi
 from .http import HTTP
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from collections import deque
 from queue import SimpleQueue
+from typing import TYPE_CHECKING
 
 from ._outgoing import NOT_YET
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

@@ -14,14 +14,13 @@ import traceback
 from collections import deque
 from functools import partial
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._feed import Feed
 from ._files import FileRange
 from ._paths import unescape_segment
 from .headers import Headers, check_name, check_value
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 

@@ -12,7 +12,7 @@ between two requests, and an idle loop sleeps.
 from __future__ import annotations
 
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from circuits.core.components import BaseComponent
 from circuits.core.events import Event
@@ -27,7 +27,6 @@ from ._files import FileRange
 from ._wsgi import Call, FileWrapper, ThreadedCall, make_environ
 from .dispatchers.dispatcher import Dispatcher
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 

@@ -29,7 +29,7 @@ class Calc(Component):
         self.calls.append(("add", a, b))
         return a + b
 
-    def fooBar(self, *args: Any, **kwargs: Any) -> Any:  # noqa: N802 - its spelling is the point
+    def fooBar(self, *args: Any, **kwargs: Any) -> Any:
         return [list(args), kwargs]
 
     def nothing(self) -> None:

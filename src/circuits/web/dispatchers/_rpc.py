@@ -10,7 +10,7 @@ events, no route.
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from circuits.core import events as core_events
 from circuits.core._routing import listens
@@ -22,7 +22,6 @@ from circuits.net import events as net_events
 from circuits.web import errors, events
 from circuits.web._body_stream import BodyStream, gather
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator
 

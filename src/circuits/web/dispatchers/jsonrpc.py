@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from circuits.core.errors import CircuitsError
 from circuits.core.values import Value
 
 from ._rpc import RPC, Misfit, Remote, Unknown, describe
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._rpc import RPC, Remote, describe
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator
     from xmlrpc.client import Fault
@@ -65,7 +64,7 @@ class XMLRPC(Remote):
         self.use_builtin_types = use_builtin_types
 
     def _answer(self, data: bytes, response: Response) -> Generator[Any, Any, bytes]:
-        from xmlrpc.client import Fault  # noqa: PLC0415 - takes longer than all of circuits.web
+        from xmlrpc.client import Fault
 
         response.headers["Content-Type"] = "text/xml"
         try:
@@ -78,7 +77,7 @@ class XMLRPC(Remote):
             return self._dump(Fault(1, describe(problem)))
 
     def _dump(self, result: tuple[Any] | Fault) -> bytes:
-        from xmlrpc.client import dumps  # noqa: PLC0415
+        from xmlrpc.client import dumps
 
         text = dumps(result, methodresponse=True, encoding=self.encoding, allow_none=True)
         if (found := _UNSENDABLE.search(text)) is not None:
@@ -93,8 +92,8 @@ def _parse(data: bytes, use_builtin_types: bool) -> tuple[str, list[Any]]:
 
     Not by :func:`xmlrpc.client.loads`, which expands entities and has no limits.
     """
-    from xml.parsers import expat  # noqa: PLC0415
-    from xmlrpc.client import Unmarshaller  # noqa: PLC0415
+    from xml.parsers import expat
+    from xmlrpc.client import Unmarshaller
 
     target: Any = Unmarshaller(use_builtin_types=use_builtin_types)
     target.xml(None, None)  # the parser gives text, not bytes
