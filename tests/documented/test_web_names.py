@@ -23,6 +23,7 @@ _EXPORTS = {
     "NotFound": "circuits.web.errors",
     "Redirect": "circuits.web.errors",
     "Logger": "circuits.web.loggers",
+    "Sessions": "circuits.web.sessions",
     "Static": "circuits.web.dispatchers.static",
     "url": "circuits.web.utils",
 }

@@ -361,7 +361,7 @@ def test_the_session_needs_its_component() -> None:
 
     site = Site(Visits())
     outcome = site.begin("/")
-    outcome.request.session = {"visits": 3}  # type: ignore[attr-defined]
+    outcome.request.session = {"visits": 3}
     site.settle()
     assert outcome.result == "3"
     failure = site.ask("/").value.exceptions[0]

@@ -19,11 +19,18 @@ from .errors import (
 from .events import Request, Response, Stream, request, response, stream
 from .loggers import Logger
 from .servers import BaseServer, Server
+from .sessions import CookieStore, MemoryStore, Session, Sessions, SQLiteStore, Store
 from .utils import url
 
 __all__ = [
     "JSONRPC",
     "XMLRPC",
+    "Store",
+    "Sessions",
+    "Session",
+    "SQLiteStore",
+    "MemoryStore",
+    "CookieStore",
     "BaseController",
     "BaseServer",
     "Controller",

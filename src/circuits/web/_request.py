@@ -91,6 +91,8 @@ class Request:
         args, kwargs: What an exposed method was called with.
         peer_cert: The client's TLS certificate as a dictionary, or ``None``.
         virtual_prefix: What ``VirtualHosts`` has put before the path, ``None`` if nothing.
+        session, sid: The session and its id; only with
+            :class:`~circuits.web.sessions.Sessions`.
         print_debug: Whether error pages show tracebacks; by default what the server says.
         display_banner: Whether the server names itself; by default what the server says.
     """
@@ -107,6 +109,9 @@ class Request:
     kwargs: dict[str, Any] | None = None
     peer_cert: dict[str, Any] | None = None
     virtual_prefix: str | None = None
+    if TYPE_CHECKING:
+        sid: str
+        session: Any
 
     _pairs: Iterable[tuple[str, str]] = ()
     _headers: Headers | None = None

@@ -344,7 +344,7 @@ class BaseController(BaseComponent):
         """The session. Raises ``AttributeError`` as ``request`` does, and without ``Sessions``."""
         request = self._at_hand("session")[0]
         try:
-            return request.session  # type: ignore[attr-defined]
+            return request.session
         except AttributeError:
             raise AttributeError(
                 f"{self.name}.session needs a Sessions component beside the server"
