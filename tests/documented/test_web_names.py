@@ -24,6 +24,11 @@ _EXPORTS = {
     "Redirect": "circuits.web.errors",
     "Logger": "circuits.web.loggers",
     "Sessions": "circuits.web.sessions",
+    "CORS": "circuits.web.security",
+    "CSRF": "circuits.web.csrf",
+    "Health": "circuits.web.health",
+    "RateLimit": "circuits.web.security",
+    "SecurityHeaders": "circuits.web.security",
     "Static": "circuits.web.dispatchers.static",
     "url": "circuits.web.utils",
 }
@@ -64,6 +69,14 @@ def test_the_module_has_it(place: str, names: list[str]) -> None:
         ("circuits.web.wrappers.Request", ["sock", "method", "scheme", "path", "protocol", "qs"]),
         ("circuits.web.wrappers.Response", ["request", "encoding", "code", "message"]),
         ("circuits.web.wrappers.Host", ["ip", "port", "name"]),
+        ("circuits.web.CORS", ["origins", "methods", "headers", "credentials", "max_age"]),
+        ("circuits.web.CSRF", ["secret"]),
+        ("circuits.web.Health", ["path", "ready"]),
+        ("circuits.web.RateLimit", ["requests", "seconds", "key"]),
+        (
+            "circuits.web.SecurityHeaders",
+            ["hsts", "frame", "content_type", "referrer", "csp"],
+        ),
     ],
 )
 def test_it_takes_these_in_this_order(place: str, parameters: list[str]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from .controllers import BaseController, Controller, JSONController, expose, exposeJSON
 from .dispatchers import JSONRPC, XMLRPC, Dispatcher, Static, VirtualHosts
+from .csrf import CSRF
+from .dispatchers import Dispatcher, Static
 from .errors import (
     Forbidden,
     HTTPError,
@@ -17,7 +19,9 @@ from .errors import (
     unauthorized,
 )
 from .events import Request, Response, Stream, request, response, stream
+from .health import Health, RequestIDFilter, RequestIDs
 from .loggers import Logger
+from .security import CORS, RateLimit, SecurityHeaders
 from .servers import BaseServer, Server
 from .sessions import CookieStore, MemoryStore, Session, Sessions, SQLiteStore, Store
 from .utils import url
@@ -25,6 +29,13 @@ from .utils import url
 __all__ = [
     "JSONRPC",
     "XMLRPC",
+    "RequestIDFilter",
+    "RequestIDs",
+    "Health",
+    "SecurityHeaders",
+    "RateLimit",
+    "CORS",
+    "CSRF",
     "Store",
     "Sessions",
     "Session",

@@ -12,6 +12,8 @@ from .headers import Headers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+    from typing import Protocol
 
     from ._cookies import CookieJar
 
@@ -91,6 +93,8 @@ class Request:
         args, kwargs: What an exposed method was called with.
         peer_cert: The client's TLS certificate as a dictionary, or ``None``.
         virtual_prefix: What ``VirtualHosts`` has put before the path, ``None`` if nothing.
+        id: Text that stands for this request in logs; only with
+            :class:`~circuits.web.health.RequestIDs`.
         session, sid: The session and its id; only with
             :class:`~circuits.web.sessions.Sessions`.
         print_debug: Whether error pages show tracebacks; by default what the server says.
@@ -110,6 +114,7 @@ class Request:
     peer_cert: dict[str, Any] | None = None
     virtual_prefix: str | None = None
     if TYPE_CHECKING:
+        id: str
         sid: str
         session: Any
 
@@ -127,6 +132,8 @@ class Request:
     _print_debug: bool | None = None
     _display_banner: bool | None = None
     _resources: list[Closable] | None = None
+    _form: dict[str, Any] | None = None  # the fields of the body, if somebody has looked already
+    _csrf: Callable[[], str] | None = None
 
     def __init__(
         self,
@@ -294,6 +301,19 @@ class Request:
     @display_banner.setter
     def display_banner(self, display_banner: bool) -> None:
         self._display_banner = display_banner
+
+    @property
+    def csrf_token(self) -> str:
+        """The token for the forms of a page; ask for it before the response begins.
+
+        Raises:
+            AttributeError: There is no :class:`~circuits.web.csrf.CSRF`.
+
+        .. versionadded:: 2.1
+        """
+        if self._csrf is None:
+            raise AttributeError("request.csrf_token needs a CSRF component beside the server")
+        return self._csrf()
 
     @property
     def uri(self) -> SplitResult:

@@ -327,7 +327,10 @@ class Dispatcher(BaseComponent):
     ) -> dict[str, Any]:
         kwargs = parse_qs(request.qs) if request.qs else {}
         if request._body and not choice.stream:
-            parse_body(request, response, kwargs)
+            if request._form is None:
+                parse_body(request, response, kwargs)
+            else:
+                kwargs.update(request._form)
         if choice.takes_peer_cert:
             kwargs["peer_cert"] = request.peer_cert  # never what the client claims
         return kwargs

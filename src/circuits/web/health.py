@@ -1,0 +1,184 @@
+"""What supervisors and logs want to know: whether a server is well, and which request was which."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import re
+from typing import TYPE_CHECKING, Any
+
+from circuits.core import _clock
+from circuits.core.components import BaseComponent
+from circuits.core.events import Event
+from circuits.core.handlers import handler
+
+from .controllers import _current
+from .headers import check_value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from circuits.core.manager import Manager
+
+    from .wrappers import Request, Response
+
+__all__ = ["Draining", "Health", "RequestIDFilter", "RequestIDs"]
+
+_log = logging.getLogger("circuits.web.health")
+
+
+class Draining(Event):
+    """A server is about to close, and wants no new clients; what it has it still answers.
+
+    Fired by who stops it, in time for load balancers to notice. Return values are ignored.
+    """
+
+
+class Health(BaseComponent):
+    """Answers whether the process is alive, and whether it wants requests.
+
+    Liveness is always 200. Readiness is 503 from the event :class:`Draining` on, from when the
+    application is stopped, and as long as a check fails. Handles ``request`` (priority 30),
+    ``draining`` and ``stopped``.
+
+    Args:
+        path: Where liveness is asked for; ``None`` for nowhere.
+        ready: Where readiness is asked for; ``None`` for nowhere.
+        checks: By name, functions that say whether something that is needed is there. They are
+            called on the loop, for each question, and must not wait. One that raises has failed.
+        channel: The channel of the server.
+
+    Attributes:
+        is_draining: Whether no new clients are wanted.
+    """
+
+    channel = "web"
+
+    def __init__(
+        self,
+        path: str | None = "/healthz",
+        ready: str | None = "/readyz",
+        *,
+        checks: Mapping[str, Callable[[], object]] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.path = path
+        self.ready = ready
+        self.checks = dict(checks or {})
+        self.is_draining = False
+
+    @handler("draining", channel="*")
+    def _on_draining(self) -> None:
+        self.is_draining = True
+
+    @handler("stopped", channel="*")
+    def _on_stopped(self, component: Manager) -> None:
+        self.is_draining = True
+
+    @handler("started", channel="*")
+    def _on_started(self, component: Manager) -> None:
+        self.is_draining = False
+
+    @handler("request", priority=30, filter=True)
+    def _on_request(self, request: Request, response: Response, *peer_cert: Any) -> Any:
+        if request.path not in (self.path, self.ready):
+            return None
+        headers = response.headers
+        if request.method not in ("GET", "HEAD"):
+            headers["Allow"] = "GET, HEAD"
+            response.code = 405
+            return response
+        headers["Content-Type"] = "text/plain; charset=utf-8"
+        headers["Cache-Control"] = "no-store"
+        problem = self._problem() if request.path == self.ready else None
+        if problem is not None:
+            response.code = 503
+        response.body = f"{problem or 'ok'}\n"
+        return response
+
+    def _problem(self) -> str | None:
+        if self.is_draining:
+            return "draining"
+        failed = []
+        for name, check in self.checks.items():
+            try:
+                is_well = bool(check())
+            except Exception:  # of an application: the log has it, the client need not know
+                _log.exception("the check %r failed", name)
+                is_well = False
+            if not is_well:
+                failed.append(name)
+        return f"not ready: {', '.join(failed)}" if failed else None
+
+
+_is_request_id = re.compile(r"[A-Za-z0-9._~:/+=@-]{1,128}", re.ASCII).fullmatch
+
+
+class RequestIDs(BaseComponent):
+    """Gives each request an id, ``request.id``, and tells it in the response.
+
+    Handles ``request`` before everybody else (priority 40) and ``response`` (priority 0.02).
+
+    Args:
+        trusted: Addresses and networks of the proxies whose ``X-Request-ID`` is taken over, and
+            ``"unix"`` for those that come over a UNIX socket. All others get a new id, of 128
+            random bits.
+        header: The header.
+        channel: The channel of the server.
+
+    Raises:
+        ValueError: ``trusted`` holds something else.
+    """
+
+    channel = "web"
+
+    def __init__(
+        self, trusted: Iterable[str] = (), *, header: str = "X-Request-ID", **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        given = [trusted] if isinstance(trusted, str) else list(trusted)
+        self._trusts_unix = "unix" in given
+        self._networks = [ipaddress.ip_network(text) for text in given if text != "unix"]
+        self._header = check_value(header)
+
+    def _is_trusted(self, request: Request) -> bool:
+        peer = request.remote.ip
+        if not peer:
+            return self._trusts_unix
+        if not self._networks:
+            return False
+        try:
+            address = ipaddress.ip_address(peer)
+        except ValueError:
+            return False
+        return any(address in network for network in self._networks)
+
+    @handler("request", priority=40, filter=True)
+    def _on_request(self, request: Request, response: Response, *peer_cert: Any) -> None:
+        given = request.headers[self._header]
+        if given is None or not _is_request_id(given) or not self._is_trusted(request):
+            given = _clock.random_bytes(16).hex()
+        request.id = given
+
+    @handler("response", priority=0.02, filter=True)
+    def _on_response(self, response: Response) -> None:
+        given = getattr(response.request, "id", None)
+        if given is not None:
+            response.headers[self._header] = given
+
+
+class RequestIDFilter(logging.Filter):
+    """Gives log records a ``request_id``: that of the request an exposed method answers, or ``-``.
+
+    ::
+
+        handler.addFilter(RequestIDFilter())
+        handler.setFormatter(logging.Formatter("%(request_id)s %(message)s"))
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Add the attribute; every record passes."""
+        current = _current.get(None)
+        record.request_id = "-" if current is None else getattr(current[0], "id", "-")
+        return True
