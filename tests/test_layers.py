@@ -64,7 +64,8 @@ _FLOORS: dict[str, list[str]] = {
         _feed _wsgi""",
         "http client websocket _called",
         # The applications that others host have a dispatcher of their own, as servers have.
-        "servers controllers dispatchers sessions loggers tools wsgi asgi",
+        """servers controllers dispatchers sessions loggers tools wsgi asgi csrf health security
+        _session _session_cookie _session_memory _session_sqlite""",
         "main __main__ apps",
     ],
 }

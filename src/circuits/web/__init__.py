@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from .controllers import BaseController, Controller, JSONController, expose, exposeJSON
-from .dispatchers import JSONRPC, XMLRPC, Dispatcher, Static, VirtualHosts
 from .csrf import CSRF
-from .dispatchers import Dispatcher, Static
+from .dispatchers import JSONRPC, XMLRPC, Dispatcher, Static, VirtualHosts
 from .errors import (
     Forbidden,
     HTTPError,

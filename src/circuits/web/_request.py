@@ -11,7 +11,6 @@ from .constants import SERVER_PROTOCOL
 from .headers import Headers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from collections.abc import Callable, Iterable
     from typing import Protocol
 

@@ -12,7 +12,7 @@ import pickle
 import re
 from abc import ABC, abstractmethod
 from base64 import urlsafe_b64encode
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 from weakref import WeakKeyDictionary
 
 from circuits.core import _clock
@@ -20,10 +20,8 @@ from circuits.core import _clock
 from .controllers import _current
 from .exceptions import ServiceUnavailable
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from typing import Self
 
     from .sessions import Sessions
     from .wrappers import Request

@@ -11,13 +11,12 @@ import hmac
 import json
 import logging
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from circuits.core import _clock
 
 from ._session import Session, Store, to_json
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 

@@ -14,17 +14,15 @@ import contextlib
 import json
 import os
 from hashlib import sha256
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from circuits.core import _clock
 
 from ._session import Session, Store, StoreError, to_json
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterable, Mapping
-    from typing import TypeVar
 
     T = TypeVar("T")
 
@@ -121,7 +119,7 @@ class SQLiteStore(Store):
         Raises:
             StoreError: It cannot be done, or not now.
         """
-        import sqlite3  # noqa: PLC0415 - only for those who use it
+        import sqlite3  # only for those who use it
 
         try:
             return work(self._connect())
@@ -159,7 +157,7 @@ class SQLiteStore(Store):
         return self._connection
 
     def _open(self) -> sqlite3.Connection:
-        import sqlite3  # noqa: PLC0415
+        import sqlite3
 
         # Made by us first, with a mode that SQLite takes over for the files beside it.
         os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))

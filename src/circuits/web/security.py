@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 from math import ceil
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from circuits.core import _clock
@@ -17,7 +17,6 @@ from circuits.core.handlers import handler
 from . import errors
 from .headers import Headers, check_value
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
 

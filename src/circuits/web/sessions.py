@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from math import ceil
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakValueDictionary
 
 from circuits.core import _clock
@@ -24,7 +24,6 @@ from ._session_cookie import COOKIE_BYTES, CookieStore
 from ._session_memory import MemoryStore
 from ._session_sqlite import SQLiteStore
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from circuits.core.manager import Manager
 
