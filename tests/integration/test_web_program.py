@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import time
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -126,7 +125,6 @@ def test_a_unix_socket(tmp_path: Path) -> None:
         process.communicate(timeout=SECONDS)
 
 
-@pytest.mark.skipif(find_spec("circuits.web.wsgi") is None, reason="circuits.web.wsgi is not there")
 def test_validation_by_wsgiref(tmp_path: Path) -> None:
     with running("-m", "circuits.web", "-v", "-b", "127.0.0.1:0", cwd=tmp_path) as program:
         answer = program.get("/hello")

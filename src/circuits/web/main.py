@@ -332,6 +332,7 @@ def _run(app: BaseComponent, profile: bool) -> int:
 def _validate(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     """Serve the greeting by somebody else's WSGI server, which looks at all that we say."""
     import signal
+    import threading
     from wsgiref.simple_server import make_server
     from wsgiref.validate import validator
 
@@ -340,22 +341,24 @@ def _validate(parser: argparse.ArgumentParser, options: argparse.Namespace) -> i
     application: Any = importlib.import_module("circuits.web.wsgi").Application()
     Root().register(application)
 
-    def stop(*args: object) -> None:
-        raise KeyboardInterrupt
-
     host, port = options.bind
     with make_server(host, port, validator(application)) as server:
-        before = signal.signal(signal.SIGTERM, stop)
+        # An exception that is raised here may come out in a handler of wsgiref, which keeps it.
+        def stop(*args: object) -> None:
+            threading.Thread(target=server.shutdown, daemon=True).start()
+
+        before = [
+            (number, signal.signal(number, stop)) for number in (signal.SIGINT, signal.SIGTERM)
+        ]
         try:
             print(
                 f"Serving /hello by wsgiref on http://{host}:{server.server_port}/ (Ctrl-C stops)",
                 flush=True,
             )
-            server.serve_forever()
-        except KeyboardInterrupt:
-            pass
+            server.serve_forever(poll_interval=0.1)
         finally:
-            signal.signal(signal.SIGTERM, before)
+            for number, handler_before in before:
+                signal.signal(number, handler_before)
     return 0
 
 
