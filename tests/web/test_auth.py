@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from circuits.web import _auth, tools
+from circuits.testing import VirtualClock
+from circuits.web import _auth, passwords, tools
 from circuits.web._auth import Nonces, check_basic, check_digest, password_of
 from circuits.web.errors import Unauthorized
 from circuits.web.wrappers import Request
@@ -385,3 +386,87 @@ def test_the_target_is_what_the_client_sent() -> None:
     credentials = answer(tools._nonces.make(), uri="/app/a%20b")
     request.headers["Authorization"] = f"Digest {credentials}"
     assert tools.check_auth(request, make()[1], REALM, USERS)
+
+
+# -- hashes of passwords ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def work(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
+    """The hashes that were worked on."""
+    done: list[str | None] = []
+    verify = passwords.verify_password
+
+    def counted(password: str, stored: str | None) -> bool:
+        done.append(stored)
+        return stored is not None and verify(password, stored)
+
+    monkeypatch.setattr(passwords, "verify_password", counted)
+    monkeypatch.setattr(_auth, "_verified", _auth._Verified(limit=2))
+    return done
+
+
+def scrypt(password: str) -> str:
+    return passwords.hash_password(password, log_n=4, r=1, p=1)
+
+
+def test_basic_takes_scrypt(work: list[str | None]) -> None:
+    users = {"admin": scrypt("swordfish"), "old": md5("swordfish")}
+    assert check_basic(basic("admin", "swordfish"), users) == "admin"
+    assert check_basic(basic("admin", "wrong"), users) is None
+    assert check_basic(basic("admin", users["admin"]), users) is None
+    assert check_basic(basic("old", "swordfish"), users) == "old"
+    assert check_basic(basic("nobody", "swordfish"), users) is None
+
+
+def test_a_password_that_fitted_is_not_worked_on_again(work: list[str | None]) -> None:
+    users = {name: scrypt(name * 3) for name in "abc"}
+    for _ in range(3):
+        assert check_basic(basic("a", "aaa"), users) == "a"
+    assert work == [users["a"]]
+    for _ in range(2):
+        assert check_basic(basic("a", "wrong"), users) is None
+    assert len(work) == 3  # what did not fit is not remembered
+    for name in "bc":
+        assert check_basic(basic(name, name * 3), users) == name
+    assert check_basic(basic("a", "aaa"), users) == "a"  # forgotten, as there are two at most
+    assert len(work) == 6
+    users["a"] = scrypt("new")
+    assert check_basic(basic("a", "aaa"), users) is None
+
+
+def test_who_does_not_exist_costs_the_same_work(work: list[str | None]) -> None:
+    users = {"admin": scrypt("swordfish")}
+    assert check_basic(basic("nobody", "x"), {"old": md5("x")}) is None
+    assert work == []  # where no hash of ours is in use
+    check_basic(basic("admin", "wrong"), users)
+    check_basic(basic("nobody", "wrong"), users)
+    assert work == [users["admin"], None]
+
+
+@pytest.mark.parametrize("make_hash", [md5, lambda text: md5(text).upper(), scrypt])
+def test_a_hash_is_no_password_for_digest(make_hash: Callable[[str], str]) -> None:
+    stored = make_hash("swordfish")
+    nonces = Nonces()
+    nonce = nonces.make()
+    secret = md5(f"admin:{REALM}:{stored}")
+    response = md5(f"{secret}:{nonce}:{md5('GET:/')}")
+    credentials = (
+        f'username="admin", realm="{REALM}", nonce="{nonce}", uri="/", response="{response}"'
+    )
+    assert check_digest(credentials, "GET", "/", REALM, {"admin": stored}, nonces) is None
+    plain = stored + "!"
+    response = md5(f"{md5(f'admin:{REALM}:{plain}')}:{nonce}:{md5('GET:/')}")
+    credentials = (
+        f'username="admin", realm="{REALM}", nonce="{nonce}", uri="/", response="{response}"'
+    )
+    assert check_digest(credentials, "GET", "/", REALM, {"admin": plain}, nonces) == "admin"
+
+
+def test_nonces_expire_by_the_clock_of_the_framework() -> None:
+    with VirtualClock() as clock:
+        nonces = Nonces(lifetime_seconds=10)
+        nonce = nonces.make()
+        assert nonces.is_fresh(nonce)
+        clock.advance(11)
+        assert not nonces.is_fresh(nonce)

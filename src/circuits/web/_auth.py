@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from circuits.core import _clock
 
+from . import passwords
 from .headers import quote_string, split_quoted, unquote_string
 
 if TYPE_CHECKING:
@@ -48,6 +49,10 @@ ALGORITHMS: Final = {
 HEADER_LIMIT_BYTES: Final = 8 * 1024
 
 
+def _now() -> float:
+    return _clock.now()  # asked each time, so that a virtual clock counts as well
+
+
 class Nonces:
     """Makes and checks nonces.
 
@@ -55,7 +60,7 @@ class Nonces:
         lifetime_seconds: How long a nonce is good.
         limit: How many nonces in use are remembered. Beyond that the oldest is forgotten and
             refused from then on, which costs its user a round trip.
-        clock: Tells the time in seconds; by default the clock of the framework.
+        clock: Tells the time in seconds; by default that of the framework.
     """
 
     def __init__(
@@ -66,7 +71,7 @@ class Nonces:
     ) -> None:
         self._lifetime = lifetime_seconds
         self._limit = limit
-        self._own_clock = clock
+        self._clock: Callable[[], float] = _now if clock is None else clock
         self._secret = _clock.random_bytes(32)
         # Nonce: when it was made, and a window over the counts seen, as OpenVPN and IPsec do:
         # the highest, and a bit for each of those just below, since a browser's connections
@@ -77,11 +82,8 @@ class Nonces:
 
     def make(self) -> str:
         """A new nonce."""
-        text = f"{self._now():.6f}:{_clock.random_bytes(8).hex()}"
+        text = f"{self._clock():.6f}:{_clock.random_bytes(8).hex()}"
         return f"{base64.urlsafe_b64encode(text.encode()).decode()}.{self._sign(text)}"
-
-    def _now(self) -> float:
-        return _clock.now() if self._own_clock is None else self._own_clock()
 
     def _sign(self, text: str) -> str:
         return hmac.new(self._secret, text.encode(), hashlib.sha256).hexdigest()
@@ -100,7 +102,7 @@ class Nonces:
     def is_fresh(self, nonce: str) -> bool:
         """Whether a nonce is ours and has not expired."""
         made = self.made_at(nonce)
-        if made is None or self._now() - made > self._lifetime:
+        if made is None or self._clock() - made > self._lifetime:
             return False
         return nonce in self._seen or made > self._forgotten_until
 
@@ -131,7 +133,7 @@ class Nonces:
     def _make_room(self) -> None:
         if len(self._seen) < self._limit:
             return
-        oldest = self._now() - self._lifetime
+        oldest = self._clock() - self._lifetime
         self._seen = {nonce: seen for nonce, seen in self._seen.items() if seen[0] >= oldest}
         while len(self._seen) >= self._limit:
             nonce = min(self._seen, key=lambda nonce: self._seen[nonce][0])
@@ -184,6 +186,46 @@ def _same(one: str, other: str) -> bool:
     )
 
 
+def _nobodys_password() -> str:
+    return _clock.random_bytes(16).hex()
+
+
+#: What a password hash looks like: MD5 as ``encrypt`` makes it by default, and our own.
+_is_md5 = re.compile(r"[0-9a-fA-F]{32}", re.ASCII).fullmatch
+
+
+class _Verified:
+    """Remembers which passwords have fitted, as browsers send them with each request.
+
+    What is remembered is a digest with a secret of this process: neither passwords nor hashes.
+    """
+
+    def __init__(self, limit: int = 1024) -> None:
+        self._limit = limit
+        self._secret = _clock.random_bytes(32)
+        self._known: dict[bytes, None] = {}
+        self._is_used = False
+
+    def fits(self, password: str, stored: str | None) -> bool:
+        """Whether a password fits a hash; ``None`` takes as long, once hashes are in use."""
+        if stored is None:
+            return self._is_used and passwords.verify_password(password, None)
+        self._is_used = True
+        text = f"{len(password)}:{password}{stored}".encode("utf-8", "surrogatepass")
+        digest = hmac.digest(self._secret, text, "sha256")
+        if digest in self._known:
+            return True
+        if not passwords.verify_password(password, stored):
+            return False
+        if len(self._known) >= self._limit:
+            del self._known[next(iter(self._known))]
+        self._known[digest] = None
+        return True
+
+
+_verified = _Verified()
+
+
 # -- Basic -----------------------------------------------------------------------------------------
 
 
@@ -213,7 +255,8 @@ def check_basic(credentials: str, users: Users, encrypt: Encrypt | None = None) 
         credentials: What follows the name of the scheme.
         users: See :func:`password_of`.
         encrypt: Makes of a password, and perhaps of password and name, what ``users`` has;
-            ``None`` is the hexadecimal MD5.
+            ``None`` is the hexadecimal MD5, or what
+            :func:`~circuits.web.passwords.hash_password` makes.
 
     Returns:
         Name of the user, or ``None`` if not authorised.
@@ -226,8 +269,12 @@ def check_basic(credentials: str, users: Users, encrypt: Encrypt | None = None) 
     if not colon:
         return None
     stored = password_of(users, name)
+    if encrypt is None and (stored is None or passwords.is_password_hash(stored)):
+        if _verified.fits(password, stored):
+            return name
+        stored = None
     # An unknown user costs the same work, and then equals nothing.
-    expected = stored if stored is not None else _clock.random_bytes(16).hex()
+    expected = stored if stored is not None else _nobodys_password()
     matches = False
     for candidate in _encrypted(encrypt or _md5, password, name):
         matches |= _same(candidate, expected)
@@ -299,7 +346,8 @@ def check_digest(
         method: Method of the request.
         target: Target of the request, path and query as they were sent.
         realm: The realm that the client must name.
-        users: See :func:`password_of`; the passwords are plain.
+        users: See :func:`password_of`; the passwords are plain. What looks like a hash of one,
+            for the Basic scheme, is no password.
         nonces: Where our nonces come from.
 
     Returns:
@@ -336,7 +384,10 @@ def check_digest(
         return maker(text, usedforsecurity=False).hexdigest()
 
     stored = password_of(users, name)
-    secret = digest(name, realm, stored if stored is not None else _clock.random_bytes(16).hex())
+    if stored is not None and (_is_md5(stored) or passwords.is_password_hash(stored)):
+        # Of a hash for the Basic scheme: whoever has read it would be let in by it.
+        stored = None
+    secret = digest(name, realm, stored if stored is not None else _nobodys_password())
     if algorithm.endswith("-SESS"):
         secret = digest(secret, nonce, cnonce)
     request = digest(method, uri)
