@@ -58,7 +58,7 @@ _FLOORS: dict[str, list[str]] = {
     ],
     "web": [
         """constants headers exceptions utils _auth _body _body_stream _conditional _cookies _files
-        _paths _status""",
+        _paths _status passwords""",
         "wrappers events errors _request _response",
         """_transport _results _exchange _connection _binding _intake _outgoing _connections _serving
         _feed _wsgi""",
