@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from circuits import BaseComponent, handler, sleep
+from circuits import BaseComponent, Event, handler, sleep
 from circuits._wire.http1 import Limits
 from circuits.net.sockets import Pause, Resume
 from circuits.testing import Recorder, VirtualClock, settle
@@ -577,6 +577,29 @@ def test_who_has_finished_is_not_waited_for(server: MemoryServer, tail: bytes) -
         settle(server)
     else:
         client.feed(get("/close"))
+    assert client.is_closed
+    assert not _is_half_closed(client)
+
+
+@pytest.mark.parametrize("request_", [get("/close"), _TOO_LONG], ids=["answer", "refusal"])
+def test_an_end_behind_the_last_request_waits_for_the_answer_on_its_way(
+    server: MemoryServer, request_: bytes
+) -> None:
+    """Its write and its close may be events that are still queued."""
+    told: list[bool] = []
+
+    class Watcher(BaseComponent):
+        channel = "web"
+
+        @handler("write", priority=1)
+        def _on_write(self, event: Event, sock: Any, data: bytes) -> None:
+            told.append(server.http.end_of_input(sock))
+
+    Watcher().register(server)
+    client = server.connect()
+    client.feed(request_)
+    assert told == [True]  # the transport must not close by itself
+    assert len(parse(client.received)) == 1
     assert client.is_closed
     assert not _is_half_closed(client)
 

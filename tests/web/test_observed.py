@@ -120,7 +120,7 @@ def _play(
                 with contextlib.suppress(OSError):  # it was sent away
                     if target:
                         peer.send(get(f"/{target}"))
-                    if how == "end" and not hosted:
+                    if how == "end":
                         peer.shutdown(socket.SHUT_WR)
                 if how != "more":
                     settle(app)
@@ -169,3 +169,10 @@ def test_where_nobody_looks_steps_are_calls() -> None:
     # Some look into the door twice.
     made = [step for step, _ in groupby(steps[steps.index("read") - 1 :])]
     assert made[: 2 * len(chain)] == chain * 2
+
+
+def test_an_error_of_a_client_that_has_finished_writing_is_answered() -> None:
+    """Hosted, somebody waits for _read; the end comes while the answer is queued."""
+    handlers: Any = [("request", 1, False, False, [], "return", True)]
+    seen = _play(handlers, [], [(0, "number", "end")], [("waiting", "_read")], True)
+    assert seen[0].startswith(b"HTTP/1.1 500")

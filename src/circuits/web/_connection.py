@@ -139,6 +139,10 @@ class Connection:
         Returns:
             Whether there is something to answer; then it is closed afterwards.
         """
+        if self.state is _CLOSING:
+            # The last answer may be on its way, as an event, with the close behind it.
+            self.at_end = True
+            return True
         if self.state > _ACTIVE:
             return False
         self.at_end = True
@@ -280,7 +284,7 @@ class Connection:
         if self.state is not _CLOSING:
             return
         owner = self.owner
-        if owner.stopping or not owner.transport.finish_writing(self.sock):
+        if self.at_end or owner.stopping or not owner.transport.finish_writing(self.sock):
             self.hang_up()
             return
         self.state = _LINGERING
