@@ -12,10 +12,7 @@ import traceback  # noqa: F401 - as heapq
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
-from circuits.core import (
-    _clock,
-    helpers,  # noqa: F401 - as above
-)
+from circuits.core import _clock
 from circuits.core._direct import Direct
 from circuits.core._poller_user import PollerUser
 from circuits.core.events import Event
