@@ -1419,3 +1419,22 @@ def test_a_filter_that_fails_at_a_pushed_piece_leaves_one_answer(
     else:
         assert not reply.is_whole
     assert not client.server.http._connections
+
+
+def test_a_request_that_is_cancelled_is_refused() -> None:
+    class Cancels(BaseComponent):
+        channel = "web"
+
+        @handler("read", priority=-1)  # when the request has been fired
+        def _on_read(self, *args: Any) -> None:
+            for waiting in self._tree_engine.queue.events():
+                if waiting.name == "request":
+                    waiting.cancel()
+
+    with serving(Cancels(), Recorder("request")) as server:
+        client = server.connect()
+        client.feed(get())
+        (reply,) = parse(client.received)
+        assert reply.code == 503
+        connection = server.http._connections.get(client.sock)
+        assert connection is None or connection.exchange is None

@@ -97,12 +97,12 @@ class Exchange:
             return
         if request.scheme == "https" and (shown := _peer_certificate(request.sock)):
             request.peer_cert = shown
-            owner.fire(events.Request(request, response, shown))
+            self._fire(events.Request(request, response, shown))
             return
         door = owner.request_door
         methods = door.methods()
         if methods is None:
-            owner.fire(events.Request(request, response))
+            self._fire(events.Request(request, response))
             return
         result: Any = None
         for method in methods:
@@ -127,6 +127,16 @@ class Exchange:
             owner.later(take, result)  # what they have fired may be an answer
         else:
             take(result)
+
+    def _fire(self, event: events.Request) -> None:
+        owner = self.connection.owner
+        owner.watch(event, self._check_cancelled, event)
+        owner.fire(event)
+
+    def _check_cancelled(self, event: events.Request) -> None:
+        """An event that was taken back has no handlers and no success; the client still waits."""
+        if event.cancelled and self.state is _HANDLING:
+            self.refuse(errors.HTTPError, 503)
 
     def settle(self, value: Value) -> None:
         """Answer when the value of the request's event is known; wait for that otherwise."""
