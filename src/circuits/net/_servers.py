@@ -175,6 +175,8 @@ class Server(Endpoint):
         if connection is not None:
             connection.write(data)
 
+    _own_writes: ClassVar[tuple[Any, ...]] = (write,)
+
     @handler("close")
     def close(self, sock: Any = None) -> None:
         """Close when all is written.

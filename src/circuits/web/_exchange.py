@@ -116,14 +116,17 @@ class Exchange:
                 return
             if result is not None:
                 break
+        else:
+            self.answer(None)
+            return
         take, kind = self.answer, result.__class__
-        if kind is GeneratorType or kind is CoroutineType or kind is Value:
+        if kind is not str and (kind is GeneratorType or kind is CoroutineType or kind is Value):
             event = door.event(request, response)
             door.take(event, method, result)
             if kind is not Value:
                 return
             take, result = self.settle, event.value
-        if result is not None and owner._tree_live.queue:
+        if owner._tree_live.queue:
             owner.later(take, result)  # what they have fired may be an answer
         else:
             take(result)
@@ -184,8 +187,7 @@ class Exchange:
                 self.connection.owner.report(problem)
                 self.fail((type(problem), problem, []))
                 return
-        self.state = _READY
-        self.connection.owner.response_door.call(response)
+        self.respond(response)
 
     def _miss_answer(self) -> None:
         """Nobody has answered, not even by what was fired."""
@@ -247,9 +249,17 @@ class Exchange:
             self.replace(RuntimeError(f"{event!r} was stopped, and nobody has answered"))
 
     def respond(self, response: wrappers.Response) -> None:
-        """Have a response sent."""
+        """Have a response sent, by way of the event if anybody could see that."""
         self.state = _READY
-        self.connection.owner.response_door.call(response)
+        door = self.connection.owner.response_door
+        methods = door.methods()
+        if methods is None or not door.leads_home:
+            door.call(response)
+            return
+        try:
+            self.send(response)
+        except BaseException as problem:
+            door.failed(door.event(response), methods[0], problem)
 
     def replace(self, problem: BaseException) -> None:
         """Answer 500 in place of what could not be sent; if that fails, too, with less."""

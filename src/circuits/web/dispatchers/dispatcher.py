@@ -290,20 +290,24 @@ class Dispatcher(BaseComponent):
         if door is None:
             door = choice.door = self._door_to(choice)
         methods = door.methods()
+        segments = choice.segments
         if not methods:
-            event = events.Request.create(choice.name, request, response, *choice.segments)
+            event = events.Request.create(choice.name, request, response, *segments)
             event.kwargs = kwargs
             return self.fire(event, *choice.channels)
         for method in methods:
             try:
-                result = method(request, response, *choice.segments, **kwargs)
+                if segments or kwargs:
+                    result = method(request, response, *segments, **kwargs)
+                else:
+                    result = method(request, response)
             except BaseException as problem:
-                failed = door.event(request, response, *choice.segments, **kwargs)
+                failed = door.event(request, response, *segments, **kwargs)
                 door.failed(failed, method, problem)
                 return failed.value
             kind = result.__class__
             if kind is GeneratorType or kind is CoroutineType:
-                suspended = door.event(request, response, *choice.segments, **kwargs)
+                suspended = door.event(request, response, *segments, **kwargs)
                 door.take(suspended, method, result)
                 return suspended.value
             if result is not None:
