@@ -74,14 +74,19 @@ class Dispatch:
         Called by a handler: what is left of that.
         """
         queue, plain = self._queue, self._routes.plain
-        if not (queue.left or queue.begin_batch()):
-            return False
-        flags = changes
+        if not queue.left:
+            # What queue.begin_batch does, without the call, as most batches are small.
+            queue.left = len(queue)
+            if queue.ranked:
+                queue.begin_batch()
+            if not queue.left:
+                return False
+        popleft, flags = queue.popleft, changes
         seen = flags.latest
         while left := queue.left:
             queue.left = left - 1
             try:
-                event = queue.popleft()
+                event = popleft()
             except IndexError:  # this tree became part of another one
                 queue.left = 0
                 break
@@ -361,7 +366,8 @@ class Dispatch:
         if channels.__class__ is not tuple:
             channels = tuple(channels)
         # After a failure, other handlers of the event run, which may add one that hears of it.
-        if not self._queue and kind is not Failure and self._engine.is_quiet():
+        queue = self._queue
+        if not (queue or queue.reasons_to_queue or self._tasks.ready) and kind is not Failure:
             name = made._event_name
             if not (
                 self._engine.route(name, channels)
