@@ -258,18 +258,28 @@ class Dispatch:
             if cause is not None:
                 cause = cause.shortened(self._is_complete_heard)
             cause = Cause(event, cause)
-        seen = changes.latest
+        seen, queue = changes.latest, self._queue
         if awaited:  # who has waited for it goes on before what its handlers fire
-            self._queue.add_reasons(1)
+            queue.add_reasons(1)
         if cause is None:
             self.run(event, routes, kwargs)
+        elif queue.cause is None:
+            event._event_cause = cause
+            # What set_cause does, there and back, without the calls.
+            queue.cause, queue.alert = cause, True
+            queue.reasons_to_queue += 1
+            queue.epoch += 1
+            self.run(event, routes, kwargs)
+            queue.cause, queue.alert = None, queue.sleeping
+            queue.reasons_to_queue -= 1
+            queue.epoch += 1
         else:
             event._event_cause = cause
-            outer = self._queue.set_cause(cause)
+            outer = queue.set_cause(cause)
             self.run(event, routes, kwargs)
-            self._queue.set_cause(outer)
+            queue.set_cause(outer)
         if awaited:
-            self._queue.add_reasons(-1)
+            queue.add_reasons(-1)
         if changes.latest is not seen:
             flags = event._event_flags | event._event_class_flags
         self.finish(event, flags, cause)
@@ -313,7 +323,10 @@ class Dispatch:
                 self.feedback(Success, "Success", event, channels, value.value)
         if cause is not None:
             source._event_cause = None
-            self.end_cause(cause, value)
+            if cause.pending > 1 and cause.outer is None:
+                cause.pending -= 1  # all that end_cause would do
+            else:
+                self.end_cause(cause, value)
         if flags & WAITED:
             waiters, source._event_waiters = source._event_waiters, None
             for waiter in waiters or ():

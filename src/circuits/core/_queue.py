@@ -80,16 +80,16 @@ class EventQueue(deque["BaseEvent"]):
     def set_cause(self, cause: Cause | None) -> Cause | None:
         """Set the cause of what is fired from now on; returns the one before, to be restored."""
         before = self.cause
-        if before is not cause:
-            self.cause = cause
-            if cause is None:
+        self.cause = cause
+        if cause is None:
+            if before is not None:
                 self.alert = self.sleeping
                 self.reasons_to_queue -= 1
                 self.epoch += 1
-            elif before is None:
-                self.alert = True
-                self.reasons_to_queue += 1
-                self.epoch += 1
+        elif before is None:
+            self.alert = True
+            self.reasons_to_queue += 1
+            self.epoch += 1
         return before
 
     def add_reasons(self, count: int) -> None:
