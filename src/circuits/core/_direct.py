@@ -181,6 +181,7 @@ class Direct:
         event = self._event_class(*args, **kwargs)
         event.channels = self.channels
         event._event_value = Value(event, self._owner)
+        event._event_at = None
         return event
 
     def take(self, event: BaseEvent, method: Callable[..., Any], result: Any) -> None:

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from collections import deque
 
+from ._flags import REFIRED
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,8 +22,9 @@ if TYPE_CHECKING:
 
     from ._causes import Cause
     from .events import BaseEvent
+    from .values import Value
 
-__all__ = ["EventQueue"]
+__all__ = ["EventQueue", "Refiring"]
 
 
 class _Ranked:
@@ -32,6 +35,38 @@ class _Ranked:
     def __init__(self, event: BaseEvent, priority: float) -> None:
         self.event = event
         self.priority = priority
+
+
+class Refiring:
+    """A firing of an event that was queued already, or being dispatched.
+
+    Attributes:
+        event: The event.
+        channels: Where it was fired this time.
+        value: What is to hold its results of this time.
+        cause: What counts it, or ``None``.
+        waiters: Who waits for it.
+    """
+
+    __slots__ = ("cause", "channels", "event", "value", "waiters")
+
+    _event_key = None  # so that dispatch looks closer
+    _event_flags, _event_class_flags = REFIRED, 0
+
+    def __init__(self, event: BaseEvent, channels: tuple[Any, ...], value: Value) -> None:
+        self.event = event
+        self.channels = channels
+        self.value: Any = value
+        self.cause: Cause | None = None
+        self.waiters: list[Any] = []
+
+
+def _event_of(entry: Any) -> BaseEvent:
+    """The event that an entry is, or stands for."""
+    while entry.__class__ is _Ranked or entry.__class__ is Refiring:
+        entry = entry.event
+    event: BaseEvent = entry
+    return event
 
 
 def _priority(entry: Any) -> float:
@@ -135,10 +170,9 @@ class EventQueue(deque["BaseEvent"]):
 
     def events(self) -> Iterator[BaseEvent]:
         """Iterate over the events, in the order of their arrival."""
-        for entry in tuple(self):
-            yield entry.event if isinstance(entry, _Ranked) else entry
+        return map(_event_of, tuple(self))
 
     def __contains__(self, event: object) -> bool:
-        if not self.ranked:
+        if not (self.ranked or getattr(event, "_event_refirings", None)):
             return super().__contains__(event)
         return any(waiting is event for waiting in self.events())

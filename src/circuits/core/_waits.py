@@ -157,9 +157,9 @@ class Wait(Suspension):
         if event is None:
             self._manager._tree_engine.tasks.await_name(self._name, self)
             return
-        event._when_over(self, refired=self._fire)
         if self._fire:
             self._manager.fire(event, *self._channels)
+        event._when_over(self, refired=self._fire)
 
     def _begin_timed(self) -> None:
         self._begin()
