@@ -17,64 +17,20 @@ from typing import Any
 
 from circuits.core.handlers import handler
 
-from . import _address
+from . import _address, events
 from ._activation import inherited_sockets
 from ._clients import Client
 from ._datagrams import UDP6Server, UDPServer
 from ._endpoint import BUFSIZE, Endpoint
 from ._servers import BACKLOG, Server
-from .events import (
-    Broadcast,
-    Close,
-    Closed,
-    Connect,
-    Connected,
-    Disconnect,
-    Disconnected,
-    Pause,
-    Read,
-    Ready,
-    Resume,
-    SocketError,
-    StartTLS,
-    StartTLSDone,
-    Unreachable,
-    Write,
-    broadcast,
-    close,
-    closed,
-    connect,
-    connected,
-    disconnect,
-    disconnected,
-    error,
-    read,
-    ready,
-    starttls,
-    unreachable,
-    write,
-)
+from .events import *  # noqa: F403 - documented names
 
 __all__ = [
     "BACKLOG",
     "BUFSIZE",
-    "Broadcast",
     "Client",
-    "Close",
-    "Closed",
-    "Connect",
-    "Connected",
-    "Disconnect",
-    "Disconnected",
-    "Pause",
     "Pipe",
-    "Read",
-    "Ready",
-    "Resume",
     "Server",
-    "SocketError",
-    "StartTLS",
-    "StartTLSDone",
     "TCP6Client",
     "TCP6Server",
     "TCPClient",
@@ -85,16 +41,6 @@ __all__ = [
     "UDPServer",
     "UNIXClient",
     "UNIXServer",
-    "Unreachable",
-    "Write",
-    "broadcast",
-    "close",
-    "closed",
-    "connect",
-    "connected",
-    "disconnect",
-    "disconnected",
-    "error",
     "gaierror",
     "getaddrinfo",
     "getfqdn",
@@ -103,13 +49,9 @@ __all__ = [
     "inherited_sockets",
     "parse_ipv4_parameter",
     "parse_ipv6_parameter",
-    "read",
-    "ready",
     "socket",
-    "starttls",
-    "unreachable",
-    "write",
 ]
+__all__ += events.__all__
 
 
 # -- bind parameters ---------------------------------------------------------------------------

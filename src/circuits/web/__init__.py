@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
+from . import errors
 from .controllers import BaseController, Controller, JSONController, expose, exposeJSON
 from .csrf import CSRF
 from .dispatchers import JSONRPC, XMLRPC, Dispatcher, Static, VirtualHosts
-from .errors import (
-    Forbidden,
-    HTTPError,
-    NotFound,
-    Redirect,
-    Unauthorized,
-    forbidden,
-    httperror,
-    notfound,
-    redirect,
-    unauthorized,
-)
+from .errors import *  # noqa: F403 - documented names
 from .events import Request, Response, Stream, request, response, stream
 from .health import Health, RequestIDFilter, RequestIDs
 from .loggers import Logger
@@ -45,28 +35,19 @@ __all__ = [
     "BaseServer",
     "Controller",
     "Dispatcher",
-    "Forbidden",
-    "HTTPError",
     "JSONController",
     "Logger",
-    "NotFound",
-    "Redirect",
     "Request",
     "Response",
     "Server",
     "Static",
     "Stream",
-    "Unauthorized",
     "VirtualHosts",
     "expose",
     "exposeJSON",
-    "forbidden",
-    "httperror",
-    "notfound",
-    "redirect",
     "request",
     "response",
     "stream",
-    "unauthorized",
     "url",
 ]
+__all__ += errors.__all__

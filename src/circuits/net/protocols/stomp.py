@@ -21,24 +21,8 @@ from circuits.core.handlers import handler
 from circuits.core.timers import Timer
 from circuits.net import sockets
 
-from ._stomp_events import (
-    ack,
-    client_heartbeat,
-    connect,
-    connected,
-    connection_failed,
-    disconnect,
-    disconnected,
-    heartbeat_timeout,
-    message,
-    nack,
-    on_stomp_error,
-    send,
-    server_heartbeat,
-    stomp_event,
-    subscribe,
-    unsubscribe,
-)
+from . import _stomp_events as events
+from ._stomp_events import *  # noqa: F403 - documented names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,23 +38,8 @@ __all__ = [
     "Frame",
     "StompClient",
     "StompError",
-    "ack",
-    "client_heartbeat",
-    "connect",
-    "connected",
-    "connection_failed",
-    "disconnect",
-    "disconnected",
-    "heartbeat_timeout",
-    "message",
-    "nack",
-    "on_stomp_error",
-    "send",
-    "server_heartbeat",
-    "stomp_event",
-    "subscribe",
-    "unsubscribe",
 ]
+__all__ += events.__all__
 
 ACK_AUTO = "auto"
 ACK_CLIENT = "client"
@@ -385,7 +354,7 @@ class StompClient(BaseComponent):
 
     def _take_frame(self, frame: Frame) -> None:
         if frame.command == "MESSAGE" and self._is_accepted:
-            self.fire(message(frame))
+            self.fire(events.message(frame))
         elif frame.command == "CONNECTED" and not self._is_accepted:
             self._accepted(frame)
         elif frame.command == "RECEIPT" and self._receipt is not None:
@@ -396,7 +365,7 @@ class StompClient(BaseComponent):
             text = frame.headers.get("message", "the broker reports an error")
             problem = StompError(text)
             self._reason = problem
-            self.fire(on_stomp_error(frame, problem))
+            self.fire(events.on_stomp_error(frame, problem))
             self._socket.close()
 
     def _accepted(self, frame: Frame) -> None:
@@ -410,12 +379,11 @@ class StompClient(BaseComponent):
         self._is_accepted = True
         self._is_connecting = False
         self._cancel_deadline()
-        if send:
-            self._timers.append(Timer(send, client_heartbeat(), self, persist=True).register(self))
-        if hear:
-            self._hear_interval = hear
-            self._timers.append(Timer(hear, server_heartbeat(), self, persist=True).register(self))
-        self.fire(connected())
+        self._hear_interval = hear
+        for seconds, beat in ((send, events.client_heartbeat()), (hear, events.server_heartbeat())):
+            if seconds:
+                self._timers.append(Timer(seconds, beat, self, persist=True).register(self))
+        self.fire(events.connected())
 
     @handler("client_heartbeat")
     def _on_client_heartbeat(self) -> None:
@@ -426,7 +394,7 @@ class StompClient(BaseComponent):
     def _on_server_heartbeat(self) -> None:
         silent = _clock.now() - self._last_heard
         if self._is_accepted and silent > self._hear_interval * _PATIENCE:
-            self.fire(heartbeat_timeout())
+            self.fire(events.heartbeat_timeout())
             self._socket.close()
 
     def _failed(self, problem: Exception) -> None:
@@ -445,9 +413,9 @@ class StompClient(BaseComponent):
         was_accepted, self._is_accepted = self._is_accepted, False
         was_connecting, self._is_connecting = self._is_connecting, False
         if was_accepted:
-            self.fire(disconnected(not self._wanted_end, self._confirmed))
+            self.fire(events.disconnected(not self._wanted_end, self._confirmed))
         elif was_connecting:
-            self.fire(connection_failed(problem or self._reason))
+            self.fire(events.connection_failed(problem or self._reason))
 
     def _give_time(self) -> None:
         if self._connected_timeout is not None:
