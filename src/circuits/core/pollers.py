@@ -14,7 +14,8 @@ import os
 import select
 
 from ._direct import Direct
-from ._watched import WakeUp, Watch, WatchTable
+from ._latch import WakeUp
+from ._watched import Watch, WatchTable
 from .components import BaseComponent
 from .events import Event, GenerateEvents
 from .handlers import handler

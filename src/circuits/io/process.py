@@ -209,7 +209,7 @@ class Process(DescriptorOwner):
         self._at(_INTERVAL, self._look)
 
     def _at(self, seconds: float, what: Any) -> None:
-        self._appointments.append(self._tree_engine.schedule.call_at(_clock.now() + seconds, what))
+        self._appointments.append(self._tree_engine.schedule.call_in(seconds, what))
 
     # -- its end --
 

@@ -12,7 +12,6 @@ import traceback  # noqa: F401 - as heapq
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
-from circuits.core import _clock
 from circuits.core._direct import Direct
 from circuits.core._poller_user import PollerUser
 from circuits.core.events import Event
@@ -291,9 +290,8 @@ class Endpoint(PollerUser):
             before=b"" if connection.writer is None else connection.writer.joined(),
         )
         if self.handshake_timeout is not None:
-            deadline = _clock.now() + self.handshake_timeout
-            tls.timer = self._tree_engine.schedule.call_at(
-                deadline, partial(self._late, connection)
+            tls.timer = self._tree_engine.schedule.call_in(
+                self.handshake_timeout, partial(self._late, connection)
             )
         if isinstance(connection.sock, TLSSocket):
             connection.sock._tls = tls.object
@@ -313,9 +311,7 @@ class Endpoint(PollerUser):
         """Check the result of the handshake; whether the connection may be used."""
         tls = connection.tls
         assert tls is not None
-        if tls.timer is not None:
-            tls.timer.cancel()
-            tls.timer = None
+        tls.timer.cancel()
         if wants_alpn and tls.object.selected_alpn_protocol() is None:
             connection.fail(OSError(errno.EPROTO, "no common ALPN protocol with the peer"))
             return False

@@ -15,6 +15,7 @@ from circuits._wire.http1 import RemoteProtocolError as ProxyProblem
 from circuits._wire.http1 import ResponseDecoder, ResponseHead, encode_request_head
 from circuits._wire.stomp import Frame, Limits
 from circuits.core import _clock
+from circuits.core._clock import NEVER
 from circuits.core.components import BaseComponent
 from circuits.core.errors import CircuitsError
 from circuits.core.handlers import handler
@@ -27,7 +28,6 @@ from ._stomp_events import *  # noqa: F403 - documented names
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from circuits.core._clock import Appointment
     from circuits.core._engine import Engine
 
 __all__ = [
@@ -174,7 +174,7 @@ class StompClient(BaseComponent):
         self._last_heard = 0.0
         self._hear_interval = 0.0
         self._timers: list[Timer] = []
-        self._deadline: Appointment | None = None
+        self._deadline = NEVER
         self._subscriptions: dict[str, str] = {}  # destination: id
         self._next_id = 0
         # Nobody else listens there, so that other clients in the tree are not disturbed.
@@ -378,7 +378,7 @@ class StompClient(BaseComponent):
         self._decoder.version = version
         self._is_accepted = True
         self._is_connecting = False
-        self._cancel_deadline()
+        self._deadline.cancel()
         self._hear_interval = hear
         for seconds, beat in ((send, events.client_heartbeat()), (hear, events.server_heartbeat())):
             if seconds:
@@ -404,7 +404,7 @@ class StompClient(BaseComponent):
             self._lost(problem)
 
     def _lost(self, problem: Exception | None) -> None:
-        self._cancel_deadline()
+        self._deadline.cancel()
         for timer in self._timers:
             timer.unregister()
         self._timers.clear()
@@ -419,21 +419,15 @@ class StompClient(BaseComponent):
 
     def _give_time(self) -> None:
         if self._connected_timeout is not None:
-            moment = _clock.now() + self._connected_timeout
-            self._deadline = self._tree_engine.schedule.call_at(moment, self._too_late)
+            schedule = self._tree_engine.schedule
+            self._deadline = schedule.call_in(self._connected_timeout, self._too_late)
 
     def _too_late(self) -> None:
-        self._deadline = None
         self._reason = StompError(f"the broker has not answered in {self._connected_timeout} s")
         self._socket.close()
 
-    def _cancel_deadline(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-
     def _tree_left(self, engine: Engine) -> None:
-        self._cancel_deadline()
+        self._deadline.cancel()
 
 
 def _tunnel_request(host: str, port: int, user: str | None, password: str | None) -> bytes:
