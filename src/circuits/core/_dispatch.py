@@ -45,8 +45,6 @@ __all__ = ["Dispatch"]
 # Elsewhere than in CPython nothing is counted, and nothing has to be parted.
 getrefcount: Callable[[object], int] = getattr(sys, "getrefcount", lambda thing: 0)
 
-_NO_ROUTES: dict[tuple[Any, ...], tuple[Route, ...]] = {}
-
 #: What a handler returns that is not over yet.
 _SUSPENDED = frozenset({GeneratorType, CoroutineType})
 

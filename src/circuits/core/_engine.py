@@ -15,7 +15,7 @@ from ._dispatch import Dispatch
 from ._loop import Loop
 from ._queue import EventQueue
 from ._reports import fire_error
-from ._routing import TREE_LOCK, Routes
+from ._routing import NO_ROUTES, TREE_LOCK, Routes
 from ._tasks import TaskTable
 from .utils import flatten
 
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from .manager import Manager
 
 __all__ = ["Engine"]
-
-_NO_ROUTES: dict[tuple[Any, ...], tuple[Route, ...]] = {}
 
 
 class Engine:
@@ -142,7 +140,7 @@ class Engine:
 
     def route(self, name: str, channels: tuple[Any, ...]) -> tuple[Route, ...]:
         """The handlers of a name on some channels."""
-        routes = self.routes.cache.get(name, _NO_ROUTES).get(channels)
+        routes = self.routes.cache.get(name, NO_ROUTES).get(channels)
         return self.routes.resolve(name, channels) if routes is None else routes
 
     # -- what the rest of the framework asks for --

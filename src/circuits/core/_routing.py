@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     Route = tuple[Callable[..., Any], bool, bool]
 
 
-_NO_ROUTES: dict[tuple[Any, ...], tuple[Route, ...]] = {}
+NO_ROUTES: dict[tuple[Any, ...], tuple[Route, ...]] = {}
 _versions = count(1)
 
 
@@ -196,7 +196,7 @@ class Routes:
             ``None`` where one wants the event or is a filter, or an error finds no handler.
         """
         with TREE_LOCK:
-            routes = self.cache.get(name, _NO_ROUTES).get(channels)
+            routes = self.cache.get(name, NO_ROUTES).get(channels)
             if routes is None:
                 routes = self.resolve(name, channels)
             methods = None

@@ -124,7 +124,7 @@ class Manager:
         Called, ``with app.running():`` is a run around a loop of one's own: it fires
         ``Started``, lets ``tick`` wait for descriptors and timers, and shuts down at its end.
         """
-        return _session.RUNNING(self) if self._running else _session.STOPPED(self)
+        return _session.Running(self)
 
     @property
     def pid(self) -> int:
