@@ -26,12 +26,7 @@ from collections.abc import Callable
 from typing import Final
 
 from circuits._wire import LocalProtocolError, ProtocolError
-from circuits._wire._websocket_deflate import (
-    Deflate,
-    Inflater,
-    NegotiationError,
-    parse_extensions,
-)
+from circuits._wire._websocket_deflate import Deflate, Inflater, NegotiationError, parse_extensions
 from circuits._wire._websocket_handshake import (
     Agreement,
     HandshakeError,

@@ -13,15 +13,7 @@ after all.
 
 from __future__ import annotations
 
-from ._flags import (
-    COMPLETE,
-    DONE,
-    FAILURE,
-    HAS_EXTRAS,
-    HAS_FEEDBACK_CHANNELS,
-    NOTIFY,
-    SUCCESS,
-)
+from ._flags import COMPLETE, DONE, FAILURE, HAS_EXTRAS, HAS_FEEDBACK_CHANNELS, NOTIFY, SUCCESS
 from ._queue import EventQueue
 from .values import Value
 

@@ -11,12 +11,7 @@ from ._grace import Graceful
 from ._reports import describe
 from ._tasks import Suspended
 from ._waits import check_seconds
-from .errors import (
-    BacklogFullError,
-    TaskCancelledError,
-    TaskTimeoutError,
-    WorkerStoppedError,
-)
+from .errors import BacklogFullError, TaskCancelledError, TaskTimeoutError, WorkerStoppedError
 from .events import Event
 from .handlers import handler
 

@@ -24,18 +24,7 @@ from circuits.core.handlers import handler
 
 from ._child import ChildPipe, Ending
 from ._writer import MAX_PENDING
-from .events import (
-    Kill,
-    Signal,
-    Start,
-    Started,
-    Stop,
-    Stopped,
-    Terminated,
-    Wait,
-    Write,
-    report,
-)
+from .events import Kill, Signal, Start, Started, Stop, Stopped, Terminated, Wait, Write, report
 
 if TYPE_CHECKING:
     from collections.abc import Generator

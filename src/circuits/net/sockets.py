@@ -108,10 +108,6 @@ class TCPClient(Client):
         secure: Whether the connection is encrypted.
     """
 
-    def parse_bind_parameter(self, bind_parameter: Any) -> Any:
-        """Turn the parameter ``bind`` into an address."""
-        return parse_ipv4_parameter(bind_parameter)
-
     def _create_socket(self) -> Any:
         if self.socket_family == socket.AF_UNSPEC:
             return None  # it depends on the address
@@ -288,21 +284,7 @@ class TCPServer(Server):
         return parse_ipv4_parameter(bind_parameter)
 
     def _create_socket(self) -> Any:
-        sock = socket.socket(self.socket_family, self.socket_type, self.socket_protocol)
-        try:
-            sock.setblocking(False)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if self._reuse_port:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            for option in self.socket_options:
-                sock.setsockopt(*option)
-            sock.bind(self._bind)
-            sock.listen(self._backlog)
-        except BaseException:
-            sock.close()
-            raise
-        return sock
+        return self._internet_socket((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1))
 
     def _set_options(self, sock: Any) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -358,13 +340,4 @@ class UNIXServer(Server):
 
     def _create_socket(self) -> Any:
         self._make_room(self._bind)
-        sock = _unix_socket()
-        try:
-            for option in self.socket_options:
-                sock.setsockopt(*option)
-            sock.bind(self._bind)
-            sock.listen(self._backlog)
-        except BaseException:
-            sock.close()
-            raise
-        return sock
+        return self._bound(_unix_socket())
