@@ -59,9 +59,6 @@ class Connect(Event):
         **kwargs: For clients: ``secure``, whether to speak TLS, and its options.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-
 
 connect = Connect
 

@@ -14,6 +14,7 @@ from types import CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any
 
 from circuits.core._direct import Direct
+from circuits.core._routing import is_below
 from circuits.core.components import BaseComponent
 from circuits.core.events import literal_class
 from circuits.core.handlers import handler
@@ -132,7 +133,7 @@ class Dispatcher(BaseComponent):
     def _on_registered(self, component: Manager, manager: Manager) -> None:
         # When this dispatcher comes into a tree, alone or within something bigger, there may be
         # controllers whose arrival was announced before.
-        top = self.root if _is_within(self, component) else component
+        top = self.root if is_below(self, component) else component
         for node in flatten(top):
             if isinstance(node, BaseController):
                 self._mount(node)
@@ -393,11 +394,3 @@ def _segments(path: str) -> list[str]:
 
 def _joined(segments: list[str]) -> str:
     return "/" + "/".join(segments)
-
-
-def _is_within(node: Manager, top: Manager) -> bool:
-    while node is not top:
-        if node.parent is node:
-            return False
-        node = node.parent
-    return True
