@@ -66,12 +66,16 @@ def parse_ipv4_parameter(bind_parameter: Any) -> Any:
     A port alone means the address that the name of this machine has: that may be a loopback
     address on one machine and a public one on another, so a pair is better.
     """
-    return _address.parse_ipv4(bind_parameter, lambda: gethostbyname(gethostname()))
+    return _address.parse(bind_parameter, _local_ipv4_address, "0.0.0.0", _address.ipv4_host)
 
 
 def parse_ipv6_parameter(bind_parameter: Any) -> Any:
     """Turn a port, ``"[host]:port"`` or a tuple into an IPv6 address."""
-    return _address.parse_ipv6(bind_parameter, _local_ipv6_address)
+    return _address.parse(bind_parameter, _local_ipv6_address, "::", _address.ipv6_host)
+
+
+def _local_ipv4_address(port: int) -> str:
+    return gethostbyname(gethostname())
 
 
 def _local_ipv6_address(port: int) -> str:

@@ -22,7 +22,31 @@ if TYPE_CHECKING:
         def close(self) -> object: ...
 
 
-__all__ = ["Host", "Request"]
+__all__ = ["Host", "Request", "made_once"]
+
+
+if TYPE_CHECKING:
+    from functools import cached_property as made_once
+else:
+
+    class made_once:  # noqa: N801 - used as the property that it stands for
+        """An attribute that is made at the first look, unless somebody sets it before.
+
+        That of functools takes a lock each time, before Python 3.12.
+        """
+
+        def __init__(self, make):
+            self.func = make
+            self.__doc__ = make.__doc__
+
+        def __set_name__(self, owner, name):
+            self._name = name
+
+        def __get__(self, thing, owner=None):
+            if thing is None:
+                return self
+            made = vars(thing)[self._name] = self.func(thing)
+            return made
 
 
 class Host:
@@ -121,12 +145,7 @@ class Request:
     _headers: Headers | None = None
     _cookie: CookieJar | None = None
     _body: Any = None
-    _base: str | None = None
-    _xhr: bool | None = None
-    _host: str | None = None
     _peer: Any = None  # what getpeername gave when the client connected
-    _remote: Host | None = None
-    _local: Host | None = None
     _raw_path: str | None = None
     _print_debug: bool | None = None
     _display_banner: bool | None = None
@@ -168,7 +187,8 @@ class Request:
     @headers.setter
     def headers(self, headers: Headers) -> None:
         self._headers = headers
-        self._base = self._xhr = None
+        for name in ("base", "xhr"):
+            vars(self).pop(name, None)
         if self._cookie is not None:
             for value in headers.get_all("Cookie"):
                 self._cookie.receive(value)
@@ -186,33 +206,20 @@ class Request:
     def cookie(self, jar: CookieJar) -> None:
         self._cookie = jar
 
-    @property
+    @made_once
     def base(self) -> str:
-        base = self._base
-        if base is None:
-            authority = self.headers["Host"]
-            if not authority:
-                authority = self.host or self.local.name or "localhost"
-                port = self.local.port
-                if port and port != (443 if self.scheme == "https" else 80):
-                    authority = f"{authority}:{port}"
-            base = self._base = f"{self.scheme}://{authority}"
-        return base
+        authority = self.headers["Host"]
+        if not authority:
+            authority = self.host or self.local.name or "localhost"
+            port = self.local.port
+            if port and port != (443 if self.scheme == "https" else 80):
+                authority = f"{authority}:{port}"
+        return f"{self.scheme}://{authority}"
 
-    @base.setter
-    def base(self, base: str) -> None:
-        self._base = base
-
-    @property
+    @made_once
     def xhr(self) -> bool:
-        if self._xhr is None:
-            value = self.headers.get("X-Requested-With", "")
-            self._xhr = value.lower() == "xmlhttprequest"
-        return self._xhr
-
-    @xhr.setter
-    def xhr(self, xhr: bool) -> None:
-        self._xhr = xhr
+        value: str = self.headers.get("X-Requested-With", "")
+        return value.lower() == "xmlhttprequest"
 
     # -- the rest ---------------------------------------------------------------------------
 
@@ -236,50 +243,30 @@ class Request:
     def raw_path(self, raw_path: str) -> None:
         self._raw_path = raw_path
 
-    @property
+    @made_once
     def host(self) -> str:
-        if self._host is None:
-            self._host = getattr(self.server, "host", None) or ""
-        return self._host
+        return getattr(self.server, "host", None) or ""
 
-    @host.setter
-    def host(self, host: str) -> None:
-        self._host = host
-
-    @property
+    @made_once
     def remote(self) -> Host:
-        if self._remote is None:
-            peer = self._peer
-            if peer is None and self.sock is not None:
-                try:
-                    peer = self.sock.getpeername()
-                except (AttributeError, OSError):  # the client has gone already
-                    peer = None
-            self._remote = _host_of(peer)
-        return self._remote
+        peer = self._peer
+        if peer is None:
+            try:
+                peer = self.sock.getpeername()
+            except (AttributeError, OSError):  # there is none, or the client has gone already
+                pass
+        return _host_of(peer)
 
-    @remote.setter
-    def remote(self, remote: Host) -> None:
-        self._remote = remote
-
-    @property
+    @made_once
     def local(self) -> Host:
-        if self._local is None:
-            server = self.server
-            if server is not None:
-                self._local = Host(
-                    getattr(server, "host", None) or "0.0.0.0", getattr(server, "port", None)
-                )
-            else:
-                try:
-                    self._local = _host_of(self.sock.getsockname())
-                except (AttributeError, OSError):
-                    self._local = Host(None, None)
-        return self._local
-
-    @local.setter
-    def local(self, local: Host) -> None:
-        self._local = local
+        server = self.server
+        if server is not None:
+            host = getattr(server, "host", None) or "0.0.0.0"
+            return Host(host, getattr(server, "port", None))
+        try:
+            return _host_of(self.sock.getsockname())
+        except (AttributeError, OSError):
+            return Host(None, None)
 
     @property
     def print_debug(self) -> bool:

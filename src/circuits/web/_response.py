@@ -8,6 +8,7 @@ from circuits.core import _clock
 
 from . import utils
 from ._files import FileRange, file_generator
+from ._request import made_once
 from ._status import Status, has_no_body, reason
 from .constants import SERVER_VERSION
 from .headers import Headers, check_value
@@ -119,7 +120,6 @@ class Response:
     _message: str | None = None
     _headers: Headers | None = None
     _body: Any = None
-    _gzip: bool | None = None
     _resources: list[Closable] | None = None
     _sent_cookies: list[str] | None = None
     _prepared = False
@@ -190,18 +190,12 @@ class Response:
     def cookie(self, jar: CookieJar) -> None:
         self.request.cookie = jar
 
-    @property
+    @made_once
     def gzip(self) -> bool:
         """Whether the client accepts gzip."""
-        if self._gzip is None:
-            elements = self.request.headers.elements("Accept-Encoding")
-            accepted = {e.value.lower(): getattr(e, "qvalue", 1.0) for e in elements}
-            self._gzip = accepted.get("gzip", accepted.get("x-gzip", 0.0)) > 0
-        return self._gzip
-
-    @gzip.setter
-    def gzip(self, gzip: bool) -> None:
-        self._gzip = gzip
+        elements = self.request.headers.elements("Accept-Encoding")
+        accepted = {e.value.lower(): getattr(e, "qvalue", 1.0) for e in elements}
+        return accepted.get("gzip", accepted.get("x-gzip", 0.0)) > 0
 
     def _banner(self) -> tuple[str, str] | None:
         request = self.request
