@@ -203,8 +203,7 @@ class Exchange:
         self, make: Callable[..., errors.HTTPError], *arguments: Any, **options: Any
     ) -> None:
         """Make an error of the request and the response, and fire it."""
-        if self.state < _DECIDED:
-            self.state = _DECIDED
+        self.state = max(self.state, _DECIDED)
         owner = self.connection.owner
         try:
             event = make(self.request, self.response, *arguments, **options)
@@ -216,8 +215,7 @@ class Exchange:
 
     def expect_page(self, event: errors.HTTPError) -> None:
         """An error has been fired; what handlers of the request return does not count now."""
-        if self.state < _DECIDED:
-            self.state = _DECIDED
+        self.state = max(self.state, _DECIDED)
         self.connection.owner.watch(event, self._take_page, event)
 
     def _take_page(self, event: errors.HTTPError) -> None:

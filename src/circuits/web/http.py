@@ -243,17 +243,11 @@ class HTTP(BaseComponent):
         connection = self._connections.get(sock)
         return connection is not None and connection.end_of_input()
 
-    @handler("pause")
-    def _on_pause(self, sock: Any = None) -> None:
+    @handler("pause", "resume")
+    def _on_flow(self, event: Event, sock: Any = None) -> None:
         connection = self._connections.get(sock)
         if connection is not None:
-            connection.set_congested(True)
-
-    @handler("resume")
-    def _on_resume(self, sock: Any = None) -> None:
-        connection = self._connections.get(sock)
-        if connection is not None:
-            connection.set_congested(False)
+            connection.set_congested(event.name == "pause")
 
     @handler("disconnect")
     def _on_disconnect(self, sock: Any = None) -> None:
