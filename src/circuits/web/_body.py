@@ -120,6 +120,13 @@ class Upload:
         finally:
             self.file.seek(position)
 
+    def save(self, path: str | os.PathLike[str]) -> int:
+        """The same as :meth:`save_as`.
+
+        .. versionadded:: 2.1
+        """
+        return self.save_as(path)
+
     def close(self) -> None:
         """Give the content up; a temporary file is removed."""
         self.file.close()

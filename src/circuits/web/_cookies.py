@@ -34,7 +34,7 @@ class CookieJar(SimpleCookie):
             # "$Version" and its like are attributes of an obsolete form.
             if not equals or not name or name[0] == "$":
                 continue
-            coded = coded.strip()
+            coded = _text(coded.strip())
             morsel: Morsel[Any] = Morsel()
             try:
                 value, _ = self.value_decode(coded)
@@ -45,6 +45,10 @@ class CookieJar(SimpleCookie):
             self._received[name] = morsel.copy()
             self._assigned.discard(name)
 
+    def received(self) -> dict[str, str]:
+        """What the client sent."""
+        return {name: morsel.value for name, morsel in self._received.items()}
+
     def changed(self) -> list[str]:
         """The values of ``Set-Cookie`` for what was set or changed."""
         received = self._received
@@ -53,3 +57,13 @@ class CookieJar(SimpleCookie):
             for name, morsel in self.items()
             if name in self._assigned or received.get(name) != morsel
         ]
+
+
+def _text(coded: str) -> str:
+    """Browsers send what a script has set as UTF-8; header fields are read as Latin-1."""
+    if coded.isascii():
+        return coded
+    try:
+        return coded.encode("latin-1").decode()
+    except UnicodeError:
+        return coded

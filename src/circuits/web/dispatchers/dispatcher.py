@@ -10,11 +10,13 @@ nobody else, and nothing is waiting in the queue before it, the method is called
 
 from __future__ import annotations
 
+import warnings
 from types import CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any
 
 from circuits.core._direct import Direct
 from circuits.core.components import BaseComponent
+from circuits.core.errors import HandlerWarning
 from circuits.core.events import literal_class
 from circuits.core.handlers import handler
 from circuits.core.utils import flatten
@@ -22,7 +24,7 @@ from circuits.web import errors, events, exceptions, wrappers
 from circuits.web._body_stream import BodyStream, gather
 from circuits.web._paths import unescape_segment
 from circuits.web._results import error_of, to_error
-from circuits.web.controllers import BaseController
+from circuits.web.controllers import BaseController, JSONController
 from circuits.web.utils import parse_body, parse_qs
 
 if TYPE_CHECKING:
@@ -98,7 +100,7 @@ class _Choice:
         self.takes_peer_cert = any(binding.takes_peer_cert for binding in bindings)
         self.stream = any(binding.stream for binding in bindings)
         self.is_simple = (
-            all(binding.fits(len(segments)) for binding in bindings)
+            all(binding.fits(len(segments)) and not binding.makes for binding in bindings)
             and not self.takes_peer_cert
             and not self.stream
         )
@@ -122,6 +124,7 @@ class Dispatcher(BaseComponent):
         #: path -> its controllers, in the order of their registration.
         self._mounts: dict[str, list[BaseController]] = {}
         self.paths: dict[Any, BaseController] = {}
+        self._deepest = 0
         self._tables: dict[int, dict[str, tuple[Binding, ...]]] = {}
         self._choices: dict[tuple[str, str], _Choice] = {}
         super().__init__(*args, **kwargs)
@@ -173,8 +176,16 @@ class Dispatcher(BaseComponent):
             mounted.append(controller)
             self.paths.setdefault(channel, controller)
             self._forget_choices()
+            if len(mounted) > 1:
+                warnings.warn(
+                    f"{controller!r} answers no request: {mounted[0]!r} is on {channel} already; "
+                    "give one of them another channel",
+                    HandlerWarning,
+                    stacklevel=2,
+                )
 
     def _forget_choices(self) -> None:
+        self._deepest = max((len(_segments(path)) for path in self._mounts), default=0)
         # New objects, as another thread may be the one that has changed something.
         self._tables = {}
         self._choices = {}
@@ -202,7 +213,7 @@ class Dispatcher(BaseComponent):
             return None  # the server as a whole, which is no controller's
         choices = self._choices
         segments = _segments(path)
-        for length in range(len(segments), -1, -1):
+        for length in range(min(len(segments), self._deepest), -1, -1):
             mounted = self._mounts.get(_joined(segments[:length]))
             if mounted:
                 choice = self._choose_in(mounted, method, segments[length:])
@@ -220,7 +231,11 @@ class Dispatcher(BaseComponent):
         controller = mounted[0]
         table = self._tables.get(id(controller))
         if table is None:
-            table = self._tables[id(controller)] = controller._bindings()
+            table = controller._bindings()
+            for bindings in table.values():
+                for binding in bindings:
+                    binding.complete()
+            self._tables[id(controller)] = table
         # Several on one path would all hear the event there: address the first one only.
         channels = (controller,) if len(mounted) > 1 else (controller.channel,)
         arguments = tuple([unescape_segment(segment) for segment in rest])
@@ -257,10 +272,13 @@ class Dispatcher(BaseComponent):
         if choice is None:
             choice = self._choose(request.method, request.path)
             if choice is None:
+                self._tell_in_json(request)
                 return self._answer_asterisk(request, response)
         if choice.name is None:
+            self._tell_in_json(request)
             return self._refuse_verb(choice, request, response)
 
+        segments: tuple[Any, ...] = choice.segments
         kwargs: dict[str, Any] = {}
         if request.qs or request._body or not choice.is_simple:
             body = request._body
@@ -271,19 +289,22 @@ class Dispatcher(BaseComponent):
                 return self._gathered(request, response)
             try:
                 kwargs = self._parameters(choice, request, response)
+                for binding in choice.bindings:
+                    misfit = binding.misfit(len(segments), kwargs)
+                    if misfit is not None:
+                        code, description = misfit
+                        if code == 404:
+                            self._tell_in_json(request)
+                            return None
+                        raise exceptions.BadRequest(description)
+                    kwargs = binding.chosen(len(segments), kwargs)
+                    if binding.converts:
+                        segments, kwargs = binding.convert(segments, kwargs, request)
             except exceptions.HTTPException as problem:
+                self._tell_in_json(request)
                 error: Any = (type(problem), problem, [])
                 self.fire(errors.HTTPError(request, response, problem.code, error=error))
                 return True
-            count = len(choice.segments)
-            for binding in choice.bindings:
-                misfit = binding.misfit(count, kwargs)
-                if misfit is not None:
-                    code, description = misfit
-                    if code == 404:
-                        return None
-                    self.fire(errors.HTTPError(request, response, code, description=description))
-                    return True
         request.index = choice.index
 
         door = choice.door
@@ -291,19 +312,19 @@ class Dispatcher(BaseComponent):
             door = choice.door = self._door_to(choice)
         methods = door.methods()
         if not methods:
-            event = events.Request.create(choice.name, request, response, *choice.segments)
+            event = events.Request.create(choice.name, request, response, *segments)
             event.kwargs = kwargs
             return self.fire(event, *choice.channels)
         for method in methods:
             try:
-                result = method(request, response, *choice.segments, **kwargs)
+                result = method(request, response, *segments, **kwargs)
             except BaseException as problem:
-                failed = door.event(request, response, *choice.segments, **kwargs)
+                failed = door.event(request, response, *segments, **kwargs)
                 door.failed(failed, method, problem)
                 return failed.value
             kind = result.__class__
             if kind is GeneratorType or kind is CoroutineType:
-                suspended = door.event(request, response, *choice.segments, **kwargs)
+                suspended = door.event(request, response, *segments, **kwargs)
                 door.take(suspended, method, result)
                 return suspended.value
             if result is not None:
@@ -327,13 +348,19 @@ class Dispatcher(BaseComponent):
     ) -> dict[str, Any]:
         kwargs = parse_qs(request.qs) if request.qs else {}
         if request._body and not choice.stream:
-            if request._form is None:
-                parse_body(request, response, kwargs)
-            else:
-                kwargs.update(request._form)
+            parse_body(request, response, kwargs)
         if choice.takes_peer_cert:
             kwargs["peer_cert"] = request.peer_cert  # never what the client claims
         return kwargs
+
+    def _tell_in_json(self, request: wrappers.Request) -> None:
+        """Have errors told in JSON below a controller that speaks it."""
+        segments = _segments(request.path)
+        for length in range(min(len(segments), self._deepest), -1, -1):
+            mounted = self._mounts.get(_joined(segments[:length]))
+            if mounted:
+                request._problem = isinstance(mounted[0], JSONController)
+                return
 
     def _refuse_verb(
         self, choice: _Choice, request: wrappers.Request, response: wrappers.Response
