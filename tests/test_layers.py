@@ -60,7 +60,7 @@ _FLOORS: dict[str, list[str]] = {
         """constants headers exceptions utils _auth _body _body_stream _conditional _cookies _files
         _json _multi _paths _status passwords""",
         "wrappers events errors _request _response",
-        """_transport _results _exchange _connection _binding _conversion _intake _outgoing _connections _serving
+        """_transport _results _exchange _connection _binding _conversion _intake _async_pieces eventstream _exposed _outgoing _connections _serving
         _feed _wsgi""",
         "http client websocket _called",
         # The applications that others host have a dispatcher of their own, as servers have.

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import pytest
 
-from circuits.web import Controller, JSONController, _conversion, expose
+from circuits.web import Controller, JSONController, _conversion, _json, expose
 from circuits.web._body import Upload
 from circuits.web._conversion import BodyType, Converter, make_converter
 from circuits.web.headers import Headers
@@ -440,6 +440,6 @@ def test_without_the_extra_an_object_is_refused_with_the_class(
 
 
 def test_records_are_known_without_the_extra() -> None:
-    assert _conversion.is_record(Person)
-    assert not _conversion.is_record(Person("Ann", 5))
+    assert _json.is_record(Person)
+    assert not _json.is_record(Person("Ann", 5))
     assert isinstance(BodyType(Person, False).what, str)

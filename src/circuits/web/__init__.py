@@ -18,6 +18,7 @@ from .errors import (
     unauthorized,
 )
 from .events import Request, Response, Stream, request, response, stream
+from .eventstream import EventStream, ServerSentEvent
 from .health import Health, RequestIDFilter, RequestIDs
 from .loggers import Logger
 from .security import CORS, RateLimit, SecurityHeaders
@@ -36,6 +37,8 @@ __all__ = [
     "CORS",
     "CSRF",
     "Store",
+    "EventStream",
+    "ServerSentEvent",
     "Sessions",
     "Session",
     "SQLiteStore",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from types import FunctionType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from circuits.core.handlers import wants_event
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ._conversion import Converter
     from ._request import Request
 
-__all__ = ["Binding"]
+__all__ = ["Binding", "returns_data"]
 
 
 class Binding:
@@ -303,6 +303,21 @@ def _made_of_body(kind: BodyType, request: Request, is_optional: bool) -> Any:
         raise _Unprocessable(f"The body is no {kind.what}: {problem}.") from None
     except ValueError as problem:
         raise BadRequest(f"The body is no JSON: {problem}.") from None
+
+
+def returns_data(function: Callable[..., Any]) -> bool:
+    """Whether a function says that it returns a list of something, which is no list of pieces."""
+    annotation = getattr(function, "__annotations__", {}).get("return")
+    if isinstance(annotation, str):
+        if not annotation.startswith(("list[", "tuple[")):
+            return False
+        try:
+            annotation = resolve(annotation, function, with_frames=True)
+        except NameError:
+            return True
+    if get_origin(annotation) not in (list, tuple):
+        return False
+    return get_args(annotation)[0] not in (Any, object, bytes)
 
 
 def _limit_behind(function: Callable[..., Any]) -> int | None:

@@ -8,7 +8,6 @@ is looked up at the first request.
 from __future__ import annotations
 
 import builtins
-import dataclasses
 import math
 import re
 import sys
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 from uuid import UUID
 
 from ._body import Upload
+from ._json import is_record
 
 try:
     import msgspec as _msgspec
@@ -30,7 +30,7 @@ except ImportError:  # the extra "typed" is not installed
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["BodyType", "Converter", "is_record", "make_converter", "resolve"]
+__all__ = ["BodyType", "Converter", "make_converter", "resolve"]
 
 _SHOWN = 80
 _INTEGER = re.compile(r"[+-]?[0-9]{1,4000}", re.ASCII)
@@ -127,13 +127,6 @@ class BodyType:
             return _msgspec.convert(given, self.type, strict=False)
         except _msgspec.ValidationError as problem:
             raise LookupError(str(problem)) from None
-
-
-def is_record(kind: Any) -> bool:
-    """Whether something is a class with fields: a dataclass or a ``Struct`` of msgspec."""
-    return isinstance(kind, type) and (
-        dataclasses.is_dataclass(kind) or hasattr(kind, "__struct_fields__")
-    )
 
 
 # -- from annotations ---------------------------------------------------------------------------

@@ -234,6 +234,7 @@ class Exchange:
             owner.later(self._miss_page, event)
         elif page is not True and page is not False:
             try:
+                event.args[1]._is_data = False
                 response = results.to_response(event.args[1], page)
             except Exception as problem:
                 owner.report(problem)

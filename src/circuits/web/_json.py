@@ -10,7 +10,14 @@ from enum import Enum
 from typing import Any, NoReturn
 from uuid import UUID
 
-__all__ = ["decode", "encode", "is_json"]
+__all__ = ["decode", "encode", "is_json", "is_record"]
+
+
+def is_record(kind: Any) -> bool:
+    """Whether something is a class with fields: a dataclass or a ``Struct`` of msgspec."""
+    return isinstance(kind, type) and (
+        hasattr(kind, "__dataclass_fields__") or hasattr(kind, "__struct_fields__")
+    )
 
 
 def _default(value: Any) -> Any:

@@ -421,6 +421,20 @@ class Request:
         """
         return self.cookie.received()
 
+    @property
+    def last_event_id(self) -> str | None:
+        """Which event of a stream the client has seen last; see :class:`~circuits.web.EventStream`.
+
+        .. versionadded:: 2.1
+        """
+        text: str | None = self.headers["Last-Event-ID"]
+        if text is None:
+            return None
+        try:
+            return text.encode("latin-1").decode()
+        except UnicodeError:
+            return text
+
     def json(self, limit: int | None = None) -> Any:
         """Decode the body; in a handler with ``stream=True``, to be awaited.
 

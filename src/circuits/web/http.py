@@ -139,6 +139,7 @@ class HTTP(BaseComponent):
         self.write_door = Direct(self, Write)
         self.close_door = Direct(self, Close)
         self.linger_door = Direct(self, _Linger, (self,))
+        self._later_door = Direct(self, _Later, (self,))
         self._connections = Connections(self)
         self.choosers_version = -1
         #: Whom to ask whether a request is to be dispatched before its body, in their order.
@@ -197,6 +198,11 @@ class HTTP(BaseComponent):
     def later(self, call: Callable[..., object], *arguments: Any) -> None:
         """Have something done behind what has been fired."""
         self.fire(_Later(call, *arguments), self)
+
+    def run_aside(self, coroutine: Any) -> None:
+        """Have a coroutine run, as if a handler of ours had returned it."""
+        door = self._later_door
+        door.take(door.event(coroutine.close), self._on_later, coroutine)
 
     def wants_stream(self, request: wrappers.Request, has_body: bool) -> bool:
         """Whether the first handler that has an opinion wants the body as it arrives."""
