@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .controllers import BaseController, Controller, JSONController, expose, exposeJSON
+from .controllers import BaseController, Controller, JSONController, error_page, expose, exposeJSON
 from .csrf import CSRF
 from .dispatchers import JSONRPC, XMLRPC, Dispatcher, Static, VirtualHosts
 from .errors import (
@@ -61,6 +61,7 @@ __all__ = [
     "Stream",
     "Unauthorized",
     "VirtualHosts",
+    "error_page",
     "expose",
     "exposeJSON",
     "forbidden",

@@ -24,6 +24,7 @@ from circuits.core.handlers import handler, wants_event
 from . import errors
 from ._binding import Binding, returns_data
 from ._json import encode as _json_text
+from ._json import is_record
 from .eventstream import EventStream
 from .wrappers import Response
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from .wrappers import Request
 
-__all__ = ["call_json", "call_plain", "make_exposed"]
+__all__ = ["call_json", "call_page", "call_plain", "make_exposed"]
 
 #: Request and response of the method that is being run.
 _current: ContextVar[tuple[Request, Response]] = ContextVar("circuits.web.current")
@@ -305,3 +306,35 @@ def _generated_json(
 
 async def _awaited_json(response: Response, coroutine: Any) -> Any:
     return _json(await coroutine, response)
+
+
+# -- pages of errors --------------------------------------------------------------------------
+
+
+def call_page(
+    function: Callable[..., Any],
+    controller: Any,
+    request: Request,
+    response: Response,
+    error: errors.HTTPError,
+) -> Any:
+    """Have a method of a controller make the page of an error."""
+    result = call_plain(function, controller, request, response, (error,), {})
+    kind = result.__class__
+    if kind is CoroutineType:
+        return _awaited_page(response, result)
+    return _page(result, response)
+
+
+def _page(result: Any, response: Response) -> Any:
+    if isinstance(result, dict | list) or is_record(type(result)):
+        response.headers["Content-Type"] = "application/json"
+        return _json_text(result)
+    # The page is the method's own; what was said of the content before is not about it.
+    if isinstance(result, str | bytes) and "json" in (response.headers["Content-Type"] or ""):
+        del response.headers["Content-Type"]
+    return result
+
+
+async def _awaited_page(response: Response, coroutine: Any) -> Any:
+    return _page(await coroutine, response)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ._exchange import Exchange
     from .http import HTTP
 
-__all__ = ["Outgoing", "filters_pieces"]
+__all__ = ["Outgoing", "filters"]
 
 
 class Outgoing:
@@ -145,7 +145,7 @@ class Outgoing:
         if encoder is None:
             self._early.append(data)
             return
-        if data is None and not self.is_pulled and filters_pieces(exchange.connection.owner):
+        if data is None and not self.is_pulled and filters(exchange.connection.owner, "stream"):
             # One may have failed at a piece before; that is told behind what was pushed.
             exchange.connection.owner.later(self._write, None)
         else:
@@ -191,7 +191,10 @@ class Outgoing:
                 stack.callback(source.close)
 
 
-def filters_pieces(http: HTTP) -> bool:
-    """Whether a filter of ``stream`` may keep pieces from being written."""
-    routes = http._tree_engine.route("stream", http._tree_channels)
-    return any(is_filter for _, _, is_filter in routes)
+def filters(http: HTTP, *names: str) -> bool:
+    """Whether a filter of such an event may keep it from us."""
+    for name in names:
+        routes = http._tree_engine.route(name, http._tree_channels)
+        if any(is_filter for _, _, is_filter in routes):
+            return True
+    return False

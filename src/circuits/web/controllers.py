@@ -42,6 +42,7 @@ __all__ = [
     "Binding",
     "Controller",
     "JSONController",
+    "error_page",
     "expose",
     "exposeJSON",
 ]
@@ -90,6 +91,26 @@ def exposeJSON(*channels: str, **config: Any) -> Decorator:  # documented name
 
     def decorate(function: Callable[..., Any]) -> Any:
         return make_exposed(function, channels, config, call_json)
+
+    return decorate
+
+
+def error_page(*codes: int) -> Decorator:
+    """Have a method make the pages of errors below its controller.
+
+    The method is called with the :class:`~circuits.web.errors.HTTPError`, while ``self.request`` and
+    ``self.response`` are those of the request. What it returns is sent with the status of the
+    error; ``None`` leaves it to controllers further up, and in the end to the default page.
+
+    Args:
+        *codes: Status codes; without any, every error that no other method is for.
+
+    .. versionadded:: 2.1
+    """
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        function.error_codes = codes or (None,)  # type: ignore[attr-defined]
+        return function
 
     return decorate
 
@@ -207,6 +228,16 @@ class BaseController(BaseComponent):
             if forget is not None:
                 forget()
 
+    @classmethod
+    def _error_pages(cls) -> dict[int | None, Callable[..., Any]]:
+        """The methods that make the pages of errors, by status code; ``None`` is all others."""
+        return {
+            code: function
+            for base in reversed(cls.__mro__)
+            for function in vars(base).values()
+            for code in getattr(function, "error_codes", ())
+        }
+
     def _bindings(self) -> dict[str, tuple[Binding, ...]]:
         """The names that requests may reach, with what the handlers behind each take."""
         table: dict[str, tuple[Binding, ...]] = {}
@@ -242,6 +273,7 @@ def _expose_all(cls: type[BaseController], decorator: Callable[..., Decorator]) 
             or attribute.startswith("_")
             or attribute == "init"  # called by the constructor, with its arguments
             or hasattr(value, "handler")
+            or hasattr(value, "error_codes")
         ):
             continue
         if hasattr(BaseController, attribute):

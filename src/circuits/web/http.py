@@ -29,7 +29,7 @@ from . import errors, events
 from ._connection import Connection
 from ._connections import Connections
 from ._exchange import Exchange, State
-from ._outgoing import filters_pieces
+from ._outgoing import filters
 from ._transport import EventTransport
 
 if TYPE_CHECKING:
@@ -356,7 +356,7 @@ class HTTP(BaseComponent):
         # A filter that has failed kept the piece from being written. Of those that are pulled
         # this is known more exactly, and at once.
         exchange = self.exchange_of(e.args[0])
-        if exchange is not None and not exchange.is_pulled and filters_pieces(self):
+        if exchange is not None and not exchange.is_pulled and filters(self, "stream"):
             exchange.replace(error[1])
 
     # -- the beginning and the end -------------------------------------------------------------

@@ -22,13 +22,14 @@ from circuits.core.handlers import handler
 from circuits.core.utils import flatten
 from circuits.web import errors, events, exceptions, wrappers
 from circuits.web._body_stream import BodyStream, gather
+from circuits.web._exposed import call_page
 from circuits.web._paths import unescape_segment
 from circuits.web._results import error_of, to_error
 from circuits.web.controllers import BaseController, JSONController
 from circuits.web.utils import parse_body, parse_qs
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
 
     from circuits.core._engine import Engine
     from circuits.core.manager import Manager
@@ -111,7 +112,7 @@ class Dispatcher(BaseComponent):
     """Has the methods of controllers answer requests.
 
     Handles ``request`` (a filter of priority 0.1) and ``request_value_changed`` on its channel,
-    and ``registered`` and ``unregistered`` everywhere. Fires the events of exposed methods on the
+    and ``registered`` and ``unregistered`` everywhere, and ``httperror`` (a filter of priority 0.1). Fires the events of exposed methods on the
     channels of their controllers, ``httperror`` and ``response``.
 
     Attributes:
@@ -355,12 +356,9 @@ class Dispatcher(BaseComponent):
 
     def _tell_in_json(self, request: wrappers.Request) -> None:
         """Have errors told in JSON below a controller that speaks it."""
-        segments = _segments(request.path)
-        for length in range(min(len(segments), self._deepest), -1, -1):
-            mounted = self._mounts.get(_joined(segments[:length]))
-            if mounted:
-                request._problem = isinstance(mounted[0], JSONController)
-                return
+        for mounted in self._mounted_above(request.path):
+            request._problem = isinstance(mounted[0], JSONController)
+            return
 
     def _refuse_verb(
         self, choice: _Choice, request: wrappers.Request, response: wrappers.Response
@@ -377,6 +375,34 @@ class Dispatcher(BaseComponent):
             response.code = 204
             return response
         return None
+
+    # -- errors ---------------------------------------------------------------------------------------
+
+    @handler("httperror", filter=True, priority=0.1)
+    def _on_httperror(
+        self,
+        event: Any,
+        request: wrappers.Request,
+        response: wrappers.Response,
+        *args: Any,
+        **_: Any,
+    ) -> Any:
+        """Have the controllers above the path make the page, the nearest first."""
+        for mounted in self._mounted_above(request.path):
+            pages = mounted[0]._error_pages()
+            make = pages.get(event.code) or pages.get(None)
+            if make is not None:
+                page = call_page(make, mounted[0], request, response, event)
+                if page is not None:
+                    return page
+        return None
+
+    def _mounted_above(self, path: str) -> Iterator[list[BaseController]]:
+        segments = _segments(path)
+        for length in range(min(len(segments), self._deepest), -1, -1):
+            mounted = self._mounts.get(_joined(segments[:length]))
+            if mounted:
+                yield mounted
 
     @handler("request_value_changed")
     def _on_request_value_changed(self, value: Value) -> None:
