@@ -11,12 +11,11 @@ from circuits.testing import VirtualClock
 from circuits.web.controllers import Controller
 from circuits.web.dispatchers.dispatcher import Dispatcher
 from circuits.web.exceptions import NotFound
-from circuits.web.headers import Headers
+from circuits.web.headers import Headers, add_vary
 from circuits.web.security import (
     CORS,
     RateLimit,
     SecurityHeaders,
-    add_vary,
     address_of,
     parse_origin,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .compression import Compression
 from .controllers import BaseController, Controller, JSONController, error_page, expose, exposeJSON
 from .csrf import CSRF
 from .dispatchers import JSONRPC, XMLRPC, Dispatcher, Static, VirtualHosts
@@ -46,6 +47,7 @@ __all__ = [
     "CookieStore",
     "BaseController",
     "BaseServer",
+    "Compression",
     "Controller",
     "Dispatcher",
     "Forbidden",

@@ -28,8 +28,8 @@ class AsyncPieces:
     """An iterator over what an asynchronous one gives, with ``NOT_YET`` where it is not there yet.
 
     Args:
-        source: The asynchronous iterable. An attribute ``idle``, of seconds and a piece, says
-            what is sent while it gives nothing.
+        source: The asynchronous iterable. An attribute ``idle``, of seconds and a piece (or
+            what makes it), says what is sent while it gives nothing.
         run: Runs a coroutine.
         schedule: The timers of the tree.
     """
@@ -38,7 +38,7 @@ class AsyncPieces:
         self._source = source
         self._run = run
         self._schedule = schedule
-        self._idle: tuple[float, bytes] | None = getattr(source, "idle", None)
+        self._idle: tuple[float, Any] | None = getattr(source, "idle", None)
         self._timer: Appointment | None = None
         self._resume: Callable[[], object] | None = None
         # What is done when there is a piece must not see what belongs to the task.
@@ -80,7 +80,8 @@ class AsyncPieces:
         self._timer = None
         if self._is_awaited and self._idle is not None and self._resume is not None:
             self._is_awaited = False
-            self._pieces.append(self._idle[1])
+            piece = self._idle[1]
+            self._pieces.append(piece() if callable(piece) else piece)
             self._resume()
 
     async def _take(self) -> None:

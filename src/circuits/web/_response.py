@@ -304,7 +304,9 @@ class Response:
         self._body = [_json.encode(body).encode()]
 
     def _prepare(self) -> bytes | None:
-        if not self.stream:
+        if self.code == 205:  # RFC 9110, 15.3.6: the client shall clear its form, no more
+            self.body = None
+        elif not self.stream:
             self._render()
         payload = self._payload()
         self._complete(self.headers, None if payload is None else len(payload))
