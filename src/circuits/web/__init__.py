@@ -22,6 +22,7 @@ from .events import Request, Response, Stream, request, response, stream
 from .eventstream import EventStream, ServerSentEvent
 from .health import Health, RequestIDFilter, RequestIDs
 from .loggers import Logger
+from .routes import Route, routes
 from .security import CORS, RateLimit, SecurityHeaders
 from .servers import BaseServer, Server
 from .sessions import CookieStore, MemoryStore, Session, Sessions, SQLiteStore, Store
@@ -58,6 +59,8 @@ __all__ = [
     "Redirect",
     "Request",
     "Response",
+    "Route",
+    "routes",
     "Server",
     "Static",
     "Stream",

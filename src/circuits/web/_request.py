@@ -161,6 +161,8 @@ class Request:
     _host: str | None = None
     _peer: Any = None  # what getpeername gave when the client connected
     _remote: Host | None = None
+    _client: tuple[str, int] | None = None
+    _is_unread: bool = False  # it was refused before its head was understood
     _local: Host | None = None
     _raw_path: str | None = None
     _print_debug: bool | None = None
@@ -299,6 +301,20 @@ class Request:
     @remote.setter
     def remote(self, remote: Host) -> None:
         self._remote = remote
+
+    @property
+    def client(self) -> tuple[str, int]:
+        """Address and port of the client, also behind trusted proxies; ``("", 0)`` if unknown.
+
+        .. versionadded:: 2.1
+        """
+        if self._client is None:
+            return (self.remote.ip or "", self.remote.port or 0)
+        return self._client
+
+    @client.setter
+    def client(self, client: tuple[str, int]) -> None:
+        self._client = client
 
     @property
     def local(self) -> Host:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from circuits.core.values import Value
 
     from . import wrappers
+    from ._proxies import Proxies
     from ._transport import Transport
 
 __all__ = ["HTTP"]
@@ -104,6 +105,7 @@ class HTTP(BaseComponent):
         memory_body_bytes: Bodies beyond this many bytes go to a temporary file.
         stream_buffer_bytes: With more of a streamed body than this waiting for its handler, no
             more is read from the client.
+        proxies: Whom to believe where requests come from; ``None`` is nobody.
     """
 
     channel = "web"
@@ -119,6 +121,7 @@ class HTTP(BaseComponent):
         idle_timeout: float = 75.0,
         memory_body_bytes: int = 1024 * 1024,
         stream_buffer_bytes: int = 256 * 1024,
+        proxies: Proxies | None = None,
     ) -> None:
         super().__init__(channel=channel)
         self.encoding = encoding
@@ -131,6 +134,7 @@ class HTTP(BaseComponent):
         self.idle_timeout = idle_timeout
         self.memory_body_bytes = memory_body_bytes
         self.stream_buffer_bytes = stream_buffer_bytes
+        self.proxies = proxies
         self.stopping = False
         self.transport: Transport | EventTransport = EventTransport()
         self.request_door = Direct(self, events.Request, feedback=("success", "failure"))

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from circuits.core.values import Value
     from circuits.web._binding import Binding
 
-__all__ = ["Dispatcher"]
+__all__ = ["VERBS", "Dispatcher"]
 
 #: How many paths are remembered, and up to what length: enough for the pages that most requests
 #: ask for, and a bound for what strangers make up (below 1 MiB in all).
@@ -46,7 +46,7 @@ _CHOICE_LENGTH_LIMIT = 256
 #: Handlers with these names answer to the method of a request, and not to a path segment: a link
 #: to ``/DELETE/1`` must not delete anything.
 # fmt: off
-_VERBS = frozenset((
+VERBS = frozenset((
     "GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "PROPFIND",
     "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK", "REPORT", "SEARCH", "PURGE", "LINK",
     "UNLINK",
@@ -243,13 +243,13 @@ class Dispatcher(BaseComponent):
         for verb in (method, "GET") if method == "HEAD" else (method,):
             if verb in table and verb.isupper():
                 return _Choice(verb, arguments, None, channels, table[verb])
-        if rest and arguments[0] in table and arguments[0] not in _VERBS:
+        if rest and arguments[0] in table and arguments[0] not in VERBS:
             bindings = table[arguments[0]]
             if _accept(bindings, len(rest) - 1):
                 return _Choice(arguments[0], arguments[1:], False, channels, bindings)
         if "index" in table and _accept(table["index"], len(rest)):
             return _Choice("index", arguments, True, channels, table["index"])
-        allowed = [v for v in table if v in _VERBS and _accept(table[v], len(rest))]
+        allowed = [v for v in table if v in VERBS and _accept(table[v], len(rest))]
         if not allowed:
             return None
         if "GET" in allowed and "HEAD" not in allowed:
