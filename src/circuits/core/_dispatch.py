@@ -74,14 +74,19 @@ class Dispatch:
         Called by a handler: what is left of that.
         """
         queue, plain = self._queue, self._routes.plain
-        if not (queue.left or queue.begin_batch()):
-            return False
-        flags = changes
+        if not queue.left:
+            # What queue.begin_batch does, without the call, as most batches are small.
+            queue.left = len(queue)
+            if queue.ranked:
+                queue.begin_batch()
+            if not queue.left:
+                return False
+        popleft, flags = queue.popleft, changes
         seen = flags.latest
         while left := queue.left:
             queue.left = left - 1
             try:
-                event = queue.popleft()
+                event = popleft()
             except IndexError:  # this tree became part of another one
                 queue.left = 0
                 break
@@ -253,18 +258,28 @@ class Dispatch:
             if cause is not None:
                 cause = cause.shortened(self._is_complete_heard)
             cause = Cause(event, cause)
-        seen = changes.latest
+        seen, queue = changes.latest, self._queue
         if awaited:  # who has waited for it goes on before what its handlers fire
-            self._queue.add_reasons(1)
+            queue.add_reasons(1)
         if cause is None:
             self.run(event, routes, kwargs)
+        elif queue.cause is None:
+            event._event_cause = cause
+            # What set_cause does, there and back, without the calls.
+            queue.cause, queue.alert = cause, True
+            queue.reasons_to_queue += 1
+            queue.epoch += 1
+            self.run(event, routes, kwargs)
+            queue.cause, queue.alert = None, queue.sleeping
+            queue.reasons_to_queue -= 1
+            queue.epoch += 1
         else:
             event._event_cause = cause
-            outer = self._queue.set_cause(cause)
+            outer = queue.set_cause(cause)
             self.run(event, routes, kwargs)
-            self._queue.set_cause(outer)
+            queue.set_cause(outer)
         if awaited:
-            self._queue.add_reasons(-1)
+            queue.add_reasons(-1)
         if changes.latest is not seen:
             flags = event._event_flags | event._event_class_flags
         self.finish(event, flags, cause)
@@ -308,7 +323,10 @@ class Dispatch:
                 self.feedback(Success, "Success", event, channels, value.value)
         if cause is not None:
             source._event_cause = None
-            self.end_cause(cause, value)
+            if cause.pending > 1 and cause.outer is None:
+                cause.pending -= 1  # all that end_cause would do
+            else:
+                self.end_cause(cause, value)
         if flags & WAITED:
             waiters, source._event_waiters = source._event_waiters, None
             for waiter in waiters or ():
@@ -361,7 +379,8 @@ class Dispatch:
         if channels.__class__ is not tuple:
             channels = tuple(channels)
         # After a failure, other handlers of the event run, which may add one that hears of it.
-        if not self._queue and kind is not Failure and self._engine.is_quiet():
+        queue = self._queue
+        if not (queue or queue.reasons_to_queue or self._tasks.ready) and kind is not Failure:
             name = made._event_name
             if not (
                 self._engine.route(name, channels)

@@ -47,6 +47,8 @@ class Engine:
     def __init__(self, root: Manager) -> None:
         self.root = root
         self.queue = EventQueue()
+        # Its own method: found in its class, it would be that of another class, which costs more.
+        self.append = self.queue.append
         self.routes = Routes(self.queue)
         self.schedule = Schedule()
         self.tasks = TaskTable(self)

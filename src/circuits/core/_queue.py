@@ -46,6 +46,7 @@ class EventQueue(deque["BaseEvent"]):
         alert: Whether who appends has to tell the engine: the loop sleeps, or causes are counted.
         sleeping: Whether the loop sleeps, or this queue has been given up for another one.
         left: How many events of the current batch are still here.
+        ranked: As many entries as there are events with a priority, or more.
         reasons_to_queue: How many reasons there are for firing an event where a call would do,
             beside what is queued: no loop runs, a handler flushes, causes are counted, a handler
             looks at something again and again.
@@ -55,13 +56,13 @@ class EventQueue(deque["BaseEvent"]):
     """
 
     __slots__ = (
-        "_ranked", "alert", "cause", "epoch", "left", "reasons_to_queue", "sleeping",
+        "alert", "cause", "epoch", "left", "ranked", "reasons_to_queue", "sleeping",
     )  # fmt: skip
 
     def __init__(self) -> None:
         super().__init__()
         self.left = 0
-        self._ranked: list[None] = []  # as many entries as there are wrappers, or more
+        self.ranked: list[None] = []
         self.alert = False
         self.sleeping = False
         self.reasons_to_queue = 1  # no loop runs
@@ -73,22 +74,22 @@ class EventQueue(deque["BaseEvent"]):
     def rank(self, event: BaseEvent, priority: float) -> None:
         """Append an event that goes before or after its batch."""
         # Noted first: a batch that finds the wrapper finds the note.
-        self._ranked.append(None)
+        self.ranked.append(None)
         self.append(_Ranked(event, priority))  # type: ignore[arg-type]
 
     def set_cause(self, cause: Cause | None) -> Cause | None:
         """Set the cause of what is fired from now on; returns the one before, to be restored."""
         before = self.cause
-        if before is not cause:
-            self.cause = cause
-            if cause is None:
+        self.cause = cause
+        if cause is None:
+            if before is not None:
                 self.alert = self.sleeping
                 self.reasons_to_queue -= 1
                 self.epoch += 1
-            elif before is None:
-                self.alert = True
-                self.reasons_to_queue += 1
-                self.epoch += 1
+        elif before is None:
+            self.alert = True
+            self.reasons_to_queue += 1
+            self.epoch += 1
         return before
 
     def add_reasons(self, count: int) -> None:
@@ -102,7 +103,7 @@ class EventQueue(deque["BaseEvent"]):
         """Begin a batch: sort what is queued now. Returns the number of events."""
         # Counted before the look at the notes: what is appended meanwhile is of the next batch.
         self.left = len(self)
-        if self._ranked:
+        if self.ranked:
             self._sort(self.left)
         return self.left
 
@@ -114,7 +115,7 @@ class EventQueue(deque["BaseEvent"]):
                 entries.append(self.popleft())
             except IndexError:  # this tree is becoming part of another one
                 break
-        del self._ranked[: sum(entry.__class__ is _Ranked for entry in entries)]
+        del self.ranked[: sum(entry.__class__ is _Ranked for entry in entries)]
         entries.sort(key=_priority)
         self.extendleft(
             entry.event if entry.__class__ is _Ranked else entry for entry in reversed(entries)
@@ -123,7 +124,7 @@ class EventQueue(deque["BaseEvent"]):
     def move_to(self, other: EventQueue) -> None:
         """Append everything to another queue."""
         self.left = 0
-        other._ranked.extend(self._ranked)
+        other.ranked.extend(self.ranked)
         while True:
             try:
                 other.append(self.popleft())
@@ -138,6 +139,6 @@ class EventQueue(deque["BaseEvent"]):
             yield entry.event if isinstance(entry, _Ranked) else entry
 
     def __contains__(self, event: object) -> bool:
-        if not self._ranked:
+        if not self.ranked:
             return super().__contains__(event)
         return any(waiting is event for waiting in self.events())

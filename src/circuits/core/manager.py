@@ -189,12 +189,12 @@ class Manager:
             engine = self._tree_live
         except AttributeError:
             engine = self._tree_engine
-        queue = engine.queue
         if priority:
-            queue.rank(event, priority)
+            engine.queue.rank(event, priority)
         else:
-            queue.append(event)
-        if queue.alert:
+            append = engine.append
+            append(event)
+        if engine.queue.alert:
             engine.alerted(event)
         return value
 

@@ -185,6 +185,8 @@ class Client(Endpoint):
         if self._connection is not None:
             self._connection.write(data)
 
+    _own_writes = (write,)
+
     @handler("close", "disconnect")
     def close(self) -> None:
         """Close the connection when all is written, or give up connecting."""

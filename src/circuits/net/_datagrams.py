@@ -170,6 +170,8 @@ class UDPServer(Server):
         else:
             self._send_to_name(address, data)
 
+    _own_writes = (write,)
+
     def _is_address(self, host: str) -> bool:
         return (
             _address.is_numeric(self.socket_family, host) or host in _SPECIAL_HOSTS or "%" in host

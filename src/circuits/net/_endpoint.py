@@ -95,6 +95,8 @@ class Endpoint(PollerUser):
     _resume: type[Event]
     _limits: Limits
     _tells_sock: bool  # whether events about a connection carry its socket
+    #: The handlers of ``write`` that do no more than have a connection write.
+    _own_writes: ClassVar[tuple[Any, ...]] = ()
     #: Whether errors are told by ``error``, too, as in the 3.x line.
     error_events = False
     #: Seconds without a byte of progress after which a connection fails that has data pending.
@@ -110,7 +112,7 @@ class Endpoint(PollerUser):
         """Make the component with the doors that its events go through."""
         self = super().__new__(cls)
         self._read_door = Direct(self, cls._read, within=("_read",))
-        self._write_door = Direct(self, Write, within=("read_value_changed",))
+        self._write_door = Direct(self, Write, within=("read_value_changed",), home=cls._own_writes)
         self._end_door = Direct(self, EndOfInput, (self,), within=("_read",))
         return self
 
@@ -199,11 +201,10 @@ class Endpoint(PollerUser):
 
     def _deliver(self, connection: Source, data: bytes) -> None:
         """Call the handlers of ``read``, or fire it."""
-        tells_sock = self._tells_sock
-        args = (connection.sock, data) if tells_sock else (data,)
-        methods = self._read_door.methods()
+        door, tells_sock = self._read_door, self._tells_sock
+        methods = door.methods()
         if methods is None:
-            event = self._read(*args)
+            event = self._read(*self._read_arguments(connection, data))
             connection.expect(event)
             self.fire(event)
             return
@@ -211,20 +212,25 @@ class Endpoint(PollerUser):
             try:
                 result = method(connection.sock, data) if tells_sock else method(data)
             except BaseException as problem:
-                self._read_door.failed(self._read_door.event(*args), method, problem)
+                made = door.event(*self._read_arguments(connection, data))
+                door.failed(made, method, problem)
                 return
             if result is None:
                 continue
             # Of ``read_value_changed`` nobody hears but we, or the door would be closed.
             if result.__class__ is bytes:
-                attempt = self._write_door.attempt
-                if attempt(connection.sock, result) if tells_sock else attempt(result):
+                write_door = self._write_door
+                if write_door.methods() is not None and write_door.leads_home:
+                    connection.write(result)
                     return
-            made = self._read_door.event(*args)
-            self._read_door.take(made, method, result)
+            made = door.event(*self._read_arguments(connection, data))
+            door.take(made, method, result)
             if made.waitingHandlers:
                 connection.expect(made)
             return
+
+    def _read_arguments(self, connection: Source, data: bytes) -> tuple[Any, ...]:
+        return (connection.sock, data) if self._tells_sock else (data,)
 
     @handler("read_value_changed")
     def _on_read_value_changed(self, value: Value) -> None:

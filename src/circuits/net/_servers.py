@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from circuits.core.handlers import handler
 
@@ -174,6 +174,8 @@ class Server(Endpoint):
         connection = self._connections.get(sock)
         if connection is not None:
             connection.write(data)
+
+    _own_writes: ClassVar[tuple[Any, ...]] = (write,)
 
     @handler("close")
     def close(self, sock: Any = None) -> None:

@@ -117,14 +117,17 @@ class Exchange:
                 return
             if result is not None:
                 break
+        else:
+            self.answer(None)
+            return
         take, kind = self.answer, result.__class__
-        if kind is GeneratorType or kind is CoroutineType or kind is Value:
+        if kind is not str and (kind is GeneratorType or kind is CoroutineType or kind is Value):
             event = door.event(request, response)
             door.take(event, method, result)
             if kind is not Value:
                 return
             take, result = self.settle, event.value
-        if result is not None and owner._tree_live.queue:
+        if owner._tree_live.queue:
             owner.later(take, result)  # what they have fired may be an answer
         else:
             take(result)
@@ -190,19 +193,7 @@ class Exchange:
                 self.connection.owner.report(problem)
                 self.fail((type(problem), problem, []))
                 return
-        self._hand_over(response)
-
-    def _hand_over(self, response: wrappers.Response) -> None:
-        """Fire a response, or have it sent at once."""
-        self.state = _READY
-        owner = self.connection.owner
-        if not owner.response_door.attempt(response):
-            self._handed = event = events.Response(response)
-            owner.watch(event, self._check_sent, event)
-            owner.fire(event, *owner.response_door.channels)
-        elif self.state is _READY and not len(owner._tree_engine.tasks):
-            self._handed = response  # with a filter suspended, it would not be over
-            self._check_sent(response)
+        self.respond(response)
 
     def _check_sent(self, handed: Any) -> None:
         """All handlers of a response are done; a filter may have kept it from being sent."""
@@ -275,8 +266,23 @@ class Exchange:
             self.replace(RuntimeError(f"{event!r} was stopped, and nobody has answered"))
 
     def respond(self, response: wrappers.Response) -> None:
-        """Have a response sent."""
-        self._hand_over(response)
+        """Have a response sent, by way of the event if anybody could see that."""
+        self.state = _READY
+        owner = self.connection.owner
+        door = owner.response_door
+        methods = door.methods()
+        if methods is not None and door.leads_home:
+            try:
+                self.send(response)
+            except BaseException as problem:
+                door.failed(door.event(response), methods[0], problem)
+        elif methods is None or not door.attempt(response):
+            self._handed = event = events.Response(response)
+            owner.watch(event, self._check_sent, event)
+            owner.fire(event, *door.channels)
+        elif self.state is _READY and not len(owner._tree_engine.tasks):
+            self._handed = response  # with a filter suspended, it would not be over
+            self._check_sent(response)
 
     def replace(self, problem: BaseException) -> None:
         """Answer 500 in place of what could not be sent; if that fails, too, with less."""

@@ -138,7 +138,9 @@ class HTTP(BaseComponent):
         self.stopping = False
         self.transport: Transport | EventTransport = EventTransport()
         self.request_door = Direct(self, events.Request, feedback=("success", "failure"))
-        self.response_door = Direct(self, events.Response, feedback=("failure",))
+        self.response_door = Direct(
+            self, events.Response, feedback=("failure",), home=(HTTP._on_response,)
+        )
         self.stream_door = Direct(self, events.Stream, feedback=("failure",))
         self.write_door = Direct(self, Write)
         self.close_door = Direct(self, Close)

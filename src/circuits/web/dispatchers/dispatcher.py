@@ -318,7 +318,10 @@ class Dispatcher(BaseComponent):
             return self.fire(event, *choice.channels)
         for method in methods:
             try:
-                result = method(request, response, *segments, **kwargs)
+                if segments or kwargs:
+                    result = method(request, response, *segments, **kwargs)
+                else:
+                    result = method(request, response)
             except BaseException as problem:
                 failed = door.event(request, response, *segments, **kwargs)
                 door.failed(failed, method, problem)
