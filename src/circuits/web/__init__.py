@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from . import errors
-from .controllers import BaseController, Controller, JSONController, expose, exposeJSON
+from .compression import Compression
+from .controllers import BaseController, Controller, JSONController, error_page, expose, exposeJSON
 from .csrf import CSRF
 from .dispatchers import JSONRPC, XMLRPC, Dispatcher, Static, VirtualHosts
 from .errors import *  # noqa: F403 - documented names
 from .events import Request, Response, Stream, request, response, stream
+from .eventstream import EventStream, ServerSentEvent
 from .health import Health, RequestIDFilter, RequestIDs
 from .loggers import Logger
+from .routes import Route, routes
 from .security import CORS, RateLimit, SecurityHeaders
 from .servers import BaseServer, Server
 from .sessions import CookieStore, MemoryStore, Session, Sessions, SQLiteStore, Store
@@ -26,6 +29,8 @@ __all__ = [
     "CORS",
     "CSRF",
     "Store",
+    "EventStream",
+    "ServerSentEvent",
     "Sessions",
     "Session",
     "SQLiteStore",
@@ -33,16 +38,20 @@ __all__ = [
     "CookieStore",
     "BaseController",
     "BaseServer",
+    "Compression",
     "Controller",
     "Dispatcher",
     "JSONController",
     "Logger",
     "Request",
     "Response",
+    "Route",
+    "routes",
     "Server",
     "Static",
     "Stream",
     "VirtualHosts",
+    "error_page",
     "expose",
     "exposeJSON",
     "request",

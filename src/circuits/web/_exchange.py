@@ -22,7 +22,7 @@ from circuits.core.values import Value
 
 from . import _results as results
 from . import errors, events, wrappers
-from ._outgoing import Outgoing
+from ._outgoing import Outgoing, filters
 from ._transport import Takeover
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Exchange:
         failed: What could not be sent, so that the response stands for it; or ``None``.
     """
 
-    __slots__ = ("connection", "failed", "outgoing", "request", "response", "state")
+    __slots__ = ("_handed", "connection", "failed", "outgoing", "request", "response", "state")
 
     def __init__(
         self, connection: Connection, request: wrappers.Request, response: wrappers.Response
@@ -80,6 +80,7 @@ class Exchange:
         self.response = response
         self.state = _HEAD
         self.failed: wrappers.Response | None = None
+        self._handed: Any = None  # what was fired last of the response, if it could be kept
         self.outgoing: Outgoing | None = None
 
     # -- asking ------------------------------------------------------------------------------
@@ -138,8 +139,13 @@ class Exchange:
 
     def _check_cancelled(self, event: events.Request) -> None:
         """An event that was taken back has no handlers and no success; the client still waits."""
-        if event.cancelled and self.state is _HANDLING:
+        if self.state is not _HANDLING:
+            return
+        if event.cancelled:
             self.refuse(errors.HTTPError, 503)
+        elif filters(self.connection.owner, "request_success", "request_failure"):
+            # One of them may keep from us that handlers have ended.
+            self.connection.owner.later(self.settle, event.value)
 
     def settle(self, value: Value) -> None:
         """Answer when the value of the request's event is known; wait for that otherwise."""
@@ -189,6 +195,16 @@ class Exchange:
                 return
         self.respond(response)
 
+    def _check_sent(self, handed: Any) -> None:
+        """All handlers of a response are done; a filter may have kept it from being sent."""
+        if self.state is _READY and self._handed is handed:
+            self.connection.owner.later(self._miss_sending, handed)
+
+    def _miss_sending(self, handed: Any) -> None:
+        # What the filter has fired, an error perhaps, is on its way with another response.
+        if self.state is _READY and self._handed is handed:
+            self.replace(RuntimeError(f"a filter kept {self.response!r} to itself"))
+
     def _miss_answer(self) -> None:
         """Nobody has answered, not even by what was fired."""
         if self.state is _HANDLING and not self.request.handled:
@@ -234,6 +250,7 @@ class Exchange:
             owner.later(self._miss_page, event)
         elif page is not True and page is not False:
             try:
+                event.args[1]._is_data = False
                 response = results.to_response(event.args[1], page)
             except Exception as problem:
                 owner.report(problem)
@@ -249,15 +266,21 @@ class Exchange:
     def respond(self, response: wrappers.Response) -> None:
         """Have a response sent, by way of the event if anybody could see that."""
         self.state = _READY
-        door = self.connection.owner.response_door
+        owner = self.connection.owner
+        door = owner.response_door
         methods = door.methods()
-        if methods is None or not door.leads_home:
-            door.call(response)
-            return
-        try:
-            self.send(response)
-        except BaseException as problem:
-            door.failed(door.event(response), methods[0], problem)
+        if methods is not None and door.leads_home:
+            try:
+                self.send(response)
+            except BaseException as problem:
+                door.failed(door.event(response), methods[0], problem)
+        elif methods is None or not door.attempt(response):
+            self._handed = event = events.Response(response)
+            owner.watch(event, self._check_sent, event)
+            owner.fire(event, *door.channels)
+        elif self.state is _READY and not len(owner._tree_engine.tasks):
+            self._handed = response  # with a filter suspended, it would not be over
+            self._check_sent(response)
 
     def replace(self, problem: BaseException) -> None:
         """Answer 500 in place of what could not be sent; if that fails, too, with less."""

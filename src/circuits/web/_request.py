@@ -6,8 +6,12 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import SplitResult, urlsplit
 
-from . import utils
+from . import _json, utils
+from ._body import Upload, parse_urlencoded
+from ._body_stream import BodyStream
+from ._multi import MultiValues
 from .constants import SERVER_PROTOCOL
+from .exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 from .headers import Headers
 
 if TYPE_CHECKING:
@@ -22,7 +26,7 @@ if TYPE_CHECKING:
         def close(self) -> object: ...
 
 
-__all__ = ["Host", "Request", "made_once"]
+__all__ = ["Host", "Request", "RequestURL", "made_once"]
 
 
 if TYPE_CHECKING:
@@ -76,6 +80,36 @@ class Host:
 
     def __repr__(self) -> str:
         return f"Host({self.ip!r}, {self.port!r}, {self.name!r})"
+
+
+class RequestURL(str):
+    """The URL of a request as text. Called, it makes other ones.
+
+    .. versionadded:: 2.1
+    """
+
+    __slots__ = ("_request",)
+    _request: Request
+
+    @classmethod
+    def of(cls, request: Request) -> RequestURL:
+        """The URL of a request."""
+        self = cls(utils.url(request, qs=request.qs))
+        self._request = request
+        return self
+
+    def __call__(self, *args: Any, **kwargs: Any) -> str:
+        """Make a URL; see :func:`circuits.web.utils.url`."""
+        return utils.url(self._request, *args, **kwargs)
+
+
+def _decoded(data: bytes, limit: int | None) -> Any:
+    if limit is not None and len(data) > limit:
+        raise RequestEntityTooLarge(f"The body may have {limit} bytes.")
+    try:
+        return _json.decode(data)
+    except ValueError as problem:
+        raise BadRequest(f"The body is no JSON: {problem}.") from None
 
 
 def _host_of(name: Any) -> Host:
@@ -144,13 +178,17 @@ class Request:
     _pairs: Iterable[tuple[str, str]] = ()
     _headers: Headers | None = None
     _cookie: CookieJar | None = None
+    _query: MultiValues[str] | None = None
     _body: Any = None
     _peer: Any = None  # what getpeername gave when the client connected
+    _client: tuple[str, int] | None = None
+    _is_unread: bool = False  # it was refused before its head was understood
     _raw_path: str | None = None
     _print_debug: bool | None = None
     _display_banner: bool | None = None
     _resources: list[Closable] | None = None
-    _form: dict[str, Any] | None = None  # the fields of the body, if somebody has looked already
+    _fields: list[tuple[str, Any]] | None = None  # of the form, if somebody has looked already
+    _problem: bool = False  # errors are told as problem+json
     _csrf: Callable[[], str] | None = None
 
     def __init__(
@@ -233,6 +271,8 @@ class Request:
     @body.setter
     def body(self, body: Any) -> None:
         self._body = body
+        if self._fields is not None:
+            self._fields = None
 
     @property
     def raw_path(self) -> str:
@@ -256,6 +296,20 @@ class Request:
             except (AttributeError, OSError):  # there is none, or the client has gone already
                 pass
         return _host_of(peer)
+
+    @property
+    def client(self) -> tuple[str, int]:
+        """Address and port of the client, also behind trusted proxies; ``("", 0)`` if unknown.
+
+        .. versionadded:: 2.1
+        """
+        if self._client is None:
+            return (self.remote.ip or "", self.remote.port or 0)
+        return self._client
+
+    @client.setter
+    def client(self, client: tuple[str, int]) -> None:
+        self._client = client
 
     @made_once
     def local(self) -> Host:
@@ -308,11 +362,115 @@ class Request:
         .. versionadded:: 2.1
            From the 3.x line.
         """
-        return urlsplit(self.url(qs=self.qs))
+        return urlsplit(utils.url(self, qs=self.qs))
 
-    def url(self, *args: Any, **kwargs: Any) -> str:
-        """Make a URL; see :func:`circuits.web.utils.url`."""
-        return utils.url(self, *args, **kwargs)
+    @property
+    def url(self) -> RequestURL:
+        """The URL of the request, with the query; called, it makes other ones.
+
+        ``request.url(path)`` is :func:`circuits.web.utils.url`; without arguments, the current
+        one without the query.
+        """
+        return RequestURL.of(self)
+
+    # -- what came with it -------------------------------------------------------------------
+
+    @property
+    def query(self) -> MultiValues[str]:
+        """The parameters of the query.
+
+        Raises:
+            HTTPException: They are not UTF-8, or too many.
+
+        .. versionadded:: 2.1
+        """
+        if self._query is None:
+            self._query = MultiValues(parse_urlencoded(self.qs))
+        return self._query
+
+    @property
+    def form(self) -> MultiValues[str]:
+        """The fields of the form in the body that are no files.
+
+        Raises:
+            HTTPException: The form is malformed, or too large.
+            RuntimeError: The handler has ``stream=True`` and reads the body by itself.
+
+        .. versionadded:: 2.1
+        """
+        return MultiValues(f for f in self._all_fields() if not isinstance(f[1], Upload))
+
+    @property
+    def files(self) -> MultiValues[Upload]:
+        """The files of the form in the body. Raises as :attr:`form` does.
+
+        .. versionadded:: 2.1
+        """
+        return MultiValues(f for f in self._all_fields() if isinstance(f[1], Upload))
+
+    def _all_fields(self) -> list[tuple[str, Any]]:
+        if isinstance(self._body, BodyStream):
+            raise RuntimeError(
+                "the body of this request is read as a stream; request.form and request.files "
+                "need a handler without stream=True"
+            )
+        return utils.form_fields(self)
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        """The cookies that the client sent, name to text.
+
+        .. versionadded:: 2.1
+        """
+        return self.cookie.received()
+
+    @property
+    def last_event_id(self) -> str | None:
+        """Which event of a stream the client has seen last; see :class:`~circuits.web.EventStream`.
+
+        .. versionadded:: 2.1
+        """
+        text: str | None = self.headers["Last-Event-ID"]
+        if text is None:
+            return None
+        try:
+            return text.encode("latin-1").decode()
+        except UnicodeError:
+            return text
+
+    def json(self, limit: int | None = None) -> Any:
+        """Decode the body; in a handler with ``stream=True``, to be awaited.
+
+        Args:
+            limit: The most bytes to decode, beside the limits of the server.
+
+        Raises:
+            HTTPException: 415 if it is of another type, 400 if it is no JSON, 413 if it is too
+                long.
+
+        .. versionadded:: 2.1
+        """
+        stated = self.headers["Content-Type"]
+        if not _json.is_json(stated):
+            kind = "no type" if stated is None else f"the type {stated:.80}"
+            raise UnsupportedMediaType(f"The body must be application/json, but has {kind}.")
+        body = self.body
+        if isinstance(body, BodyStream):
+            return self._stream_json(body, limit)
+        body.seek(0)
+        data = body.read() if limit is None else body.read(limit + 1)
+        body.seek(0)
+        return _decoded(data, limit)
+
+    async def _stream_json(self, body: BodyStream, limit: int | None) -> Any:
+        pieces: list[bytes] = []
+        count = 0
+        async for piece in body:
+            count += len(piece)
+            pieces.append(piece)
+            if limit is not None and count > limit:
+                break
+        return _decoded(b"".join(pieces), limit)
 
     def _release_later(self, resource: Closable) -> None:
         """Have something closed when the response is over."""

@@ -22,7 +22,7 @@ from ._session import CSRF_KEY, Session
 from ._session_cookie import decode, encode, signing_keys
 from .headers import HeaderElement
 from .security import parse_origin, parse_origins
-from .utils import parse_body
+from .utils import form_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -178,12 +178,10 @@ def _field(request: Request, response: Response) -> str | None:
     kind = HeaderElement.parse(request.headers.get("Content-Type", ""))[0].lower()
     if kind not in _FORMS or isinstance(request._body, BodyStream):
         return None
-    form: dict[str, Any] = {}
-    parse_body(request, response, form)
-    request.body.seek(0)
-    given = form.pop(FIELD, None)
-    request._form = form
-    return given if isinstance(given, str) else None
+    fields = form_fields(request)
+    given = [value for name, value in fields if name == FIELD]
+    request._fields = [field for field in fields if field[0] != FIELD]
+    return given[0] if len(given) == 1 and isinstance(given[0], str) else None
 
 
 def _own_place(request: Request, scheme: str) -> tuple[str | None, int | None]:

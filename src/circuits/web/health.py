@@ -12,7 +12,7 @@ from circuits.core.components import BaseComponent
 from circuits.core.events import Event
 from circuits.core.handlers import handler
 
-from .controllers import _current
+from ._exposed import _current
 from .headers import check_value
 
 if TYPE_CHECKING:

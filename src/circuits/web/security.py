@@ -15,7 +15,7 @@ from circuits.core.components import BaseComponent
 from circuits.core.handlers import handler
 
 from . import errors
-from .headers import Headers, check_value
+from .headers import add_vary, check_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
@@ -56,13 +56,6 @@ def parse_origins(origins: str | Iterable[str]) -> frozenset[tuple[str, str, int
             )
         found.add(origin)
     return frozenset(found)
-
-
-def add_vary(headers: Headers, name: str) -> None:
-    """Tell caches that a response depends on a header of the request."""
-    present = [element.value for element in headers.elements("Vary")]
-    if "*" not in present and name.lower() not in [value.lower() for value in present]:
-        headers["Vary"] = ", ".join([*present, name])
 
 
 class CORS(BaseComponent):
