@@ -67,6 +67,9 @@ class Cause:
         Returns:
             Those whose events are complete now, the innermost first.
         """
+        if self.outer is None:
+            self.pending -= 1
+            return [] if self.pending else [self]
         completed = []
         cause: Cause | None = self
         while cause is not None:

@@ -58,6 +58,8 @@ def _count_of_a_local() -> int:
 _HELD_ONCE_MORE = _count_of_a_local() + 1
 
 
+_new: Any = object.__new__
+
 #: What an event keeps of the firing that it stands for.
 _OF_ONE_FIRING = (
     "channels", "_event_at", "_event_cause", "_event_failed", "_event_firing", "_event_stopped",
@@ -256,7 +258,8 @@ class Dispatch:
                 cause = event._event_cause
             if flags & REFIRED:
                 event.channels = event._event_first_channels
-            event._event_firing = None  # that of an earlier firing
+            if flags & SUSPENDED:
+                event._event_firing = None  # that of an earlier firing
             event._event_flags &= ~(COUNTED | REFIRED)
         if flags & HAS_EXTRAS and event._event_cancelled:
             event._event_at = None
@@ -442,7 +445,10 @@ class Dispatch:
                 or event._event_waiters
             ):
                 return
-        derived = made(event, argument)
+        # What made(event, argument) does, without the call; such classes are all ours.
+        derived = _new(made)
+        derived._event_args = (event, argument)
+        derived._event_value = None
         derived.parent = event
         derived.channels = channels
         self._engine.root.fire(derived)
