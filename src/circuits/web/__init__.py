@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from ._websocket import WebSocket
 from .controllers import BaseController, Controller, JSONController, expose, exposeJSON
 from .csrf import CSRF
-from .dispatchers import JSONRPC, XMLRPC, Dispatcher, Static, VirtualHosts
+from .dispatchers import JSONRPC, XMLRPC, Dispatcher, Static, VirtualHosts, WebSockets
 from .errors import (
     Forbidden,
     HTTPError,
@@ -58,6 +59,8 @@ __all__ = [
     "Stream",
     "Unauthorized",
     "VirtualHosts",
+    "WebSocket",
+    "WebSockets",
     "expose",
     "exposeJSON",
     "forbidden",

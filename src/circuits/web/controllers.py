@@ -35,6 +35,7 @@ from circuits.core.utils import flatten
 
 from . import errors, tools
 from ._binding import Binding
+from ._websocket_exposed import with_websocket
 from .wrappers import Request, Response
 
 if TYPE_CHECKING:
@@ -65,8 +66,9 @@ _MISSING: Any = object()
 # -- exposing ---------------------------------------------------------------------------------
 
 
+@with_websocket(lambda *request: _call(*request))  # noqa: PLW0108 - it is defined below
 def expose(*channels: str, **config: Any) -> Decorator:
-    """Let requests reach a method.
+    """Let requests reach a method; ``@expose.websocket`` does so for WebSockets.
 
     Args:
         *channels: The names, which need not be identifiers (``"test.txt"``). Without any, the
