@@ -16,6 +16,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
 from circuits._wire.websocket import (
+    ABNORMAL,
     GOING_AWAY,
     NO_STATUS,
     Codec,
@@ -42,6 +43,7 @@ __all__ = [
     "ConnectionClosed",
     "Link",
     "Listener",
+    "Opening",
     "Options",
     "WebSocket",
     "broadcast",
@@ -213,7 +215,7 @@ class WebSocket:
 
     __slots__ = (
         "__dict__", "__weakref__", "_conversation", "_deflate", "_is_discarding", "_is_ended",
-        "_is_sated", "_link", "_listener", "_messages", "_options", "_partial_bytes", "_receiving",
+        "_is_sated", "_link", "_listener", "_messages", "_options", "_partial_bytes", "_receiving", "_refusal",
         "_waiting", "_waiting_bytes", "_waiting_messages", "is_full", "request", "sock",
         "subprotocol",
     )  # fmt: skip
@@ -242,6 +244,7 @@ class WebSocket:
         self._is_sated = False  # others are first
         self._is_discarding = False
         self._is_ended = False
+        self._refusal = ""
         # Of messages that are not over: in the queue, or with their handlers.
         self._waiting_messages = 0
         self._waiting_bytes = 0
@@ -266,12 +269,15 @@ class WebSocket:
     @property
     def close_code(self) -> int | None:
         """Why it ended: what the peer has said, or what we have; 1006 if it broke. None before."""
-        return None if self._conversation is None else self._conversation.close_code
+        if self._conversation is not None:
+            return self._conversation.close_code
+        return ABNORMAL if self._is_ended else None
 
     @property
     def close_reason(self) -> str:
         """The text to that, often empty."""
-        return "" if self._conversation is None else self._conversation.close_reason
+        conversation = self._conversation
+        return self._refusal if conversation is None else conversation.close_reason
 
     def send(self, message: str | bytes | bytearray | memoryview) -> _Waiting:
         """Send a message: text if it is ``str``, and otherwise binary.
@@ -362,6 +368,17 @@ class WebSocket:
         )
         conversation.begin()
         self._listener.opened(self)
+        self._wake()  # whoever waits for it to open
+
+    def agreed(self, subprotocol: str | None, deflate: Deflate | None) -> None:
+        """A client has found a server that agrees; ``begin`` follows."""
+        self.subprotocol = subprotocol
+        self._deflate = deflate
+
+    def refused(self, reason: str) -> None:
+        """Instead of ``begin``: nothing has come of it."""
+        self._refusal = reason
+        self._end()
 
     def receive_data(self, data: bytes) -> None:
         """Take what the peer has sent."""
@@ -669,6 +686,20 @@ class _Ending(_Waiting):
 
     def is_ready(self) -> bool:
         return self._websocket._is_ended
+
+
+class Opening(_Waiting):
+    """The connection of a client is open; gives the WebSocket."""
+
+    __slots__ = ()
+
+    def is_ready(self) -> bool:
+        return self._websocket._conversation is not None or self._websocket._is_ended
+
+    def take(self) -> WebSocket:
+        if self._websocket._conversation is None:
+            raise self._websocket._closed_error()
+        return self._websocket
 
 
 class _Sent(_Waiting):
