@@ -156,6 +156,7 @@ class Codec(Sender):
         "_position",
         "_remaining",
         "_short_bytes",
+        "_short_header",
         "_size",
         "_utf8",
         "is_interrupted",
@@ -172,6 +173,7 @@ class Codec(Sender):
         super().__init__(is_client, deflate, random_bytes)
         self.limits = limits
         self._mask_bit = 0 if is_client else 0x80  # of frames that we receive
+        self._short_header = 2 if is_client else 6
         # Payloads up to this size need no look at the limits.
         sizes = (125, limits.message_bytes, limits.frame_bytes)
         self._short_bytes = min(size for size in sizes if size is not None)
@@ -229,7 +231,27 @@ class Codec(Sender):
         Raises:
             RemoteProtocolError: Tell the peer, and close the connection.
         """
+        data = self._data
+        position = self._position
         try:
+            # What follows is the short way, for a whole message in one whole frame.
+            if position < len(data) - 1 and not self._opcode and not self._behind:
+                first = data[position]
+                if first == 0x81 or first == 0x82:
+                    length = data[position + 1] ^ self._mask_bit
+                    begin = position + self._short_header
+                    end = begin + length
+                    if length <= self._short_bytes and end <= len(data):
+                        self._position = end
+                        payload = data[begin:end]
+                        if self._mask_bit:
+                            payload = mask(payload, data[begin - 4 : begin])
+                        return payload if first == 0x82 else payload.decode()
+            elif position == len(data) and self._remaining < 0 and not self._behind:
+                self._data = b""  # nobody needs to keep what is used up
+                self._position = 0
+                self.is_interrupted = False
+                return None
             return self._next_message()
         except RemoteProtocolError:
             self._give_up()
@@ -265,29 +287,11 @@ class Codec(Sender):
             if available < 2:
                 if available == 1:
                     self._check_first(data[position])
-                else:  # nobody needs to keep what is used up
-                    self._data = b""
-                    self._position = 0
                 return None
             first = data[position]
             second = data[position + 1]
             length = second & 0x7F
             masked = second & 0x80
-            # What follows is the short way, for a whole message in one whole frame.
-            if (
-                (first == 0x81 or first == 0x82)
-                and length <= self._short_bytes
-                and masked == self._mask_bit
-                and not self._opcode
-            ):
-                begin = position + (6 if masked else 2)
-                end = begin + length
-                if end <= len(data):
-                    self._position = end
-                    payload = data[begin:end]
-                    if masked:
-                        payload = mask(payload, data[begin - 4 : begin])
-                    return payload if first == 0x82 else payload.decode()
             opcode = first & 0x0F
             self._check_first(first)
             if masked != self._mask_bit:

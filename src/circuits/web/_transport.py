@@ -111,12 +111,17 @@ class Takeover:
     def __init__(self, connection: Connection, successor: Successor) -> None:
         self._connection = connection
         self._successor = successor
+        self._receive_data = successor.receive_data
 
     def begin(self, connection: Connection) -> None:
         self._tell(self._successor.begin, connection)
 
     def receive(self, data: bytes) -> None:
-        self._tell(self._successor.receive_data, data)
+        try:  # as _tell, which would be one more call for whatever is received
+            self._receive_data(data)
+        except Exception as problem:
+            self._connection.owner.report(problem)
+            self._connection.cut()
 
     def congested(self, is_congested: bool) -> None:
         self._tell(self._successor.congested, is_congested)

@@ -214,7 +214,7 @@ class WebSocket:
     """
 
     __slots__ = (
-        "__dict__", "__weakref__", "_conversation", "_deflate", "_is_discarding", "_is_ended",
+        "__dict__", "__weakref__", "_codec", "_conversation", "_deflate", "_is_discarding", "_is_ended",
         "_is_sated", "_link", "_listener", "_messages", "_options", "_partial_bytes", "_receiving", "_refusal",
         "_waiting", "_waiting_bytes", "_waiting_messages", "is_full", "request", "sock",
         "subprotocol",
@@ -238,6 +238,7 @@ class WebSocket:
         self._listener = listener
         self._link: Link | None = None
         self._conversation: Conversation | None = None
+        self._codec: Codec | None = None
         self._messages: deque[str | bytes] | None = None  # those that nobody has taken
         self._receiving: _Receiving | None = None
         self._waiting: list[_Waiting] | None = None  # for what is written, or for the end
@@ -288,12 +289,11 @@ class WebSocket:
         Raises:
             ConnectionClosed: It cannot be sent, or the connection ends while this waits.
         """
-        conversation = self._conversation
-        if conversation is None or conversation.codec.state is not _OPEN or self._is_ended:
+        codec, link = self._codec, self._link
+        if codec is None or link is None or codec.state is not _OPEN or self._is_ended:
             raise self._closed_error()
-        conversation.write(message)
-        link = self._link
-        return _Draining(self) if link is not None and link.must_pause() else _SENT
+        link.write(codec.send(message))
+        return _Draining(self) if link.must_pause() else _SENT
 
     def receive(self) -> _Receiving:
         """The next message, to be awaited or yielded.
@@ -322,19 +322,16 @@ class WebSocket:
     def __aiter__(self) -> WebSocket:
         return self
 
-    async def __anext__(self) -> str | bytes:
-        try:
-            message: str | bytes = await _Receiving(self)
-        except ConnectionClosed:
-            raise StopAsyncIteration from None
-        return message
+    def __anext__(self) -> _Next:
+        return _Next(self)
 
     # -- for events --------------------------------------------------------------------------
 
     def write(self, message: str | bytes | bytearray | memoryview) -> None:
         """Send a message; it is dropped when the connection is closing."""
-        if self._conversation is not None:
-            self._conversation.write(message)
+        codec = self._codec
+        if codec is not None and codec.state is _OPEN and self._link is not None:
+            self._link.write(codec.send(message))
 
     def shut(self, code: int | None = None, reason: str = "") -> None:
         """Begin to close, or answer the peer; what comes from now on is not looked at."""
@@ -357,7 +354,7 @@ class WebSocket:
         """The handshake is over."""
         options = self._options
         self._link = link
-        codec = Codec(self.sock is None, self._deflate, options.limits)
+        codec = self._codec = Codec(self.sock is None, self._deflate, options.limits)
         conversation = self._conversation = Conversation(
             self,
             self.sock,
@@ -382,11 +379,11 @@ class WebSocket:
 
     def receive_data(self, data: bytes) -> None:
         """Take what the peer has sent."""
-        conversation = self._conversation
-        if conversation is None:
+        conversation, codec = self._conversation, self._codec
+        if conversation is None or codec is None:
             return
         conversation.receive(data)
-        held = conversation.codec.held_bytes
+        held = codec.held_bytes
         if held != self._partial_bytes:
             self._count_partial(held)
 
@@ -410,10 +407,8 @@ class WebSocket:
             self._count_partial(0)
             self._options.held_bytes -= self._waiting_bytes
             self._end()
+            self._listener.closed(self)
         self._link = None
-        if conversation is None:
-            return
-        self._listener.closed(self)
 
     # -- what the conversation asks for, and tells -----------------------------------------------
 
@@ -663,6 +658,18 @@ class _Receiving(_Waiting):
     def leave(self) -> None:
         if self._websocket._receiving is self:
             self._websocket._receiving = None
+
+
+class _Next(_Receiving):
+    """A message for ``async for``."""
+
+    __slots__ = ()
+
+    def take(self) -> str | bytes:
+        websocket = self._websocket
+        if not websocket._messages:
+            raise StopAsyncIteration
+        return websocket._take()
 
 
 class _Draining(_Waiting):
