@@ -62,16 +62,16 @@ def test_segments_and_query_are_arguments() -> None:
         channel = "/rooms"
 
         @expose.websocket
-        async def join(self, websocket: WebSocket, room: str, name: str = "nobody") -> None:
+        async def enter(self, websocket: WebSocket, room: str, name: str = "nobody") -> None:
             await websocket.send(f"{name} in {room} at {self.request.path}")
             await asyncio.sleep(0)
             await websocket.send(self.request.qs)
 
     with running(Room()) as server:
-        peer = Peer(server, "/rooms/join/blue?name=Jo")
-        assert peer.received() == ["Jo in blue at /rooms/join/blue", "name=Jo", 1000]
-        assert Peer(server, "/rooms/join/red").received()[0].startswith("nobody in red")
-        assert Peer(server, "/rooms/join").head.code == 400  # a room is missing
+        peer = Peer(server, "/rooms/enter/blue?name=Jo")
+        assert peer.received() == ["Jo in blue at /rooms/enter/blue", "name=Jo", 1000]
+        assert Peer(server, "/rooms/enter/red").received()[0].startswith("nobody in red")
+        assert Peer(server, "/rooms/enter").head.code == 400  # a room is missing
 
 
 def test_options() -> None:
@@ -85,7 +85,10 @@ def test_options() -> None:
                 pass
 
     with running(Strict()) as server:
-        offer = {"Sec_WebSocket_Extensions": "permessage-deflate", "Sec_WebSocket_Protocol": "y, x"}
+        offer: Any = {
+            "Sec_WebSocket_Extensions": "permessage-deflate",
+            "Sec_WebSocket_Protocol": "y, x",
+        }
         peer = Peer(server, Origin="https://a.example", **offer)
         assert peer.head.headers["sec-websocket-protocol"] == "x"
         assert "sec-websocket-extensions" not in peer.head.headers
@@ -94,7 +97,7 @@ def test_options() -> None:
         assert peer.received() == [1009]
         assert Peer(server, Origin="http://test").head.code == 403
     with pytest.raises(TypeError):
-        expose.websocket(no_such_option=1)
+        expose.websocket(no_such_option=1)  # type: ignore[call-overload]  # that is the test
 
 
 @pytest.mark.parametrize("is_generator", [False, True])
@@ -109,8 +112,8 @@ def test_what_raises_closes_with_1011(is_generator: bool) -> None:
 
         else:
 
-            @expose.websocket
-            async def ws(self, websocket: WebSocket) -> None:
+            @expose.websocket("ws")
+            async def awaited(self, websocket: WebSocket) -> None:
                 await websocket.receive()
                 raise RuntimeError("oops")
 
@@ -188,8 +191,8 @@ def test_sending_to_who_has_gone_is_no_error(
 
         else:
 
-            @expose.websocket
-            async def ws(self, websocket: WebSocket) -> None:
+            @expose.websocket("ws")
+            async def awaited(self, websocket: WebSocket) -> None:
                 nonlocal sent
                 while True:
                     await websocket.send("tick")

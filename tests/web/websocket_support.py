@@ -85,12 +85,12 @@ class Journal(BaseComponent):
     def __init__(self, channel: str = "ws", act: Any = None) -> None:
         super().__init__(channel=channel)
         self.seen: list[tuple[Any, ...]] = []
-        self.events: list[Any] = []
+        self.noted: list[Any] = []
         self._act = act
 
     def _note(self, name: str, event: Any, args: tuple[Any, ...]) -> Any:
         self.seen.append((name, *args))
-        self.events.append(event)
+        self.noted.append(event)
         return self._act(self, name, *args) if self._act is not None else None
 
     @handler("connect")

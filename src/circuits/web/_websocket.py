@@ -60,9 +60,6 @@ _FAIR_BYTES = 65536
 #: complete: a few of the longest ones.
 BUFFERED_BYTES = 4 * MAX_SIZE
 
-#: How we compress: with a window of 4 KiB, which keeps most of the effect for a tenth of the memory.
-_DEFLATE = Deflate(server_max_window_bits=12, client_max_window_bits=12)
-
 _TRY_AGAIN_LATER = 1013
 _OPEN = State.OPEN
 
@@ -103,6 +100,9 @@ class Options:
         "ping_timeout",
     )  # fmt: skip
 
+    #: How to compress.
+    DEFLATE = Deflate()
+
     def __init__(
         self,
         max_message_bytes: int | None = MAX_SIZE,
@@ -118,9 +118,10 @@ class Options:
         self.ping_interval = ping_interval
         self.ping_timeout = ping_timeout
         self.close_timeout = close_timeout
-        self.deflate = (
-            (_DEFLATE if compression else None) if isinstance(compression, bool) else (compression)
-        )
+        if isinstance(compression, bool):
+            self.deflate = self.DEFLATE if compression else None
+        else:
+            self.deflate = compression
 
 
 class _Owner(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from circuits._wire.websocket import (
+    Deflate,
     HandshakeError,
     check_request,
     choose_subprotocol,
@@ -39,6 +40,9 @@ class Policy(Options):
     """
 
     __slots__ = ("_origins", "subprotocols")
+
+    #: With a window of 4 KiB, which keeps most of the effect for a tenth of the memory.
+    DEFLATE = Deflate(server_max_window_bits=12, client_max_window_bits=12)
 
     def __init__(
         self,

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from functools import partial, update_wrapper
 from types import CoroutineType, GeneratorType, MethodType
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, overload
 
 from circuits._wire.websocket import GOING_AWAY, NORMAL
 from circuits.core import _clock
 from circuits.core._direct import Direct
 from circuits.core.events import Event
 from circuits.core.handlers import handler
+from circuits.net.protocols._websocket_conversation import CLOSE_TIMEOUT
+from circuits.net.protocols.websocket import MAX_SIZE, Deflate
 
 from ._binding import Binding
-from ._websocket import ConnectionClosed
+from ._websocket import BUFFERED_BYTES, ConnectionClosed
 from ._websocket_accepting import Policy, accept
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterable
 
     from circuits.core._engine import Engine
     from circuits.core.events import BaseEvent
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     Call = Callable[
         [Callable[..., Any], Any, Request, Response, tuple[Any, ...], dict[str, Any]], Any
     ]
+
+F = TypeVar("F", bound="Callable[..., Any]")
 
 __all__ = ["Exposing", "with_websocket"]
 
@@ -44,6 +48,24 @@ class Exposing(Protocol):
 
     def __call__(self, *channels: str, **config: Any) -> Callable[[Callable[..., Any]], Any]:
         """Let requests reach a method."""
+
+    @overload
+    @staticmethod
+    def websocket(function: F, /) -> F: ...
+
+    @overload
+    @staticmethod
+    def websocket(
+        *names: str,
+        origins: str | Iterable[str] | None = None,
+        subprotocols: Iterable[str] = (),
+        max_message_bytes: int | None = MAX_SIZE,
+        buffered_bytes: int = BUFFERED_BYTES,
+        ping_interval: float | None = 20.0,
+        ping_timeout: float | None = 20.0,
+        close_timeout: float | None = CLOSE_TIMEOUT,
+        compression: bool | Deflate = True,
+    ) -> Callable[[F], F]: ...
 
     @staticmethod
     def websocket(*names: Any, **options: Any) -> Any:

@@ -123,7 +123,7 @@ def test_what_is_no_origin_is_told_at_once() -> None:
 def test_the_favourite_subprotocol_of_the_client(
     name: str, offered: str | None, chosen: str | None
 ) -> None:
-    websockets: Any = WebSockets("/ws", **{name: ["a", "b"]})
+    websockets: Any = WebSockets("/ws", **{name: ["a", "b"]})  # type: ignore[arg-type]  # either of them
     with running(websockets) as server:
         peer = Peer(server, Sec_WebSocket_Protocol=offered)
         assert peer.head.headers.get("sec-websocket-protocol") == chosen
@@ -192,10 +192,10 @@ def test_the_events_of_a_connection() -> None:
             ("close", sock),
             ("disconnect", sock),
         ]
-        assert [event.request.qs for event in journal.events if event.name != "close"] == [
+        assert [event.request.qs for event in journal.noted if event.name != "close"] == [
             "a=b"
         ] * 4
-        closing, end = journal.events[-2:]
+        closing, end = journal.noted[-2:]
         assert (closing.code, closing.reason) == (end.code, end.reason) == (4000, "bye")
         assert peer.received() == [4000]
         assert peer.client.is_closed
@@ -327,7 +327,7 @@ def test_a_client_that_vanishes() -> None:
         peer.raw(frame(TEXT, b"half", final=False))
         peer.client.leave()
         assert journal.names() == ["connect", "disconnect"]
-        assert journal.events[-1].code == 1006
+        assert journal.noted[-1].code == 1006
         assert not websockets.websockets
         assert websockets._policy.held_bytes == 0
 
@@ -404,7 +404,7 @@ def test_who_breaks_the_rules_is_told_and_closed(
         assert peer.client.is_closed
         assert journal.names()[2:] == ["socket_error", "disconnect"]
         assert journal.seen[2][1] is peer.sock
-        assert journal.events[-1].code == code
+        assert journal.noted[-1].code == code
         assert other.received() == []
 
 
@@ -434,7 +434,7 @@ def test_who_does_not_answer_pings_is_given_up(virtual_clock: VirtualClock) -> N
         settle(server, until=virtual_clock.now + 0.2)
         assert peer.client.is_closed
         assert journal.names() == ["connect", "socket_error", "disconnect"]
-        assert journal.events[-1].code == 1011
+        assert journal.noted[-1].code == 1011
 
 
 def test_nobody_has_to_be_pinged(virtual_clock: VirtualClock) -> None:
@@ -558,7 +558,8 @@ def test_a_broadcast_reaches_everybody() -> None:
     with running(websockets := WebSockets("/ws"), Journal()) as server:
         plain = [Peer(server), Peer(server)]
         packed = [Peer(server, deflate=deflate, Sec_WebSocket_Extensions=offer) for _ in range(2)]
-        for message in ["", "x" * 500, b"y" * 500]:
+        messages: list[str | bytes] = ["", "x" * 500, b"y" * 500]
+        for message in messages:
             assert websockets.broadcast(message) == 4
             server.fire(Write(packed[0].sock, "x" * 500), "ws")
             settle(server)
