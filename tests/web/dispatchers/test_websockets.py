@@ -192,9 +192,7 @@ def test_the_events_of_a_connection() -> None:
             ("close", sock),
             ("disconnect", sock),
         ]
-        assert [event.request.qs for event in journal.noted if event.name != "close"] == [
-            "a=b"
-        ] * 4
+        assert [event.request.qs for event in journal.noted if event.name != "close"] == ["a=b"] * 4
         closing, end = journal.noted[-2:]
         assert (closing.code, closing.reason) == (end.code, end.reason) == (4000, "bye")
         assert peer.received() == [4000]
