@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import random
@@ -174,7 +175,7 @@ def test_the_library_websocket_client(site: Site, way: str) -> None:
         assert wire.recv_data_frame(True)[1].data == b"?"
         frame_ = wire.recv_data_frame(True)[1]
         assert frame_.data == (4000).to_bytes(2) + b"as you wish"
-        wire.shutdown()
+        wire.shutdown()  # type: ignore[no-untyped-call]
 
 
 def test_what_is_refused(site: Site) -> None:
@@ -427,7 +428,7 @@ def test_who_does_not_answer_pings_is_given_up(site: Site) -> None:
 
 _PAGE = """<!DOCTYPE html><title>starting</title><body><script>
 const log = [];
-function note(text) { log.push(text); document.body.textContent = log.join("|"); }
+function note(text) { log.push(text); document.title = log.join("|"); }
 const socket = new WebSocket("ws://" + location.host + "/socket/room", ["a", "b"]);
 socket.binaryType = "arraybuffer";
 socket.onopen = () => { note("open " + socket.protocol); socket.send("hello".repeat(100)); };
@@ -440,13 +441,29 @@ socket.onmessage = (event) => {
         socket.send("close");
     }
 };
-socket.onclose = (event) => { note("closed " + event.code + " " + event.reason); };
-</script>"""
+socket.onclose = (event) => {
+    note("closed " + event.code + " " + event.reason);
+    fetch("/done");
+};
+</script>
+<img src="/until_done">"""
 
 
 class Browsed(Controller):
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_done = asyncio.Event()
+
     def index(self) -> str:
         return _PAGE
+
+    def done(self) -> str:
+        self.is_done.set()
+        return ""
+
+    async def until_done(self) -> str:  # the page is loaded when this is
+        await self.is_done.wait()
+        return ""
 
     @expose.websocket(subprotocols=["b"])
     async def socket(self, websocket: WebSocket, room: str) -> None:
@@ -471,7 +488,6 @@ def _dump(url: str, folder: Path) -> str:
             "--disable-component-update",
             "--disable-sync",
             f"--user-data-dir={folder / 'profile'}",
-            "--virtual-time-budget=10000",
             "--dump-dom",
             url,
         ],
