@@ -14,6 +14,7 @@ import resource
 import select
 import socket
 import ssl
+import struct
 import sys
 from time import clock_gettime, perf_counter
 
@@ -69,6 +70,40 @@ def http_length(data: bytes) -> int:
     sys.exit(f"load: a response without a length: {data[:end]!r}")
 
 
+def websocket_frame(payload: bytes, key: bytes) -> bytes:
+    """A binary message; masked if there is a key."""
+    size, bit = len(payload), 0x80 if key else 0
+    if size < 126:
+        head = bytes([0x82, bit | size])
+    elif size < 65536:
+        head = struct.pack("!BBH", 0x82, bit | 126, size)
+    else:
+        head = struct.pack("!BBQ", 0x82, bit | 127, size)
+    mask = key * (size // 4 + 1)
+    return (
+        head + key + bytes(a ^ b for a, b in zip(payload, mask, strict=False))
+        if key
+        else (head + payload)
+    )
+
+
+def websocket_handshake(sock: socket.socket, port: int) -> None:
+    """Become a WebSocket, without compression."""
+    sock.sendall(
+        f"GET /ws HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\n"
+        "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        "Sec-WebSocket-Version: 13\r\n\r\n".encode()
+    )
+    answer = b""
+    while not answer.endswith(b"\r\n\r\n"):
+        data = sock.recv(1)
+        if not data:
+            sys.exit(f"load: no WebSocket: {answer!r}")
+        answer += data
+    if not answer.startswith(b"HTTP/1.1 101 "):
+        sys.exit(f"load: no WebSocket: {answer!r}")
+
+
 class Load:
     """Connections that send a request each and the next one when the answer is complete."""
 
@@ -82,6 +117,9 @@ class Load:
         self.answered = 0
         # Every answer to a benchmark is as long as the first one; -1 until that is known.
         self.expected = len(requests[0]) if echo else -1
+        if transport == "websocket":
+            self.expected = len(websocket_frame(requests[0], b""))
+            self.requests = [websocket_frame(requests[0], b"\x37\xfa\x21\x3d")]
         self.echo = echo
         self.partial: dict[int, bytes] = {}
         self.lengths: dict[int, int] = {}
@@ -110,6 +148,8 @@ class Load:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
             sock = context.wrap_socket(sock)
+        if transport == "websocket":
+            websocket_handshake(sock, port)
         return sock
 
     def send(self, sock: socket.socket) -> None:
@@ -166,7 +206,7 @@ def main() -> None:
     parser.add_argument("--vary", action="store_true", help="no two request heads are equal")
     parser.add_argument("--path", default="/", help="what to ask for, without --vary")
     parser.add_argument("--echo", type=int, metavar="BYTES", help="send bytes, expect them back")
-    parser.add_argument("--transport", choices=["tcp", "tls", "udp"], default="tcp")
+    parser.add_argument("--transport", choices=["tcp", "tls", "udp", "websocket"], default="tcp")
     options = parser.parse_args()
 
     host = f"127.0.0.1:{options.port}"

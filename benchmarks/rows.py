@@ -449,7 +449,43 @@ _WORK: Final = (
     _restart("process", "restart of a killed process, until its bridge is ready"),
 )
 
-ROWS: Final = (*_KERNEL, *_MEMORY, *_IMPORT, *_HTTP, *_TCP, *_TLS, *_UDP, *_WORK)
+
+def _websocket(
+    name: str,
+    title: str,
+    load: tuple[str, ...],
+    at_least: float | None,
+    aim: float | None,
+    spelling: str,
+) -> Row:
+    load = (*load, "--transport", "websocket")
+    return Row(
+        f"websocket.{name}",
+        title,
+        "echoes/CPU s of the server",
+        (
+            Contender("circuits", "here", "websocket_circuits.py", (spelling,), load),
+            Contender("websockets", "peers", "websocket_websockets.py", load=load),
+        ),
+        (Bound("websockets", at_least, aim),),
+    )
+
+
+_WS_64: Final = _connections(64, *_64)
+_WS_512: Final = _connections(512, *_64)
+_WS_64K: Final = _connections(16, *_64K)
+
+_WEBSOCKET: Final = (
+    _websocket("events_64", "64 bytes, 64 connections, by events", _WS_64, 1.5, 2, "events"),
+    _websocket("events_512", "the same, 512 connections", _WS_512, 1.5, 2, "events"),
+    _websocket("events_64k", "64 KiB, 16 connections, by events", _WS_64K, 0.7, 1, "events"),
+    _websocket("async_64", "64 bytes, 64 connections, async for", _WS_64, 1.5, 2, "async"),
+    _websocket("async_512", "the same, 512 connections", _WS_512, 1.5, 2, "async"),
+    _websocket("async_64k", "64 KiB, 16 connections, async for", _WS_64K, 0.7, 1, "async"),
+    _websocket("generator_64", "64 bytes, 64 connections, yield", _WS_64, None, None, "generator"),
+)
+
+ROWS: Final = (*_KERNEL, *_MEMORY, *_IMPORT, *_HTTP, *_TCP, *_TLS, *_UDP, *_WEBSOCKET, *_WORK)
 
 #: One of each kind, for a first look.
 QUICK: Final = (

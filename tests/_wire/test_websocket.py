@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import time
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -10,11 +12,13 @@ import pytest
 from circuits._wire.websocket import (
     Close,
     Codec,
+    Deflate,
     Limits,
     LocalProtocolError,
     Ping,
     Pong,
     RemoteProtocolError,
+    SharedMessage,
     State,
     mask,
 )
@@ -227,8 +231,88 @@ def test_a_message_without_end_takes_no_more_than_its_bytes() -> None:
     codec = server()
     pieces = [frame(BINARY, b"", final=False), *[frame(MORE, final=False)] * 1000]
     assert feed(codec, pieces) == []
-    assert not codec._parts
+    assert codec.held_bytes == 0
     assert codec.is_receiving
+
+
+@pytest.mark.parametrize("opcode", [TEXT, BINARY])
+def test_a_message_in_small_pieces_takes_no_more_than_its_bytes(opcode: int) -> None:
+    codec = server()
+    pieces = [frame(opcode, b"xy", final=False), *[frame(MORE, b"xy", final=False)] * 50_000]
+    tracemalloc.start()
+    try:
+        assert feed(codec, pieces) == []
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert codec.held_bytes == 100_002
+    assert held < 1.5 * 100_002
+    assert [len(message) for message in feed(codec, [frame(MORE)])] == [100_002]
+    assert codec.held_bytes == 0
+
+
+def test_what_is_used_up_is_not_kept() -> None:
+    codec = server()
+    assert feed(codec, [frame(BINARY, bytes(30_000))]) == [bytes(30_000)]
+    assert feed(codec, [frame(TEXT, b"x" * 100) * 100]) == ["x" * 100] * 100
+    assert codec.held_bytes == 0
+
+
+def test_much_may_be_received_before_anything_is_asked_for() -> None:
+    codec = server()
+    data = frame(TEXT, b"hello") * 60_000
+    start = time.process_time()
+    for position in range(0, len(data), 7):
+        codec.receive_data(data[position : position + 7])
+    assert codec.pending_bytes == len(data)
+    assert feed(codec, [b""]) == ["hello"] * 60_000
+    assert time.process_time() - start < 5  # ten times that, if each piece was joined to the rest
+
+
+def test_others_get_their_turn_between_the_frames_of_a_message() -> None:
+    codec = server(frames_at_once=10)
+    more = frame(MORE, b"y", final=False)
+    codec.receive_data(frame(TEXT, b"x", final=False) + more * 24 + frame(MORE, b"z"))
+    for _ in range(2):
+        assert codec.next_message() is None
+        assert codec.is_interrupted
+    assert codec.next_message() == "x" + "y" * 24 + "z"
+    assert codec.next_message() is None
+    assert not codec.is_interrupted
+
+
+# -- messages for many --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("message", ["x" * 500, b"y" * 500, "", "short", bytearray(70_000)])
+@pytest.mark.parametrize("bits", [9, 15])
+def test_a_shared_message_fits_between_others(message: Any, bits: int) -> None:
+    deflate = Deflate(server_max_window_bits=bits)
+    sides = [
+        (Codec(False, agreed), Codec(True, agreed))
+        for agreed in (None, deflate, deflate, Deflate(server_no_context_takeover=True))
+    ]
+    text = "as it was said before, " * 50
+    shared = SharedMessage(message)
+    for ours, theirs in sides:
+        sent = [ours.send(text), ours.send_shared(shared), ours.send(text), ours.send(message)]
+        sent += [ours.send_shared(shared)] * 2
+        assert feed(theirs, sent) == [text, message, text, message, message, message]
+    assert sides[1][0].send_shared(shared) is sides[2][0].send_shared(shared)
+
+
+def test_what_cannot_be_shared() -> None:
+    shared = SharedMessage("x")
+    with pytest.raises(LocalProtocolError):
+        client().send_shared(shared)
+    codec = server()
+    codec.send("x", final=False)
+    with pytest.raises(LocalProtocolError):
+        codec.send_shared(shared)
+    codec = server()
+    codec.send_close()
+    with pytest.raises(LocalProtocolError):
+        codec.send_shared(shared)
 
 
 def test_what_is_received_is_the_receivers() -> None:

@@ -1242,9 +1242,12 @@ class Talk:
         self._note("begin")
         connection.write(b"welcome;")
 
-    def receive(self, data: bytes) -> None:
+    def receive_data(self, data: bytes) -> None:
         self._note("receive", data)
         self.connection.write(data)
+
+    def congested(self, is_congested: bool) -> None:
+        self._note("congested", is_congested)
 
     def stopping(self) -> None:
         self._note("stopping")

@@ -8,6 +8,7 @@ import pytest
 
 from circuits import BaseComponent, handler
 from circuits.testing import VirtualClock
+from circuits.web._origins import parse_origin
 from circuits.web.controllers import Controller
 from circuits.web.dispatchers.dispatcher import Dispatcher
 from circuits.web.exceptions import NotFound
@@ -17,7 +18,6 @@ from circuits.web.security import (
     RateLimit,
     SecurityHeaders,
     address_of,
-    parse_origin,
 )
 from circuits.web.wrappers import Host
 from tests.web.http_support import Client, Reply, serving

@@ -40,7 +40,10 @@ def test_http_is_told_by_the_transport_that_it_is_attached_to() -> None:
         assert server.http.transport is server.server
 
 
-@pytest.mark.parametrize("name", ["begin", "receive", "stopping", "closed"])
+_TOLD = ["begin", "receive_data", "congested", "stopping", "closed"]
+
+
+@pytest.mark.parametrize("name", _TOLD)
 def test_what_a_successor_raises_cuts_its_connection(name: str) -> None:
     class Failing:
         def __getattr__(self, called: str) -> Any:
@@ -55,11 +58,15 @@ def test_what_a_successor_raises_cuts_its_connection(name: str) -> None:
         client.feed(get())
         connection = server.http._connections[client.sock]
         takeover = Takeover(connection, Failing())
-        arguments = {"begin": (connection,), "receive": (b"x",)}.get(name, ())
-        getattr(takeover, name)(*arguments)
+        arguments: dict[str, tuple[Any, ...]] = {
+            "begin": (connection,),
+            "receive_data": (b"x",),
+            "congested": (True,),
+        }
+        getattr(takeover, name.removesuffix("_data"))(*arguments.get(name, ()))
         client.feed()
         client.server.tick(0)
         client.server.tick(0)
         assert client.is_closed
         assert [str(problem) for problem in errors.seen] == [name]
-    assert {"begin", "receive", "stopping", "closed"} <= set(vars(Successor))
+    assert set(_TOLD) <= set(vars(Successor))

@@ -131,7 +131,7 @@ class Deflate:
             server_no_context_takeover=server_alone,
             client_no_context_takeover=client_alone,
             server_max_window_bits=server_bits,
-            # 8 is the client's business: whatever is inflated is inflated with 15.
+            # What was made with 8 bits, which zlib cannot, 9 will do for.
             client_max_window_bits=max(client_bits, 9),
         )
         return "; ".join(words), agreed
@@ -228,6 +228,15 @@ class Deflater:
         # Made when the first message is compressed: most connections are quiet.
         self._object: zlib._Compress | None = None
 
+    @property
+    def bits(self) -> int:
+        """Binary logarithm of the window."""
+        return self._bits
+
+    def forget(self) -> None:
+        """Refer to nothing that was sent: the peer has got something else since."""
+        self._object = None
+
     def compress(self, data: bytes | bytearray | memoryview, final: bool) -> bytes:
         """Compress a message, or a part of one."""
         deflate = self._deflate
@@ -253,13 +262,16 @@ class Inflater:
         is_client: Which side we are.
     """
 
-    __slots__ = ("_alone", "_object")
+    __slots__ = ("_alone", "_bits", "_object")
 
     def __init__(self, deflate: Deflate, is_client: bool) -> None:
+        # A window as large as was agreed on: it stays in memory between messages.
         if is_client:
             self._alone = deflate.server_no_context_takeover
+            self._bits = deflate.server_max_window_bits
         else:
             self._alone = deflate.client_no_context_takeover
+            self._bits = deflate.client_max_window_bits
         self._object: zlib._Decompress | None = None
 
     def decompress(self, data: bytes, final: bool, limit_bytes: int | None) -> bytes:
@@ -274,7 +286,7 @@ class Inflater:
             RemoteProtocolError: More comes out, or it cannot be decompressed.
         """
         if self._object is None:
-            self._object = zlib.decompressobj(-zlib.MAX_WBITS)
+            self._object = zlib.decompressobj(-self._bits)
         inflate = self._object
         if final:
             data += _TAIL

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-# Two ways, measured on CPython 3.11 and 3.13. As one large integer: 0.6 us for 64 bytes, 85 % more
+# Two ways, measured on CPython 3.11 and 3.13. As one large integer: 0.35 us for 64 bytes, 85 % more
 # than linear after that, since the conversions go byte by byte. As four interleaved strings that
 # are each translated by a table: 0.9 us for 64 bytes, even at 250, and 2.4 times as fast for
 # 64 KiB. A loop over bytes takes 50 times as long.
 _TRANSLATE_BYTES: Final = 300
+
+#: A key times one of these is the key so many times.
+_REPEAT: Final = tuple(
+    int.from_bytes(b"\1\0\0\0" * times, "little") for times in range(_TRANSLATE_BYTES // 4 + 1)
+)
 
 _TABLES: Final = tuple(bytes(byte ^ key for byte in range(256)) for key in range(256))
 
@@ -22,8 +27,10 @@ def mask(data: bytes | bytearray | memoryview, key: bytes) -> bytes:
     """
     size = len(data)
     if size < _TRANSLATE_BYTES:
-        pad = (key * ((size >> 2) + 1))[:size]
-        number = int.from_bytes(data, "little") ^ int.from_bytes(pad, "little")
+        pad = int.from_bytes(key, "little") * _REPEAT[(size + 3) >> 2]
+        number = int.from_bytes(data, "little") ^ pad
+        if size & 3:
+            number &= (1 << (size << 3)) - 1
         return number.to_bytes(size, "little")
     masked = bytearray(data)
     for place in range(4):

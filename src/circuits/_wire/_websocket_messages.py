@@ -33,10 +33,13 @@ class Limits:
         message_bytes: A whole message, after decompression; ``None`` for no limit. It is held
             in memory until it is complete, so 16 MiB is what one connection may cost.
         frame_bytes: One frame, as it is on the wire; ``None`` for no limit but the other.
+        frames_at_once: After so many frames that do not end a message, nothing is given for once,
+            so that a peer that cuts its messages small cannot keep others waiting.
     """
 
     message_bytes: int | None = 16 * 1024 * 1024
     frame_bytes: int | None = None
+    frames_at_once: int | None = None
 
 
 class RemoteProtocolError(ProtocolError):

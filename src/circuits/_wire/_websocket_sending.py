@@ -37,6 +37,50 @@ _CLOSING: Final = State.CLOSING
 _CLOSED: Final = State.CLOSED
 
 
+def server_frame(first: int, payload: bytes) -> bytes:
+    """A frame that is not masked."""
+    size = len(payload)
+    if size < 126:
+        return b"%c%c%b" % (first, size, payload)
+    if size < 65536:
+        return struct.pack("!BBH", first, 126, size) + payload
+    return struct.pack("!BBQ", first, 127, size) + payload
+
+
+class SharedMessage:
+    """A message for many peers, which is encoded once.
+
+    It is compressed without anything that a peer has got before. So whoever has got it must not
+    be referred to what was sent before it, either.
+
+    Args:
+        message: Text for `str`, otherwise binary.
+    """
+
+    __slots__ = ("_compressed", "_opcode", "_plain", "payload")
+
+    def __init__(self, message: str | bytes | bytearray | memoryview) -> None:
+        self._opcode = TEXT if isinstance(message, str) else BINARY
+        self.payload = message.encode() if isinstance(message, str) else bytes(message)
+        self._plain: bytes | None = None
+        self._compressed: dict[int, bytes] = {}  # by the size of the window
+
+    def plain(self) -> bytes:
+        """Its frame."""
+        if self._plain is None:
+            self._plain = server_frame(0x80 | self._opcode, self.payload)
+        return self._plain
+
+    def compressed(self, deflater: Deflater) -> bytes:
+        """Its frame for who has agreed on this compression; the deflater has to be fresh."""
+        frame = self._compressed.get(deflater.bits)
+        if frame is None:
+            payload = deflater.compress(self.payload, True)
+            deflater.forget()
+            frame = self._compressed[deflater.bits] = server_frame(0xC0 | self._opcode, payload)
+        return frame
+
+
 class Sender:
     """What one side sends, and where the connection is.
 
@@ -113,6 +157,20 @@ class Sender:
             payload = self._deflater.compress(payload, final)
         return self._frame(first | (0x80 if final else 0), payload)
 
+    def send_shared(self, message: SharedMessage) -> bytes:
+        """Make the bytes of a message that others get, too; for servers, which do not mask.
+
+        Raises:
+            LocalProtocolError: A close frame was sent, or a message has begun that is sent in parts.
+        """
+        if self.state is not _OPEN or self._sending or self._is_client:
+            raise LocalProtocolError("nothing can be shared by a client, within a message, or late")
+        deflater = self._deflater
+        if deflater is None or len(message.payload) < self._minimum_bytes:
+            return message.plain()
+        deflater.forget()
+        return message.compressed(deflater)
+
     def send_ping(self, payload: bytes = b"") -> bytes:
         """Make a ping, with 125 bytes of payload at most."""
         return self._send_control(PING, payload)
@@ -160,9 +218,7 @@ class Sender:
         if not self._is_client:
             if size < 126:
                 return b"%c%c%b" % (first, size, payload)
-            if size < 65536:
-                return struct.pack("!BBH", first, 126, size) + payload
-            return struct.pack("!BBQ", first, 127, size) + payload
+            return server_frame(first, payload)
         key = self._random_bytes(4)
         if size < 126:
             return b"%c%c%b%b" % (first, 0x80 | size, key, mask(payload, key))

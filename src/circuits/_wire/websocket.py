@@ -13,9 +13,10 @@ Messages are `str`, `bytes`, `Ping`, `Pong` and `Close`. The codec answers nothi
 `Ping` with ``send_pong(ping.payload)``, `Close` with ``send_close(close.code)``, and a
 `RemoteProtocolError`, which ``next_message()`` raises once, with ``send_close(error.code)``.
 
-Payloads are unmasked, decompressed and decoded as they arrive, so text that is not UTF-8 and
+Payloads are unmasked, decompressed and checked as they arrive, so text that is not UTF-8 and
 messages that are too big are refused at the first byte that shows it. Where the data is cut makes
-no other difference. Speed: a frame that arrives whole, as nearly all do, takes a short way.
+no other difference. What there is of a message costs as many bytes, in however many frames it
+comes. Speed: a frame that arrives whole, as nearly all do, takes a short way.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ from circuits._wire._websocket_sending import (
     PONG,
     TEXT,
     Sender,
+    SharedMessage,
     State,
 )
 
@@ -76,6 +78,7 @@ __all__ = [
     "Pong",
     "ProtocolError",
     "RemoteProtocolError",
+    "SharedMessage",
     "State",
     "is_sendable_code",
     "mask",
@@ -108,23 +111,28 @@ class Codec(Sender):
     Attributes:
         state: Where the connection is; for reading only.
         limits: As above.
+        is_interrupted: The last ``None`` of `next_message` was for the limit ``frames_at_once``:
+            call it again, after others.
     """
 
     __slots__ = (
         "_allowed_rsv",
+        "_behind",
         "_data",
         "_frame_final",
         "_inflater",
         "_is_compressed",
         "_key",
         "_mask_bit",
+        "_message",
         "_opcode",
-        "_parts",
         "_position",
         "_remaining",
         "_short_bytes",
+        "_short_header",
         "_size",
         "_utf8",
+        "is_interrupted",
         "limits",
     )
 
@@ -138,16 +146,19 @@ class Codec(Sender):
         super().__init__(is_client, deflate, random_bytes)
         self.limits = limits
         self._mask_bit = 0 if is_client else 0x80  # of frames that we receive
+        self._short_header = 2 if is_client else 6
         # Payloads up to this size need no look at the limits.
         sizes = (125, limits.message_bytes, limits.frame_bytes)
         self._short_bytes = min(size for size in sizes if size is not None)
         self._data: bytes = b""
         self._position = 0
+        self._behind: list[bytes] = []  # what has come since, to be joined once
+        self.is_interrupted = False
         # The message that is being received, and the frame of it.
         self._opcode = 0  # 0 while there is none
         self._is_compressed = False
-        self._parts: list[bytes | str] = []
-        self._size = 0  # of the message so far, decompressed
+        self._message = bytearray()  # what is here of it, decompressed
+        self._size = 0  # of that
         self._utf8: codecs.IncrementalDecoder | None = None
         self._remaining = -1  # bytes of the frame that are missing; -1 between frames
         self._frame_final = False
@@ -161,7 +172,12 @@ class Codec(Sender):
     @property
     def pending_bytes(self) -> int:
         """Received bytes that no message has used yet, parts of messages apart."""
-        return len(self._data) - self._position
+        return len(self._data) - self._position + sum(map(len, self._behind))
+
+    @property
+    def held_bytes(self) -> int:
+        """What is kept in memory until it is a message, or is asked for."""
+        return len(self._message) + len(self._data) + sum(map(len, self._behind))
 
     @property
     def is_receiving(self) -> bool:
@@ -174,13 +190,11 @@ class Codec(Sender):
         """Take what the peer has sent."""
         if self.state is _CLOSED or self.state is _PEER_CLOSED:
             return
-        if self._position == len(self._data):
+        if self._position == len(self._data) and not self._behind:
             self._data = bytes(data)
+            self._position = 0
         else:
-            # Payloads are used up as they come: a header or a control frame is what is left
-            # over, unless the caller receives more before it has read all messages.
-            self._data = self._data[self._position :] + data
-        self._position = 0
+            self._behind.append(bytes(data))
 
     def next_message(self) -> Message | None:
         """The next message, or ``None`` as long as it needs more bytes.
@@ -190,7 +204,27 @@ class Codec(Sender):
         Raises:
             RemoteProtocolError: Tell the peer, and close the connection.
         """
+        data = self._data
+        position = self._position
         try:
+            # What follows is the short way, for a whole message in one whole frame.
+            if position < len(data) - 1 and not self._opcode and not self._behind:
+                first = data[position]
+                if first == 0x81 or first == 0x82:
+                    length = data[position + 1] ^ self._mask_bit
+                    begin = position + self._short_header
+                    end = begin + length
+                    if length <= self._short_bytes and end <= len(data):
+                        self._position = end
+                        payload = data[begin:end]
+                        if self._mask_bit:
+                            payload = mask(payload, data[begin - 4 : begin])
+                        return payload if first == 0x82 else payload.decode()
+            elif position == len(data) and self._remaining < 0 and not self._behind:
+                self._data = b""  # nobody needs to keep what is used up
+                self._position = 0
+                self.is_interrupted = False
+                return None
             return self._next_message()
         except RemoteProtocolError:
             self._give_up()
@@ -200,12 +234,24 @@ class Codec(Sender):
             raise RemoteProtocolError(INVALID_DATA, f"text that is not UTF-8: {problem}") from None
 
     def _next_message(self) -> Message | None:
+        if self._behind:
+            # Payloads are used up as they come: a header or a control frame is what is left
+            # over, unless the caller receives more before it has read all messages.
+            self._data = b"".join([self._data[self._position :], *self._behind])
+            self._behind = []
+            self._position = 0
+        self.is_interrupted = False
+        frames = 0
         while True:
             if self._remaining >= 0:
                 message = self._read_payload()
                 if message is not None:
                     return message
                 if self._remaining >= 0:
+                    return None
+                frames += 1
+                if frames == self.limits.frames_at_once:
+                    self.is_interrupted = True
                     return None
                 continue
             data = self._data
@@ -219,21 +265,6 @@ class Codec(Sender):
             second = data[position + 1]
             length = second & 0x7F
             masked = second & 0x80
-            # What follows is the short way, for a whole message in one whole frame.
-            if (
-                (first == 0x81 or first == 0x82)
-                and length <= self._short_bytes
-                and masked == self._mask_bit
-                and not self._opcode
-            ):
-                begin = position + (6 if masked else 2)
-                end = begin + length
-                if end <= len(data):
-                    self._position = end
-                    payload = data[begin:end]
-                    if masked:
-                        payload = mask(payload, data[begin - 4 : begin])
-                    return payload if first == 0x82 else payload.decode()
             opcode = first & 0x0F
             self._check_first(first)
             if masked != self._mask_bit:
@@ -314,7 +345,11 @@ class Codec(Sender):
             piece = data
         else:
             piece = data[position : position + size]
-        self._position = position + size
+        if position + size == len(data):
+            self._data = b""
+            self._position = 0
+        else:
+            self._position = position + size
         remaining -= size
         key = self._key
         if key != _NO_KEY and size:
@@ -325,31 +360,28 @@ class Codec(Sender):
         is_last = not remaining and self._frame_final
         if self._is_compressed:
             piece = self._inflate(piece, is_last)
-        self._size += len(piece)
         self._remaining = remaining or -1
-        if self._opcode == BINARY:
-            if piece:
-                self._parts.append(piece)
-            if not is_last:
-                return None
-            message: str | bytes = self._parts[0] if len(self._parts) == 1 else self._join_bytes()
-        elif is_last and self._utf8 is None:
-            message = piece.decode()
+        is_text = self._opcode == TEXT
+        message: str | bytes
+        if is_last and not self._size:  # all of it at once
+            message = piece.decode() if is_text else piece
         else:
-            if self._utf8 is None:
-                self._utf8 = _UTF8()
-            text = self._utf8.decode(piece, is_last)
-            if text:
-                self._parts.append(text)
+            self._size += len(piece)
+            self._message += piece
+            if is_text:
+                self._check_text(piece, is_last)
             if not is_last:
                 return None
-            message = "".join(self._parts)  # type: ignore[arg-type]  # text has parts of text
+            message = self._message.decode() if is_text else bytes(self._message)
+            self._message = bytearray()
         self._opcode = 0
-        self._parts = []
         return message
 
-    def _join_bytes(self) -> bytes:
-        return b"".join(self._parts)  # type: ignore[arg-type]  # binaries have parts of bytes
+    def _check_text(self, piece: bytes, is_last: bool) -> None:
+        """Fail at the first byte that is not UTF-8, and not when everything is here."""
+        if self._utf8 is None:
+            self._utf8 = _UTF8()
+        self._utf8.decode(piece, is_last)
 
     def _inflate(self, piece: bytes, is_last: bool) -> bytes:
         assert self._inflater is not None
@@ -382,7 +414,8 @@ class Codec(Sender):
         """Drop what is not complete: it never will be."""
         self._data = b""
         self._position = 0
-        self._parts = []
+        self._behind = []
+        self._message = bytearray()
         self._opcode = 0
         self._remaining = -1
 

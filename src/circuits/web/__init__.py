@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from . import errors
+from ._websocket import WebSocket
 from .compression import Compression
 from .controllers import BaseController, Controller, JSONController, error_page, expose, exposeJSON
 from .csrf import CSRF
-from .dispatchers import JSONRPC, XMLRPC, Dispatcher, Static, VirtualHosts
+from .dispatchers import JSONRPC, XMLRPC, Dispatcher, Static, VirtualHosts, WebSockets
 from .errors import *  # noqa: F403 - documented names
 from .events import Request, Response, Stream, request, response, stream
 from .eventstream import EventStream, ServerSentEvent
@@ -51,6 +52,8 @@ __all__ = [
     "Static",
     "Stream",
     "VirtualHosts",
+    "WebSocket",
+    "WebSockets",
     "error_page",
     "expose",
     "exposeJSON",

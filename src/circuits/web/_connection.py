@@ -210,6 +210,8 @@ class Connection:
     def set_congested(self, is_congested: bool) -> None:
         """The client does not keep up, or does again."""
         self.is_congested = is_congested
+        if self.state is _TAKEN and self.successor is not None:
+            self.successor.congested(is_congested)
         if is_congested:
             return
         self._age = self._connections.sweeps
@@ -248,6 +250,10 @@ class Connection:
         if self.intake.body is None:
             self._age = self._connections.sweeps
         self.owner.write_door.call(self.sock, data)
+
+    def must_pause(self) -> bool:
+        """Whether the client does not keep up with what is written."""
+        return self.owner.transport.is_congested(self.sock)
 
     def hold_reading(self) -> None:
         """Read nothing more for now."""

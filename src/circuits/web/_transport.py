@@ -92,8 +92,11 @@ class Successor(Protocol):
     def begin(self, connection: Connection) -> None:
         """The head with 101 has been written. Write and close through ``connection``."""
 
-    def receive(self, data: bytes) -> None:
+    def receive_data(self, data: bytes) -> None:
         """The client has sent this; also what came right behind its request."""
+
+    def congested(self, is_congested: bool) -> None:
+        """The client does not keep up with what is written, or does again."""
 
     def stopping(self) -> None:
         """The application stops: say good-bye, and close soon."""
@@ -108,12 +111,20 @@ class Takeover:
     def __init__(self, connection: Connection, successor: Successor) -> None:
         self._connection = connection
         self._successor = successor
+        self._receive_data = successor.receive_data
 
     def begin(self, connection: Connection) -> None:
         self._tell(self._successor.begin, connection)
 
     def receive(self, data: bytes) -> None:
-        self._tell(self._successor.receive, data)
+        try:  # as _tell, which would be one more call for whatever is received
+            self._receive_data(data)
+        except Exception as problem:
+            self._connection.owner.report(problem)
+            self._connection.cut()
+
+    def congested(self, is_congested: bool) -> None:
+        self._tell(self._successor.congested, is_congested)
 
     def stopping(self) -> None:
         self._tell(self._successor.stopping)

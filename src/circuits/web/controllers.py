@@ -25,6 +25,7 @@ from circuits.core.utils import flatten
 from . import errors, tools
 from ._binding import Binding
 from ._exposed import _current, call_json, call_plain, make_exposed
+from ._websocket_exposed import with_websocket
 from .wrappers import Request, Response
 
 if TYPE_CHECKING:
@@ -50,8 +51,9 @@ __all__ = [
 # -- exposing ---------------------------------------------------------------------------------
 
 
+@with_websocket(call_plain)
 def expose(*channels: str, **config: Any) -> Decorator:
-    """Let requests reach a method.
+    """Let requests reach a method; ``@expose.websocket`` does so for WebSockets.
 
     Args:
         *channels: The names, which need not be identifiers (``"test.txt"``). Without any, the

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hmac
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 from circuits.core import _clock
 from circuits.core.components import BaseComponent
@@ -18,10 +17,10 @@ from circuits.core.handlers import handler
 
 from . import errors
 from ._body_stream import BodyStream
+from ._origins import own_place, parse_origin, parse_origins
 from ._session import CSRF_KEY, Session
 from ._session_cookie import decode, encode, signing_keys
 from .headers import HeaderElement
-from .security import parse_origin, parse_origins
 from .utils import form_fields
 
 if TYPE_CHECKING:
@@ -117,7 +116,7 @@ class CSRF(BaseComponent):
             if parsed in self._origins:
                 return True
             # Not the scheme: a proxy may speak TLS for us.
-            if parsed[1:] != _own_place(request, parsed[0]):
+            if parsed[1:] != own_place(request, parsed[0]):
                 return False
         return bool(headers.get("Sec-Fetch-Site") != "cross-site")
 
@@ -182,12 +181,6 @@ def _field(request: Request, response: Response) -> str | None:
     given = [value for name, value in fields if name == FIELD]
     request._fields = [field for field in fields if field[0] != FIELD]
     return given[0] if len(given) == 1 and isinstance(given[0], str) else None
-
-
-def _own_place(request: Request, scheme: str) -> tuple[str | None, int | None]:
-    """Host and port of this server, as an origin of that scheme would have them."""
-    own = parse_origin(f"{scheme}://{urlsplit(request.base).netloc}")
-    return (None, None) if own is None else own[1:]
 
 
 def _signature(key: bytes, text: bytes) -> str:

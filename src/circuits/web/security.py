@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import ipaddress
 from math import ceil
-from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
 from circuits.core import _clock
 from circuits.core.components import BaseComponent
 from circuits.core.handlers import handler
 
 from . import errors
+from ._origins import parse_origin, parse_origins
 from .headers import add_vary, check_value
 
 if TYPE_CHECKING:
@@ -23,39 +23,6 @@ if TYPE_CHECKING:
     from .wrappers import Request, Response
 
 __all__ = ["CORS", "RateLimit", "SecurityHeaders"]
-
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
-
-
-def parse_origin(text: str) -> tuple[str, str, int | None] | None:
-    """Scheme, host and port of an origin; ``None`` if it is none, such as ``"null"``."""
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError:
-        return None
-    scheme, host = parts.scheme.lower(), parts.hostname
-    if not scheme or not host or parts.path or parts.query or parts.fragment or "@" in parts.netloc:
-        return None
-    return scheme, host, _DEFAULT_PORTS.get(scheme) if port is None else port
-
-
-def parse_origins(origins: str | Iterable[str]) -> frozenset[tuple[str, str, int | None]]:
-    """The origins that an application names.
-
-    Raises:
-        ValueError: One of them is none.
-    """
-    found = set()
-    for text in [origins] if isinstance(origins, str) else origins:
-        origin = parse_origin(text)
-        if origin is None:
-            raise ValueError(
-                f"an origin is written like https://example.org or http://127.0.0.1:8000, "
-                f"without a path, not {text!r}"
-            )
-        found.add(origin)
-    return frozenset(found)
 
 
 class CORS(BaseComponent):

@@ -2,6 +2,9 @@
 
 It answers pings, closes in the right order and keeps time. Everything else it tells its owner, which
 turns it into events. A server with many connections keeps one of these for each socket.
+
+An owner that has enough sets ``is_full``: then what has been received stays in the codec until it
+calls ``go_on``. After so many messages it is asked whether others should get their turn.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from circuits._wire.websocket import (
+    ABNORMAL,
     Close,
     Codec,
     LocalProtocolError,
@@ -23,19 +27,30 @@ from circuits.core.errors import TimeoutError  # ours
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from circuits._wire.websocket import Message
     from circuits.core._clock import Appointment
     from circuits.core._engine import Engine
 
-__all__ = ["CLOSE_TIMEOUT", "Conversation", "Owner"]
+__all__ = ["AT_ONCE", "CLOSE_TIMEOUT", "Conversation", "Owner"]
 
 #: Seconds that a peer has for its part of closing, by default: a few round trips, and some patience.
 CLOSE_TIMEOUT = 10.0
+
+#: How many messages, and frames that end none, are dealt with before others get their turn.
+AT_ONCE = 64
 
 
 class Owner(Protocol):
     """What a conversation needs of the component that it belongs to."""
 
-    _tree_engine: Engine
+    is_full: bool
+
+    @property
+    def _tree_engine(self) -> Engine:
+        """Where it lives."""
+
+    def _sated(self, conversation: Conversation) -> None:
+        """Much was received at once; set ``is_full`` to go on later."""
 
     def _send(self, conversation: Conversation, data: bytes) -> None:
         """Write to the transport."""
@@ -49,8 +64,8 @@ class Owner(Protocol):
     def _failed(self, conversation: Conversation, problem: Exception) -> None:
         """The peer broke the rules, or is silent; the transport will be closed."""
 
-    def _over(self, conversation: Conversation) -> None:
-        """Close the transport. Called once."""
+    def _over(self, conversation: Conversation, in_order: bool) -> None:
+        """Close the transport; the peer has agreed if it is in order. Called once."""
 
 
 class Conversation:
@@ -63,16 +78,26 @@ class Conversation:
         close_timeout: Seconds that the peer has for its part of closing.
         ping_interval: Seconds of silence after which the peer is pinged, and after which again
             the connection is given up. ``None``: never.
+        ping_timeout: Seconds after a ping after which the connection is given up, if that is not
+            ``ping_interval``.
+
+    Attributes:
+        codec, owner, sock: As above.
+        close_code: Why it ended, as the peer has said, or we have for it; ``None`` before.
+        close_reason: The text to that.
     """
 
     __slots__ = (
         "_close_timeout",
         "_heard",
         "_is_over",
-        "_peer_code",
+        "_is_pinged",
         "_ping_interval",
+        "_ping_timeout",
         "_pinger",
         "_timer",
+        "close_code",
+        "close_reason",
         "codec",
         "owner",
         "sock",
@@ -85,15 +110,19 @@ class Conversation:
         codec: Codec,
         close_timeout: float | None = CLOSE_TIMEOUT,
         ping_interval: float | None = None,
+        ping_timeout: float | None = None,
     ) -> None:
         self.owner = owner
         self.sock = sock
         self.codec = codec
         self._close_timeout = close_timeout
         self._ping_interval = ping_interval
+        self._ping_timeout = ping_interval if ping_timeout is None else ping_timeout
+        self._is_pinged = False
         self._heard = True
         self._is_over = False
-        self._peer_code: int | None = None
+        self.close_code: int | None = None
+        self.close_reason = ""
         self._timer = NEVER
         self._pinger = NEVER
 
@@ -107,21 +136,39 @@ class Conversation:
         if self._is_over:
             return
         self._heard = True
+        self.codec.receive_data(data)
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Pass on what has been received, while the owner takes it."""
         codec, owner = self.codec, self.owner
-        codec.receive_data(data)
+        left = AT_ONCE
         try:
-            while (message := codec.next_message()) is not None:
+            while not (owner.is_full or self._is_over):
+                message = codec.next_message()
                 if message.__class__ is str or message.__class__ is bytes:
                     owner._received(self, message)
-                elif isinstance(message, Close):
-                    self._closed_by_peer(message)
-                elif isinstance(message, Ping):
-                    if codec.state is State.OPEN:
-                        owner._send(self, codec.send_pong(message.payload))
+                elif message is None:
+                    if not codec.is_interrupted:
+                        return
+                    left = 1
                 else:
-                    assert isinstance(message, Pong)
+                    self._take_control(message)
+                left -= 1
+                if not left:
+                    left = AT_ONCE
+                    owner._sated(self)
         except RemoteProtocolError as problem:
             self._fail(problem, problem.code, problem.reason)
+
+    def _take_control(self, message: Message) -> None:
+        if isinstance(message, Close):
+            self._closed_by_peer(message)
+        elif isinstance(message, Ping):
+            if self.codec.state is State.OPEN:
+                self.owner._send(self, self.codec.send_pong(message.payload))
+        else:
+            assert isinstance(message, Pong)
 
     def write(self, message: str | bytes | bytearray | memoryview) -> None:
         """Send a message; dropped when the connection is closing."""
@@ -143,21 +190,28 @@ class Conversation:
             self._give_time()
         elif codec.state is State.PEER_CLOSED:
             self.owner._send(
-                self, codec.send_close(self._peer_code if code is None else code, reason)
+                self, codec.send_close(self.close_code if code is None else code, reason)
             )
             self._finish()
+
+    def fail(self, code: int, reason: str) -> None:
+        """End it for a reason of ours, and do not wait for the peer."""
+        if not self._is_over:
+            self._fail(RemoteProtocolError(code, reason), code, reason)
 
     def lost(self) -> None:
         """The transport is gone, or the owner has left its tree."""
         self._is_over = True
+        if self.close_code is None:
+            self.close_code = ABNORMAL
         self._timer.cancel()
         self._pinger.cancel()
 
     def _closed_by_peer(self, close: Close) -> None:
+        self.close_code, self.close_reason = close.code, close.reason
         if self.codec.state is State.CLOSED:
             self._finish()  # it is the answer to ours
         else:
-            self._peer_code = close.code
             self._give_time()
             self.owner._peer_closes(self, close.code, close.reason)
 
@@ -166,10 +220,12 @@ class Conversation:
         if self.codec.is_client:
             self._give_time()
         else:
-            self._end()
+            self._end(True)
 
     def _fail(self, problem: Exception, code: int, reason: str) -> None:
         short = reason.encode()[:120].decode("utf-8", "ignore")
+        if self.close_code is None:
+            self.close_code, self.close_reason = code, short
         try:
             self.owner._send(self, self.codec.send_close(code, short))
         except LocalProtocolError:
@@ -177,10 +233,10 @@ class Conversation:
         self.owner._failed(self, problem)
         self._end()
 
-    def _end(self) -> None:
+    def _end(self, in_order: bool = False) -> None:
         if not self._is_over:
             self.lost()
-            self.owner._over(self)
+            self.owner._over(self, in_order)
 
     def _in(self, seconds: float, callback: Callable[[], object]) -> Appointment:
         return self.owner._tree_engine.schedule.call_in(seconds, callback)
@@ -191,11 +247,19 @@ class Conversation:
             self._timer = self._in(self._close_timeout, self._end)
 
     def _check_life(self) -> None:
-        if self.codec.state is not State.OPEN or self._ping_interval is None:
+        interval, timeout = self._ping_interval, self._ping_timeout
+        if self.codec.state is not State.OPEN or interval is None or timeout is None:
             return
-        if not self._heard:
-            self._fail(TimeoutError("the peer does not answer pings"), 1011, "no answer to a ping")
-            return
+        if self._is_pinged:
+            self._is_pinged = False
+            if not (self._heard or self.owner.is_full):  # who does not listen hears nothing
+                problem = TimeoutError("the peer does not answer pings")
+                self._fail(problem, 1011, "no answer to a ping")
+                return
+            if timeout < interval:
+                self._pinger = self._in(interval - timeout, self._check_life)
+                return
         self._heard = False
+        self._is_pinged = True
         self.owner._send(self, self.codec.send_ping())
-        self._pinger = self._in(self._ping_interval, self._check_life)
+        self._pinger = self._in(timeout, self._check_life)

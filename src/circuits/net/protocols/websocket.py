@@ -77,6 +77,7 @@ class WebSocketCodec(BaseComponent):
     """
 
     channel = "ws"
+    is_full = False  # what it fires waits in the queue
 
     def __init__(
         self,
@@ -155,6 +156,9 @@ class WebSocketCodec(BaseComponent):
 
     # -- what the conversation tells --
 
+    def _sated(self, conversation: Conversation) -> None:
+        """Go on: the transport, which is somebody's component, cannot be asked to wait."""
+
     def _send(self, conversation: Conversation, data: bytes) -> None:
         self.fire(sockets.Write(*self._who, data), self._transport)
 
@@ -167,5 +171,5 @@ class WebSocketCodec(BaseComponent):
     def _failed(self, conversation: Conversation, problem: Exception) -> None:
         self.fire(sockets.SocketError(*self._who, problem))
 
-    def _over(self, conversation: Conversation) -> None:
+    def _over(self, conversation: Conversation, in_order: bool) -> None:
         self.fire(sockets.Close(*self._who), self._transport)

@@ -1,0 +1,46 @@
+"""WebSockets, with the names of the 3.x line (``circuits.web.websockets``)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ._websocket import ConnectionClosed, WebSocket, broadcast
+from .dispatchers.websockets import WebSockets
+from .websocket import WebSocketClient as _WebSocketClient
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "ConnectionClosed",
+    "WebSocket",
+    "WebSocketClient",
+    "WebSocketsDispatcher",
+    "broadcast",
+]
+
+
+class WebSocketsDispatcher(WebSockets):
+    """:class:`~circuits.web.dispatchers.websockets.WebSockets` on another channel by default."""
+
+    def __init__(
+        self, path: str | None = None, wschannel: Any = "wsserver", *args: Any, **kwargs: Any
+    ) -> None:
+        wschannel = kwargs.pop("wchannel", wschannel)
+        super().__init__(path, wschannel, *args, **kwargs)
+
+
+class WebSocketClient(_WebSocketClient):
+    """:class:`~circuits.web.websocket.WebSocketClient` that connects by itself when it is ready."""
+
+    connects_itself = True
+
+    def __init__(
+        self,
+        url: str,
+        channel: Any = "wsclient",
+        wschannel: Any = "ws",
+        headers: Mapping[str, str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(url, channel, kwargs.pop("wchannel", wschannel), headers, **kwargs)
