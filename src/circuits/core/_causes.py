@@ -6,7 +6,8 @@ counts for it, is being handled is counted. When the count is back at zero, the 
 event nothing of this exists.
 
 One event object may be fired again before its handlers are done. What belongs to one firing
-alone is therefore kept in a :class:`Firing` as soon as a handler suspends.
+alone is therefore kept in a :class:`Firing` as soon as a handler suspends, and in a ``Refiring``
+(see ``_queue``) until its turn comes.
 """
 
 from __future__ import annotations

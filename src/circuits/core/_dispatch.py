@@ -81,7 +81,7 @@ class Dispatch:
     def flush(self) -> bool:
         """Dispatch what was queued when it began; whether there was anything.
 
-        Called by a handler: what is left of that.
+        Called by a handler: what is left of the batch that the handler is part of.
         """
         queue, plain = self._queue, self._routes.plain
         if not queue.left:

@@ -46,12 +46,12 @@ class EventState:
     _event_args: Any  # a tuple, until somebody asks for the list
     _event_kwargs: dict[str, Any] | None = None
     _event_value: Value = None  # type: ignore[assignment]  # None until fired
-    #: The handler that is being run; ``None`` when all have been; before, and when it is queued once
-    #: more, :data:`QUEUED`.
+    #: :data:`QUEUED` until its turn comes; the handler that is being run; ``None`` when all have
+    #: been.
     _event_at: Any = QUEUED
-    #: Its firings that are queued behind the first, the oldest first.
+    #: The firings that it does not stand for and that are still queued, the oldest first.
     _event_refirings: deque[Refiring] | None = None
-    #: Where it was fired first, with ``REFIRED``.
+    #: With ``REFIRED``: where the firing goes that it stands for, as ``channels`` are the latest.
     _event_first_channels: tuple[Any, ...] = ()
     _event_notify: bool | str = False
     _event_stopped = False

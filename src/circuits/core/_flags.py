@@ -22,7 +22,7 @@ __all__ = ["FLAGS", "EventMetaClass"]
 SUCCESS, FAILURE, COMPLETE, DONE, NOTIFY = 1, 2, 4, 8, 16
 #: ... has channels of its own for its feedback, is cancelled or has keywords or late routes,
 HAS_FEEDBACK_CHANNELS, HAS_EXTRAS = 32, 64
-#: ... is counted by a cause, is waited for, has suspended handlers.
+#: ... is counted by a cause, is waited for, has suspended handlers, was fired again while queued.
 COUNTED, WAITED, SUSPENDED, REFIRED = 128, 256, 512, 1024
 
 RUNTIME_FLAGS = COUNTED | WAITED | SUSPENDED | REFIRED

@@ -4,6 +4,10 @@ An event that is fired with a priority stands in the queue in its place of arriv
 when a batch begins, the batch is sorted. So there is one container, and whoever looks whether it
 is empty, or how long it is, sees everything.
 
+An event object stands for one of its firings. One that is fired again while it is queued or being
+dispatched is followed by a :class:`Refiring`, which has what belongs to that firing, and a turn of
+its own.
+
 ``append`` is that of ``deque``. After it, one has to look at :attr:`EventQueue.alert`: the loop
 sets that flag before it looks at the queue for the last time and goes to sleep, so nothing is
 lost, without a lock.
@@ -83,8 +87,8 @@ class EventQueue(deque["BaseEvent"]):
         left: How many events of the current batch are still here.
         ranked: As many entries as there are events with a priority, or more.
         reasons_to_queue: How many reasons there are for firing an event where a call would do,
-            beside what is queued: no loop runs, a handler flushes, causes are counted, a handler
-            looks at something again and again.
+            beside what is queued: no loop runs, a handler flushes, causes are counted, who has
+            waited for this name goes on first, a handler looks at something again and again.
         epoch: Another number whenever the reasons, the routes or the names that are waited for
             have changed: what was found out before has to be looked at again.
         cause: What events that the loop's thread fires now are counted for, or ``None``.
