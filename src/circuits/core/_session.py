@@ -1,4 +1,4 @@
-"""One run of a tree: from ``run`` to its end, with the signals (contract: run, tick, stop)."""
+"""One run of a tree: from ``run`` to its end, with the signals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where to bind: what the parameter ``bind`` of sockets may be (contract: bind parameter)."""
+"""Where to bind: what the parameter ``bind`` of sockets may be."""
 
 from __future__ import annotations
 
