@@ -1,7 +1,7 @@
 """A connection of a web server: reading ahead, pausing, lingering, and time.
 
 It reads one request after the other and has an :class:`~circuits.web._exchange.Exchange` answer
-it. It knows no events. In every state it is in reach of its client's end and of a time-out: its
+it. It handles no events. In every state it is in reach of its client's end and of a time-out: its
 own, or that of the transport while data is pending, or that of who has taken it over; only a
 handler may take as long as it likes, while its client is there.
 """
@@ -60,7 +60,7 @@ class Connection:
         peer: Address of the client, or ``None``.
         state: Where it is.
         exchange: The request that is being gathered or answered, or ``None``.
-        intake: What it sends.
+        intake: What makes requests of what it sends.
         successor: Who takes over, or has.
         at_end: The client has finished writing.
         is_congested: The client does not read: stop producing.

@@ -1,7 +1,7 @@
 """One request with its response, from head to last byte.
 
-An exchange asks handlers for an answer, turns that into a response, and sends it. It does not
-handle events. Each step that may be an event goes through a ``Direct`` of the component that owns
+An exchange asks handlers for an answer, turns that into a response, and sends it. It handles no
+events. Each step that may be an event goes through a ``Direct`` of the component that owns
 the connection, whose handlers find the exchange again and call it.
 
 Whatever raises on the way, a request gets one answer, or its connection is cut: an error that
@@ -22,7 +22,7 @@ from circuits.core.values import Value
 
 from . import _results as results
 from . import errors, events, wrappers
-from ._outgoing import Outgoing, filters
+from ._outgoing import Outgoing, has_filter
 from ._transport import Takeover
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ class Exchange:
         response: What is sent, or is being prepared.
         state: How far it is.
         failed: What could not be sent, so that the response stands for it; or ``None``.
+        outgoing: The body of the response, if that goes out piece by piece; else ``None``.
     """
 
     __slots__ = ("_handed", "connection", "failed", "outgoing", "request", "response", "state")
@@ -143,7 +144,7 @@ class Exchange:
             return
         if event.cancelled:
             self.refuse(errors.HTTPError, 503)
-        elif filters(self.connection.owner, "request_success", "request_failure"):
+        elif has_filter(self.connection.owner, "request_success", "request_failure"):
             # One of them may keep from us that handlers have ended.
             self.connection.owner.later(self.settle, event.value)
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ._exchange import Exchange
     from .http import HTTP
 
-__all__ = ["Outgoing", "filters"]
+__all__ = ["Outgoing", "has_filter"]
 
 
 class Outgoing:
@@ -145,7 +145,7 @@ class Outgoing:
         if encoder is None:
             self._early.append(data)
             return
-        if data is None and not self.is_pulled and filters(exchange.connection.owner, "stream"):
+        if data is None and not self.is_pulled and has_filter(exchange.connection.owner, "stream"):
             # One may have failed at a piece before; that is told behind what was pushed.
             exchange.connection.owner.later(self._write, None)
         else:
@@ -191,7 +191,7 @@ class Outgoing:
                 stack.callback(source.close)
 
 
-def filters(http: HTTP, *names: str) -> bool:
+def has_filter(http: HTTP, *names: str) -> bool:
     """Whether a filter of such an event may keep it from us."""
     for name in names:
         routes = http._tree_engine.route(name, http._tree_channels)

@@ -5,8 +5,8 @@ fires ``request`` for every complete request, turns what its handlers return int
 fires ``response``, and writes that. One request of a connection is dealt with at a time, so
 responses leave in the order of the requests; what a client sends ahead stays in the codec.
 
-Where nobody but this component can see one of those events, it is not queued: the step is taken
-at once. A request to a Controller then costs one event instead of seven.
+Where nobody but this component can see one of those events, it is not made: the step is a call
+(``circuits.core._direct``). A request to a Controller then takes no event at all.
 
 Here are the handlers of events. They find the connection or the exchange that an event is about
 and tell it: ``_connection`` is a client, with its time; ``_exchange`` one request and its response;
@@ -29,7 +29,7 @@ from . import errors, events
 from ._connection import Connection
 from ._connections import Connections
 from ._exchange import Exchange, State
-from ._outgoing import filters
+from ._outgoing import has_filter
 from ._transport import EventTransport
 
 if TYPE_CHECKING:
@@ -356,7 +356,7 @@ class HTTP(BaseComponent):
         # A filter that has failed kept the piece from being written. Of those that are pulled
         # this is known more exactly, and at once.
         exchange = self.exchange_of(e.args[0])
-        if exchange is not None and not exchange.is_pulled and filters(self, "stream"):
+        if exchange is not None and not exchange.is_pulled and has_filter(self, "stream"):
             exchange.replace(error[1])
 
     # -- the beginning and the end -------------------------------------------------------------
