@@ -62,6 +62,8 @@ class CSRF(BaseComponent):
 
     Raises:
         ValueError: The secret is empty, an origin is none, or a path does not begin with a slash.
+
+    .. versionadded:: 2.1
     """
 
     channel = "web"

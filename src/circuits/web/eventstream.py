@@ -34,6 +34,8 @@ class ServerSentEvent:
         id: What the client shows as ``Last-Event-ID`` when it comes back.
         retry: Milliseconds after which it comes back.
         comment: Text that nobody hears.
+
+    .. versionadded:: 2.1
     """
 
     data: Any = None

@@ -43,6 +43,8 @@ class CORS(BaseComponent):
 
     Raises:
         ValueError: An origin is none, or all origins would get to see what users see.
+
+    .. versionadded:: 2.1
     """
 
     channel = "web"
@@ -131,6 +133,8 @@ class SecurityHeaders(BaseComponent):
 
     Raises:
         ValueError: A value holds CR, LF or NUL.
+
+    .. versionadded:: 2.1
     """
 
     channel = "web"
@@ -203,6 +207,8 @@ class RateLimit(BaseComponent):
 
     Raises:
         ValueError: A number is not positive.
+
+    .. versionadded:: 2.1
     """
 
     channel = "web"
