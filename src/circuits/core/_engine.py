@@ -101,10 +101,8 @@ class Engine:
         """Finish a ``fire`` that found ``alert`` set: count for a cause, wake the loop."""
         queue = self.queue
         cause = queue.cause
-        if cause is not None and event is not None:
-            thread = self.loop.thread
-            if thread is None or thread == _thread.get_ident():
-                cause.enter(event)
+        if cause is not None and event is not None and self.thread_is_ours():
+            cause.enter(event)
         if queue.sleeping:
             self.wake()
 
