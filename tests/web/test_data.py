@@ -418,3 +418,26 @@ def test_a_client_reads_back_what_it_was_given() -> None:
         reply = client.get("/")
         pair = reply.headers["set-cookie"].partition("; Path")[0]
         assert client.get("/", f"Cookie: {pair}").body.decode() == "€é;,"
+
+
+@pytest.mark.parametrize("path", ["/greet", "/greet?name="])
+def test_a_missing_field_is_the_clients_mistake(path: str) -> None:
+    class Greeting(Controller):
+        def greet(self, name: Any = None) -> Any:
+            return f"hello {self.request.query['name']}"
+
+    with serving(Dispatcher(), Greeting()) as server:
+        reply = server.connect().get(path)
+    if path.endswith("="):
+        assert (reply.code, reply.body) == (200, b"hello ")
+    else:
+        assert reply.code == 400
+        assert b"&#x27;name&#x27; is missing." in reply.body
+
+
+def test_a_missing_field_is_a_key_that_is_not_there() -> None:
+    fields: MultiValues[str] = MultiValues([("a", "1")])
+    with pytest.raises(KeyError):
+        fields["b"]
+    assert fields.get("b", "2") == "2"
+    assert "b" not in fields

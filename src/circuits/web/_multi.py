@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
+from .exceptions import MissingField
+
 __all__ = ["MultiValues"]
 
 T_co = TypeVar("T_co", covariant=True)
@@ -22,7 +24,10 @@ class MultiValues(Mapping[str, T_co]):
             self._values.setdefault(name, []).append(value)
 
     def __getitem__(self, name: str) -> T_co:
-        return self._values[name][0]
+        try:
+            return self._values[name][0]
+        except KeyError:
+            raise MissingField(name) from None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
