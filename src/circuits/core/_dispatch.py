@@ -60,6 +60,11 @@ _HELD_ONCE_MORE = _count_of_a_local() + 1
 
 _new: Any = object.__new__
 
+#: Combined here, since Python would do so each time.
+_TOLD = SUCCESS | DONE
+_HAS_HISTORY = COUNTED | SUSPENDED | REFIRED
+_HISTORY_TAKEN = ~(COUNTED | REFIRED)
+
 #: What an event keeps of the firing that it stands for.
 _OF_ONE_FIRING = (
     "channels", "_event_at", "_event_cause", "_event_failed", "_event_firing", "_event_stopped",
@@ -195,7 +200,7 @@ class Dispatch:
         event: BaseEvent,
         routes: tuple[Route, ...],
         kwargs: dict[str, Any] | None = None,
-        tells_results: bool = True,
+        tells_results: int = True,
     ) -> None:
         """Run some handlers; each result is told, if the event asks for that or may do so."""
         seen = changes.latest
@@ -250,7 +255,7 @@ class Dispatch:
         """Run the handlers of an event that somebody wants more of than that."""
         flags = event._event_flags | event._event_class_flags
         cause: Cause | None = None
-        if flags & (COUNTED | SUSPENDED | REFIRED):
+        if flags & _HAS_HISTORY:
             if event.__class__ is Refiring:
                 self._dispatch_again(event)
                 return
@@ -260,10 +265,10 @@ class Dispatch:
                 event.channels = event._event_first_channels
             if flags & SUSPENDED:
                 event._event_firing = None  # that of an earlier firing
-            event._event_flags &= ~(COUNTED | REFIRED)
+            event._event_flags &= _HISTORY_TAKEN
         if flags & HAS_EXTRAS and event._event_cancelled:
             event._event_at = None
-            self.finish(event, flags & ~(SUCCESS | DONE), cause)
+            self.finish(event, flags & ~_TOLD, cause)
             return
         name, table = event._event_name, self._routes
         awaited = name in table.awaited
@@ -291,7 +296,7 @@ class Dispatch:
                 cause = cause.shortened(self._is_complete_heard)
             cause = Cause(event, cause)
         seen, queue = changes.latest, self._queue
-        tells_results = bool(flags & NOTIFY)
+        tells_results = flags & NOTIFY
         if awaited:  # who has waited for it goes on before what its handlers fire
             queue.add_reasons(1)
         if cause is None:
@@ -300,12 +305,9 @@ class Dispatch:
             event._event_cause = cause
             # What set_cause does, there and back, without the calls.
             queue.cause, queue.alert = cause, True
-            queue.reasons_to_queue += 1
             queue.epoch += 1
             self.run(event, routes, kwargs, tells_results)
             queue.cause, queue.alert = None, queue.sleeping
-            queue.reasons_to_queue -= 1
-            queue.epoch += 1
         else:
             event._event_cause = cause
             outer = queue.set_cause(cause)
@@ -370,7 +372,7 @@ class Dispatch:
                 return
             firing._event_value.inform(True)
         value = source._event_value
-        if flags & (SUCCESS | DONE):
+        if flags & _TOLD:
             channels = source.channels
             if flags & DONE:
                 self.feedback(Done, "Done", event, channels, value.value)
@@ -437,7 +439,11 @@ class Dispatch:
             channels = tuple(channels)
         # After a failure, other handlers of the event run, which may add one that hears of it.
         queue = self._queue
-        if not (queue or queue.reasons_to_queue or self._tasks.ready) and kind is not Failure:
+        if (
+            not (queue or queue.reasons_to_queue or self._tasks.ready)
+            and queue.cause is None
+            and kind is not Failure
+        ):
             name = made._event_name
             if not (
                 self._engine.route(name, channels)

@@ -125,7 +125,7 @@ class Engine:
         Then a call does what the event would do, unless somebody listens or waits for it.
         """
         queue = self.queue
-        return not (queue or queue.reasons_to_queue or self.tasks.ready)
+        return not (queue or queue.reasons_to_queue or self.tasks.ready) and queue.cause is None
 
     def set_tap(self, tap: Callable[[Any], object] | None) -> None:
         """Set a function to be called with each ``Direct`` that is about to be gone through.

@@ -148,7 +148,7 @@ class Loop:
         """
         tasks, queue = self._tasks, self._queue
         for _ in range(DRAIN_TURNS):
-            if queue.reasons_to_queue:
+            if queue.reasons_to_queue or queue.cause is not None:
                 return  # within another turn, or a handler looks once a turn
             if tasks.ready:
                 if self.wants_host or self.host is not None:

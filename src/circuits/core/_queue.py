@@ -87,7 +87,7 @@ class EventQueue(deque["BaseEvent"]):
         left: How many events of the current batch are still here.
         ranked: As many entries as there are events with a priority, or more.
         reasons_to_queue: How many reasons there are for firing an event where a call would do,
-            beside what is queued: no loop runs, a handler flushes, causes are counted, who has
+            beside what is queued and counted: no loop runs, a handler flushes, who has
             waited for this name goes on first, a handler looks at something again and again.
         epoch: Another number whenever the reasons, the routes or the names that are waited for
             have changed: what was found out before has to be looked at again.
@@ -121,14 +121,10 @@ class EventQueue(deque["BaseEvent"]):
         before = self.cause
         self.cause = cause
         if cause is None:
-            if before is not None:
-                self.alert = self.sleeping
-                self.reasons_to_queue -= 1
-                self.epoch += 1
+            self.alert = self.sleeping
         elif before is None:
             self.alert = True
-            self.reasons_to_queue += 1
-            self.epoch += 1
+            self.epoch += 1  # not at its end: what was found out while it was set is not kept
         return before
 
     def add_reasons(self, count: int) -> None:
