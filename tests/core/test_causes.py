@@ -508,3 +508,62 @@ def test_a_link_that_fires_two_is_kept_until_one_of_them_is_over(
     assert app.log == ["end of the chain"]
     settle(app, until=virtual_clock.now + 1)
     assert app.log == ["end of the chain", "between", "go complete"]
+
+
+def test_what_leaves_unobserved_counts_for_what_made_it_leave(drive: Any) -> None:
+    class App(Log):
+        def go(self) -> None:
+            self.leaver.unregister()
+
+    app = App()
+    leaver = app.leaver = Component(channel="leaver").register(app)
+    drive(app)
+    assert app.log == ["go complete"]
+    assert leaver.parent is leaver
+
+
+def test_a_component_that_takes_another_one_along_leaves(drive: Any) -> None:
+    class Outer(Component):
+        channel = "outer"
+
+        def prepare_unregister(self, component: Component) -> None:
+            if component is self:
+                inmate.unregister()
+
+    class App(Log):
+        def go(self) -> None:
+            outer.unregister()
+
+    app = App()
+    outer = Outer().register(app)
+    inmate = Component(channel="inmate").register(app)
+    drive(app)
+    assert app.log == ["go complete"]
+    assert outer.parent is outer
+    assert inmate.parent is inmate
+
+
+def test_an_event_that_sees_to_everything_itself_is_over_for_others() -> None:
+    class alone(Event):
+        success = True
+
+        def _choose_routes(self, routes: Any) -> None:
+            return None
+
+    class App(Log):
+        def go(self) -> None:
+            self.fire(alone())
+
+        def wants(self) -> Iterator[Any]:
+            yield self.call(alone())
+            self.log.append("called")
+
+        def alone_success(self, *args: Any) -> None:
+            self.log.append("told")
+
+    app = App()
+    with app.running():
+        app.fire(go())
+        app.fire(Event.create("wants"))
+        settle(app)
+    assert sorted(app.log) == ["called", "go complete"]

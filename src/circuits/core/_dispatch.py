@@ -285,8 +285,9 @@ class Dispatch:
             kwargs = event._event_kwargs
             if event._choose_routes is not None:
                 chosen = event._choose_routes(routes)
-                if chosen is None:
+                if chosen is None:  # it tells nothing of itself, but its end counts for others
                     event._event_at = None
+                    self.finish(event, flags & WAITED, cause)
                     return
                 routes = chosen
         if not routes and name == "error":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._flags import COUNTED, WAITED
+from ._flags import WAITED
 from ._routing import TREE_LOCK, is_below
 from .errors import SingletonError, UnregistrableError
 from .events import Event, Registered, Unregistered
@@ -36,9 +36,10 @@ class PrepareUnregister(Event):
     def _choose_routes(self, routes: tuple[Any, ...]) -> tuple[Any, ...] | None:
         # Where nobody hears of it and nothing can come in between, the component may leave right
         # now, which saves the events that would come after this one.
-        if routes or self._event_flags & (WAITED | COUNTED) or not self.args[0]._leave_unobserved():
+        # What the end of one that counts for an event brings about would not count for that.
+        if routes or self._event_flags & WAITED or self._event_cause is not None:
             return routes
-        return None
+        return None if self.args[0]._leave_unobserved() else routes
 
     def in_subtree(self, component: Manager) -> bool:
         """Whether a component is the one that leaves, or below it."""
