@@ -394,3 +394,30 @@ def test_inform_without_manager_or_while_promised() -> None:
     assert len(app) == before
     value.inform(force=True)
     assert len(app) == before + 1
+
+
+def test_a_chain_of_nested_values_may_be_of_any_length() -> None:
+    class link(Event):
+        pass
+
+    class App(Component):
+        fails = False
+
+        def link(self, left: int) -> Any:
+            if left:
+                return self.fire(link(left - 1))
+            if self.fails:
+                raise ValueError(left)
+            return "end"
+
+        def error(self, *args: Any) -> None: ...
+
+    app = App()
+    for app.fails in (False, True):
+        value = app.fire(link(20_000))
+        while len(app):
+            app.flush()
+        assert value.result
+        assert value.errors is app.fails
+        assert len(value.exceptions) == app.fails
+        assert app.fails or value.value == "end"

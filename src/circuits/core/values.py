@@ -161,11 +161,18 @@ class Value:
 
         .. versionadded:: 2.1
         """
-        found = list(self._more.exceptions) if self._flags & _MORE else []
-        for item in self._value if self.is_list else (self._value,):
-            if isinstance(item, Value):
-                found.extend(item.exceptions)
-        return found
+        value, later = self, []
+        found: list[BaseException] = []
+        while True:
+            if value._flags & _MORE:
+                found += value._more.exceptions
+            if value._flags & _SEVERAL:
+                later += [item for item in reversed(value._value) if isinstance(item, Value)]
+            elif isinstance(value._value, Value):
+                later.append(value._value)
+            if not later:
+                return found
+            value = later.pop()
 
     # -- writing --
 
@@ -193,7 +200,7 @@ class Value:
             self._flags |= _SEVERAL
 
     def _nest(self, value: Value) -> None:
-        if value._encloses(self):
+        if value is self or (value._flags & _FILLED and value._encloses(self)):
             return  # a handler returned the value of the event that it handles
         value._parent = self
         if self._flags & _FILLED:
@@ -203,6 +210,7 @@ class Value:
             self._flags |= _FILLED
         if value.result:
             self._follow(value)
+            self._changed()
 
     def fail(self, error: tuple[type[BaseException], BaseException, list[str]]) -> None:
         """Add the error tuple of a handler that raised.
@@ -226,25 +234,33 @@ class Value:
         manager = self.manager
         if not notify or manager is None:
             return
-        if isinstance(notify, str):
-            changed = Event.create(notify, self)
-        elif event is not None:
-            changed = derived_class(ValueChanged, "ValueChanged", event)(self)
-            changed.parent = event
-        else:
-            changed = ValueChanged(self)
-        manager.fire(changed, manager)
+        try:
+            if isinstance(notify, str):
+                changed = Event.create(notify, self)
+            elif event is not None:
+                changed = derived_class(ValueChanged, "ValueChanged", event)(self)
+                changed.parent = event
+            else:
+                changed = ValueChanged(self)
+            manager.fire(changed, manager)
+        except Exception as problem:  # no class may have that name
+            manager._tree_engine.report(problem, None, event)
 
     def _changed(self) -> None:
-        if self.notify or (self.event is not None and self.event._event_notify):
-            self.inform()
-        if self._parent is not None:
-            self._parent._follow(self)
+        # A loop, as chains of nested values may be longer than calls may be deep.
+        value = self
+        while True:
+            if value.notify or (value.event is not None and value.event._event_notify):
+                value.inform()
+            parent = value._parent
+            if parent is None:
+                return
+            parent._follow(value)
+            value = parent
 
     def _follow(self, nested: Value) -> None:
         self.result = nested.result or self.result
         self.errors = nested.errors or self.errors
-        self._changed()
 
     def _encloses(self, other: Value) -> bool:
         node: Value | None = other
