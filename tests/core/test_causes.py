@@ -513,10 +513,10 @@ def test_a_link_that_fires_two_is_kept_until_one_of_them_is_over(
 def test_what_leaves_unobserved_counts_for_what_made_it_leave(drive: Any) -> None:
     class App(Log):
         def go(self) -> None:
-            self.leaver.unregister()
+            leaver.unregister()
 
     app = App()
-    leaver = app.leaver = Component(channel="leaver").register(app)
+    leaver = Component(channel="leaver").register(app)
     drive(app)
     assert app.log == ["go complete"]
     assert leaver.parent is leaver

@@ -64,11 +64,16 @@ def install(**sources: Callable[..., object]) -> Sources:
 
 
 class Schedule:
-    """One heap of what is due when. Only the loop's thread may use it."""
+    """One heap of what is due when. Only the loop's thread may use it.
 
-    __slots__ = ("_cancelled", "heap", "_sequence")
+    Args:
+        report: Told of what a function that was due has raised, and of the function.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_cancelled", "_report", "_sequence", "heap")
+
+    def __init__(self, report: Callable[[Exception, object], object] | None = None) -> None:
+        self._report = report
         self.heap: list[tuple[float, int, Appointment]] = []
         self._sequence = 0
         self._cancelled = 0
@@ -107,7 +112,12 @@ class Schedule:
                 self._cancelled -= 1
             else:
                 appointment.callback = None
-                callback()
+                try:
+                    callback()
+                except Exception as problem:
+                    if self._report is None:
+                        raise
+                    self._report(problem, callback)
         return bool(due)
 
     def merge(self, other: Schedule) -> None:

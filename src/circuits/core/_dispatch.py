@@ -26,7 +26,7 @@ from ._flags import (
     WAITED,
     changes,
 )
-from ._queue import Refiring
+from ._queue import Refiring, event_of
 from ._reports import fire_error, format_traceback, log_unheard
 from .events import Complete, Done, Failure, Success, derived_class
 from .values import HAS_RESULT, Value
@@ -98,59 +98,62 @@ class Dispatch:
                 return False
         popleft, flags = queue.popleft, changes
         seen = flags.latest
-        while left := queue.left:
-            queue.left = left - 1
-            try:
-                event = popleft()
-            except IndexError:  # this tree became part of another one
-                queue.left = 0
-                break
-            key = event._event_key
-            if key is None:
-                self._dispatch_flagged(event)
-                continue
-            try:
-                methods = plain[key][event.channels]
-            except KeyError:
-                methods = self._routes.resolve_plain(key, event.channels)
-            if methods is None:
-                self.dispatch(event)
-                continue
-            # What dispatch does, without the call, for most handlers of most events.
-            for method in methods:
-                event._event_at = method
-                args = event._event_args
+        try:
+            while left := queue.left:
+                queue.left = left - 1
                 try:
-                    result = method(*args) if args else method()
-                except BaseException as problem:
-                    self.fail(event, method, problem)
+                    event = popleft()
+                except IndexError:  # this tree became part of another one
+                    queue.left = 0
+                    break
+                key = event._event_key
+                if key is None:
+                    self._dispatch_flagged(event)
+                    continue
+                try:
+                    methods = plain[key][event.channels]
+                except KeyError:
+                    methods = self._routes.resolve_plain(key, event.channels)
+                if methods is None:
+                    self.dispatch(event)
+                    continue
+                # What dispatch does, without the call, for most handlers of most events.
+                for method in methods:
+                    event._event_at = method
+                    args = event._event_args
+                    try:
+                        result = method(*args) if args else method()
+                        if result is not None:
+                            if type(result) in _SUSPENDED:
+                                self._tasks.suspend(event, method, result)
+                            else:
+                                value = event._event_value
+                                if (
+                                    value._flags
+                                    or flags.latest is not seen
+                                    or isinstance(result, Value)
+                                ):
+                                    value.setValue(result)
+                                else:  # the same, for the first result of most events
+                                    value._value = result
+                                    value._flags = HAS_RESULT
+                    except BaseException as problem:
+                        self.fail(event, method, problem)
+                    if flags.latest is not seen:
+                        seen = flags.latest
+                        if event._event_key is None:
+                            self._go_on(event, methods, method)
+                            break
+                event._event_at = None
+                if event._event_key is None:
+                    self.finish(event, event._event_flags | event._event_class_flags)
                 else:
-                    if result is not None:
-                        if type(result) in _SUSPENDED:
-                            self._tasks.suspend(event, method, result)
-                        else:
-                            value = event._event_value
-                            if (
-                                value._flags
-                                or flags.latest is not seen
-                                or isinstance(result, Value)
-                            ):
-                                value.setValue(result)
-                            else:  # the same, for the first result of most events
-                                value._value = result
-                                value._flags = HAS_RESULT
-                if flags.latest is not seen:
-                    seen = flags.latest
-                    if event._event_key is None:
-                        self._go_on(event, methods, method)
-                        break
-            event._event_at = None
-            if event._event_key is None:
-                self.finish(event, event._event_flags | event._event_class_flags)
-            else:
-                value = event._event_value
-                if getrefcount(value) == _HELD_ONCE_MORE:
-                    value.event = None  # see finish
+                    value = event._event_value
+                    if getrefcount(value) == _HELD_ONCE_MORE:
+                        value.event = None  # see finish
+        except Exception as problem:
+            # What is left of the batch comes at the next flush.
+            self._give_up(event, problem)  # type: ignore[possibly-undefined]
         # The traceback of what a handler raised holds this frame, which must hold nothing: else
         # each failure would keep the one before.
         event = args = value = None  # type: ignore[assignment]
@@ -214,11 +217,6 @@ class Dispatch:
                     )
                 else:
                     result = method(event, *args) if wants_event else method(*args)
-            except BaseException as problem:
-                self.fail(event, method, problem)
-                if is_filter and not isinstance(problem, KeyboardInterrupt | SystemExit):
-                    break
-            else:
                 if result is not None:
                     if type(result) in _SUSPENDED:
                         self._tasks.suspend(event, method, result)
@@ -236,6 +234,10 @@ class Dispatch:
                             value._flags = HAS_RESULT
                     if is_filter:
                         break
+            except BaseException as problem:
+                self.fail(event, method, problem)
+                if is_filter and not isinstance(problem, KeyboardInterrupt | SystemExit):
+                    break
             if changes.latest is not seen:
                 tells_results = True
                 seen = changes.latest
@@ -246,10 +248,13 @@ class Dispatch:
 
     def take(self, event: BaseEvent, method: Any, result: Any) -> None:
         """Store what a handler returned, or suspend the handler."""
-        if type(result) in _SUSPENDED:
-            self._tasks.suspend(event, method, result)
-        else:
-            event._event_value.setValue(result)
+        try:
+            if type(result) in _SUSPENDED:
+                self._tasks.suspend(event, method, result)
+            else:
+                event._event_value.setValue(result)
+        except Exception as problem:
+            self.fail(event, method, problem)
 
     def _dispatch_flagged(self, event: Any) -> None:
         """Run the handlers of an event that somebody wants more of than that."""
@@ -338,7 +343,10 @@ class Dispatch:
         if refiring.cause is not None:
             event._event_cause = refiring.cause
             event._event_flag(COUNTED)
-        self.dispatch(event)
+        try:
+            self.dispatch(event)
+        except Exception as problem:
+            self._give_up(event, problem)
         if outer is not None:
             for name, state in outer:
                 setattr(event, name, state)
@@ -435,30 +443,33 @@ class Dispatch:
         self, kind: type[Any], topic: str, event: BaseEvent, channels: Any, argument: Any
     ) -> None:
         """Fire a feedback event, unless nobody can see it."""
-        made = event._event_created.get((kind, topic)) or derived_class(kind, topic, event)
-        if channels.__class__ is not tuple:
-            channels = tuple(channels)
-        # After a failure, other handlers of the event run, which may add one that hears of it.
-        queue = self._queue
-        if (
-            not (queue or queue.reasons_to_queue or self._tasks.ready)
-            and queue.cause is None
-            and kind is not Failure
-        ):
-            name = made._event_name
-            if not (
-                self._engine.route(name, channels)
-                or name in self._routes.awaited
-                or event._event_waiters
+        try:
+            made = event._event_created.get((kind, topic)) or derived_class(kind, topic, event)
+            if channels.__class__ is not tuple:
+                channels = tuple(channels)
+            # After a failure, other handlers of the event run, which may add one that hears of it.
+            queue = self._queue
+            if (
+                not (queue or queue.reasons_to_queue or self._tasks.ready)
+                and queue.cause is None
+                and kind is not Failure
             ):
-                return
-        # What made(event, argument) does, without the call; such classes are all ours.
-        derived = _new(made)
-        derived._event_args = (event, argument)
-        derived._event_value = None
-        derived.parent = event
-        derived.channels = channels
-        self._engine.root.fire(derived)
+                name = made._event_name
+                if not (
+                    self._engine.route(name, channels)
+                    or name in self._routes.awaited
+                    or event._event_waiters
+                ):
+                    return
+            # What made(event, argument) does, without the call; such classes are all ours.
+            derived = _new(made)
+            derived._event_args = (event, argument)
+            derived._event_value = None
+            derived.parent = event
+            derived.channels = channels
+            self._engine.root.fire(derived)
+        except Exception as problem:  # a channel that is none, or a name that no class may have
+            self._engine.report(problem, None, event)
 
     # -- failing --
 
@@ -490,3 +501,11 @@ class Dispatch:
             channels = getattr(event, "failure_channels", None) or source.channels
             self.feedback(Failure, "Failure", event, channels, error)
         fire_error(self._engine.root, problem, method, event, lines, source._event_waiters)
+
+    def _give_up(self, entry: Any, problem: BaseException) -> None:
+        """End an event in whose dispatch something else than a handler raised: a mistake of it."""
+        event = event_of(entry)
+        self._queue.set_cause(None)
+        self.fail(event, event.handler, problem)
+        event._event_at = None
+        self.finish(event, event._event_flags | event._event_class_flags, event._event_cause)

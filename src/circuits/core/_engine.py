@@ -48,7 +48,7 @@ class Engine:
         # Its own method: found in its class, it would be that of another class, which costs more.
         self.append = self.queue.append
         self.routes = Routes(self.queue)
-        self.schedule = Schedule()
+        self.schedule = Schedule(self.report)
         self.tasks = TaskTable(self)
         self.dispatch = Dispatch(self)
         self.loop = Loop(self)
@@ -152,7 +152,7 @@ class Engine:
         self,
         problem: BaseException,
         method: Any,
-        event: BaseEvent | None,
+        event: BaseEvent | None = None,
         lines: list[str] | None = None,
     ) -> None:
         """Fire the ``error`` event of an exception, or log it if an ``error`` handler raised it."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .events import BaseEvent
     from .values import Value
 
-__all__ = ["EventQueue", "Refiring"]
+__all__ = ["EventQueue", "Refiring", "check_priority", "event_of"]
 
 
 class _Ranked:
@@ -65,7 +65,13 @@ class Refiring:
         self.waiters: list[Any] = []
 
 
-def _event_of(entry: Any) -> BaseEvent:
+def check_priority(priority: object) -> None:
+    """Refuse what events cannot be sorted by."""
+    if not isinstance(priority, int | float):
+        raise TypeError(f"priority must be a number, not {priority!r}")
+
+
+def event_of(entry: Any) -> BaseEvent:
     """The event that an entry is, or stands for."""
     while entry.__class__ is _Ranked or entry.__class__ is Refiring:
         entry = entry.event
@@ -111,7 +117,12 @@ class EventQueue(deque["BaseEvent"]):
     # -- who appends --
 
     def rank(self, event: BaseEvent, priority: float) -> None:
-        """Append an event that goes before or after its batch."""
+        """Append an event that goes before or after its batch.
+
+        Raises:
+            TypeError: The priority is no number.
+        """
+        check_priority(priority)
         # Noted first: a batch that finds the wrapper finds the note.
         self.ranked.append(None)
         self.append(_Ranked(event, priority))  # type: ignore[arg-type]
@@ -170,7 +181,7 @@ class EventQueue(deque["BaseEvent"]):
 
     def events(self) -> Iterator[BaseEvent]:
         """Iterate over the events, in the order of their arrival."""
-        return map(_event_of, tuple(self))
+        return map(event_of, tuple(self))
 
     def __contains__(self, event: object) -> bool:
         if not (self.ranked or getattr(event, "_event_refirings", None)):

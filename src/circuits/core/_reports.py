@@ -72,7 +72,10 @@ def fire_error(
     error = Error(type(problem), problem, lines, method)
     error.fevent = event  # type: ignore[misc]
     error.received = any(waiter.is_awaited for waiter in waiters or ())  # type: ignore[attr-defined]
-    root.fire(error, *root._tree_channels)
+    try:
+        root.fire(error, *root._tree_channels)
+    except Exception:  # the channel of the root cannot be hashed any more
+        log_error(problem, lines, method, event)
 
 
 def format_error(

@@ -125,13 +125,20 @@ class TaskTable:
         """Step one task."""
         queue = self._queue
         before, self.stepping = self.stepping, _thread.get_ident()
-        cause = task.firing._event_cause
-        if cause is None and queue.cause is None:
-            task.step()
-        else:
-            outer = queue.set_cause(cause)
-            task.step()
+        cause, outer = task.firing._event_cause, queue.cause
+        try:
+            if cause is None and outer is None:
+                task.step()
+            else:
+                queue.set_cause(cause)
+                task.step()
+                queue.set_cause(outer)
+        except Exception as problem:
             queue.set_cause(outer)
+            if task in self._tasks:
+                self.end(task, None, problem)
+            else:
+                self._engine.report(problem, task.method, task.event)
         self.stepping = before
 
     def poll(self, task: Task) -> None:
@@ -185,10 +192,13 @@ class TaskTable:
         """A suspended handler returned or raised; in another process, with this traceback."""
         self._tasks.pop(task, None)
         firing: Firing = task.firing
+        if problem is None and result is not None:
+            try:
+                firing._event_value.setValue(result)
+            except Exception as fault:
+                problem = fault
         if problem is not None:
             self._engine.dispatch.fail(task.event, task.method, problem, lines, firing)
-        elif result is not None:
-            firing._event_value.setValue(result)
         self._leave(firing)
 
     def cancel(self, task: Any) -> None:
@@ -313,23 +323,26 @@ class Task:
             if yielded is None:
                 tasks.poll(self)
                 return
-            if isinstance(yielded, Suspension):
-                self.waiting = yielded
-                yielded.attach(self)
-                return
-            if isinstance(yielded, GeneratorType):
-                stack.append(yielded)
-                result = error = None
-                continue
-            if isinstance(yielded, CallValue):
-                generator.close()
-                stack.pop()
-                result, error = yielded.value, None
-                continue
-            self.firing._event_value.setValue(yielded)
-            tasks.ready.append(self)
+            try:
+                if isinstance(yielded, Suspension):
+                    self.waiting = yielded
+                    yielded.attach(self)
+                    return
+                if isinstance(yielded, GeneratorType):
+                    stack.append(yielded)
+                    result = error = None
+                    continue
+                if isinstance(yielded, CallValue):
+                    stack.pop()
+                    generator.close()
+                    result, error = yielded.value, None
+                    continue
+                self.firing._event_value.setValue(yielded)
+                tasks.ready.append(self)
+            except Exception as problem:
+                self.resume(None, problem)  # it is to hear of that at its ``yield``
             return
-        tasks.end(self, result, None)
+        tasks.end(self, result, error)
 
     def close(self) -> None:
         """Cancel: ``GeneratorExit`` at the place where it is suspended."""

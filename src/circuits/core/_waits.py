@@ -9,6 +9,7 @@ from __future__ import annotations
 import _thread
 
 from . import _clock
+from ._reports import safe_repr
 from ._routing import same_channel
 from ._tasks import Suspension
 from .errors import TimeoutError
@@ -151,13 +152,14 @@ class Wait(Suspension):
     # -- beginning and ending --
 
     def _begin(self) -> None:
-        self._state = _WAITING
         event = self._event
         if event is None:
+            self._state = _WAITING
             self._manager._tree_engine.tasks.await_name(self._name, self)
             return
         if self._fire:
             self._manager.fire(event, *self._channels)
+        self._state = _WAITING
         event._when_over(self, refired=self._fire)
 
     def _begin_timed(self) -> None:
@@ -188,12 +190,12 @@ class Wait(Suspension):
             return
         self._appointment = None
         what = "call of" if self._fire else "wait for"
-        which = repr(self._event) if self._event is not None else repr(self._name)
-        where = ", ".join(map(repr, self._event.channels if self._event else self._channels))
+        which = safe_repr(self._name if self._event is None else self._event)
+        where = ", ".join(map(safe_repr, self._event.channels if self._event else self._channels))
         self._remove()
         self._end(
             TimeoutError(
-                f"{what} {which} on {where} by {self._manager!r} "
+                f"{what} {which} on {where} by {safe_repr(self._manager)} "
                 f"was not over after {self.timeout:g} s"
             ),
         )
@@ -285,7 +287,7 @@ class Wait(Suspension):
         if problems:
             if len(problems) == 1:
                 raise problems[0]
-            raise BaseExceptionGroup(f"handlers of {event!r} failed", problems)
+            raise BaseExceptionGroup(f"handlers of {safe_repr(event)} failed", problems)
         return value.value
 
 

@@ -11,7 +11,7 @@ from . import _session
 from ._flags import QUEUED, REFIRED
 from ._loop import TASK_INTERVAL
 from ._nodes import ComponentSet, EngineOnDemand, Look, own_globals, own_handlers
-from ._queue import Refiring
+from ._queue import Refiring, check_priority
 from ._reports import no_event
 from ._routing import TREE_LOCK, handlers_of
 from ._tasks import CallValue, Task
@@ -167,7 +167,8 @@ class Manager:
             The value that will hold the results.
 
         Raises:
-            TypeError: ``event`` is no event, or a channel is not hashable.
+            TypeError: ``event`` is no event, a channel is not hashable, or ``priority`` is no
+                number.
         """
         try:
             event._event_args  # noqa: B018 - an attribute that only instances have, and only of events
@@ -197,7 +198,11 @@ class Manager:
         except AttributeError:
             engine = self._tree_engine
         if priority:
-            engine.queue.rank(event, priority)
+            try:
+                engine.queue.rank(event, priority)
+            except BaseException:
+                event._event_value = None  # type: ignore[assignment]  # it is not queued
+                raise
         else:
             append = engine.append
             append(event)
@@ -212,6 +217,7 @@ class Manager:
         engine = self._tree_engine
         value = Value(event, self)
         refiring: Any = Refiring(event, channels, value)  # in the queue as if it were an event
+        check_priority(priority)
         if event._event_refirings is None:
             event._event_refirings = deque()
         event._event_refirings.append(refiring)

@@ -32,7 +32,7 @@ class Timer(BaseComponent):
         persist: Whether to go on after the first time.
 
     Raises:
-        TypeError: ``interval`` is neither, or ``event`` is no event.
+        TypeError: ``interval`` is neither, ``event`` is no event, or a channel is not hashable.
         ValueError: ``interval`` is negative, or not a number.
     """
 
@@ -46,6 +46,8 @@ class Timer(BaseComponent):
     ) -> None:
         if not isinstance(event, BaseEvent):
             raise TypeError(f"a timer fires an event, not {event!r}")
+        if channels:
+            hash(channels)
         super().__init__(**kwargs)
         self.interval = _seconds(interval)
         self.event = event
