@@ -9,6 +9,7 @@ import pytest
 
 import circuits
 from circuits import Component, Event, Manager, TimeoutError, Value, handler, sleep
+from circuits.core._waits import Wait
 from circuits.testing import VirtualClock, settle
 
 
@@ -567,3 +568,45 @@ def test_sleep_takes_a_number(seconds: Any) -> None:
 def test_sleep_takes_no_negative_time(seconds: float) -> None:
     with pytest.raises(ValueError, match="sleep"):
         sleep(seconds)
+
+
+@pytest.mark.parametrize("what", ["a name", "an event"])
+@pytest.mark.parametrize("how", ["by a stop", "by leaving"])
+def test_waits_are_ended_without_a_look_at_each_other(
+    what: str, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[Any] = []
+
+    def compare(wait: Wait, other: object) -> bool:
+        compared.append(other)
+        return wait is other
+
+    monkeypatch.setattr(Wait, "__hash__", object.__hash__)
+    monkeypatch.setattr(Wait, "__eq__", compare)
+
+    class App(Component):
+        channel = "app"
+
+        def many(self) -> Steps:
+            yield self.wait("never" if what == "a name" else never)
+
+    class Holds(Component):
+        def never(self) -> Steps:
+            yield sleep(1000)
+
+    root, never = Holds(), Event.create("never")
+    app = App().register(root)
+    with root.running():
+        root.fire(never, root)
+        for _ in range(50):
+            app.fire(Event.create("many"))
+        for _ in range(3):
+            root.tick(0)
+        assert len(root._tasks) == 51
+        if how == "by leaving":
+            app.unregister()
+            for _ in range(5):
+                root.tick(0)
+            assert len(root._tasks) == 1
+    assert not root._tasks
+    assert not compared

@@ -109,7 +109,7 @@ class Firing:
     """
 
     _event_failed = False
-    _event_waiters: list[Any] | None = None
+    _event_waiters: dict[Any, None] | None = None
 
     def __init__(self, event: BaseEvent) -> None:
         self.event = event
@@ -125,7 +125,7 @@ class Firing:
         if event._event_failed:
             self._event_failed = True
         if event._event_waiters:
-            self._event_waiters = [*(self._event_waiters or ()), *event._event_waiters]
+            self._event_waiters = {**(self._event_waiters or {}), **event._event_waiters}
             event._event_waiters = None
         event._event_cause = None
         return self
@@ -133,5 +133,5 @@ class Firing:
     def expect(self, waiter: Any) -> None:
         """Add a waiter."""
         if self._event_waiters is None:
-            self._event_waiters = []
-        self._event_waiters.append(waiter)
+            self._event_waiters = {}
+        self._event_waiters[waiter] = None

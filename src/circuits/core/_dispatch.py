@@ -339,7 +339,7 @@ class Dispatch:
         event._event_value = refiring.value
         refiring.value = None  # so that it does not count
         if refiring.waiters:
-            event._event_waiters = [*(event._event_waiters or ()), *refiring.waiters]
+            event._event_waiters = {**(event._event_waiters or {}), **refiring.waiters}
         if refiring.cause is not None:
             event._event_cause = refiring.cause
             event._event_flag(COUNTED)

@@ -68,7 +68,9 @@ class EventState:
     #: What counts the firing that is queued, or is being dispatched.
     _event_cause: Cause | None = None
     _event_firing: Firing | None = None  # the latest firing that has, or had, suspended handlers
-    _event_waiters: list[Any] | None = None  # who is told of the end of the next or current firing
+    _event_waiters: dict[Any, None] | None = (
+        None  # who is told of the end of the next or current firing
+    )
 
     def _event_flag(self, bits: int = 0) -> None:
         """Set flags; the event takes the slow path from now on."""
@@ -91,13 +93,13 @@ class EventState:
         """
         firing = self._event_firing
         if refired and self._event_refirings:
-            self._event_refirings[-1].waiters.append(waiter)
+            self._event_refirings[-1].waiters[waiter] = None
         elif firing is not None and firing.unfinished and not refired:
             firing.expect(waiter)
         elif self._event_waiters is None:
-            self._event_waiters = [waiter]
+            self._event_waiters = {waiter: None}
         else:
-            self._event_waiters.append(waiter)
+            self._event_waiters[waiter] = None
         self._event_flag(WAITED)
 
     def _forget_waiter(self, waiter: Any) -> None:
@@ -105,10 +107,9 @@ class EventState:
         for source in (self, self._event_firing):
             waiters = None if source is None else source._event_waiters
             if waiters is not None and waiter in waiters:
-                waiters.remove(waiter)
+                del waiters[waiter]
         for refiring in self._event_refirings or ():
-            if waiter in refiring.waiters:
-                refiring.waiters.remove(waiter)
+            refiring.waiters.pop(waiter, None)
 
     def _event_lasting_state(self) -> dict[str, Any]:
         """What travels with the event, or is copied."""

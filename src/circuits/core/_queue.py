@@ -62,7 +62,7 @@ class Refiring:
         self.channels = channels
         self.value: Any = value
         self.cause: Cause | None = None
-        self.waiters: list[Any] = []
+        self.waiters: dict[Any, None] = {}
 
 
 def check_priority(priority: object) -> None:

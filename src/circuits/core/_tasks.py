@@ -65,7 +65,7 @@ class TaskTable:
         self._tasks: dict[Any, None] = {}
         self.ready: deque[Any] = deque()
         self.polled: list[Task] = []
-        self.awaited: dict[str, list[Wait]] = {}
+        self.awaited: dict[str, dict[Wait, None]] = {}
         self.stepping = 0
 
     def __len__(self) -> int:
@@ -160,15 +160,15 @@ class TaskTable:
     def await_name(self, name: str, wait: Wait) -> None:
         """Add a wait for the next event of a name. From any thread."""
         with TREE_LOCK:
-            self.awaited.setdefault(name, []).append(wait)
+            self.awaited.setdefault(name, {})[wait] = None
             self._engine.routes.set_awaited(name, True)
 
     def forget_name(self, name: str, wait: Wait) -> None:
         """Remove a wait for a name."""
         with TREE_LOCK:
-            waits = self.awaited.get(name, ())
-            if wait in waits:
-                waits.remove(wait)  # type: ignore[union-attr]
+            waits = self.awaited.get(name)
+            if waits is not None and wait in waits:
+                del waits[wait]
                 if not waits:
                     del self.awaited[name]
                     self._engine.routes.set_awaited(name, False)
@@ -204,9 +204,12 @@ class TaskTable:
     def cancel(self, task: Any) -> None:
         """Cancel a suspended handler; its event goes on as if it had returned."""
         if self._tasks.pop(task, task) is None:
-            task.firing._event_value.cut = True
-            task.close()
-            self._leave(task.firing)
+            self._cut(task)
+
+    def _cut(self, task: Any) -> None:
+        task.firing._event_value.cut = True
+        task.close()
+        self._leave(task.firing)
 
     def _leave(self, firing: Firing) -> None:
         firing.event.waitingHandlers -= 1
@@ -223,7 +226,7 @@ class TaskTable:
     def cancel_all(self) -> None:
         """Cancel every suspended handler."""
         while self._tasks:
-            self.cancel(next(reversed(self._tasks)))
+            self._cut(self._tasks.popitem()[0])
         self.ready.clear()
         self.take_polled()
 
