@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Generator, Iterator
 from typing import Any
 
@@ -361,3 +362,48 @@ def test_a_generator_handler_may_await_nothing_but_a_coroutine_may() -> None:
         value = app.fire(go())
         settle(app, until=lambda: value.result)
     assert value.value == "done"
+
+
+@pytest.mark.parametrize("how", ["out of the tree", "to another place", "by unregister"])
+def test_the_loop_cancels_what_another_thread_makes_leave(how: str, app_thread: Any) -> None:
+    class Leaver(Log):
+        channel = "leaver"
+
+        def begin(self) -> Steps:
+            try:
+                yield self.wait("never")
+            finally:
+                self.log.append(threading.current_thread())
+                place.fire(Event.create("ended", "generator"), "*")
+
+        @handler("begin")
+        async def begin_too(self) -> None:
+            try:
+                await self.wait("never")
+            finally:
+                self.log.append(threading.current_thread())
+                place.fire(Event.create("ended", "coroutine"), "*")
+
+        @handler("begin", priority=-1)
+        def has_begun(self) -> Steps:
+            yield
+            yield
+            self.fire(Event.create("begun"), "*")
+
+    app, place = Log(), Log()
+    place.register(app)
+    recorder = Recorder("begun", "ended").register(app)
+    leaver = Leaver().register(app)
+    app_thread(app)
+    app.fire(Event.create("begin"), "leaver")
+    recorder.wait_for("begun")
+    if how == "by unregister":
+        leaver.unregister()
+    else:
+        leaver.register(leaver if how == "out of the tree" else place)
+    recorder.wait_for("ended", "generator")
+    recorder.wait_for("ended", "coroutine")
+    thread = app._Manager__thread  # type: ignore[attr-defined]
+    app.stop()
+    app.join()
+    assert leaver.log == [thread, thread]

@@ -15,6 +15,7 @@ from types import GeneratorType
 from ._causes import Firing
 from ._flags import SUSPENDED
 from ._routing import TREE_LOCK
+from .events import Event
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -216,12 +217,14 @@ class TaskTable:
         self._engine.dispatch.leave(firing)
 
     def cancel_of(self, nodes: Iterable[Manager]) -> None:
-        """Cancel the suspended handlers of components that leave."""
+        """Cancel the suspended handlers of components that leave. From any thread."""
         if self._tasks:
             ids = {id(node) for node in nodes}
-            for task in [t for t in self._tasks if id(t.owner) in ids]:
-                if not task.is_executing:  # it moves its own component, and goes on
-                    self.cancel(task)
+            tasks = [task for task in list(self._tasks) if id(task.owner) in ids]
+            if self._engine.thread_is_ours():
+                cancel_each(tasks)
+            elif tasks:
+                self._engine.root.fire(_Cancel(tasks))
 
     def cancel_all(self) -> None:
         """Cancel every suspended handler."""
@@ -244,6 +247,20 @@ class TaskTable:
         self._tasks.clear()
         self.ready.clear()
         self.awaited.clear()
+
+
+def cancel_each(tasks: Iterable[Any]) -> None:
+    """Cancel tasks, but for one that moves its own component, and goes on."""
+    for task in tasks:
+        if not task.is_executing:
+            task.engine.tasks.cancel(task)
+
+
+class _Cancel(Event):
+    """Has the loop cancel tasks, whose code must not run in the thread that made them leave."""
+
+    def _choose_routes(self, routes: Any) -> None:
+        cancel_each(self.args[0])
 
 
 class Task:
