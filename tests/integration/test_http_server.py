@@ -213,6 +213,21 @@ def test_a_body_without_length_that_breaks_off_is_reset(runner: Runner) -> None:
                 pass
 
 
+def test_a_body_without_length_that_breaks_off_has_no_end_under_tls(
+    tmp_path: Path, certificates: Certificates
+) -> None:
+    options: dict[str, Any] = {"secure": True, "certfile": str(certificates.server)}
+    context = ssl.create_default_context(cafile=certificates.authority)
+    with _runner(tmp_path, **options) as runner, runner.connect() as wire:
+        wire.sock = sock = context.wrap_socket(
+            wire.sock, server_hostname="localhost", suppress_ragged_eofs=False
+        )
+        sock.sendall(b"GET /broken HTTP/1.0\r\n\r\n")
+        with pytest.raises((ssl.SSLEOFError, ConnectionResetError)):
+            while sock.recv(65536):
+                pass
+
+
 def test_a_long_stream_needs_no_memory(tmp_path: Path, certificates: Certificates) -> None:
     options: dict[str, Any] = {"secure": True, "certfile": str(certificates.server)}
     runner = _runner(tmp_path, **options)

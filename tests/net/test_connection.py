@@ -370,6 +370,29 @@ def test_finish_drops_what_is_pending(case: Case) -> None:
     assert case.owner.told == ["closed"]
 
 
+@pytest.mark.parametrize(
+    ("end", "is_cut"),
+    [
+        (lambda connection: connection.close(), False),
+        (lambda connection: connection.finish(), False),
+        (lambda connection: connection.fail(OSError(errno.EIO, "broken")), False),
+        (lambda connection: connection.reset(), True),
+    ],
+)
+@pytest.mark.parametrize("is_pending", [False, True])
+def test_what_is_lost_is_not_followed_by_an_end(
+    case: Case, end: Callable[[Connection], None], is_cut: bool, is_pending: bool
+) -> None:
+    options: list[tuple[Any, ...]] = []
+    case.here.setsockopt = lambda *option: options.append(option)  # type: ignore[method-assign]
+    if is_pending:
+        case.here.send_limit = 0
+        case.connection.write(b"hello")
+    end(case.connection)
+    is_lost = is_cut or (is_pending and case.connection.is_closed)  # a close waits for it
+    assert [option[1] for option in options] == [socket.SO_LINGER] * is_lost
+
+
 def test_a_failing_shutdown_does_not_skip_the_close() -> None:
     sock = socket.socket()  # was never connected
     shut(sock)

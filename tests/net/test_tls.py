@@ -174,6 +174,13 @@ def test_a_close_that_is_cut_off_is_an_end(two: Two) -> None:
     assert two.server.receive() is None
 
 
+def test_who_has_not_got_everything_is_not_told_that_it_was_all(two: Two) -> None:
+    two.client.stream.close(is_whole=False)
+    assert two.server.sock.received() == b""
+    two.client.stream.close()
+    assert two.server.sock.received() != b""
+
+
 def test_data_before_garbage_arrives(two: Two) -> None:
     two.client.stream.send(b"fine")
     two.client.sock.send(b"\x17\x03\x03\x00\x20" + bytes(32))
@@ -255,6 +262,49 @@ def test_a_server_tells_of_those_who_have_shaken_hands(
     assert client.receive() == b"answer"
     assert client.stream.at_eof
     assert app.told() == [("disconnect", sock)]
+    peer.close()
+
+
+@pytest.mark.parametrize("end", ["abort", "too much", "the end", "close"])
+def test_a_close_notify_means_that_this_was_all(app_runner: Any, end: str) -> None:
+    server = FakeServer(
+        secure=anonymous(ssl.PROTOCOL_TLS_SERVER), high_water=10, low_water=5, max_pending=10
+    )
+    app = Application(server)
+    app_runner(app)
+    (peer,) = server.listener.dial()
+    client = Side(peer, is_server=False)
+    client.stream.begin()
+    while not client.stream.is_open:
+        settle(app)
+        client.receive()
+    settle(app)
+    (sock,) = server._clients
+    if end == "abort":
+        server.write(sock, b"some")
+        server.abort(sock)
+    elif end == "close":
+        server.write(sock, b"some")
+        server.close(sock)
+    else:
+        sock.send_limit = 0
+        server.write(sock, b"x" * 20)
+        if end == "too much":
+            server.write(sock, b"x")
+        else:
+            server._abort()
+    settle(app)
+    assert server._clients == []
+    client.stream._incoming.write(peer.received())
+    client.stream._incoming.write_eof()
+    read = client.stream.object.read
+    if end in ("abort", "close"):
+        assert read(100) == b"some"
+    if end == "close":
+        assert read(100) == b""
+    else:
+        with pytest.raises(ssl.SSLEOFError):
+            read(100)
     peer.close()
 
 

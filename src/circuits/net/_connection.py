@@ -407,9 +407,7 @@ class Connection:
 
     def reset(self) -> None:
         """Close at once, and so that the peer sees a failure and no end."""
-        with suppress(OSError):  # it is gone already
-            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.finish(is_reset=True)
+        self.finish(is_cut=True)
 
     def hung_up(self) -> None:
         """The connection is closed in both directions, and the poller has forgotten it."""
@@ -423,19 +421,22 @@ class Connection:
         elif not (self.is_held and self.state in RECEIVES):
             self.finish()  # else there may be something left to be read, when it is wanted
 
-    def finish(self, is_reset: bool = False) -> None:
-        """Close at once; what is pending is lost."""
+    def finish(self, is_cut: bool = False) -> None:
+        """Close at once; what is pending is lost, and then the peer sees no end but a failure."""
         if self.state is State.CLOSED:
             return
         self.state = State.CLOSED
         writer, self.writer = self.writer, None
         if writer is not None:
+            is_cut = True
             writer.close()
         if self._owner._poller is not None:
             self._owner._poller.discard(self.sock)
         if self.tls is not None:
-            self.tls.close()
-        if is_reset:
+            self.tls.close(not is_cut)
+        if is_cut:
+            with suppress(OSError):  # it is gone already
+                self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.sock.close()  # shutting down would send an end before the reset
         else:
             shut(self.sock)

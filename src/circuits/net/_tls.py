@@ -326,11 +326,15 @@ class TLSStream:
         except OSError:
             self._rest = memoryview(b"")
 
-    def close(self) -> None:
-        """Send close_notify, without waiting; the socket is closed by its owner."""
+    def close(self, is_whole: bool = True) -> None:
+        """Send close_notify, without waiting; the socket is closed by its owner.
+
+        Args:
+            is_whole: Whether the peer has got everything. If not, it must not be told so.
+        """
         self._opened = None
         self.timer.cancel()
-        if self._problem is None and not self._rest:
+        if is_whole and self._problem is None and not self._rest:
             try:
                 self.end_output()
             except OSError:
