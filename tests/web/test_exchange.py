@@ -1228,14 +1228,15 @@ def test_a_file_behind_an_error_that_was_fired_is_closed(serve: Serve) -> None:
 class Talk:
     """A protocol that repeats what it hears."""
 
-    def __init__(self, fails: str = "") -> None:
+    def __init__(self, fails: str = "", kind: type[BaseException] = RuntimeError) -> None:
         self.told: list[Any] = []
         self.fails = fails
+        self.kind = kind
 
     def _note(self, name: str, *what: Any) -> None:
         self.told.append((name, *what))
         if name == self.fails:
-            raise RuntimeError(name)
+            raise self.kind(name)
 
     def begin(self, connection: Any) -> None:
         self.connection = connection
@@ -1293,9 +1294,12 @@ def test_another_protocol_takes_over_behind_the_head(
     assert not client.server.http._connections
 
 
+@pytest.mark.parametrize("kind", [RuntimeError, GeneratorExit])
 @pytest.mark.parametrize("fails", ["begin", "receive"])
-def test_a_protocol_that_fails_ends_its_connection(serve: Serve, fails: str) -> None:
-    talk = Talk(fails)
+def test_a_protocol_that_fails_ends_its_connection(
+    serve: Serve, fails: str, kind: type[BaseException]
+) -> None:
+    talk = Talk(fails, kind)
     errors = Errors()
     client = serve(_taking_over(talk), errors)
     client.feed(get() + b"early;")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -101,6 +103,20 @@ def test_a_closed_one_takes_nothing_and_gives_nothing() -> None:
     assert list(feed) == []
     with pytest.raises(ConnectionResetError):
         feed.put(b"c")
+
+
+@pytest.mark.parametrize("kind", [ValueError, asyncio.CancelledError, GeneratorExit])
+def test_pieces_that_break_off_have_no_end(kind: type[BaseException]) -> None:
+    async def pieces() -> AsyncIterator[str]:
+        yield "a"
+        raise kind
+
+    feed = Feed()
+    with contextlib.suppress(asyncio.CancelledError, GeneratorExit):
+        asyncio.run(feed.fill(pieces(), str.encode))
+    assert next(feed) == b"a"
+    with pytest.raises(kind):
+        next(feed)
 
 
 def test_threads_are_as_many_as_are_needed() -> None:

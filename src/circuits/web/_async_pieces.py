@@ -99,8 +99,10 @@ class AsyncPieces:
                 self._tell(loop)
                 if not self._is_awaited:
                     await self._wanted
-        except Exception as problem:
-            self._problem = problem
+        except BaseException as problem:
+            self._problem = problem  # also when it is cancelled: what has come is not all
+            if not isinstance(problem, Exception):
+                raise
         finally:
             self._is_over = True
             close = getattr(iterator, "aclose", None)

@@ -4,10 +4,10 @@ An exchange asks handlers for an answer, turns that into a response, and sends i
 events. Each step that may be an event goes through a ``Direct`` of the component that owns
 the connection, whose handlers find the exchange again and call it.
 
-Whatever raises on the way, a request gets one answer, or its connection is cut: an error that
-cannot be told and a response that cannot be sent are replaced by 500, and that, if it cannot be
-sent either, by an answer that uses nothing of them. When the head is out, the rest follows or
-the connection is broken off.
+Whatever raises on the way, an ``Exception`` or not, a request gets one answer, or its connection is
+cut: an error that cannot be told and a response that cannot be sent are replaced by 500, and that,
+if it cannot be sent either, by an answer that uses nothing of them. When the head is out, the rest
+follows or the connection is broken off.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ class Exchange:
                 self.refuse(errors.HTTPError, 503)
             else:
                 self.answer(value.value)
-        except Exception as problem:
+        except BaseException as problem:
             owner.report(problem)
             self.replace(problem)
 
@@ -172,28 +172,29 @@ class Exchange:
     def answer(self, value: Any) -> None:
         """Turn what a handler returned into a response."""
         response = self.response
-        if self.state is not _HANDLING or self.request.handled or response.done:
-            results.discard(response, value, self.state is _DONE)
-            return
         kind = value.__class__
-        if kind is str or kind is bytes:
-            response.body = value
-        elif value is None:
-            owner = self.connection.owner
-            if owner._tree_engine.queue:
-                owner.later(self._miss_answer)
-            else:
-                self.refuse(errors.NotFound)
-            return
-        elif kind is bool:
-            return  # the application fires the response by itself
-        else:
-            try:
-                response = results.to_response(response, value)
-            except Exception as problem:
-                self.connection.owner.report(problem)
-                self.fail((type(problem), problem, []))
+        try:
+            if self.state is not _HANDLING or self.request.handled or response.done:
+                results.discard(response, value, self.state is _DONE)
                 return
+            if kind is str or kind is bytes:
+                response.body = value
+            elif value is None:
+                owner = self.connection.owner
+                if owner._tree_engine.queue:
+                    owner.later(self._miss_answer)
+                else:
+                    self.refuse(errors.NotFound)
+                return
+            elif kind is bool:
+                return  # the application fires the response by itself
+            else:
+                response = results.to_response(response, value)
+        except BaseException as problem:
+            self.connection.owner.report(problem)
+            if self.state is _HANDLING and not self.request.handled:
+                self.fail((type(problem), problem, []))
+            return
         self.respond(response)
 
     def _check_sent(self, handed: Any) -> None:
@@ -224,7 +225,7 @@ class Exchange:
         owner = self.connection.owner
         try:
             event = make(self.request, self.response, *arguments, **options)
-        except Exception as problem:
+        except BaseException as problem:
             owner.report(problem)
             self.replace(problem)
         else:
@@ -253,7 +254,7 @@ class Exchange:
             try:
                 event.args[1]._is_data = False
                 response = results.to_response(event.args[1], page)
-            except Exception as problem:
+            except BaseException as problem:
                 owner.report(problem)
                 self.replace(problem)
             else:
@@ -275,6 +276,8 @@ class Exchange:
                 self.send(response)
             except BaseException as problem:
                 door.failed(door.event(response), methods[0], problem)
+                if isinstance(problem, results.ENDERS):  # which is no failure
+                    self.replace(problem)
         elif methods is None or not door.attempt(response):
             self._handed = event = events.Response(response)
             owner.watch(event, self._check_sent, event)
@@ -284,7 +287,10 @@ class Exchange:
             self._check_sent(response)
 
     def replace(self, problem: BaseException) -> None:
-        """Answer 500 in place of what could not be sent; if that fails, too, with less."""
+        """Answer 500 in place of what could not be sent; if that fails, too, with less.
+
+        The answer is 503 to what ends the program.
+        """
         if self.state >= _SENDING:
             self.cut()
             return
@@ -297,8 +303,9 @@ class Exchange:
             self.response.release()
             response = wrappers.Response(self.request, owner.encoding)
             error: Any = (type(problem), problem, [])
-            event = errors.HTTPError(self.request, response, 500, error=error)
-        except Exception as another:
+            code = results.status_of(problem)
+            event = errors.HTTPError(self.request, response, code, error=error)
+        except BaseException as another:
             owner.report(another)
             self._send_last_resort()
             return
@@ -388,7 +395,7 @@ class Exchange:
                 stack.callback(response.release)
                 if outgoing is not None:
                     stack.callback(outgoing.close)
-        except Exception as problem:
+        except BaseException as problem:
             owner.report(problem)
 
     def cut(self) -> None:

@@ -85,8 +85,10 @@ class Feed:
                 self.put(encode(piece), wait=False)
         except ConnectionResetError:
             pass
-        except Exception as found:
-            problem = found
+        except BaseException as found:
+            problem = found  # also when it is cancelled: what has come is not all
+            if not isinstance(found, Exception):
+                raise
         finally:
             self.end(problem)
             close = getattr(iterator, "aclose", None)

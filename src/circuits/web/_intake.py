@@ -17,6 +17,7 @@ from ._body_stream import DRAIN_BYTES, BodyStream, IncomingBody
 from ._exchange import Exchange
 from ._exchange import State as ExchangeState
 from ._paths import parse_target
+from ._results import status_of
 
 if TYPE_CHECKING:
     from ._connection import Connection
@@ -99,7 +100,7 @@ class Intake:
             self.refuse(problem.status, problem.head)
         except exceptions.HTTPException as problem:  # from parse_target
             self.refuse(problem.code, message)
-        except Exception as problem:
+        except BaseException as problem:
             self._fail(problem)
         finally:
             self.is_advancing = False
@@ -261,7 +262,7 @@ class Intake:
         exchange.response.close = True
         exchange.refuse(errors.HTTPError, status)
 
-    def _fail(self, problem: Exception) -> None:
+    def _fail(self, problem: BaseException) -> None:
         """Something of our own went wrong while a request was received."""
         self._connection.owner.report(problem)
         exchange = self._connection.exchange
@@ -269,7 +270,7 @@ class Intake:
             return
         if exchange is None or exchange.state < ExchangeState.HANDLING:
             no_space = isinstance(problem, OSError) and problem.errno in _NO_SPACE
-            self.refuse(507 if no_space else 500)
+            self.refuse(507 if no_space else status_of(problem))
         else:
             self._connection.is_cut_off = True
             exchange.replace(problem)

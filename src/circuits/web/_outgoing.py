@@ -161,7 +161,7 @@ class Outgoing:
                 piece: Any = encoder.end()
             else:
                 piece = encoder.send(exchange.response.encode_part(data))
-        except Exception:
+        except BaseException:
             exchange.cut()
             raise
         if piece:

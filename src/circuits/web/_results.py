@@ -17,7 +17,20 @@ if TYPE_CHECKING:
 
     from circuits.core.events import BaseEvent
 
-__all__ = ["awaited", "discard", "error_of", "innermost", "to_error", "to_response", "was_cut"]
+__all__ = [
+    "ENDERS",
+    "awaited",
+    "discard",
+    "error_of",
+    "innermost",
+    "status_of",
+    "to_error",
+    "to_response",
+    "was_cut",
+]
+
+#: What ends the program: a handler that raises it is cut, and has not failed.
+ENDERS = (KeyboardInterrupt, SystemExit)
 
 
 def innermost(value: Value) -> Value:
@@ -103,7 +116,12 @@ def to_error(
         return errors.HTTPError(
             request, response, problem.code, description=problem.description, error=error
         )
-    return errors.HTTPError(request, response, 500, error=error)
+    return errors.HTTPError(request, response, status_of(problem), error=error)
+
+
+def status_of(problem: BaseException) -> int:
+    """The status for what was raised: an error of ours, unless it ends the program."""
+    return 503 if isinstance(problem, ENDERS) else 500
 
 
 def error_of(value: Value) -> tuple[Any, BaseException, Any]:

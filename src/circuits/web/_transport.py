@@ -135,6 +135,6 @@ class Takeover:
     def _tell(self, method: Callable[..., object], *arguments: Any) -> None:
         try:
             method(*arguments)
-        except Exception as problem:
+        except BaseException as problem:
             self._connection.owner.report(problem)
             self._connection.cut()

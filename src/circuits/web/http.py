@@ -82,7 +82,7 @@ class _Watch:
         """The engine tells that all handlers are done."""
         try:
             self._call(*self._arguments)
-        except Exception as problem:
+        except BaseException as problem:
             self._http.report(problem)
 
 
@@ -331,7 +331,11 @@ class HTTP(BaseComponent):
         connection = self._connections.get(request.sock)
         exchange = None if connection is None else connection.exchange
         if exchange is not None and exchange.request is request and exchange.state < _SENDING:
-            exchange.send(response)
+            try:
+                exchange.send(response)
+            except results.ENDERS as problem:  # which is no failure
+                exchange.replace(problem)
+                raise
         elif exchange is None or exchange.response is not response:
             response.release()  # the client has gone, or got its answer
 

@@ -141,8 +141,10 @@ class Gateway(BaseComponent):
         try:
             body = call.run()
             call.apply()
-        except Exception as problem:
+        except BaseException as problem:
             call.close()
+            if not isinstance(problem, Exception):
+                raise
             call.log(problem)
             self._fail(call, problem)
             return True
