@@ -247,21 +247,14 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Without a limit it goes on until Ctrl-C.",
     )
     add = parser.add_argument
-    add(
-        "-t",
-        "--time",
-        type=_number(float),
-        default=0,
-        metavar="SECONDS",
-        help="stop after this time; 0 (the default) is no limit",
-    )
-    add(
-        "-e",
-        "--events",
-        type=_number(int),
-        default=0,
-        metavar="N",
-        help="stop after this number of events; 0 (the default) is no limit",
+
+    def add_number(*names: str, type: Callable[[str], Any], metavar: str, help: str) -> None:
+        add(*names, type=_number(type), default=0, metavar=metavar, help=help)
+
+    limit = "; 0 (the default) is no limit"
+    add_number("-t", "--time", type=float, metavar="SECONDS", help=f"stop after this time{limit}")
+    add_number(
+        "-e", "--events", type=int, metavar="N", help=f"stop after this number of events{limit}"
     )
     add(
         "-m",
@@ -272,11 +265,10 @@ def _parser() -> argparse.ArgumentParser:
         "concurrency: suspended handlers that call others; sync: fire and flush without the loop "
         "(default: speed)",
     )
-    add(
+    add_number(
         "-c",
         "--concurrency",
-        type=_number(int),
-        default=0,
+        type=int,
         metavar="N",
         help="events under way at once in mode speed (default: 1), or suspended handlers in mode "
         f"concurrency (default: {_CONCURRENCY})",

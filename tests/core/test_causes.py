@@ -277,7 +277,7 @@ def test_causes_count() -> None:
     middle = Cause(inner(), outer)
     effect = step()
     middle.enter(effect)
-    assert effect._event_causes is middle
+    assert effect._event_cause is middle
     assert middle.leave(lambda cause: True) == []
     assert middle.leave(lambda cause: True) == [middle, outer]
 

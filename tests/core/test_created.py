@@ -1,4 +1,4 @@
-"""Classes that are made at run time: the same again, and not for ever (contract D32)."""
+"""Classes that are made at run time: the same again, and not for ever."""
 
 from __future__ import annotations
 

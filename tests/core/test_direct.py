@@ -585,5 +585,5 @@ def test_who_wants_to_end_the_application_does(problem: BaseException) -> None:
     expected = pytest.raises(SystemExit) if isinstance(problem, SystemExit) else nullcontext()
     with expected, app.running():
         settle(app)
-        assert owner.door.call()
+        assert owner.door.call(1)
         assert not app.running

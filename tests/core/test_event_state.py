@@ -138,16 +138,6 @@ def test_who_gives_up_is_not_told(when: str) -> None:
     assert (waiter.told, other.told) == ([], [1])
 
 
-def test_causes_are_taken_in_the_order_of_firing() -> None:
-    event = FooBar()
-    causes = [Cause(FooBar(number), None) for number in range(3)]
-    for cause in causes:
-        cause.enter(event)
-    assert [event._take_cause() for _ in causes] == causes
-    assert event._event_causes is None
-    assert not event._event_flags & COUNTED
-
-
 def test_the_state_that_travels_has_nothing_of_this_process() -> None:
     event = fired()
     event._when_over(Waiter())

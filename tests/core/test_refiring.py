@@ -5,11 +5,11 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Callable, Generator
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
-from circuits import Component, Event, Timer, sleep
+from circuits import Component, Event, Timer, handler, sleep
 from circuits.core._causes import Cause, Firing
 from circuits.testing import VirtualClock, settle
 
@@ -236,3 +236,177 @@ def test_the_object_goes_when_nobody_holds_it(virtual_clock: VirtualClock) -> No
     del event
     gc.collect()
     assert gone() is None
+
+
+# -- fired again while it is still queued ------------------------------------------------------
+
+
+class ask(Event):
+    success = True
+
+
+class Answering(Component):
+    """Answers how often it was asked, and on which channels; hears of successes on both."""
+
+    channel = "a"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[tuple[Any, ...]] = []
+        self.successes: list[tuple[str, int]] = []
+
+    @handler("ask", channel="*")
+    def _on_ask(self, event: Event, *args: Any) -> int:
+        self.asked.append(event.channels)
+        return len(self.asked)
+
+    @handler("ask_success", channel="a")
+    def _on_success_at_a(self, source: Event, value: int) -> None:
+        self.successes.append(("a", value))
+
+    @handler("ask_success", channel="b")
+    def _on_success_at_b(self, source: Event, value: int) -> None:
+        self.successes.append(("b", value))
+
+
+def test_each_firing_has_its_own_value_and_channels() -> None:
+    app = Answering()
+    event = ask()
+    values = [app.fire(event, channel) for channel in ("a", "b", "a")]
+    assert event.channels == ("a",)
+    assert event.value is values[2]
+    assert event in app._tree_engine.queue
+    settle(app)
+    assert [value.value for value in values] == [1, 2, 3]
+    assert app.asked == [("a",), ("b",), ("a",)]
+    assert app.successes == [("a", 1), ("b", 2), ("a", 3)]
+    assert event not in app._tree_engine.queue
+
+
+def test_a_firing_with_priority_overtakes_the_first() -> None:
+    app = Answering()
+    event = ask()
+    later = app.fire(event, "a")
+    sooner = app.fire(event, "b", priority=-1)
+    settle(app)
+    assert (sooner.value, later.value) == (1, 2)
+    assert app.successes == [("b", 1), ("a", 2)]
+
+
+def test_a_handler_may_fire_its_own_event_several_times() -> None:
+    class Echo(Component):
+        values: ClassVar[list[Any]] = []
+        left = 5
+
+        @handler("ask")
+        def _on_ask(self, event: Event) -> int:
+            for _ in range(2):
+                if self.left:
+                    self.left -= 1
+                    self.values.append(self.fire(event))
+            return self.left
+
+    app = Echo()
+    first = app.fire(ask())
+    settle(app)
+    assert first.value == 3
+    assert [value.value for value in app.values] == [1, 0, 0, 0, 0]
+
+
+def test_a_flush_in_a_handler_dispatches_its_own_event_apart() -> None:
+    class Nesting(Component):
+        depth = 0
+
+        @handler("ask")
+        def _on_ask(self, event: Event) -> str:
+            self.depth += 1
+            depth = self.depth
+            if depth < 3:
+                self.inner = self.fire(event, f"deep {depth}", "*")
+                self.flush()
+            return f"answer {depth} at {event.channels[0]}"
+
+    app = Nesting()
+    outer = app.fire(ask(), "*")
+    settle(app)
+    assert outer.value == "answer 1 at *"
+    assert app.inner.value == "answer 3 at deep 2"
+
+
+def test_calls_of_one_event_get_their_own_results() -> None:
+    class Caller(Component):
+        results: ClassVar[list[Any]] = []
+
+        def begin(self, asked: Event) -> Generator[Any, Any, None]:
+            value = yield self.call(asked, "a")
+            self.results.append(value.value)
+
+    app = Caller()
+    Answering().register(app)
+    event = ask()
+    for _ in range(3):
+        app.fire(Event.create("begin", event))
+    settle(app)
+    assert app.results == [1, 2, 3]
+
+
+@pytest.mark.parametrize("counted_first", [False, True])
+def test_only_the_firing_that_was_caused_is_counted(counted_first: bool) -> None:
+    class outer(Event):
+        complete = True
+
+    class slow(Event):
+        pass
+
+    class Counting(Component):
+        told: ClassVar[list[str]] = []
+        begun = 0
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.event = slow()
+            self.told.clear()
+
+        def outer(self) -> None:
+            self.fire(self.event)
+            if counted_first:
+                self.fire(Event.create("other"))
+
+        def other(self) -> None:
+            self.fire(self.event)
+
+        def slow(self) -> Generator[Any, Any, None]:
+            self.begun += 1
+            number = self.begun
+            yield sleep(number)
+            self.told.append(f"slow {number}")
+
+        def outer_complete(self, *args: Any) -> None:
+            self.told.append("complete")
+
+    with VirtualClock() as clock:
+        app = Counting()
+        if not counted_first:
+            app.fire(app.event)  # on nobody's behalf
+        app.fire(outer())
+        with app.running():
+            settle(app)
+            clock.advance(5)
+            settle(app)
+    assert app.told == ["slow 1", "slow 2", "complete"]
+
+
+def test_many_firings_of_one_event_take_linear_time() -> None:
+    class Counter(Component):
+        seen = 0
+
+        def ask(self) -> None:
+            self.seen += 1
+
+    app = Counter()
+    event = ask()
+    for _ in range(50_000):
+        app.fire(event)
+    settle(app)
+    assert app.seen == 50_000
+    assert not event._event_refirings

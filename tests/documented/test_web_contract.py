@@ -208,7 +208,7 @@ def client(request: pytest.FixtureRequest) -> Iterator[Client]:
         ("/pair?b=2&a=1", 200, "1|2"),
         ("/pair/1/2/3", 200, "index ('pair', '1', '2', '3') {}"),
         ("/pair", 400, None),
-        ("/pair/1?c=3", 400, None),
+        ("/pair/1?c=3", 200, "1|B"),
         ("/keywords?a=1&b=&a=2", 200, "{'a': '1', 'b': ''}"),
         ("/keywords?12,34", 200, "{'x': 12, 'y': 34}"),
         ("/keywords?a=%C3%A4", 200, "{'a': 'ä'}"),
@@ -290,7 +290,7 @@ def test_an_error_page_has_a_title_and_an_escaped_description(client: Client) ->
 
 def test_errors_of_a_json_controller_are_json(client: Client) -> None:
     reply = client.get("/api/missing")
-    assert (reply.code, reply.headers["content-type"]) == (404, "application/json")
+    assert (reply.code, reply.headers["content-type"]) == (404, "application/problem+json")
     assert b'"code": 404' in reply.body
     assert b"traceback" not in reply.body
 

@@ -12,7 +12,7 @@ from .counting import count
 
 def main() -> None:
     # What is installed beside the framework must not matter; None means: cannot be imported.
-    sys.modules |= dict.fromkeys(("msgspec", "multipart", "uvloop"))  # type: ignore[arg-type]
+    sys.modules |= dict.fromkeys(("msgspec", "brotli", "zstandard", "uvloop"))  # type: ignore[arg-type]
     from .programs import PATHS
 
     parser = argparse.ArgumentParser(prog="python -m tests.hot_paths", description=__doc__)

@@ -104,11 +104,12 @@ def test_a_unix_socket(tmp_path: Path) -> None:
         [sys.executable, "-m", "circuits.web", "-b", os.fspath(path), os.fspath(tmp_path)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
     try:
-        assert process.stdout is not None
+        assert process.stderr is not None
         assert (
-            process.stdout.readline().decode() == f"Serving {tmp_path} on {path} (Ctrl-C stops)\n"
+            process.stderr.readline().decode() == f"Serving {tmp_path} on {path} (Ctrl-C stops)\n"
         )
         with socket.socket(socket.AF_UNIX) as sock:
             sock.settimeout(SECONDS)

@@ -59,7 +59,8 @@ class App(Controller):
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     folder = tmp_path_factory.mktemp("application")
     (folder / "app.py").write_text(_APPLICATION)
-    with running("-m", "circuits.web", "-b", "127.0.0.1:0", "app:App", cwd=folder) as program:
+    options = ("--no-access-log", "-b", "127.0.0.1:0")  # nobody reads its output meanwhile
+    with running("-m", "circuits.web", *options, "app:App", cwd=folder) as program:
         yield program
         assert program.is_alive(), "the server died before it was asked to"
 

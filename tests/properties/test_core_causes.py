@@ -30,9 +30,7 @@ def _programs(draw: st.DrawFn) -> list[Any]:
         effects = st.lists(st.integers(number + 1, count), max_size=3)
         kinds.append(
             (
-                # All is counted for the first one: the causes of one object that is fired again
-                # before it is dispatched are then all known.
-                number == 0 or draw(st.sampled_from([True, True, False])),  # asks for complete
+                draw(st.sampled_from([True, True, False])),  # asks for complete
                 draw(st.booleans()),  # asks for success
                 draw(st.booleans()),  # somebody hears that it is complete
                 number > 0 and draw(st.booleans()),  # one object, fired again and again

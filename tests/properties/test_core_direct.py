@@ -120,6 +120,8 @@ def _play(
         # The end of input waits for ``read`` alone, and for short chains of events.
         depth = 1
         handlers = [one for one in handlers if one[0] == "read" or one[5] not in SUSPENDING]
+        if hosted:
+            waiting = []  # asyncio resumes who has waited, later than any chain of events
     program = Program(handlers, waiting, "server", _sock_of, depth).register(app)
     for observer in [("coroutine",)] * hosted + watching:
         Observer(*observer).register(app)

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
+from urllib.parse import unquote_to_bytes
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -13,17 +15,6 @@ from circuits.web import _body, exceptions
 from circuits.web._body import FormLimits, Upload, parse_form, parse_urlencoded
 
 MULTIPART = "multipart/form-data; boundary=xx"
-
-
-@pytest.fixture(params=["library", "standard library"], autouse=True)
-def implementation(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Everything here holds with and without the ``multipart`` library."""
-    name: str = request.param
-    if name == "library":
-        pytest.importorskip("multipart")
-    else:
-        monkeypatch.setattr(_body, "_multipart", None)
-    return name
 
 
 @pytest.fixture(autouse=True)
@@ -253,3 +244,82 @@ def test_files_come_out_as_they_went_in(sent: list[tuple[str, bytes]]) -> None:
         received.append((name, upload.value))
         upload.close()
     assert received == sent
+
+
+# -- as clients write it -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        (b"\r\n" + part('name="a"', b"1") + b"--xx--", [("a", "1")]),
+        (b"preamble\r\n" + part('name="a"', b"1") + b"--xx--\r\nepilogue", [("a", "1")]),
+        (part('name="a"', b"1").replace(b"--xx\r\n", b"--xx \t\r\n") + b"--xx-- ", [("a", "1")]),
+        (b"--xx--\r\n", []),
+        (b"\r\n--xx--", []),
+        (b'--xx\r\nContent-Disposition: form-data; name="a"\r\n\r\n--xx--', [("a", "")]),
+        (part("name*=UTF-8''%C3%A9", b"1") + b"--xx--", [("é", "1")]),
+        (
+            part('name="a"', b"\xe9", "Content-Type: text/plain; charset=iso-8859-1") + b"--xx--",
+            [("a", "é")],
+        ),
+    ],
+)
+@pytest.mark.parametrize("step", [1, 7, 65536])
+def test_forms_of_other_clients(
+    body: bytes, fields: list[tuple[str, str]], step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_body, "_CHUNK_BYTES", step)
+    assert parse_form(MULTIPART, io.BytesIO(body)) == fields
+
+
+def test_the_name_of_a_file_in_latin_1() -> None:
+    body = part('name="a"; filename="\xe9.txt"', b"1") + b"--xx--"
+    found = parse_form(MULTIPART, io.BytesIO(body.decode("utf-8").encode("latin-1")))
+    assert found is not None
+    assert isinstance(found[0][1], Upload)
+    assert found[0][1].filename == "é.txt"
+
+
+def test_the_charset_of_a_form() -> None:
+    kind = "application/x-www-form-urlencoded; charset=ISO-8859-1"
+    assert parse_form(kind, io.BytesIO(b"a=%E9")) == [("a", "é")]
+
+
+@given(st.binary(max_size=40), st.integers(0, 40))
+@settings(max_examples=300)
+def test_long_values_are_unescaped_like_short_ones(data: bytes, times: int) -> None:
+    for text in (data * times, b"%41" * 100 + data, data + b"%20+ \n" * 100, data + b"%20" * 200):
+        assert _body._unescaped(text) == unquote_to_bytes(text.replace(b"+", b" "))
+
+
+def test_a_large_file_is_never_whole_in_memory() -> None:
+    class Endless(io.RawIOBase):
+        """A body of 64 MiB that nobody keeps."""
+
+        def __init__(self) -> None:
+            self.left = 1024
+            self.head = part('name="a"; filename="b"', b"")[:-2]
+
+        def seek(self, *args: int) -> int:
+            return 0
+
+        def read(self, size: int = -1) -> bytes:
+            head, self.head = self.head, b""
+            if head:
+                return head
+            self.left -= 1
+            if self.left < 0:
+                return b"" if self.left < -1 else b"\r\n--xx--"
+            return b"x" * size
+
+    tracemalloc.start()
+    try:
+        found = parse_form(MULTIPART, Endless())  # type: ignore[arg-type]
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found is not None
+    assert isinstance(found[0][1], Upload)
+    assert found[0][1].size == 64 * 1024 * 1024
+    assert peak < 8 * 1024 * 1024

@@ -157,7 +157,7 @@ NAMES = [
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda f: f.__name__)
 def test_a_binding_agrees_with_python(function: Any) -> None:
-    binding = Binding(function, 1)
+    binding = Binding(function, 1, strict=True)
     for count in range(4):
         for names in NAMES:
             try:
@@ -186,8 +186,18 @@ def test_a_binding_accepts_so_many_segments(function: Any, counts: set[int]) -> 
     assert {count for count in range(4) if binding.accepts(count)} == counts
 
 
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda f: f.__name__)
+def test_what_a_binding_leaves_out_is_what_does_not_fit(function: Any) -> None:
+    binding = Binding(function, 1)
+    for count in range(4):
+        for names in NAMES:
+            kwargs = dict.fromkeys(names, 1)
+            if binding.misfit(count, names) is None:
+                function("me", *"xyz"[:count], **binding.chosen(count, kwargs))
+
+
 def test_surplus_segments_are_not_found_and_wrong_parameters_are_bad() -> None:
-    binding = Binding(_f1, 1)
+    binding = Binding(_f1, 1, strict=True)
     assert binding.misfit(2, ()) == (404, "The path has too many segments.")
     assert binding.misfit(0, ()) == (400, "Missing parameter: a")
     assert binding.misfit(1, ("q",)) == (400, "Unexpected parameter: q")

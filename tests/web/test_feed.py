@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from circuits.web._async_pieces import NOT_YET
 from circuits.web._feed import Feed, Threads
-from circuits.web._outgoing import NOT_YET
 
 
 def test_pieces_come_in_order_and_then_the_end() -> None:

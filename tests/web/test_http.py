@@ -63,7 +63,7 @@ class Root(Controller):
         self.fire(Forbidden(self.request, self.response), "web")
 
     def cannot(self) -> Any:
-        return ["a", 1]
+        return object()
 
 
 def _bytes_of(requests: bytes, *watchers: Manager) -> tuple[bytes, bool]:

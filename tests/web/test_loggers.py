@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import locale
 import re
 import time
@@ -23,6 +24,8 @@ _NOW = time.struct_time((2026, 11, 3, 4, 5, 6, 1, 307, 0))
 
 @pytest.fixture(autouse=True)
 def _stopped_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    strftime = time.strftime
+    monkeypatch.setattr(time, "strftime", lambda form: strftime(form, time.gmtime(0)))
     monkeypatch.setattr(time, "localtime", lambda *seconds: _NOW)
 
 
@@ -69,14 +72,55 @@ def test_a_line_in_the_combined_format() -> None:
         headers=[("Referer", "http://e/"), ("User-Agent", "Test/1 (x)")],
     )
     assert line_of(response) == (
-        '192.0.2.1 - bob [03/Nov/2026:04:05:06] "GET /a%20b?x=1 HTTP/1.1" 200 5 '
+        '192.0.2.1 - bob [03/Nov/2026:04:05:06 +0000] "GET /a%20b?x=1 HTTP/1.1" 200 5 '
         '"http://e/" "Test/1 (x)"\n'
     )
 
 
-def test_what_is_not_known_is_a_dash_or_empty() -> None:
+def test_a_line_in_the_common_format() -> None:
+    assert line_of(make(), format="common") == (
+        '192.0.2.1 - - [03/Nov/2026:04:05:06 +0000] "GET / HTTP/1.1" 200 5\n'
+    )
+
+
+def test_a_line_of_json() -> None:
+    response = make('/"a"\n', qs="b", login="bob", headers=[("User-Agent", "x")])
+    response.request.id = "7"
+    line = line_of(response, format="json")
+    found = json.loads(line)
+    assert line.count("\n") == 1
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", found.pop("time"))
+    assert found.pop("seconds") >= 0
+    assert found == {
+        "client": "192.0.2.1",
+        "user": "bob",
+        "method": "GET",
+        "target": '/"a"\n?b',
+        "protocol": "HTTP/1.1",
+        "status": 200,
+        "bytes": 5,
+        "referer": None,
+        "agent": "x",
+        "request_id": "7",
+    }
+
+
+def test_an_own_format_and_one_that_is_none() -> None:
+    assert line_of(make(), format="%(s)s %(b)s") == "200 5\n"
+    with pytest.raises(ValueError, match="combined, common, json"):
+        Logger(format="nginx")
+
+
+def test_a_request_that_nobody_could_read_is_a_dash() -> None:
+    response = make(code=400)
+    response.request._is_unread = True
+    assert '] "-" 400 ' in line_of(response)
+    assert json.loads(line_of(response, format="json"))["method"] is None
+
+
+def test_what_is_not_known_is_a_dash() -> None:
     assert line_of(make(ip=None, body="")) == (
-        '- - - [03/Nov/2026:04:05:06] "GET / HTTP/1.1" 200 - "" ""\n'
+        '- - - [03/Nov/2026:04:05:06 +0000] "GET / HTTP/1.1" 200 - "-" "-"\n'
     )
 
 
@@ -260,8 +304,8 @@ def test_one_line_per_response() -> None:
     first, second = make(sock=object()), make(sock=object(), code=404)
     first.done = second.done = False
     assert play(events.Response(first), events.Response(second)) == [
-        '200 5 "" ""',
-        '404 5 "" ""',
+        '200 5 "-" "-"',
+        '404 5 "-" "-"',
     ]
 
 
@@ -274,7 +318,7 @@ def test_a_streamed_response_is_logged_at_its_end_with_what_was_sent() -> None:
         events.Stream(response, "ä"),
     ]
     assert play(*fired) == []
-    assert play(*fired, events.Stream(response, None)) == ['200 7 "" ""']
+    assert play(*fired, events.Stream(response, None)) == ['200 7 "-" "-"']
 
 
 def test_a_client_that_went_away_is_logged_with_what_was_sent() -> None:
@@ -287,7 +331,7 @@ def test_a_client_that_went_away_is_logged_with_what_was_sent() -> None:
         Event.create("Disconnect", sock),
         Event.create("Disconnect", sock),
         events.Stream(response, None),
-    ) == ['200 3 "" ""']
+    ) == ['200 3 "-" "-"']
 
 
 def test_a_stream_that_ended_is_not_logged_again() -> None:
@@ -299,13 +343,13 @@ def test_a_stream_that_ended_is_not_logged_again() -> None:
         events.Stream(response, b"123"),
         events.Stream(response, None),
         Event.create("Disconnect", sock),
-    ) == ['200 3 "" ""']
+    ) == ['200 3 "-" "-"']
 
 
 def test_an_empty_stream_has_no_bytes() -> None:
     response = make(sock=object(), body=iter(()))
     response.stream, response.done = True, False
-    assert play(events.Response(response), events.Stream(response, None)) == ['200 - "" ""']
+    assert play(events.Response(response), events.Stream(response, None)) == ['200 - "-" "-"']
 
 
 def test_a_response_that_was_not_sent_is_not_logged() -> None:

@@ -24,8 +24,8 @@ _MAN_PAGE = Path(__file__).parents[2] / "docs" / "man" / "circuits.web.1"
         ("127.0.0.1:", ("127.0.0.1", 8000)),
         ("localhost:0", ("localhost", 0)),
         (":8080", ("0.0.0.0", 8080)),
-        ("8080", ("0.0.0.0", 8080)),
-        ("", ("0.0.0.0", 8000)),
+        ("8080", ("127.0.0.1", 8080)),
+        ("", ("127.0.0.1", 8000)),
         ("[::1]:80", ("::1", 80)),
         ("[::1]", ("::1", 8000)),
         ("::1", ("::1", 8000)),
@@ -173,3 +173,39 @@ def test_an_address_is_shown_as_it_is_written() -> None:
     assert module._show(("::1", 80)) == "[::1]:80"
     assert module._show(("h", 80)) == "h:80"
     assert module._show("/path") == "/path"
+
+
+def test_routes_are_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a_site_of_this_test.py").write_text(
+        "from circuits.web import Controller\n"
+        "class Root(Controller):\n"
+        "    def page(self, number: int): return ''\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [p for p in sys.path if p])
+    try:
+        assert main(["--routes", "a_site_of_this_test:Root"]) == 0
+    finally:
+        sys.modules.pop("a_site_of_this_test", None)
+    assert capsys.readouterr().out.split() == [
+        "*",
+        "/page/{number}",
+        "a_site_of_this_test.Root.page",
+    ]
+
+
+def test_a_log_that_cannot_be_written_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(tmp_path / "no" / "log")
+    assert main(["-b", "127.0.0.1:0", "--access-log", path, str(tmp_path)]) == 1
+    assert f"cannot write {path}" in capsys.readouterr().err
+
+
+def test_a_proxy_must_be_an_address(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["-b", "127.0.0.1:0", "--trusted-proxies", "nginx", str(tmp_path)])
+    assert caught.value.code == 2
+    assert "--trusted-proxies: 'nginx'" in capsys.readouterr().err

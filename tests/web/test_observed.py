@@ -90,6 +90,8 @@ def _play(
         )
         for name, priority, wants, is_filter, actions, end, is_first in handlers
     ]
+    if hosted and any(how == "end" for _, _, how in chatter):
+        waiting = []  # asyncio resumes who has waited, later than the end of input waits for events
     with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
         path = str(Path(folder) / "listener")
         listener.bind(path)

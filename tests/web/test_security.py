@@ -12,12 +12,11 @@ from circuits.web._origins import parse_origin
 from circuits.web.controllers import Controller
 from circuits.web.dispatchers.dispatcher import Dispatcher
 from circuits.web.exceptions import NotFound
-from circuits.web.headers import Headers
+from circuits.web.headers import Headers, add_vary
 from circuits.web.security import (
     CORS,
     RateLimit,
     SecurityHeaders,
-    add_vary,
     address_of,
 )
 from circuits.web.wrappers import Host
@@ -249,9 +248,9 @@ def test_an_address_stands_for_a_client(one: str, other: str, is_same: bool) -> 
 def test_a_client_behind_a_proxy_is_known_by_what_the_server_says() -> None:
     request = make_request()
     request.remote = Host("10.0.0.1", 1)
-    request.__dict__["client"] = ("192.0.2.7", 0)
+    request.client = ("192.0.2.7", 0)
     assert address_of(request) == "192.0.2.7"
-    request.__dict__["client"] = ("", 0)
+    request.client = ("", 0)
     assert address_of(request) is None
 
 

@@ -132,10 +132,60 @@ def test_what_may_not_be_read_is_forbidden(
     assert isinstance(serve(served, path)[0], Forbidden)
 
 
-def test_http_1_0_knows_no_ranges(served: list[Response], path: str) -> None:
+def test_proxies_ask_for_ranges_in_http_1_0(served: list[Response], path: str) -> None:
     _, response = serve(served, path, protocol=(1, 0), Range="bytes=0-1")
-    assert response.code == 200
-    assert "Accept-Ranges" not in response.headers
+    assert (response.code, response.headers["Content-Range"]) == (206, "bytes 0-1/100")
+
+
+def test_a_head_has_no_ranges(served: list[Response], path: str) -> None:
+    _, response = serve(served, path, "HEAD", Range="bytes=0-1")
+    assert (response.code, response.headers["Content-Length"]) == (200, "100")
+
+
+def tag_of(served: list[Response], path: str) -> str:
+    tag = serve(served, path)[1].headers["ETag"]
+    assert isinstance(tag, str)
+    return tag
+
+
+def test_a_file_has_a_tag_that_changes_with_it(served: list[Response], path: str) -> None:
+    before = tag_of(served, path)
+    assert before == tag_of(served, path)
+    os.utime(path, (NOW - 100, NOW - 100))
+    assert before != tag_of(served, path)
+    assert serve(served, path, If_None_Match=before)[1].code == 200
+    assert serve(served, path, If_None_Match=tag_of(served, path))[1].code == 304
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ({"If_Match": '"other"'}, 412),
+        ({"If_Match": "*"}, 200),
+        ({"If_Modified_Since": formatdate(NOW)}, 304),
+        ({"If_Modified_Since": formatdate(NOW + 3600)}, 200),  # an older copy was put in its place
+        ({"If_Modified_Since": "Fri, 99 Foo 2099 99:99:99 GMT"}, 200),
+        ({"If_Unmodified_Since": formatdate(NOW)}, 200),
+        ({"If_Unmodified_Since": formatdate(NOW + 3600)}, 412),
+        ({"If_Unmodified_Since": "yesterday"}, 200),
+        ({"If_None_Match": '"other"', "If_Modified_Since": formatdate(NOW)}, 200),
+        ({"If_None_Match": "*"}, 304),
+        ({"Range": "bytes=0-1", "If_Range": formatdate(NOW)}, 206),
+        ({"Range": "bytes=0-1", "If_Range": '"other"'}, 200),
+        ({"Range": "bytes=0-" + "9" * 30}, 206),
+        ({"Range": "bytes=" + "9" * 30 + "-"}, 416),
+    ],
+)
+def test_conditions_of_a_file(
+    served: list[Response], path: str, headers: dict[str, str], code: int
+) -> None:
+    assert serve(served, path, **headers)[1].code == code
+
+
+def test_a_range_of_what_has_the_tag(served: list[Response], path: str) -> None:
+    tag = tag_of(served, path)
+    assert serve(served, path, Range="bytes=0-1", If_Range=tag)[1].code == 206
+    assert serve(served, path, Range="bytes=0-1", If_Match=tag)[1].code == 206
 
 
 @pytest.mark.parametrize(

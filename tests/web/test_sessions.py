@@ -263,6 +263,8 @@ def test_a_page_for_everybody_brings_nobody_an_id() -> None:
         assert "set-cookie" not in browser.get("/").headers
         reply = browser.get("/count")
         assert reply.headers["cache-control"] == "private"
+        assert browser.get("/count").headers["vary"] == "Cookie"  # no cookie is set again
+        assert "vary" not in place.browser().get("/").headers
 
 
 def test_sessions_that_nobody_uses_any_more_leave_no_trace() -> None:

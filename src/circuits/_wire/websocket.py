@@ -26,26 +26,9 @@ import os
 from collections.abc import Callable
 from typing import Final
 
-from circuits._wire import LocalProtocolError, ProtocolError
-from circuits._wire._websocket_deflate import (
-    Deflate,
-    Inflater,
-    NegotiationError,
-    parse_extensions,
-)
-from circuits._wire._websocket_handshake import (
-    Agreement,
-    HandshakeError,
-    HandshakeRequest,
-    accept_key,
-    check_request,
-    check_response,
-    choose_subprotocol,
-    is_valid_key,
-    make_key,
-    request_headers,
-    response_headers,
-)
+from circuits._wire import LocalProtocolError, ProtocolError, _websocket_handshake
+from circuits._wire._websocket_deflate import Deflate, Inflater, NegotiationError, parse_extensions
+from circuits._wire._websocket_handshake import *  # noqa: F403 - a part of this module
 from circuits._wire._websocket_masking import mask
 from circuits._wire._websocket_messages import (
     ABNORMAL,
@@ -84,12 +67,9 @@ __all__ = [
     "NO_STATUS",
     "PROTOCOL_ERROR",
     "TOO_BIG",
-    "Agreement",
     "Close",
     "Codec",
     "Deflate",
-    "HandshakeError",
-    "HandshakeRequest",
     "Limits",
     "LocalProtocolError",
     "Message",
@@ -100,18 +80,11 @@ __all__ = [
     "RemoteProtocolError",
     "SharedMessage",
     "State",
-    "accept_key",
-    "check_request",
-    "check_response",
-    "choose_subprotocol",
     "is_sendable_code",
-    "is_valid_key",
-    "make_key",
     "mask",
     "parse_extensions",
-    "request_headers",
-    "response_headers",
 ]
+__all__ += _websocket_handshake.__all__
 
 Message = str | bytes | Ping | Pong | Close
 

@@ -24,7 +24,7 @@ from ._session import Session
 from .errors import NotRunningError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from ._causes import Cause
     from ._engine import Engine
@@ -63,15 +63,18 @@ class _Driven(Coroutine[Any, Any, Any]):
         return self._coroutine.__await__()
 
 
-def _create_task(
-    loop: asyncio.AbstractEventLoop, coroutine: Any, cause: Cause | None, engine: Engine
-) -> asyncio.Task[Any]:
-    if cause is not None:
-        coroutine = _Driven(coroutine, engine, cause)
-    return loop.create_task(coroutine)
+class _Runner:
+    """An asyncio loop in which the coroutine handlers of a tree run."""
 
+    def __init__(self, manager: Manager, loop: asyncio.AbstractEventLoop) -> None:
+        self._manager = manager
+        self.loop = loop
 
-# -- our own loop ---------------------------------------------------------------------------
+    def create_task(self, coroutine: Any, cause: Cause | None, engine: Engine) -> asyncio.Task[Any]:
+        """Run a coroutine in the loop, on behalf of a cause."""
+        if cause is not None:
+            coroutine = _Driven(coroutine, engine, cause)
+        return self.loop.create_task(coroutine)
 
 
 def _hand_over_tasks(engine: Engine, loop: asyncio.AbstractEventLoop) -> None:
@@ -92,63 +95,51 @@ def _step(engine: Engine, task: Any) -> None:
         engine.tasks.step(task)
 
 
-class _TurnSelector(PollerFollower, selectors.BaseSelector):
+# -- our own loop ---------------------------------------------------------------------------
+
+
+class _TurnSelector(PollerFollower, selectors.DefaultSelector):
     """Turns the engine each time that asyncio asks what is ready."""
 
     def __init__(self, manager: Manager) -> None:
+        super().__init__()
         self._manager = manager
-        self._inner = selectors.DefaultSelector()
         self._ready: list[Any] = []
-        self._inner_is_ready = False
+        self._has_input = False  # as the poller says
         self.loop: asyncio.AbstractEventLoop | None = None
         self.single = False  # end the loop after this turn
         self.is_plain = False  # the application has ended: leave the engine alone
         self.max_wait = -1.0
 
-    # Descriptors of asyncio itself.
-
-    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-        return self._inner.register(fileobj, events, data)
-
-    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
-        return self._inner.unregister(fileobj)
-
-    def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-        return self._inner.modify(fileobj, events, data)
-
-    def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
-        return self._inner.get_map()
-
     def close(self) -> None:
         self._use_poller(None)
-        self._inner.close()
+        super().close()
 
-    def _inner_number(self) -> int:
-        return int(self._inner.fileno())  # epoll and kqueue have one
+    # A poller watches the descriptors of asyncio as one: epoll and kqueue have a number.
 
     def _join_poller(self, poller: Any) -> None:
-        poller.add_callback(self._inner_number(), self._on_inner)
+        poller.add_callback(self.fileno(), self._on_input)
 
     def _leave_poller(self, poller: Any) -> None:
-        poller.remove_callback(self._inner_number())
+        poller.remove_callback(self.fileno())
 
-    def _on_inner(self) -> None:
-        self._inner_is_ready = True
+    def _on_input(self) -> None:
+        self._has_input = True
 
     # As what the engine waits in while the tree has no poller.
 
     def block(self, timeout: float) -> None:
         """Wait for asyncio's descriptors."""
-        self._ready.extend(self._inner.select(None if timeout < 0 else timeout))
+        self._ready.extend(super().select(None if timeout < 0 else timeout))
 
     def resume(self) -> None:
         """End the wait."""
         if self.loop is not None and not self.loop.is_closed():
-            self.loop.call_soon_threadsafe(_nothing)
+            self.loop.call_soon_threadsafe(lambda: None)
 
     def select(self, timeout: float | None = None) -> list[Any]:
         if self.is_plain:
-            return self._inner.select(timeout)
+            return super().select(timeout)
         manager = self._manager
         engine = manager._tree_engine
         engine.loop.latch = self
@@ -164,12 +155,9 @@ class _TurnSelector(PollerFollower, selectors.BaseSelector):
         # What handlers have scheduled in asyncio meanwhile is to run at once.
         if worked or (not manager._running and not self.single):
             wait = 0.0
-        self._inner_is_ready = False
+        self._has_input = False
         engine.loop.idle(wait)
-        if self._poller is None:
-            if not self._ready:
-                self.block(0.0)
-        elif self._inner_is_ready:
+        if self._has_input or (self._poller is None and not self._ready):
             self.block(0.0)
         assert self.loop is not None
         _hand_over_tasks(engine, self.loop)
@@ -179,32 +167,22 @@ class _TurnSelector(PollerFollower, selectors.BaseSelector):
         return ready
 
 
-def _nothing() -> None:
-    """Wakes the loop."""
-
-
 class _Loop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return _clock.now()
 
 
-class Host:
+class Host(_Runner):
     """An asyncio loop of our own that runs the coroutine handlers of a tree."""
 
     def __init__(self, manager: Manager) -> None:
-        self._manager = manager
         self._selector = _TurnSelector(manager)
-        self.loop = _Loop(self._selector)
+        super().__init__(manager, _Loop(self._selector))
         self._selector.loop = self.loop
         self._inside = False
         session = manager._tree_engine.loop.session
-        self._pipe = None if session is None else session.pipe
-        if self._pipe is not None:
-            self.loop.add_reader(self._pipe.number, self._pipe.drain)
-
-    def create_task(self, coroutine: Any, cause: Cause | None, engine: Engine) -> asyncio.Task[Any]:
-        """Run a coroutine in the loop, on behalf of a cause."""
-        return _create_task(self.loop, coroutine, cause, engine)
+        if session is not None and session.pipe is not None:
+            self.loop.add_reader(session.pipe.number, session.pipe.drain)
 
     def run(self) -> None:
         """Turn until the manager is stopped."""
@@ -262,21 +240,16 @@ class Host:
 # -- a guest in somebody else's loop ---------------------------------------------------------
 
 
-class Guest(PollerFollower):
+class Guest(_Runner, PollerFollower):
     """Turns the engine from within a running asyncio loop."""
 
     def __init__(self, manager: Manager, loop: asyncio.AbstractEventLoop) -> None:
-        self._manager = manager
-        self.loop = loop
+        super().__init__(manager, loop)
         self._number = -1
         self._timer: asyncio.TimerHandle | None = None
         # Whoever fires may be a task of the loop; its context is not that of our handlers.
         self._context = contextvars.copy_context()
         self.stopped = loop.create_future()
-
-    def create_task(self, coroutine: Any, cause: Cause | None, engine: Engine) -> asyncio.Task[Any]:
-        """Run a coroutine in the loop, on behalf of a cause."""
-        return _create_task(self.loop, coroutine, cause, engine)
 
     def turn(self, timeout: float) -> bool:
         """The loop is not ours to turn: the engine turns alone."""

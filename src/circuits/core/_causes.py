@@ -6,12 +6,14 @@ counts for it, is being handled is counted. When the count is back at zero, the 
 event nothing of this exists.
 
 One event object may be fired again before its handlers are done. What belongs to one firing
-alone is therefore kept in a :class:`Firing` as soon as a handler suspends.
+alone is therefore kept in a :class:`Firing` as soon as a handler suspends, and in a ``Refiring``
+(see ``_queue``) until its turn comes.
 """
 
 from __future__ import annotations
 
 from ._flags import COUNTED
+from ._queue import Refiring
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,18 +45,15 @@ class Cause:
         self.outer = outer
         self.pending = 1
 
-    def enter(self, event: BaseEvent) -> None:
-        """Count an event that was just fired."""
+    def enter(self, entry: BaseEvent | Refiring) -> None:
+        """Count an event that was just fired, or fired again."""
         self.pending += 1
-        event._event_key = None
-        event._event_flags |= COUNTED
-        waiting = event._event_causes
-        if waiting is None:
-            event._event_causes = self
-        elif isinstance(waiting, list):
-            waiting.append(self)
-        else:  # one object fired again: each firing counts
-            event._event_causes = [waiting, self]
+        if isinstance(entry, Refiring):
+            entry.cause = self
+        else:
+            entry._event_key = None
+            entry._event_flags |= COUNTED
+            entry._event_cause = self
 
     def hold(self) -> None:
         """Count something that goes on without an event; ``Engine.end_hold`` ends that."""
@@ -69,6 +68,9 @@ class Cause:
         Returns:
             Those whose events are complete now, the innermost first.
         """
+        if self.outer is None:
+            self.pending -= 1
+            return [] if self.pending else [self]
         completed = []
         cause: Cause | None = self
         while cause is not None:

@@ -83,6 +83,10 @@ class Schedule:
         heappush(self.heap, (deadline, self._sequence, appointment))
         return appointment
 
+    def call_in(self, seconds: float, callback: Callable[[], object]) -> Appointment:
+        """Call a function when some time has passed from now on."""
+        return self.call_at(now() + seconds, callback)
+
     def next_deadline(self) -> float | None:
         """When the next appointment is due, or ``None``."""
         heap = self.heap
@@ -125,15 +129,22 @@ class Schedule:
 
 
 class Appointment:
-    """One entry of a schedule; ``cancel`` removes it."""
+    """One entry of a schedule; ``cancel`` removes it. Once called or removed, it is over."""
 
     __slots__ = ("callback", "deadline", "moved_to", "schedule")
 
-    def __init__(self, schedule: Schedule, deadline: float, callback: Callable[[], object]) -> None:
+    def __init__(
+        self, schedule: Schedule, deadline: float, callback: Callable[[], object] | None
+    ) -> None:
         self.schedule = schedule
         self.deadline = deadline
-        self.callback: Callable[[], object] | None = callback
+        self.callback = callback
         self.moved_to: Appointment | None = None
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether the function is still to be called."""
+        return self.callback is not None if self.moved_to is None else self.moved_to.is_pending
 
     def cancel(self) -> None:
         """Remove the entry; without effect when it has been called."""
@@ -142,3 +153,7 @@ class Appointment:
         elif self.callback is not None:
             self.callback = None
             self.schedule._forget()
+
+
+#: What is over before it began: for an attribute while nothing is scheduled.
+NEVER = Appointment(Schedule(), 0.0, None)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CREATED_CLASSES_LIMIT", "class_for"]
 
-#: How many run-time classes one event class remembers (contract D32): enough for every name an
+#: How many run-time classes one event class remembers: enough for every name an
 #: application knows, and a bound for names that come from elsewhere.
 CREATED_CLASSES_LIMIT = 1024
 

@@ -28,7 +28,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["Descriptor", "DescriptorOwner"]
+__all__ = ["BaseDescriptor", "Descriptor", "DescriptorOwner"]
 
 #: The largest piece that is read at once, in bytes; more was slower.
 READ_BYTES = 65536
@@ -45,7 +45,77 @@ _SHARED_PIECE = 512
 _LATER = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR, errno.ENOBUFS})
 
 
-class Descriptor:
+class BaseDescriptor:
+    """What a component has open: how it is read and ended.
+
+    Args:
+        owner: The component.
+        file: A number, or a socket.
+        is_shared: Whether somebody else closes it.
+
+    Attributes:
+        file: What was given.
+        is_open: Whether it can be written to: nobody has asked to close it.
+        is_closed: Whether all is over.
+        pending_bytes: How much the kernel has not taken yet.
+    """
+
+    __slots__ = ("_owner", "file", "is_closed", "is_open", "is_shared")
+
+    pending_bytes = 0
+
+    def __init__(self, owner: Any, file: Any, is_shared: bool) -> None:
+        self._owner = owner
+        self.file = file
+        self.is_shared = is_shared
+        self.is_open = True
+        self.is_closed = False
+
+    def read(self, size: int = READ_BYTES) -> bytes | None:
+        """Read once.
+
+        Returns:
+            What there was; ``b""`` at the end; ``None`` if there is nothing, or it failed.
+        """
+        if self.is_closed:
+            return None
+        try:
+            if isinstance(self.file, int):
+                return os.read(self.file, size)
+            data: bytes = self.file.recv(size)
+            return data
+        except (BlockingIOError, InterruptedError):
+            return None
+        except OSError as problem:
+            if problem.errno not in _LATER:
+                self.fail(problem)
+            return None
+
+    def fail(self, problem: OSError) -> None:
+        """Report an error and close at once."""
+        if not self.is_closed:
+            self.is_open = False
+            self._owner._descriptor_failed(self, problem)
+            self.finish()
+
+    def finish(self) -> None:
+        """Close at once; what is pending is lost."""
+        if self.is_closed:
+            return
+        self.is_open = False
+        self.is_closed = True
+        if not self.is_shared:
+            try:
+                os.close(self.file) if isinstance(self.file, int) else self.file.close()
+            except OSError as problem:
+                self._close_failed(problem)
+        self._owner._descriptor_closed(self)
+
+    def _close_failed(self, problem: OSError) -> None:
+        """The device is gone, and so is the descriptor."""
+
+
+class Descriptor(BaseDescriptor):
     """One open pipe, terminal, device or socket of a component.
 
     Args:
@@ -56,26 +126,9 @@ class Descriptor:
             it is read once each time that it is readable, and written to in small pieces, each
             when it is writable. It is not closed either.
         max_pending: How many bytes the kernel may leave to us; beyond, the descriptor fails.
-
-    Attributes:
-        file: What was given; the key of the poller, and what its events carry.
-        is_open: Whether it can be written to: nobody has asked to close it.
-        is_closed: Whether all is over.
-        pending_bytes: How much the kernel has not taken yet.
     """
 
-    __slots__ = (
-        "_max_pending",
-        "_owner",
-        "_pending",
-        "_piece",
-        "_reads",
-        "file",
-        "is_closed",
-        "is_open",
-        "is_shared",
-        "pending_bytes",
-    )
+    __slots__ = ("_max_pending", "_pending", "_piece", "_reads", "pending_bytes")
 
     def __init__(
         self,
@@ -86,16 +139,12 @@ class Descriptor:
         is_shared: bool = False,
         max_pending: int = MAX_PENDING,
     ) -> None:
-        self.file = file
-        self._owner = owner
+        super().__init__(owner, file, is_shared)
         self._reads = reads
         self._pending: deque[memoryview] = deque()
         self._max_pending = max_pending
         self._piece = 0
-        self.is_shared = is_shared
         self.pending_bytes = 0
-        self.is_open = True
-        self.is_closed = False
         if is_shared:
             import select  # has been loaded by the pollers
 
@@ -136,28 +185,6 @@ class Descriptor:
         if self._reads is is_held:
             self._reads = not is_held
             self.watch()
-
-    # -- reading --
-
-    def read(self, size: int = READ_BYTES) -> bytes | None:
-        """Read once.
-
-        Returns:
-            What there was; ``b""`` at the end; ``None`` if there is nothing, or it failed.
-        """
-        if self.is_closed:
-            return None
-        try:
-            if isinstance(self.file, int):
-                return os.read(self.file, size)
-            data: bytes = self.file.recv(size)
-            return data
-        except (BlockingIOError, InterruptedError):
-            return None
-        except OSError as problem:
-            if problem.errno not in _LATER:
-                self.fail(problem)
-            return None
 
     # -- writing --
 
@@ -238,30 +265,13 @@ class Descriptor:
         else:
             self.finish()
 
-    def fail(self, problem: OSError) -> None:
-        """Report an error and close at once."""
-        if not self.is_closed:
-            self.is_open = False
-            self._owner._descriptor_failed(self, problem)
-            self.finish()
-
     def finish(self) -> None:
         """Close at once; what is pending is lost."""
-        if self.is_closed:
-            return
-        self.is_open = False
-        self.is_closed = True
-        self._pending.clear()
-        self.pending_bytes = 0
-        poller = self._owner._poller
-        if poller is not None:
-            poller.discard(self.file)
-        if not self.is_shared:
-            try:
-                os.close(self.file) if isinstance(self.file, int) else self.file.close()
-            except OSError:
-                pass  # the device is gone, and so is the descriptor
-        self._owner._disown(self)
+        if not self.is_closed:
+            self._pending.clear()
+            self.pending_bytes = 0
+            self._owner._disown(self)
+            super().finish()
 
 
 class DescriptorOwner(PollerUser):
@@ -301,7 +311,8 @@ class DescriptorOwner(PollerUser):
     def _disown(self, descriptor: Descriptor) -> None:
         if self._descriptors is not None:
             self._descriptors.pop(descriptor.file, None)
-        self._descriptor_closed(descriptor)
+        if self._poller is not None:
+            self._poller.discard(descriptor.file)
 
     def _finish_all(self) -> None:
         """Close every descriptor at once."""

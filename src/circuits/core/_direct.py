@@ -13,15 +13,7 @@ after all.
 
 from __future__ import annotations
 
-from ._flags import (
-    COMPLETE,
-    DONE,
-    FAILURE,
-    HAS_EXTRAS,
-    HAS_FEEDBACK_CHANNELS,
-    NOTIFY,
-    SUCCESS,
-)
+from ._flags import COMPLETE, DONE, FAILURE, HAS_EXTRAS, HAS_FEEDBACK_CHANNELS, NOTIFY, SUCCESS
 from ._queue import EventQueue
 from .values import Value
 
@@ -40,6 +32,9 @@ __all__ = ["Direct"]
 _TOPICS = ((SUCCESS, "success"), (FAILURE, "failure"), (COMPLETE, "complete"), (DONE, "done"))
 
 
+#: In place of an argument that there is not.
+_ABSENT: Any = object()
+
 #: Of nobody, until a door is gone through for the first time.
 _NO_QUEUE = EventQueue()
 
@@ -55,11 +50,16 @@ class Direct:
             itself: ``"success"``, ``"failure"``, ``"complete"``, ``"done"``.
         within: In whose handlers the owner fires it, if it does so in those of events. Handlers
             that come after those of the owner would be called before it.
+        home: The owner's handlers of the event, as functions, that the owner need not call, since it
+            can do the same.
+
+    Attributes:
+        leads_home: Whether what :meth:`methods` has given is one of ``home`` alone.
     """
 
     __slots__ = (
-        "_channels", "_epoch", "_event_class", "_feedback", "_methods", "_names", "_owner",
-        "_queue", "_ready", "_version", "_within",
+        "_channels", "_epoch", "_event_class", "_feedback", "_home", "_methods", "_names",
+        "_owner", "_queue", "_ready", "_version", "_within", "leads_home",
     )  # fmt: skip
 
     def __init__(
@@ -69,18 +69,21 @@ class Direct:
         channels: tuple[Any, ...] | None = None,
         feedback: Collection[str] = (),
         within: Collection[str] = (),
+        home: Collection[Callable[..., Any]] = (),
     ) -> None:
         self._owner = owner
         self._event_class = event_class
         self._channels = channels
         self._feedback = feedback
         self._within = within
+        self._home = home
         self._version = -1  # of the routes that the methods and names were found in
         self._methods: tuple[Callable[..., Any], ...] | None = None
         self._names: tuple[str, ...] = ()
         self._epoch = -1  # in which the methods may be called
         self._queue: EventQueue = _NO_QUEUE
         self._ready: Collection[Any] = ()
+        self.leads_home = False
 
     @property
     def channels(self) -> tuple[Any, ...]:
@@ -129,7 +132,7 @@ class Direct:
             return
         for outer in self._within:
             others = engine.route(outer, self._owner._tree_channels)
-            if others and getattr(others[-1][0], "__self__", None) is not self._owner:
+            if others and not self._is_of_owner(others[-1][0]):
                 return
         # Of several results, the first must be the only one.
         if not all(is_filter for _, _, is_filter in routes[:-1]):
@@ -145,6 +148,11 @@ class Direct:
                 return
         self._names = tuple(names)
         self._methods = tuple(method for method, _, _ in routes)
+        self.leads_home = (
+            len(routes) == 1
+            and getattr(routes[0][0], "__func__", None) in self._home
+            and self._is_of_owner(routes[0][0])
+        )
 
     def _is_unheard(
         self, engine: Engine, name: str, channels: tuple[Any, ...], may_be_own: bool
@@ -153,8 +161,10 @@ class Direct:
         routes = engine.route(name, channels)
         if not routes:
             return True
-        owner = getattr(routes[0][0], "__self__", None)
-        return may_be_own and len(routes) == 1 and owner is self._owner
+        return may_be_own and len(routes) == 1 and self._is_of_owner(routes[0][0])
+
+    def _is_of_owner(self, method: Callable[..., Any]) -> bool:
+        return getattr(method, "__self__", None) is self._owner
 
     # -- the event after all --
 
@@ -163,6 +173,7 @@ class Direct:
         event = self._event_class(*args, **kwargs)
         event.channels = self.channels
         event._event_value = Value(event, self._owner)
+        event._event_at = None
         return event
 
     def take(self, event: BaseEvent, method: Callable[..., Any], result: Any) -> None:
@@ -174,8 +185,10 @@ class Direct:
         self._owner._tree_engine.dispatch.fail(event, method, problem)
 
     # -- for steps whose results nobody asks for --
+    # They have one or two arguments, which are passed on by number: to pack and unpack any number
+    # takes longer than all the rest.
 
-    def attempt(self, *args: Any) -> bool:
+    def attempt(self, first: Any, second: Any = _ABSENT) -> bool:
         """Call the handlers, if they may be called now.
 
         Returns:
@@ -190,22 +203,26 @@ class Direct:
             return False
         for method in methods:
             try:
-                result = method(*args)
+                result = method(first) if second is _ABSENT else method(first, second)
             except BaseException as problem:
-                self.failed(self.event(*args), method, problem)
+                self.failed(self._event_of(first, second), method, problem)
                 break
             if result is not None:
-                self.take(self.event(*args), method, result)
+                self.take(self._event_of(first, second), method, result)
                 break
         return True
 
-    def call(self, *args: Any) -> bool:
+    def call(self, first: Any, second: Any = _ABSENT) -> bool:
         """Call the handlers, or fire the event.
 
         Returns:
             Whether it is done, and not queued.
         """
-        if self.attempt(*args):
+        if self.attempt(first, second):
             return True
+        args = (first,) if second is _ABSENT else (first, second)
         self._owner.fire(self._event_class(*args), *self.channels)
         return False
+
+    def _event_of(self, first: Any, second: Any) -> BaseEvent:
+        return self.event(first) if second is _ABSENT else self.event(first, second)

@@ -19,11 +19,14 @@ from ._flags import (
     FAILURE,
     HAS_EXTRAS,
     HAS_FEEDBACK_CHANNELS,
+    NOTIFY,
+    REFIRED,
     SUCCESS,
     SUSPENDED,
     WAITED,
     changes,
 )
+from ._queue import Refiring
 from ._reports import fire_error, format_traceback, log_unheard
 from .events import Complete, Done, Failure, Success, derived_class
 from .values import HAS_RESULT, Value
@@ -42,8 +45,6 @@ __all__ = ["Dispatch"]
 # Elsewhere than in CPython nothing is counted, and nothing has to be parted.
 getrefcount: Callable[[object], int] = getattr(sys, "getrefcount", lambda thing: 0)
 
-_NO_ROUTES: dict[tuple[Any, ...], tuple[Route, ...]] = {}
-
 #: What a handler returns that is not over yet.
 _SUSPENDED = frozenset({GeneratorType, CoroutineType})
 
@@ -55,6 +56,15 @@ def _count_of_a_local() -> int:
 
 #: The count of something that a local variable holds, and one other thing.
 _HELD_ONCE_MORE = _count_of_a_local() + 1
+
+
+_new: Any = object.__new__
+
+#: What an event keeps of the firing that it stands for.
+_OF_ONE_FIRING = (
+    "channels", "_event_at", "_event_cause", "_event_failed", "_event_firing", "_event_stopped",
+    "_event_value", "_event_waiters",
+)  # fmt: skip
 
 
 class Dispatch:
@@ -71,17 +81,22 @@ class Dispatch:
     def flush(self) -> bool:
         """Dispatch what was queued when it began; whether there was anything.
 
-        Called by a handler: what is left of that.
+        Called by a handler: what is left of the batch that the handler is part of.
         """
         queue, plain = self._queue, self._routes.plain
-        if not (queue.left or queue.begin_batch()):
-            return False
-        flags = changes
+        if not queue.left:
+            # What queue.begin_batch does, without the call, as most batches are small.
+            queue.left = len(queue)
+            if queue.ranked:
+                queue.begin_batch()
+            if not queue.left:
+                return False
+        popleft, flags = queue.popleft, changes
         seen = flags.latest
         while left := queue.left:
             queue.left = left - 1
             try:
-                event = queue.popleft()
+                event = popleft()
             except IndexError:  # this tree became part of another one
                 queue.left = 0
                 break
@@ -98,7 +113,7 @@ class Dispatch:
                 continue
             # What dispatch does, without the call, for most handlers of most events.
             for method in methods:
-                event.handler = method
+                event._event_at = method
                 args = event._event_args
                 try:
                     result = method(*args) if args else method()
@@ -124,7 +139,7 @@ class Dispatch:
                     if event._event_key is None:
                         self._go_on(event, methods, method)
                         break
-            event.handler = None
+            event._event_at = None
             if event._event_key is None:
                 self.finish(event, event._event_flags | event._event_class_flags)
             else:
@@ -161,8 +176,10 @@ class Dispatch:
             routes = self._routes.resolve(key, event.channels)
         if routes:
             self.run(event, routes)
-        elif key == "error":
-            log_unheard(event)
+        else:
+            event._event_at = None
+            if key == "error":
+                log_unheard(event)
         if event._event_key is None:
             self.finish(event, event._event_flags | event._event_class_flags)
 
@@ -174,11 +191,16 @@ class Dispatch:
             self.run(event, routes, event._event_kwargs)
 
     def run(
-        self, event: BaseEvent, routes: tuple[Route, ...], kwargs: dict[str, Any] | None = None
+        self,
+        event: BaseEvent,
+        routes: tuple[Route, ...],
+        kwargs: dict[str, Any] | None = None,
+        tells_results: bool = True,
     ) -> None:
+        """Run some handlers; each result is told, if the event asks for that or may do so."""
         seen = changes.latest
         for method, wants_event, is_filter in routes:
-            event.handler = method
+            event._event_at = method
             args = event._event_args
             try:
                 if kwargs:
@@ -196,15 +218,26 @@ class Dispatch:
                     if type(result) in _SUSPENDED:
                         self._tasks.suspend(event, method, result)
                     else:
-                        event._event_value.setValue(result)
+                        value = event._event_value
+                        if (
+                            tells_results
+                            or value._flags
+                            or changes.latest is not seen
+                            or isinstance(result, Value)
+                        ):
+                            value.setValue(result)
+                        else:  # the same, for the first result of most events
+                            value._value = result
+                            value._flags = HAS_RESULT
                     if is_filter:
                         break
             if changes.latest is not seen:
+                tells_results = True
                 seen = changes.latest
                 if event._event_stopped:
                     break
                 kwargs = event._event_kwargs
-        event.handler = None
+        event._event_at = None
 
     def take(self, event: BaseEvent, method: Any, result: Any) -> None:
         """Store what a handler returned, or suspend the handler."""
@@ -213,20 +246,23 @@ class Dispatch:
         else:
             event._event_value.setValue(result)
 
-    def _dispatch_flagged(self, event: BaseEvent) -> None:
+    def _dispatch_flagged(self, event: Any) -> None:
         """Run the handlers of an event that somebody wants more of than that."""
         flags = event._event_flags | event._event_class_flags
         cause: Cause | None = None
-        if flags & COUNTED:
-            cause = event._event_causes
-            if cause.__class__ is Cause:
-                event._event_causes = None
-                event._event_flags &= ~COUNTED
-            else:
-                cause = event._take_cause()
-        if flags & SUSPENDED:
-            event._event_firing = None  # that of an earlier firing
+        if flags & (COUNTED | SUSPENDED | REFIRED):
+            if event.__class__ is Refiring:
+                self._dispatch_again(event)
+                return
+            if flags & COUNTED:
+                cause = event._event_cause
+            if flags & REFIRED:
+                event.channels = event._event_first_channels
+            if flags & SUSPENDED:
+                event._event_firing = None  # that of an earlier firing
+            event._event_flags &= ~(COUNTED | REFIRED)
         if flags & HAS_EXTRAS and event._event_cancelled:
+            event._event_at = None
             self.finish(event, flags & ~(SUCCESS | DONE), cause)
             return
         name, table = event._event_name, self._routes
@@ -245,6 +281,7 @@ class Dispatch:
             if event._choose_routes is not None:
                 chosen = event._choose_routes(routes)
                 if chosen is None:
+                    event._event_at = None
                     return
                 routes = chosen
         if not routes and name == "error":
@@ -253,21 +290,56 @@ class Dispatch:
             if cause is not None:
                 cause = cause.shortened(self._is_complete_heard)
             cause = Cause(event, cause)
-        seen = changes.latest
+        seen, queue = changes.latest, self._queue
+        tells_results = bool(flags & NOTIFY)
         if awaited:  # who has waited for it goes on before what its handlers fire
-            self._queue.add_reasons(1)
+            queue.add_reasons(1)
         if cause is None:
-            self.run(event, routes, kwargs)
+            self.run(event, routes, kwargs, tells_results)
+        elif queue.cause is None:
+            event._event_cause = cause
+            # What set_cause does, there and back, without the calls.
+            queue.cause, queue.alert = cause, True
+            queue.reasons_to_queue += 1
+            queue.epoch += 1
+            self.run(event, routes, kwargs, tells_results)
+            queue.cause, queue.alert = None, queue.sleeping
+            queue.reasons_to_queue -= 1
+            queue.epoch += 1
         else:
             event._event_cause = cause
-            outer = self._queue.set_cause(cause)
-            self.run(event, routes, kwargs)
-            self._queue.set_cause(outer)
+            outer = queue.set_cause(cause)
+            self.run(event, routes, kwargs, tells_results)
+            queue.set_cause(outer)
         if awaited:
-            self._queue.add_reasons(-1)
+            queue.add_reasons(-1)
         if changes.latest is not seen:
             flags = event._event_flags | event._event_class_flags
         self.finish(event, flags, cause)
+
+    def _dispatch_again(self, refiring: Refiring) -> None:
+        """Run the handlers of an event for another firing than the one that it stands for."""
+        event = refiring.event
+        event._event_refirings.remove(refiring)  # type: ignore[union-attr]  # most often the first
+        outer, flags = None, 0
+        if event._event_at is not None:  # the other one comes later, or is going on
+            outer = [(name, getattr(event, name)) for name in _OF_ONE_FIRING]
+            flags = event._event_flags & (COUNTED | REFIRED)
+            event._event_waiters = event._event_firing = event._event_cause = None
+            event._event_flags &= ~flags
+        event.channels = refiring.channels
+        event._event_value = refiring.value
+        refiring.value = None  # so that it does not count
+        if refiring.waiters:
+            event._event_waiters = [*(event._event_waiters or ()), *refiring.waiters]
+        if refiring.cause is not None:
+            event._event_cause = refiring.cause
+            event._event_flag(COUNTED)
+        self.dispatch(event)
+        if outer is not None:
+            for name, state in outer:
+                setattr(event, name, state)
+            event._event_flag(flags)
 
     def _is_complete_heard(self, cause: Cause) -> bool:
         event = cause.event
@@ -308,7 +380,10 @@ class Dispatch:
                 self.feedback(Success, "Success", event, channels, value.value)
         if cause is not None:
             source._event_cause = None
-            self.end_cause(cause, value)
+            if cause.pending > 1 and cause.outer is None:
+                cause.pending -= 1  # all that end_cause would do
+            else:
+                self.end_cause(cause, value)
         if flags & WAITED:
             waiters, source._event_waiters = source._event_waiters, None
             for waiter in waiters or ():
@@ -361,7 +436,8 @@ class Dispatch:
         if channels.__class__ is not tuple:
             channels = tuple(channels)
         # After a failure, other handlers of the event run, which may add one that hears of it.
-        if not self._queue and kind is not Failure and self._engine.is_quiet():
+        queue = self._queue
+        if not (queue or queue.reasons_to_queue or self._tasks.ready) and kind is not Failure:
             name = made._event_name
             if not (
                 self._engine.route(name, channels)
@@ -369,7 +445,10 @@ class Dispatch:
                 or event._event_waiters
             ):
                 return
-        derived = made(event, argument)
+        # What made(event, argument) does, without the call; such classes are all ours.
+        derived = _new(made)
+        derived._event_args = (event, argument)
+        derived._event_value = None
         derived.parent = event
         derived.channels = channels
         self._engine.root.fire(derived)

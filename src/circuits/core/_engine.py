@@ -15,7 +15,7 @@ from ._dispatch import Dispatch
 from ._loop import Loop
 from ._queue import EventQueue
 from ._reports import fire_error
-from ._routing import TREE_LOCK, Routes
+from ._routing import NO_ROUTES, TREE_LOCK, Routes
 from ._tasks import TaskTable
 from .utils import flatten
 
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Engine"]
 
-_NO_ROUTES: dict[tuple[Any, ...], tuple[Route, ...]] = {}
-
 
 class Engine:
     """Queue, routes, tasks and time of the tree below one root.
@@ -47,6 +45,8 @@ class Engine:
     def __init__(self, root: Manager) -> None:
         self.root = root
         self.queue = EventQueue()
+        # Its own method: found in its class, it would be that of another class, which costs more.
+        self.append = self.queue.append
         self.routes = Routes(self.queue)
         self.schedule = Schedule()
         self.tasks = TaskTable(self)
@@ -101,10 +101,8 @@ class Engine:
         """Finish a ``fire`` that found ``alert`` set: count for a cause, wake the loop."""
         queue = self.queue
         cause = queue.cause
-        if cause is not None and event is not None:
-            thread = self.loop.thread
-            if thread is None or thread == _thread.get_ident():
-                cause.enter(event)
+        if cause is not None and event is not None and self.thread_is_ours():
+            cause.enter(event)
         if queue.sleeping:
             self.wake()
 
@@ -140,7 +138,7 @@ class Engine:
 
     def route(self, name: str, channels: tuple[Any, ...]) -> tuple[Route, ...]:
         """The handlers of a name on some channels."""
-        routes = self.routes.cache.get(name, _NO_ROUTES).get(channels)
+        routes = self.routes.cache.get(name, NO_ROUTES).get(channels)
         return self.routes.resolve(name, channels) if routes is None else routes
 
     # -- what the rest of the framework asks for --

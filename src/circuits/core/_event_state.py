@@ -5,14 +5,24 @@ Everything has a default on the class, so that it costs nothing until it is need
 
 from __future__ import annotations
 
-from ._flags import COUNTED, HAS_EXTRAS, RUNTIME_FLAGS, WAITED, changes, number_of_change
+from ._flags import (
+    HAS_EXTRAS,
+    QUEUED,
+    RUNTIME_FLAGS,
+    WAITED,
+    RunningHandler,
+    changes,
+    number_of_change,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Callable
     from typing import Any, ClassVar
 
     from ._causes import Cause, Firing
+    from ._queue import Refiring
     from .values import Value
 
 __all__ = ["ORDINARY_ATTRIBUTES", "RUNTIME_ATTRIBUTES", "EventState"]
@@ -23,7 +33,10 @@ class EventState:
 
     channels: tuple[Any, ...] = ()
     waitingHandlers: int = 0  # noqa: N815 - documented name
-    handler: Callable[..., Any] | None = None
+    if TYPE_CHECKING:
+        handler: Callable[..., Any] | None
+    else:
+        handler = RunningHandler()
 
     #: The name; ``None`` where dispatch must look at flags, waiters, causes and the like.
     _event_key: str | None
@@ -33,6 +46,13 @@ class EventState:
     _event_args: Any  # a tuple, until somebody asks for the list
     _event_kwargs: dict[str, Any] | None = None
     _event_value: Value = None  # type: ignore[assignment]  # None until fired
+    #: :data:`QUEUED` until its turn comes; the handler that is being run; ``None`` when all have
+    #: been.
+    _event_at: Any = QUEUED
+    #: The firings that it does not stand for and that are still queued, the oldest first.
+    _event_refirings: deque[Refiring] | None = None
+    #: With ``REFIRED``: where the firing goes that it stands for, as ``channels`` are the latest.
+    _event_first_channels: tuple[Any, ...] = ()
     _event_notify: bool | str = False
     _event_stopped = False
     _event_cancelled = False
@@ -45,9 +65,8 @@ class EventState:
     #: routes and gives those that it goes, or ``None`` if it has seen to everything itself.
     _choose_routes: Callable[[tuple[Any, ...]], tuple[Any, ...] | None] | None = None
     _event_failed: bool = False  # whether a handler of the latest firing failed
-    #: What counts its firings that are queued: one cause, or several, the oldest first.
-    _event_causes: Any = None
-    _event_cause: Cause | None = None  # what counts the firing that is being dispatched
+    #: What counts the firing that is queued, or is being dispatched.
+    _event_cause: Cause | None = None
     _event_firing: Firing | None = None  # the latest firing that has, or had, suspended handlers
     _event_waiters: list[Any] | None = None  # who is told of the end of the next or current firing
 
@@ -68,10 +87,12 @@ class EventState:
         Args:
             waiter: Who waits. Its attribute ``is_awaited`` tells whether it receives what the
                 handlers raise.
-            refired: For the firing that is about to come, even if an earlier one goes on.
+            refired: For the latest firing, even if an earlier one goes on.
         """
         firing = self._event_firing
-        if firing is not None and firing.unfinished and not refired:
+        if refired and self._event_refirings:
+            self._event_refirings[-1].waiters.append(waiter)
+        elif firing is not None and firing.unfinished and not refired:
             firing.expect(waiter)
         elif self._event_waiters is None:
             self._event_waiters = [waiter]
@@ -85,15 +106,9 @@ class EventState:
             waiters = None if source is None else source._event_waiters
             if waiters is not None and waiter in waiters:
                 waiters.remove(waiter)
-
-    def _take_cause(self) -> Cause:
-        """What counts the oldest firing, of several that are queued."""
-        waiting = self._event_causes
-        cause: Cause = waiting.pop(0)
-        if not waiting:
-            self._event_causes = None
-            self._event_flags &= ~COUNTED
-        return cause
+        for refiring in self._event_refirings or ():
+            if waiter in refiring.waiters:
+                refiring.waiters.remove(waiter)
 
     def _event_lasting_state(self) -> dict[str, Any]:
         """What travels with the event, or is copied."""
@@ -123,8 +138,8 @@ class EventState:
 
 #: State of one firing in one process; it neither travels nor is copied.
 RUNTIME_ATTRIBUTES = frozenset({
-    "handler", "waitingHandlers", "_choose_routes", "_event_cause", "_event_causes",
-    "_event_created", "_event_failed", "_event_firing", "_event_value", "_event_waiters",
+    "handler", "waitingHandlers", "_choose_routes", "_event_at", "_event_cause",
+    "_event_created", "_event_failed", "_event_firing", "_event_first_channels", "_event_refirings", "_event_value", "_event_waiters",
 })  # fmt: skip
 
 #: The attributes of an event that has nothing of its own but arguments and channels.

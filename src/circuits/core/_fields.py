@@ -109,7 +109,7 @@ def _make_constructor(cls: type[BaseEvent]) -> Callable[..., None]:
         f"_default_{n}": default for n, default in cls._event_fields if default is not REQUIRED
     }
     parameters = ", ".join(f"{n}=_default_{n}" if f"_default_{n}" in scope else n for n in names)
-    source = f"def __init__(self, {parameters}):\n    self._event_args = ({''.join(n + ', ' for n in names)})\n"
+    source = f"def __init__(self, {parameters}):\n    self._event_args = ({''.join(n + ', ' for n in names)})\n    self._event_value = None\n"
     exec(source, scope)  # identifiers of a class body, nothing from outside
     constructor: Callable[..., None] = scope["__init__"]
     constructor.__qualname__ = f"{cls.__qualname__}.__init__"

@@ -22,10 +22,10 @@ __all__ = ["FLAGS", "EventMetaClass"]
 SUCCESS, FAILURE, COMPLETE, DONE, NOTIFY = 1, 2, 4, 8, 16
 #: ... has channels of its own for its feedback, is cancelled or has keywords or late routes,
 HAS_FEEDBACK_CHANNELS, HAS_EXTRAS = 32, 64
-#: ... is counted by a cause, is waited for, has suspended handlers.
-COUNTED, WAITED, SUSPENDED = 128, 256, 512
+#: ... is counted by a cause, is waited for, has suspended handlers, was fired again while queued.
+COUNTED, WAITED, SUSPENDED, REFIRED = 128, 256, 512, 1024
 
-RUNTIME_FLAGS = COUNTED | WAITED | SUSPENDED
+RUNTIME_FLAGS = COUNTED | WAITED | SUSPENDED | REFIRED
 
 number_of_change = count(1).__next__
 
@@ -103,6 +103,20 @@ class Name(Flag):
         del event._event_created
 
 
+QUEUED: Any = object()
+"""In place of the handler that is being run: the event is to be dispatched, or fired."""
+
+
+class RunningHandler:
+    """The handler that is being run, or ``None``."""
+
+    __slots__ = ()
+
+    def __get__(self, event: BaseEvent | None, owner: type[BaseEvent]) -> Any:
+        handler = None if event is None else event._event_at
+        return None if handler is QUEUED else handler
+
+
 class ValueOf:
     """The value of the latest firing, which leads back to the event while anybody looks at it."""
 
@@ -111,7 +125,8 @@ class ValueOf:
     def __get__(self, event: BaseEvent | None, owner: type[BaseEvent]) -> Any:
         if event is None:
             return None
-        value = event._event_value
+        refirings = event._event_refirings
+        value = refirings[-1].value if refirings else event._event_value
         if value is not None and value.event is None:
             value.event = event  # they were parted, when nobody had kept it
         return value

@@ -15,7 +15,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ._clock import Appointment
     from ._engine import Engine
     from .manager import Manager
 
@@ -30,7 +29,7 @@ class Graceful(BaseComponent):
 
     _is_stopping = False  # the application stops
     _grace_ends = 0.0
-    _grace_timer: Appointment | None = None
+    _grace_timer = _clock.NEVER
 
     # -- what a subclass provides --
 
@@ -75,8 +74,8 @@ class Graceful(BaseComponent):
         """Keep the stopping application alive until released, or until the grace is over."""
         engine = self._tree_engine
         engine.hold(self)
-        if self._grace_timer is None:
-            self._grace_timer = engine.schedule.call_at(self._grace_ends, self._end_grace)
+        if not self._grace_timer.is_pending:
+            self._grace_timer = engine.schedule.call_at(self._grace_ends, self._grace_over)
 
     def _release_end(self) -> None:
         """The application need not wait any more; without effect if it does not."""
@@ -84,13 +83,7 @@ class Graceful(BaseComponent):
 
     def _drop_hold(self, engine: Engine) -> None:
         engine.release(self)
-        if self._grace_timer is not None:
-            self._grace_timer.cancel()
-            self._grace_timer = None
-
-    def _end_grace(self) -> None:
-        self._grace_timer = None
-        self._grace_over()
+        self._grace_timer.cancel()
 
     # -- the tree --
 

@@ -241,15 +241,20 @@ class Loop:
         session = self.session
         if session is not None and session.pipe is not None and session.pipe.waiter is not waiter:
             session.pipe.watch_with(waiter)
-        self.sleep_in(waiter)
+        queue = self._queue
+        self._waiter = waiter  # self.sleep_in, and below self.awake, without the calls
+        queue.sleeping = queue.alert = True
         # Looked at again after the flag was set: what was appended before counts, and who
         # appends from now on sees the flag.
-        if self._queue or self._tasks.ready:
+        if queue or self._tasks.ready:
             timeout = 0.0
         try:
             ready = waiter.block(timeout)
         finally:
-            self.awake()
+            self._waiter = None
+            if self._engine.successor is None:
+                queue.sleeping = False
+                queue.alert = queue.cause is not None
         if ready:
             waiter.report(ready)
 

@@ -4,6 +4,10 @@ An event that is fired with a priority stands in the queue in its place of arriv
 when a batch begins, the batch is sorted. So there is one container, and whoever looks whether it
 is empty, or how long it is, sees everything.
 
+An event object stands for one of its firings. One that is fired again while it is queued or being
+dispatched is followed by a :class:`Refiring`, which has what belongs to that firing, and a turn of
+its own.
+
 ``append`` is that of ``deque``. After it, one has to look at :attr:`EventQueue.alert`: the loop
 sets that flag before it looks at the queue for the last time and goes to sleep, so nothing is
 lost, without a lock.
@@ -13,6 +17,8 @@ from __future__ import annotations
 
 from collections import deque
 
+from ._flags import REFIRED
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,8 +26,9 @@ if TYPE_CHECKING:
 
     from ._causes import Cause
     from .events import BaseEvent
+    from .values import Value
 
-__all__ = ["EventQueue"]
+__all__ = ["EventQueue", "Refiring"]
 
 
 class _Ranked:
@@ -32,6 +39,38 @@ class _Ranked:
     def __init__(self, event: BaseEvent, priority: float) -> None:
         self.event = event
         self.priority = priority
+
+
+class Refiring:
+    """A firing of an event that was queued already, or being dispatched.
+
+    Attributes:
+        event: The event.
+        channels: Where it was fired this time.
+        value: What is to hold its results of this time.
+        cause: What counts it, or ``None``.
+        waiters: Who waits for it.
+    """
+
+    __slots__ = ("cause", "channels", "event", "value", "waiters")
+
+    _event_key = None  # so that dispatch looks closer
+    _event_flags, _event_class_flags = REFIRED, 0
+
+    def __init__(self, event: BaseEvent, channels: tuple[Any, ...], value: Value) -> None:
+        self.event = event
+        self.channels = channels
+        self.value: Any = value
+        self.cause: Cause | None = None
+        self.waiters: list[Any] = []
+
+
+def _event_of(entry: Any) -> BaseEvent:
+    """The event that an entry is, or stands for."""
+    while entry.__class__ is _Ranked or entry.__class__ is Refiring:
+        entry = entry.event
+    event: BaseEvent = entry
+    return event
 
 
 def _priority(entry: Any) -> float:
@@ -46,22 +85,23 @@ class EventQueue(deque["BaseEvent"]):
         alert: Whether who appends has to tell the engine: the loop sleeps, or causes are counted.
         sleeping: Whether the loop sleeps, or this queue has been given up for another one.
         left: How many events of the current batch are still here.
+        ranked: As many entries as there are events with a priority, or more.
         reasons_to_queue: How many reasons there are for firing an event where a call would do,
-            beside what is queued: no loop runs, a handler flushes, causes are counted, a handler
-            looks at something again and again.
+            beside what is queued: no loop runs, a handler flushes, causes are counted, who has
+            waited for this name goes on first, a handler looks at something again and again.
         epoch: Another number whenever the reasons, the routes or the names that are waited for
             have changed: what was found out before has to be looked at again.
         cause: What events that the loop's thread fires now are counted for, or ``None``.
     """
 
     __slots__ = (
-        "_ranked", "alert", "cause", "epoch", "left", "reasons_to_queue", "sleeping",
+        "alert", "cause", "epoch", "left", "ranked", "reasons_to_queue", "sleeping",
     )  # fmt: skip
 
     def __init__(self) -> None:
         super().__init__()
         self.left = 0
-        self._ranked: list[None] = []  # as many entries as there are wrappers, or more
+        self.ranked: list[None] = []
         self.alert = False
         self.sleeping = False
         self.reasons_to_queue = 1  # no loop runs
@@ -73,22 +113,22 @@ class EventQueue(deque["BaseEvent"]):
     def rank(self, event: BaseEvent, priority: float) -> None:
         """Append an event that goes before or after its batch."""
         # Noted first: a batch that finds the wrapper finds the note.
-        self._ranked.append(None)
+        self.ranked.append(None)
         self.append(_Ranked(event, priority))  # type: ignore[arg-type]
 
     def set_cause(self, cause: Cause | None) -> Cause | None:
         """Set the cause of what is fired from now on; returns the one before, to be restored."""
         before = self.cause
-        if before is not cause:
-            self.cause = cause
-            if cause is None:
+        self.cause = cause
+        if cause is None:
+            if before is not None:
                 self.alert = self.sleeping
                 self.reasons_to_queue -= 1
                 self.epoch += 1
-            elif before is None:
-                self.alert = True
-                self.reasons_to_queue += 1
-                self.epoch += 1
+        elif before is None:
+            self.alert = True
+            self.reasons_to_queue += 1
+            self.epoch += 1
         return before
 
     def add_reasons(self, count: int) -> None:
@@ -102,7 +142,7 @@ class EventQueue(deque["BaseEvent"]):
         """Begin a batch: sort what is queued now. Returns the number of events."""
         # Counted before the look at the notes: what is appended meanwhile is of the next batch.
         self.left = len(self)
-        if self._ranked:
+        if self.ranked:
             self._sort(self.left)
         return self.left
 
@@ -114,7 +154,7 @@ class EventQueue(deque["BaseEvent"]):
                 entries.append(self.popleft())
             except IndexError:  # this tree is becoming part of another one
                 break
-        del self._ranked[: sum(entry.__class__ is _Ranked for entry in entries)]
+        del self.ranked[: sum(entry.__class__ is _Ranked for entry in entries)]
         entries.sort(key=_priority)
         self.extendleft(
             entry.event if entry.__class__ is _Ranked else entry for entry in reversed(entries)
@@ -123,7 +163,7 @@ class EventQueue(deque["BaseEvent"]):
     def move_to(self, other: EventQueue) -> None:
         """Append everything to another queue."""
         self.left = 0
-        other._ranked.extend(self._ranked)
+        other.ranked.extend(self.ranked)
         while True:
             try:
                 other.append(self.popleft())
@@ -134,10 +174,9 @@ class EventQueue(deque["BaseEvent"]):
 
     def events(self) -> Iterator[BaseEvent]:
         """Iterate over the events, in the order of their arrival."""
-        for entry in tuple(self):
-            yield entry.event if isinstance(entry, _Ranked) else entry
+        return map(_event_of, tuple(self))
 
     def __contains__(self, event: object) -> bool:
-        if not self._ranked:
+        if not (self.ranked or getattr(event, "_event_refirings", None)):
             return super().__contains__(event)
         return any(waiting is event for waiting in self.events())

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     Route = tuple[Callable[..., Any], bool, bool]
 
 
-_NO_ROUTES: dict[tuple[Any, ...], tuple[Route, ...]] = {}
+NO_ROUTES: dict[tuple[Any, ...], tuple[Route, ...]] = {}
 _versions = count(1)
 
 
@@ -79,13 +79,8 @@ class Routes:
                 continue
             channel = component._tree_channels[0] if spec.channel is None else spec.channel
             for name in spec.keys:
-                channels = by_name.get(name)
-                if channels is None:
-                    channels = by_name[name] = {}
-                if channel in channels:
-                    channels[channel][id(component)] = component
-                else:
-                    channels[channel] = {id(component): component}
+                components = by_name.setdefault(name, {}).setdefault(channel, {})
+                components[id(component)] = component
                 self.forget(name)
 
     def remove(self, component: Manager) -> None:
@@ -196,7 +191,7 @@ class Routes:
             ``None`` where one wants the event or is a filter, or an error finds no handler.
         """
         with TREE_LOCK:
-            routes = self.cache.get(name, _NO_ROUTES).get(channels)
+            routes = self.cache.get(name, NO_ROUTES).get(channels)
             if routes is None:
                 routes = self.resolve(name, channels)
             methods = None
@@ -279,6 +274,14 @@ def listens(spec: HandlerSpec, component: Manager, channel: Any) -> bool:
         return True
     effective = _effective(spec, component)
     return _is_star(effective) or same_channel(effective, channel)
+
+
+def names_channel(method: Any, channels: Iterable[Any]) -> bool:
+    """Whether a handler names one of these channels, and not just all that there are."""
+    component = method.__self__
+    own = getattr(method.__func__, "channel", None)
+    own = component.channel if own is None else own
+    return any(channel is component or same_channel(own, channel) for channel in channels)
 
 
 def _effective(spec: HandlerSpec, component: Manager) -> Any:

@@ -1,4 +1,4 @@
-"""One run of a tree: from ``run`` to its end, with the signals (contract: run, tick, stop)."""
+"""One run of a tree: from ``run`` to its end, with the signals."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType, TracebackType
-    from typing import Any
+    from typing import Any, Self
 
     from .manager import Manager
 
-__all__ = ["RUNNING", "STOPPED", "Running", "Session", "run", "stop", "tick"]
+__all__ = ["Running", "Session", "run", "stop", "tick"]
 
 #: Turns that are still made when the loop has ended, for what the last events fired.
 _LAST_TURNS = 3
@@ -34,8 +34,12 @@ class Running(int):
     caller with ``app.tick(timeout)``. No signal handler is installed.
     """
 
-    __slots__ = ()
     _manager: Manager
+
+    def __new__(cls, manager: Manager) -> Self:
+        self = super().__new__(cls, manager._running)
+        self._manager = manager
+        return self
 
     def __call__(self) -> Session:
         return Session(self._manager)
@@ -44,23 +48,6 @@ class Running(int):
         return repr(bool(self))
 
     __str__ = __repr__
-
-
-class _Running(Running):
-    def __new__(cls, value: int, manager: Manager) -> _Running:
-        self = super().__new__(cls, value)
-        self._manager = manager
-        return self
-
-
-def RUNNING(manager: Manager) -> Running:  # reads like the constant it stands for
-    """True, for this manager."""
-    return _Running(1, manager)
-
-
-def STOPPED(manager: Manager) -> Running:
-    """False, for this manager."""
-    return _Running(0, manager)
 
 
 class Session:

@@ -8,25 +8,25 @@ or, in a tree without one, right here.
 
 from __future__ import annotations
 
-import os
 import select
 import signal
+
+from ._latch import WakeUp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 
-class SignalPipe:
+class SignalPipe(WakeUp):
     """Wakes the loop for signals; also what a loop without poller waits in.
 
     Attributes:
-        number: The descriptor to be read; -1 when closed.
         waiter: The poller that looks at it, or ``None``.
     """
 
     def __init__(self) -> None:
-        self.number = self._write = -1
+        super().__init__()
         self.waiter: Any = None
         self._previous = -1
         self._is_open = False  # whether signals write to it
@@ -39,9 +39,7 @@ class SignalPipe:
             OSError: There is no descriptor left.
             ValueError: This is not the main thread of the main interpreter.
         """
-        self.number, self._write = os.pipe()
-        os.set_blocking(self.number, False)
-        os.set_blocking(self._write, False)
+        self._open_pipe()
         self._poll = select.poll()
         self._poll.register(self.number, select.POLLIN)
         self._previous = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
@@ -56,7 +54,7 @@ class SignalPipe:
                 signal.set_wakeup_fd(self._previous)
             except (OSError, ValueError):  # closed meanwhile
                 signal.set_wakeup_fd(-1)
-        self._close_pipe()
+        super().close()
 
     def reopen(self) -> None:
         """In a forked child: make a pipe of its own."""
@@ -66,15 +64,9 @@ class SignalPipe:
             self.waiter.drop_callback(self.number)
         self.waiter = None
         previous = self._previous
-        self._close_pipe()
+        super().close()
         self.open()
         self._previous = previous
-
-    def _close_pipe(self) -> None:
-        for number in (self.number, self._write):
-            if number >= 0:
-                os.close(number)
-        self.number = self._write = -1
 
     def watch_with(self, waiter: Any) -> None:
         """Watch the pipe by a poller; one without callbacks, or ``None``, ends that."""
@@ -84,13 +76,6 @@ class SignalPipe:
         if hasattr(waiter, "add_callback"):
             waiter.add_callback(self.number, self.drain)
 
-    def drain(self) -> None:
-        """Take out what has been written."""
-        try:
-            os.read(self.number, 4096)
-        except BlockingIOError:
-            return
-
     # -- as what a loop without poller waits in --
 
     def block(self, timeout: float) -> None:
@@ -98,12 +83,7 @@ class SignalPipe:
         if self._poll.poll(None if timeout < 0 else min(timeout * 1000, _LONGEST_MILLISECONDS)):
             self.drain()
 
-    def resume(self) -> None:
-        """End the wait. From any thread, and from signal handlers."""
-        try:
-            os.write(self._write, b"\1")
-        except BlockingIOError:  # full: it is about to wake up anyway
-            return
+    resume = WakeUp.call  # ends the wait
 
 
 _LONGEST_MILLISECONDS = 2**31 - 1

@@ -59,8 +59,7 @@ class Sleep(Suspension):
         self._appointment: Appointment | None = None
 
     def attach(self, task: Task) -> None:
-        schedule = task.engine.schedule
-        self._appointment = schedule.call_at(_clock.now() + self.seconds, task.resume)
+        self._appointment = task.engine.schedule.call_in(self.seconds, task.resume)
 
     def detach(self) -> None:
         if self._appointment is not None:
@@ -157,15 +156,15 @@ class Wait(Suspension):
         if event is None:
             self._manager._tree_engine.tasks.await_name(self._name, self)
             return
-        event._when_over(self, refired=self._fire)
         if self._fire:
             self._manager.fire(event, *self._channels)
+        event._when_over(self, refired=self._fire)
 
     def _begin_timed(self) -> None:
         self._begin()
         if self.timeout >= 0 and self._state == _WAITING:
             schedule = self._manager._tree_engine.schedule
-            self._appointment = schedule.call_at(_clock.now() + self.timeout, self._expire)
+            self._appointment = schedule.call_in(self.timeout, self._expire)
 
     def matches(self, event: BaseEvent) -> bool:
         """Whether an event that is about to be dispatched is the one."""

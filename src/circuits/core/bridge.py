@@ -11,7 +11,6 @@ being sent on. When its handlers are done, their results and failures are sent b
 
 from __future__ import annotations
 
-from . import _clock
 from ._descriptor import Descriptor, DescriptorOwner
 from ._process import messages
 from ._process.frames import LIMIT_BYTES, Frames, are_plain, pack, sendable, unpack
@@ -424,7 +423,7 @@ class Bridge(DescriptorOwner):
         if descriptor is not None and not is_closed:
             if all(isinstance(holder, Bridge) for holder in engine.loop.holds.values()):
                 descriptor.close()  # when all is written
-        engine.schedule.call_at(_clock.now() + _LOOK_INTERVAL, self._check_end)
+        engine.schedule.call_in(_LOOK_INTERVAL, self._check_end)
 
     def _grace_over(self) -> None:
         self._lose(None)
@@ -440,6 +439,4 @@ class Bridge(DescriptorOwner):
 def _reap(engine: Engine, process: Any, wait: float = 0.01) -> None:
     """Reap a process that is about to end, without waiting for it here."""
     if process.is_alive():
-        engine.schedule.call_at(
-            _clock.now() + wait, lambda: _reap(engine, process, min(2 * wait, 1.0))
-        )
+        engine.schedule.call_in(wait, lambda: _reap(engine, process, min(2 * wait, 1.0)))

@@ -105,6 +105,7 @@ class BaseEvent(EventState, metaclass=EventMetaClass):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._event_args = args
+        self._event_value = None  # type: ignore[assignment]  # from the class it would cost more
         if kwargs:
             self.kwargs = kwargs
 

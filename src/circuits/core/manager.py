@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from types import MethodType
 
 from . import _session
+from ._flags import QUEUED, REFIRED
 from ._loop import TASK_INTERVAL
 from ._nodes import ComponentSet, EngineOnDemand, Look, own_globals, own_handlers
+from ._queue import Refiring
 from ._reports import no_event
 from ._routing import TREE_LOCK, handlers_of
 from ._tasks import CallValue, Task
@@ -121,7 +124,7 @@ class Manager:
         Called, ``with app.running():`` is a run around a loop of one's own: it fires
         ``Started``, lets ``tick`` wait for descriptors and timers, and shuts down at its end.
         """
-        return _session.RUNNING(self) if self._running else _session.STOPPED(self)
+        return _session.Running(self)
 
     @property
     def pid(self) -> int:
@@ -178,6 +181,10 @@ class Manager:
                 channels = self._tree_channels
             elif type(channels) is not tuple:
                 channels = (channels,) if isinstance(channels, str) else tuple(channels)
+        if event._event_value is not None:  # it was fired before
+            if event._event_at is not None:
+                return self._tree_refire(event, channels, priority)
+            event._event_at = QUEUED
         event.channels = channels
         # What Value(event, self) does, without the call.
         event._event_value = value = _new_value(Value)
@@ -189,16 +196,37 @@ class Manager:
             engine = self._tree_live
         except AttributeError:
             engine = self._tree_engine
-        queue = engine.queue
         if priority:
-            queue.rank(event, priority)
+            engine.queue.rank(event, priority)
         else:
-            queue.append(event)
-        if queue.alert:
+            append = engine.append
+            append(event)
+        if engine.queue.alert:
             engine.alerted(event)
         return value
 
     fireEvent = fire  # noqa: N815 - documented name
+
+    def _tree_refire(self, event: BaseEvent, channels: tuple[Any, ...], priority: float) -> Value:
+        """Fire an event that is queued, or being dispatched: with what belongs to this time apart."""
+        engine = self._tree_engine
+        value = Value(event, self)
+        refiring: Any = Refiring(event, channels, value)  # in the queue as if it were an event
+        if event._event_refirings is None:
+            event._event_refirings = deque()
+        event._event_refirings.append(refiring)
+        if event._event_at is QUEUED:
+            if not event._event_flags & REFIRED:
+                event._event_first_channels = event.channels
+                event._event_flag(REFIRED)
+            event.channels = channels
+        if priority:
+            engine.queue.rank(refiring, priority)
+        else:
+            engine.queue.append(refiring)
+        if engine.queue.alert:
+            engine.alerted(refiring)
+        return value
 
     def _tree_give_value(self, event: BaseEvent) -> None:
         event._event_value = Value(event, self)

@@ -14,7 +14,8 @@ import os
 import select
 
 from ._direct import Direct
-from ._watched import WakeUp, Watch, WatchTable
+from ._latch import WakeUp
+from ._watched import Watch, WatchTable
 from .components import BaseComponent
 from .events import Event, GenerateEvents
 from .handlers import handler
@@ -312,17 +313,14 @@ class BasePoller(BaseComponent):
 
     def _doors_to(self, target: Any) -> tuple[Direct, Direct]:
         """Where ``_read`` and ``_write`` of the descriptors of one owner go."""
-        channels = (target,)
-        if target.__class__ is not str:  # to remember it might keep a component alive
-            return Direct(self, Read, channels), Direct(self, Write, channels)
-        doors = self._doors.get(target)
-        if doors is None:
+        is_text = target.__class__ is str  # to remember others might keep a component alive
+        if is_text and target in self._doors:
+            return self._doors[target]
+        doors = Direct(self, Read, (target,)), Direct(self, Write, (target,))
+        if is_text:
             if len(self._doors) >= _DOORS_LIMIT:
                 self._doors.clear()
-            doors = self._doors[target] = (
-                Direct(self, Read, channels),
-                Direct(self, Write, channels),
-            )
+            self._doors[target] = doors
         return doors
 
 
@@ -403,16 +401,10 @@ class Poll(BasePoller):
             yield number, readiness
 
 
-class EPoll(BasePoller):
-    """Waits with ``epoll``: the best on Linux."""
+class _WatchedPoller(BasePoller):
+    """A poller that others can watch by a descriptor of its own."""
 
     _kernel: Any = None
-
-    def __init__(self, timeout: float = TIMEOUT, channel: Any = "epoll") -> None:
-        super().__init__(timeout, channel)
-
-    def _open_kernel(self) -> None:
-        self._kernel = select.epoll()  # AttributeError where the system has none
 
     def _close_kernel(self) -> None:
         self._kernel.close()
@@ -421,22 +413,27 @@ class EPoll(BasePoller):
         """Descriptor that is readable while the poller has something to report."""
         return int(self._kernel.fileno())
 
+
+class EPoll(_WatchedPoller):
+    """Waits with ``epoll``: the best on Linux."""
+
+    def __init__(self, timeout: float = TIMEOUT, channel: Any = "epoll") -> None:
+        super().__init__(timeout, channel)
+
+    def _open_kernel(self) -> None:
+        self._kernel = select.epoll()  # AttributeError where the system has none
+
     def _set_interest(self, number: int, before: int, after: int) -> None:
         if not after:
             self._kernel.unregister(number)
             return
         mask = select.EPOLLIN if after & _READABLE else 0
         mask |= select.EPOLLOUT if after & _WRITABLE else 0
-        if not before:
-            try:
-                self._kernel.register(number, mask)
-                return
-            except FileExistsError:
-                pass  # closed and opened again under the same number while a copy lives
+        known, new = self._kernel.modify, self._kernel.register
         try:
-            self._kernel.modify(number, mask)
-        except FileNotFoundError:
-            self._kernel.register(number, mask)
+            (known if before else new)(number, mask)
+        except (FileExistsError, FileNotFoundError):  # opened again under the same number
+            (new if before else known)(number, mask)
 
     # EPOLLIN, EPOLLOUT, and EPOLLERR with EPOLLHUP; the same on every Linux.
     _is_writable = 0x4
@@ -448,23 +445,14 @@ class EPoll(BasePoller):
         return ready
 
 
-class KQueue(BasePoller):
+class KQueue(_WatchedPoller):
     """Waits with ``kqueue``: the best on FreeBSD and macOS."""
-
-    _kernel: Any = None
 
     def __init__(self, timeout: float = 0.00001, channel: Any = "kqueue") -> None:
         super().__init__(timeout, channel)
 
     def _open_kernel(self) -> None:
         self._kernel = select.kqueue()  # type: ignore[attr-defined]  # AttributeError on Linux
-
-    def _close_kernel(self) -> None:
-        self._kernel.close()
-
-    def fileno(self) -> int:
-        """Descriptor that is readable while the poller has something to report."""
-        return int(self._kernel.fileno())
 
     def _set_interest(self, number: int, before: int, after: int) -> None:
         changes = []

@@ -81,10 +81,7 @@ findcmp = findtype
 
 def findroot(component: Manager) -> Manager:
     """Climb to the top of the tree that a component belongs to."""
-    node = component
-    while node.parent is not node:
-        node = node.parent
-    return node
+    return component.root
 
 
 def safeimport(name: str) -> ModuleType | None:

@@ -268,17 +268,9 @@ class Value:
                 value = value._value
         return value
 
-    @property
-    def value(self) -> Any:
-        """The result so far, the list of several, or ``None``; assigning adds a result."""
-        value = self._value
-        while isinstance(value, Value):
-            value = value._value
-        return value
-
-    @value.setter
-    def value(self, value: Any) -> None:
-        self.setValue(value)
+    value = property(
+        getValue, setValue, doc="The result so far, or the list of several; assigning adds one."
+    )
 
     def __contains__(self, item: Any) -> bool:
         value = self.value

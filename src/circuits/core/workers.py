@@ -6,17 +6,12 @@ import _thread
 import os
 from collections import deque
 
-from . import _clock
+from ._clock import NEVER
 from ._grace import Graceful
 from ._reports import describe
 from ._tasks import Suspended
 from ._waits import check_seconds
-from .errors import (
-    BacklogFullError,
-    TaskCancelledError,
-    TaskTimeoutError,
-    WorkerStoppedError,
-)
+from .errors import BacklogFullError, TaskCancelledError, TaskTimeoutError, WorkerStoppedError
 from .events import Event
 from .handlers import handler
 
@@ -25,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from ._clock import Appointment
     from ._engine import Engine
 
 __all__ = ["DEFAULT_WORKERS", "Task", "Worker", "task"]
@@ -84,14 +78,13 @@ class _Job(Suspended):
         self.problem: BaseException | None = None
         self.lines: list[str] | None = None  # the traceback, if that is of another process
         self.is_done = False  # the function has returned or raised
-        self._appointment: Appointment | None = None
+        self._appointment = NEVER
 
-    def expire_at(self, deadline: float) -> None:
-        """Fail at some time, unless over by then."""
-        self._appointment = self.engine.schedule.call_at(deadline, self._expire)
+    def expire_in(self, seconds: float) -> None:
+        """Fail after some time, unless over by then."""
+        self._appointment = self.engine.schedule.call_in(seconds, self._expire)
 
     def _expire(self) -> None:
-        self._appointment = None
         worker = self.owner
         worker._withdraw(self)
         name, seconds = describe(self.function), worker.timeout
@@ -123,9 +116,7 @@ class _Job(Suspended):
         self._settle()
 
     def _settle(self) -> None:
-        if self._appointment is not None:
-            self._appointment.cancel()
-            self._appointment = None
+        self._appointment.cancel()
         self.owner._settle(self)
 
 
@@ -235,7 +226,7 @@ class Worker(Graceful):
         job.suspend()
         self._jobs[job] = None
         if self.timeout is not None:
-            job.expire_at(_clock.now() + self.timeout)
+            job.expire_in(self.timeout)
         if self._is_stopping:
             self._hold_end()
 

@@ -7,13 +7,11 @@ import select
 import stat
 from typing import TYPE_CHECKING, Any
 
-from circuits.core import _clock
+from circuits.core._clock import NEVER
 
 from ._modes import OpenFile, open_path
 
 if TYPE_CHECKING:
-    from circuits.core._clock import Appointment
-
     from .file import File
 
 __all__ = ["Follower"]
@@ -35,7 +33,7 @@ class Follower:
             raise ValueError(f"interval must be positive seconds, not {interval!r}")
         self._file = file
         self._interval = interval
-        self._appointment: Appointment | None = None
+        self._appointment = NEVER
         self._size = 0  # the largest that it was seen with; less means that it was cut
 
     def saw(self, number: int) -> None:
@@ -69,17 +67,14 @@ class Follower:
         self.cancel()
         self._size = max(self._size, os.fstat(stream.file).st_size)
         schedule = file._tree_engine.schedule
-        self._appointment = schedule.call_at(_clock.now() + self._interval, self._look)
+        self._appointment = schedule.call_in(self._interval, self._look)
         return True
 
     def cancel(self) -> None:
         """Do not look again."""
-        if self._appointment is not None:
-            self._appointment.cancel()
-            self._appointment = None
+        self._appointment.cancel()
 
     def _look(self) -> None:
-        self._appointment = None
         file = self._file
         stream = file._stream
         if stream is None or file._reading or not stream.is_open:

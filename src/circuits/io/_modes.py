@@ -9,15 +9,12 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from circuits.core._descriptor import BaseDescriptor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    class _Owner(Protocol):
-        def _descriptor_failed(self, descriptor: Any, problem: OSError) -> None: ...
-        def _descriptor_closed(self, descriptor: Any) -> None: ...
-
 
 __all__ = ["DirectFile", "Mode", "OpenFile", "open_path", "take_file"]
 
@@ -115,40 +112,19 @@ def take_file(file: Any) -> OpenFile:
     return OpenFile(number, is_ours=False, close=getattr(file, "close", None))
 
 
-class DirectFile:
-    """A file that is always ready: reads and writes at once.
+class DirectFile(BaseDescriptor):
+    """A file that is always ready: reads and writes at once, and has nothing pending.
 
     Args:
         owner: Is told when it fails and when it is closed.
         number: The descriptor.
         is_ours: Whether to close it at the end.
-
-    Attributes:
-        file, is_open, is_closed, pending_bytes: As of a ``Descriptor``; nothing is ever pending.
     """
 
-    __slots__ = ("_is_ours", "_owner", "file", "is_closed", "is_open")
+    __slots__ = ()
 
-    pending_bytes = 0
-
-    def __init__(self, owner: _Owner, number: int, is_ours: bool) -> None:
-        self.file = number
-        self._owner = owner
-        self._is_ours = is_ours
-        self.is_open = True
-        self.is_closed = False
-
-    def read(self, size: int) -> bytes | None:
-        """Read once; ``b""`` at the end, ``None`` if it failed."""
-        if self.is_closed:
-            return None
-        try:
-            return os.read(self.file, size)
-        except (BlockingIOError, InterruptedError):
-            return None
-        except OSError as problem:
-            self.fail(problem)
-            return None
+    def __init__(self, owner: Any, number: int, is_ours: bool) -> None:
+        super().__init__(owner, number, not is_ours)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Write all of it."""
@@ -170,25 +146,6 @@ class DirectFile:
         """Close."""
         self.finish()
 
-    def fail(self, problem: OSError) -> None:
-        """Report an error and close."""
-        if not self.is_closed:
-            self.is_open = False
-            self._owner._descriptor_failed(self, problem)
-            self.finish()
-
-    def finish(self) -> None:
-        """Close at once."""
-        if self.is_closed:
-            return
-        self.is_open = False
-        self.is_closed = True
-        problem = None
-        if self._is_ours:
-            try:
-                os.close(self.file)
-            except OSError as late:  # some file systems tell only now that data is lost
-                problem = late
-        if problem is not None:
-            self._owner._descriptor_failed(self, problem)
-        self._owner._descriptor_closed(self)
+    def _close_failed(self, problem: OSError) -> None:
+        # Some file systems tell only now that data is lost.
+        self._owner._descriptor_failed(self, problem)

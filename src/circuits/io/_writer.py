@@ -9,18 +9,28 @@ from typing import TYPE_CHECKING, Any
 
 from circuits.core._descriptor import MAX_PENDING, Descriptor, DescriptorOwner
 
-from .events import Close, Pause, Resume, Write, report
+from .events import Close, Open, Pause, Ready, Resume, Write, report
 
 if TYPE_CHECKING:
     from circuits.core.events import Event
 
     from ._modes import DirectFile
 
-__all__ = ["HIGH_WATER", "LOW_WATER", "MAX_PENDING", "Writer"]
+__all__ = ["HIGH_WATER", "LOW_WATER", "MAX_PENDING", "OwnOpen", "Writer"]
 
 #: More than this pending, and ``pause`` is fired; less than the other, ``resume``; in bytes.
 HIGH_WATER = 1024 * 1024
 LOW_WATER = 256 * 1024
+
+
+class OwnOpen(Open):
+    """A component wants itself to be opened: others on its channel have nothing to do."""
+
+    name = "open"
+
+    def __init__(self, component: Writer) -> None:
+        super().__init__()
+        self.component = component
 
 
 class Writer(DescriptorOwner):
@@ -48,10 +58,6 @@ class Writer(DescriptorOwner):
         """What errors name as the file."""
         raise NotImplementedError
 
-    def _reopen(self) -> None:
-        """Open again, in its turn."""
-        raise NotImplementedError
-
     def _stop_reading(self) -> None:
         """It is being closed."""
 
@@ -63,6 +69,15 @@ class Writer(DescriptorOwner):
     def closed(self) -> bool:
         """Whether it is not open: not yet, or not any more."""
         return self._stream is None
+
+    # -- opening --
+
+    def _poller_found(self) -> None:
+        self.fire(Ready(self))
+        self.fire(OwnOpen(self))
+
+    def _reopen(self) -> None:
+        self.fire(OwnOpen(self))
 
     # -- writing --
 

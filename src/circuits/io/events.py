@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from circuits.core._routing import same_channel
+from circuits.core._routing import names_channel
 from circuits.core.events import Event
 
 if TYPE_CHECKING:
@@ -325,14 +325,9 @@ class Overflow(Event):
 
 def _expects(method: Any, channels: tuple[Any, ...]) -> bool:
     """Whether a handler of ``error`` is meant for what failed on some channels."""
-    component = method.__self__
-    function = method.__func__
-    code = getattr(function, "__code__", None)
-    if code is not None and code.co_flags & 4:  # it has *args
-        return True
-    own = getattr(function, "channel", None)
-    own = component.channel if own is None else own
-    return any(channel is component or same_channel(own, channel) for channel in channels)
+    code = getattr(method.__func__, "__code__", None)
+    has_args = code is not None and bool(code.co_flags & 4)  # as in ``*args``
+    return has_args or names_channel(method, channels)
 
 
 # -- telling what failed ---------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from circuits.core.handlers import handler
 
 from ._following import Follower
 from ._modes import DirectFile, Mode, OpenFile, open_path, take_file
-from ._writer import HIGH_WATER, LOW_WATER, MAX_PENDING, Writer
+from ._writer import HIGH_WATER, LOW_WATER, MAX_PENDING, OwnOpen, Writer
 from .events import (
     EOF,
     Close,
@@ -69,16 +69,6 @@ class _Next(Event):
     """Read the next piece of a regular file: fired by it at itself."""
 
     name = "_next_piece"
-
-
-class _OwnOpen(Open):
-    """What a file fires when it is ready. Others on its channel are not meant."""
-
-    name = "open"
-
-    def __init__(self, file: File) -> None:
-        super().__init__()
-        self.file = file
 
 
 class File(Writer, Component):
@@ -183,10 +173,6 @@ class File(Writer, Component):
 
     # -- opening --
 
-    def _poller_found(self) -> None:
-        self.fire(Ready(self))
-        self.fire(_OwnOpen(self))
-
     def _reopen(self) -> None:
         self._poller_found()
 
@@ -197,7 +183,7 @@ class File(Writer, Component):
     def _on_open(
         self, event: Event, filename: Any = None, mode: Any = None, bufsize: Any = None
     ) -> None:
-        if isinstance(event, _OwnOpen) and event.file is not self:
+        if isinstance(event, OwnOpen) and event.component is not self:
             return
         self.open(filename, mode, bufsize)
 

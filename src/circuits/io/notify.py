@@ -15,7 +15,7 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any
 
-from circuits.core import _clock
+from circuits.core._clock import NEVER
 from circuits.core._descriptor import Descriptor, DescriptorOwner
 from circuits.core.events import Event
 from circuits.core.handlers import handler
@@ -40,8 +40,6 @@ from .events import (
 )
 
 if TYPE_CHECKING:
-    from circuits.core._clock import Appointment
-
     from ._watchfiles import Watcher
 
 __all__ = [
@@ -128,7 +126,7 @@ class Notify(DescriptorOwner):
         self._watches = Watches()
         self._watchers: dict[str, Watcher] = {}
         self._renaming: tuple[int, str] | None = None
-        self._patience: Appointment | None = None
+        self._patience = NEVER
         if channel == "notify":
             channel = type(self)._tree_default_channel  # a subclass may have its own
         super().__init__(channel=channel)
@@ -227,9 +225,9 @@ class Notify(DescriptorOwner):
                 break
             for raw in Inotify.parse(data):
                 self._take(raw)
-        if self._renaming is not None and self._patience is None:
-            deadline = _clock.now() + _RENAME_SECONDS
-            self._patience = self._tree_engine.schedule.call_at(deadline, self._moved_away)
+        if self._renaming is not None and not self._patience.is_pending:
+            schedule = self._tree_engine.schedule
+            self._patience = schedule.call_in(_RENAME_SECONDS, self._moved_away)
 
     def _descriptor_failed(self, descriptor: Descriptor, problem: OSError) -> None:
         report(self, problem)
@@ -317,23 +315,18 @@ class Notify(DescriptorOwner):
         if self._renaming is None:
             return
         if raw is not None and raw.mask & _inotify.IN_MOVED_TO and raw.cookie == self._renaming[0]:
-            self._stop_patience()
+            self._patience.cancel()
             if not any(watch.recursive for watch in self._watches.of(raw.watch)):
                 self._moved_away()  # to where nobody follows it
             return
         self._moved_away()
 
     def _moved_away(self) -> None:
-        self._stop_patience()
+        self._patience.cancel()
         if self._renaming is not None:
             path = self._renaming[1]
             self._renaming = None
             self.remove_path(path, recursive=True)
-
-    def _stop_patience(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
 
     def _look_again(self) -> None:
         """After an overflow: folders may have come that nobody has told of."""
@@ -375,7 +368,7 @@ class Notify(DescriptorOwner):
 
     def _leave(self) -> Any:
         super()._leave()
-        self._stop_patience()
+        self._patience.cancel()
         self._renaming = None
         watchers, self._watchers = self._watchers, {}
         for watcher in watchers.values():

@@ -24,18 +24,7 @@ from circuits.core.handlers import handler
 
 from ._child import ChildPipe, Ending
 from ._writer import MAX_PENDING
-from .events import (
-    Kill,
-    Signal,
-    Start,
-    Started,
-    Stop,
-    Stopped,
-    Terminated,
-    Wait,
-    Write,
-    report,
-)
+from .events import Kill, Signal, Start, Started, Stop, Stopped, Terminated, Wait, Write, report
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -209,7 +198,7 @@ class Process(DescriptorOwner):
         self._at(_INTERVAL, self._look)
 
     def _at(self, seconds: float, what: Any) -> None:
-        self._appointments.append(self._tree_engine.schedule.call_at(_clock.now() + seconds, what))
+        self._appointments.append(self._tree_engine.schedule.call_in(seconds, what))
 
     # -- its end --
 

@@ -16,8 +16,8 @@ from circuits.core.components import Component
 from circuits.core.events import Event
 from circuits.core.handlers import handler
 
-from ._writer import HIGH_WATER, LOW_WATER, MAX_PENDING, Writer
-from .events import Close, Closed, Error, Open, Opened, Read, Ready, Write, report
+from ._writer import HIGH_WATER, LOW_WATER, MAX_PENDING, OwnOpen, Writer
+from .events import Close, Closed, Error, Open, Opened, Read, Write, report
 
 __all__ = ["Close", "Closed", "Error", "Open", "Opened", "Read", "Serial", "Write"]
 
@@ -29,16 +29,6 @@ def _library() -> Any:
     except ImportError as problem:
         raise RuntimeError("Serial needs pyserial: pip install 'circuits[serial]'") from problem
     return serial
-
-
-class _OwnOpen(Open):
-    """What a port fires when it is ready. Others on its channel are not meant."""
-
-    name = "open"
-
-    def __init__(self, component: Serial) -> None:
-        super().__init__()
-        self.component = component
 
 
 class Serial(Writer, Component):
@@ -110,19 +100,12 @@ class Serial(Writer, Component):
 
     # -- opening --
 
-    def _poller_found(self) -> None:
-        self.fire(Ready(self))
-        self._reopen()
-
-    def _reopen(self) -> None:
-        self.fire(_OwnOpen(self))
-
     def _label(self) -> Any:
         return self.port
 
     @handler("open")
     def _on_open(self, event: Event, *args: Any) -> None:
-        if not isinstance(event, _OwnOpen) or event.component is self:
+        if not isinstance(event, OwnOpen) or event.component is self:
             self.open()
 
     @handler(False)

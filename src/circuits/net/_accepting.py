@@ -6,11 +6,12 @@ import errno
 from typing import TYPE_CHECKING
 
 from circuits.core import _clock
+from circuits.core._clock import NEVER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from circuits.core._clock import Appointment, Schedule
+    from circuits.core._clock import Schedule
 
 __all__ = ["SHORTAGES", "SKIPPED", "AcceptPause"]
 
@@ -41,11 +42,11 @@ class AcceptPause:
         self._go_on = go_on
         self._seconds = 0.0
         self._quiet_until = 0.0
-        self._timer: Appointment | None = None
+        self._timer = NEVER
 
     @property
     def is_on(self) -> bool:
-        return self._timer is not None
+        return self._timer.is_pending
 
     def begin(self, schedule: Schedule) -> bool:
         """Pause, longer each time; whether that is to be reported.
@@ -57,7 +58,7 @@ class AcceptPause:
         if is_news:
             self._quiet_until = now + _REPORT_SECONDS
         self._seconds = min(max(_SHORTEST, self._seconds * 2), _LONGEST)
-        self._timer = schedule.call_at(now + self._seconds, self._end)
+        self._timer = schedule.call_at(now + self._seconds, self._go_on)
         return is_news
 
     def worked(self) -> None:
@@ -66,16 +67,10 @@ class AcceptPause:
 
     def cancel(self) -> None:
         """The listener is closed."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._timer.cancel()
 
     def cut_short(self) -> None:
         """There is a descriptor again: go on now, if there is a pause."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._end()
-
-    def _end(self) -> None:
-        self._timer = None
-        self._go_on()
+        if self.is_on:
+            self.cancel()
+            self._go_on()

@@ -1,4 +1,4 @@
-"""Where to bind: what the parameter ``bind`` of sockets may be (contract: bind parameter)."""
+"""Where to bind: what the parameter ``bind`` of sockets may be."""
 
 from __future__ import annotations
 
@@ -6,16 +6,22 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["for_events", "is_numeric", "parse_ipv4", "parse_ipv6"]
+__all__ = ["for_events", "ipv4_host", "ipv6_host", "is_numeric", "parse"]
 
 
-def parse_ipv4(bind: Any, local_address: Callable[[], str]) -> Any:
-    """Turn a bind parameter into an IPv4 address.
+def parse(
+    bind: Any,
+    local_address: Callable[[int], str],
+    anywhere: str,
+    host_of: Callable[[str, Any], str],
+) -> Any:
+    """Turn a bind parameter into an address.
 
     Args:
         bind: A port, ``"host:port"``, a pair of both, or ``None``. A socket is returned as is.
-        local_address: Finds the address to use when only a port is given; where it raises
-            ``gaierror``, every interface is used.
+        local_address: Finds the host to use when only a port is given.
+        anywhere: What is used where that raises ``OSError``: every interface.
+        host_of: Checks the host of a text, and takes off what belongs to the text alone.
 
     Raises:
         TypeError: It is none of these.
@@ -27,45 +33,29 @@ def parse_ipv4(bind: Any, local_address: Callable[[], str]) -> Any:
         raise TypeError(f"bind must be a port or an address, not {bind!r}")
     if isinstance(bind, int):
         try:
-            host = local_address()
-        except socket.gaierror:
-            host = "0.0.0.0"
-        return (host, _port(bind, bind))
-    if isinstance(bind, str):
-        host, colon, port = bind.rpartition(":")
-        if not colon:
-            return bind
-        if ":" in host or "[" in host:
-            raise ValueError(f"bind must be host:port, and IPv6 needs a class of its own: {bind!r}")
-        return (host, _port(port, bind))
-    return _pair(bind)
-
-
-def parse_ipv6(bind: Any, local_address: Callable[[int], str]) -> Any:
-    """Turn a bind parameter into an IPv6 address; as :func:`parse_ipv4`.
-
-    Text is ``"[address]:port"``, or ``"name:port"``; a tuple may also have four items.
-    """
-    if bind is None or isinstance(bind, socket.socket) or hasattr(bind, "fileno"):
-        return bind
-    if isinstance(bind, bool):
-        raise TypeError(f"bind must be a port or an address, not {bind!r}")
-    if isinstance(bind, int):
-        try:
-            host = local_address(_port(bind, bind))
+            return (local_address(_port(bind, bind)), bind)
         except OSError:
-            host = "::"
-        return (host, bind)
+            return (anywhere, bind)
     if isinstance(bind, str):
         host, colon, port = bind.rpartition(":")
-        if not colon:
-            return bind
-        if host.startswith("[") and host.endswith("]"):
-            host = host[1:-1]
-        elif ":" in host or "[" in host or "]" in host:
-            raise ValueError(f"bind must be [address]:port, not {bind!r}")
-        return (host, _port(port, bind))
+        return (host_of(host, bind), _port(port, bind)) if colon else bind
     return _pair(bind)
+
+
+def ipv4_host(host: str, bind: object) -> str:
+    """The host of ``"host:port"``."""
+    if ":" in host or "[" in host:
+        raise ValueError(f"bind must be host:port, and IPv6 needs a class of its own: {bind!r}")
+    return host
+
+
+def ipv6_host(host: str, bind: object) -> str:
+    """The host of ``"[address]:port"``, or ``"name:port"``."""
+    if host.startswith("[") and host.endswith("]"):
+        return host[1:-1]
+    if ":" in host or "[" in host or "]" in host:
+        raise ValueError(f"bind must be [address]:port, not {bind!r}")
+    return host
 
 
 def _pair(bind: Any) -> Any:

@@ -14,18 +14,9 @@ from circuits.core.handlers import handler
 from . import _address
 from ._connecting import Attempt, interleaved
 from ._connection import RECEIVES, Connection, State
-from ._endpoint import BUFSIZE, HANDSHAKE_TIMEOUT, WRITE_TIMEOUT, Endpoint, take_limits
+from ._endpoint import BUFSIZE, Endpoint
 from ._lookup import look_up
-from .events import (
-    Connected,
-    Disconnected,
-    Pause,
-    Read,
-    Ready,
-    Resume,
-    StartTLSDone,
-    Unreachable,
-)
+from .events import Connected, Disconnected, Ready, StartTLSDone, Unreachable
 
 if TYPE_CHECKING:
     import ssl
@@ -98,14 +89,8 @@ class Client(Endpoint):
     """
 
     channel = "client"
-    socket_family: int = socket.AF_INET
-    socket_type: int = socket.SOCK_STREAM
-    socket_protocol: int = 0
     holds_half_closed: Callable[[], bool] | None = None
 
-    _read = Read
-    _pause = Pause
-    _resume = Resume
     _tells_sock = False
 
     def __init__(
@@ -118,14 +103,10 @@ class Client(Endpoint):
         **kwargs: Any,
     ) -> None:
         super().__init__(channel=channel)
-        self._limits = take_limits(bufsize, kwargs, reads_on=True)
-        self.write_timeout = kwargs.pop("write_timeout", WRITE_TIMEOUT)
-        self.error_events = bool(kwargs.pop("error_events", self.error_events))
-        self.handshake_timeout = kwargs.pop("handshake_timeout", HANDSHAKE_TIMEOUT)
+        self._take_options(bufsize, kwargs, reads_on=True)
         self.socket_family = kwargs.pop("socket_family", self.socket_family)
         if kwargs:
             raise TypeError(f"{type(self).__name__}() has no option {', '.join(sorted(kwargs))}")
-        self._bufsize = bufsize
         self.connect_timeout = connect_timeout
         self.host: str | None = None
         self.port: int | None = 0
@@ -134,15 +115,9 @@ class Client(Endpoint):
         self._attempt: Attempt | None = None
         self._target: _Target | None = None  # of the connection, or of the attempt
         self._queued: _Target | None = None
-        if isinstance(bind, socket.socket):
-            bind.setblocking(False)
-            self._bind: Any = bind.getsockname()
-            self._sock: Any = bind
-            self._binds = False  # whoever made it has seen to that
-        else:
-            self._bind = self.parse_bind_parameter(bind)
-            self._sock = self._create_socket()
-            self._binds = self._bind is not None
+        self._take_bind(bind)
+        # Whoever made a socket has seen to that.
+        self._binds = self._bind is not None and not isinstance(bind, socket.socket)
 
     def parse_bind_parameter(self, bind_parameter: Any) -> Any:
         """Turn the parameter ``bind`` into an address."""
@@ -184,6 +159,8 @@ class Client(Endpoint):
         data = self._checked(data)
         if self._connection is not None:
             self._connection.write(data)
+
+    _own_writes = (write,)
 
     @handler("close", "disconnect")
     def close(self) -> None:

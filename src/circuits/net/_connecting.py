@@ -12,10 +12,10 @@ import os
 import socket
 from typing import TYPE_CHECKING, Any, Protocol
 
-from circuits.core import _clock
+from circuits.core._clock import NEVER
 
 if TYPE_CHECKING:
-    from circuits.core._clock import Appointment, Schedule
+    from circuits.core._clock import Schedule
     from circuits.core.pollers import BasePoller
 
 __all__ = ["Attempt", "interleaved"]
@@ -48,16 +48,15 @@ class Attempt:
         self._client = client
         self._schedule = schedule
         self._addresses: list[tuple[int, Any]] = []
-        self._deadline: Appointment | None = None
-        self._head_start: Appointment | None = None
+        self._deadline = NEVER
+        self._head_start = NEVER
         self.racing: dict[Any, None] = {}
         self.problem: Exception | None = None
 
     def limit(self, seconds: float | None) -> None:
         """Set the timeout of the attempt."""
         if seconds is not None:
-            deadline = _clock.now() + seconds
-            self._deadline = self._schedule.call_at(deadline, self._too_late)
+            self._deadline = self._schedule.call_in(seconds, self._too_late)
 
     def start(self, addresses: list[tuple[int, Any]]) -> None:
         """Connect to one of these pairs of family and address."""
@@ -83,19 +82,15 @@ class Attempt:
 
     def end(self) -> None:
         """Cancel, without telling the client."""
-        for appointment in (self._deadline, self._head_start):
-            if appointment is not None:
-                appointment.cancel()
-        self._deadline = self._head_start = None
+        self._deadline.cancel()
+        self._head_start.cancel()
         self._addresses = []
         for sock in list(self.racing):
             self._give_up(sock)
 
     def _try_next(self) -> None:
         """Let the next address start; if there is none and nobody races, all is lost."""
-        if self._head_start is not None:
-            self._head_start.cancel()
-            self._head_start = None
+        self._head_start.cancel()
         while self._addresses:
             family, address = self._addresses.pop(0)
             sock = None
@@ -119,8 +114,7 @@ class Attempt:
                 continue
             self.racing[sock] = None
             if self._addresses:
-                deadline = _clock.now() + _HEAD_START
-                self._head_start = self._schedule.call_at(deadline, self._try_next)
+                self._head_start = self._schedule.call_in(_HEAD_START, self._try_next)
             return
         if not self.racing:
             self.end()

@@ -7,7 +7,7 @@ import os
 import socket
 import struct
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from circuits.core.handlers import handler
 from . import _address
 from ._lookup import look_up
 from ._servers import BACKLOG, Server
-from .events import Closed, Disconnect
+from .events import Closed, Disconnect, Pause, Resume
 
 if TYPE_CHECKING:
     from ._connection import Connection
@@ -86,7 +86,6 @@ class UDPServer(Server):
         OSError: The address cannot be bound.
     """
 
-    socket_family = socket.AF_INET
     socket_type = socket.SOCK_DGRAM
 
     def __init__(
@@ -118,32 +117,17 @@ class UDPServer(Server):
         return self._look_ups.parse_ipv4_parameter(bind_parameter)
 
     def _create_socket(self) -> Any:
-        sock = socket.socket(self.socket_family, self.socket_type, self.socket_protocol)
-        try:
-            sock.setblocking(False)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if self._reuse_port:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            self._set_datagram_options(sock)
-            for option in self.socket_options:
-                sock.setsockopt(*option)
-            if self._bind is not None:
-                sock.bind(self._bind)
-        except BaseException:
-            sock.close()
-            raise
-        return sock
+        return self._internet_socket(*self._datagram_options())
 
-    def _set_datagram_options(self, sock: Any) -> None:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    def _datagram_options(self) -> Iterator[tuple[int, int, Any]]:
+        yield socket.SOL_SOCKET, socket.SO_BROADCAST, 1
         ttl, loop, interface = self._multicast.values()
         if ttl is not None:
-            sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, ttl)
+            yield socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, ttl
         if loop is not None:
-            sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, bool(loop))
+            yield socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, bool(loop)
         if interface is not None:
-            packed = socket.inet_aton(interface)
-            sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, packed)
+            yield socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(interface)
 
     # -- requests --
 
@@ -169,6 +153,8 @@ class UDPServer(Server):
             self._send(address, data)
         else:
             self._send_to_name(address, data)
+
+    _own_writes = (write,)
 
     def _is_address(self, host: str) -> bool:
         return (
@@ -254,7 +240,7 @@ class UDPServer(Server):
         self._pending_bytes += len(data)
         if self._pending_bytes > self._limits.high_water and not self._is_congested:
             self._is_congested = True
-            self.fire(self._pause(self._sock))
+            self.fire(Pause(self._sock))
         return True
 
     def _release(self, data: bytes) -> None:
@@ -265,7 +251,7 @@ class UDPServer(Server):
             if self._is_congested:
                 self._is_congested = False
                 if not self._is_closing:
-                    self.fire(self._resume(self._sock))
+                    self.fire(Resume(self._sock))
 
     def _listener_writable(self) -> None:
         outgoing = self._outgoing
@@ -397,15 +383,14 @@ class UDP6Server(UDPServer):
         """Turn the parameter ``bind`` into an address."""
         return self._look_ups.parse_ipv6_parameter(bind_parameter)
 
-    def _set_datagram_options(self, sock: Any) -> None:
+    def _datagram_options(self) -> Iterator[tuple[int, int, Any]]:
         ttl, loop, interface = self._multicast.values()
         if ttl is not None:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, ttl)
+            yield socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, ttl
         if loop is not None:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP, bool(loop))
+            yield socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP, bool(loop)
         if interface is not None:
-            number = _interface_number(interface)
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, number)
+            yield socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, _interface_number(interface)
 
     def _change_membership(self, option: int, group: str, interface: Any) -> None:
         joins = option == socket.IP_ADD_MEMBERSHIP

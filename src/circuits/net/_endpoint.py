@@ -8,11 +8,11 @@ import errno
 # the process has run out of descriptors, no module can be loaded any more.
 import heapq  # noqa: F401
 import logging  # noqa: F401 - as heapq
+import socket
 import traceback  # noqa: F401 - as heapq
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
-from circuits.core import _clock
 from circuits.core._direct import Direct
 from circuits.core._poller_user import PollerUser
 from circuits.core.events import Event
@@ -20,7 +20,7 @@ from circuits.core.handlers import handler
 
 from ._connection import RECEIVES, Connection, Limits, as_bytes
 from ._sweeper import Sweeper
-from .events import NetworkError, SocketError, Write
+from .events import NetworkError, Pause, Read, Resume, SocketError, Write
 
 if TYPE_CHECKING:
     import ssl
@@ -28,15 +28,7 @@ if TYPE_CHECKING:
 
     from circuits.core.values import Value
 
-__all__ = [
-    "BUFSIZE",
-    "HANDSHAKE_TIMEOUT",
-    "WRITE_TIMEOUT",
-    "EndOfInput",
-    "Endpoint",
-    "Keeper",
-    "take_limits",
-]
+__all__ = ["BUFSIZE", "EndOfInput", "Endpoint", "Keeper"]
 
 #: With how many bytes reading starts; more while they are filled.
 BUFSIZE = 4096
@@ -90,11 +82,15 @@ class Endpoint(PollerUser):
     #: Where names are looked up: the module ``sockets``, which is above and puts itself here, since
     #: programs replace its functions.
     _look_ups: ClassVar[Any]
-    _read: type[Event]
-    _pause: type[Event]
-    _resume: type[Event]
+    socket_family: int = socket.AF_INET
+    socket_type: int = socket.SOCK_STREAM
+    socket_protocol: int = 0
     _limits: Limits
+    _bind: Any
+    _sock: Any
     _tells_sock: bool  # whether events about a connection carry its socket
+    #: The handlers of ``write`` that do no more than have a connection write.
+    _own_writes: ClassVar[tuple[Any, ...]] = ()
     #: Whether errors are told by ``error``, too, as in the 3.x line.
     error_events = False
     #: Seconds without a byte of progress after which a connection fails that has data pending.
@@ -109,12 +105,39 @@ class Endpoint(PollerUser):
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Make the component with the doors that its events go through."""
         self = super().__new__(cls)
-        self._read_door = Direct(self, cls._read, within=("_read",))
-        self._write_door = Direct(self, Write, within=("read_value_changed",))
+        self._read_door = Direct(self, Read, within=("_read",))
+        self._write_door = Direct(self, Write, within=("read_value_changed",), home=cls._own_writes)
         self._end_door = Direct(self, EndOfInput, (self,), within=("_read",))
         return self
 
+    def _take_options(self, bufsize: int, options: dict[str, Any], reads_on: bool = False) -> None:
+        """Take what every endpoint can be given out of keyword arguments."""
+        names = ("high_water", "low_water", "max_pending")
+        chosen = {name: options.pop(name) for name in names if name in options}
+        self._bufsize = bufsize
+        self._limits = Limits(bufsize=bufsize, reads_on=reads_on, **chosen)
+        self.write_timeout = options.pop("write_timeout", WRITE_TIMEOUT)
+        self.handshake_timeout = options.pop("handshake_timeout", HANDSHAKE_TIMEOUT)
+        self.error_events = bool(options.pop("error_events", self.error_events))
+
+    def _take_bind(self, bind: Any) -> None:
+        """Use a socket that somebody has made, or make one for an address."""
+        if isinstance(bind, socket.socket):
+            bind.setblocking(False)
+            self._bind, self._sock = bind.getsockname(), bind
+        else:
+            self._bind = self.parse_bind_parameter(bind)
+            self._sock = self._create_socket()
+
     # -- what a subclass provides --
+
+    def parse_bind_parameter(self, bind_parameter: Any) -> Any:
+        """Turn the parameter ``bind`` into an address."""
+        return bind_parameter
+
+    def _create_socket(self) -> Any:
+        """The socket to begin with, or ``None``."""
+        raise NotImplementedError(f"{type(self).__name__} must make its socket")
 
     def write(self, *args: Any) -> None:
         """Send data."""
@@ -199,11 +222,10 @@ class Endpoint(PollerUser):
 
     def _deliver(self, connection: Source, data: bytes) -> None:
         """Call the handlers of ``read``, or fire it."""
-        tells_sock = self._tells_sock
-        args = (connection.sock, data) if tells_sock else (data,)
-        methods = self._read_door.methods()
+        door, tells_sock = self._read_door, self._tells_sock
+        methods = door.methods()
         if methods is None:
-            event = self._read(*args)
+            event = Read(*self._read_arguments(connection, data))
             connection.expect(event)
             self.fire(event)
             return
@@ -211,20 +233,25 @@ class Endpoint(PollerUser):
             try:
                 result = method(connection.sock, data) if tells_sock else method(data)
             except BaseException as problem:
-                self._read_door.failed(self._read_door.event(*args), method, problem)
+                made = door.event(*self._read_arguments(connection, data))
+                door.failed(made, method, problem)
                 return
             if result is None:
                 continue
             # Of ``read_value_changed`` nobody hears but we, or the door would be closed.
             if result.__class__ is bytes:
-                attempt = self._write_door.attempt
-                if attempt(connection.sock, result) if tells_sock else attempt(result):
+                write_door = self._write_door
+                if write_door.methods() is not None and write_door.leads_home:
+                    connection.write(result)
                     return
-            made = self._read_door.event(*args)
-            self._read_door.take(made, method, result)
+            made = door.event(*self._read_arguments(connection, data))
+            door.take(made, method, result)
             if made.waitingHandlers:
                 connection.expect(made)
             return
+
+    def _read_arguments(self, connection: Source, data: bytes) -> tuple[Any, ...]:
+        return (connection.sock, data) if self._tells_sock else (data,)
 
     @handler("read_value_changed")
     def _on_read_value_changed(self, value: Value) -> None:
@@ -232,7 +259,7 @@ class Endpoint(PollerUser):
         event = value.event
         if event is None or value.handled or event.waitingHandlers:
             return
-        if not isinstance(event, self._read) or value.manager is not self:
+        if not isinstance(event, Read) or value.manager is not self:
             return
         data = value.value
         if isinstance(data, bytes):
@@ -285,9 +312,8 @@ class Endpoint(PollerUser):
             before=b"" if connection.writer is None else connection.writer.joined(),
         )
         if self.handshake_timeout is not None:
-            deadline = _clock.now() + self.handshake_timeout
-            tls.timer = self._tree_engine.schedule.call_at(
-                deadline, partial(self._late, connection)
+            tls.timer = self._tree_engine.schedule.call_in(
+                self.handshake_timeout, partial(self._late, connection)
             )
         if isinstance(connection.sock, TLSSocket):
             connection.sock._tls = tls.object
@@ -307,9 +333,7 @@ class Endpoint(PollerUser):
         """Check the result of the handshake; whether the connection may be used."""
         tls = connection.tls
         assert tls is not None
-        if tls.timer is not None:
-            tls.timer.cancel()
-            tls.timer = None
+        tls.timer.cancel()
         if wants_alpn and tls.object.selected_alpn_protocol() is None:
             connection.fail(OSError(errno.EPROTO, "no common ALPN protocol with the peer"))
             return False
@@ -323,7 +347,7 @@ class Endpoint(PollerUser):
             self.fire(NetworkError(*args))
 
     def _connection_congested(self, connection: Connection, is_congested: bool) -> None:
-        event = self._pause if is_congested else self._resume
+        event = Pause if is_congested else Resume
         self.fire(event(connection.sock) if self._tells_sock else event())
 
     def _connection_blocked(self, connection: Connection) -> None:
@@ -336,10 +360,3 @@ class Endpoint(PollerUser):
     @staticmethod
     def _checked(data: Any) -> Any:
         return data if data.__class__ is bytes else as_bytes(data)
-
-
-def take_limits(bufsize: int, options: dict[str, Any], reads_on: bool = False) -> Limits:
-    """Take the options of :class:`Limits` out of keyword arguments."""
-    names = ("high_water", "low_water", "max_pending")
-    chosen = {name: options.pop(name) for name in names if name in options}
-    return Limits(bufsize=bufsize, reads_on=reads_on, **chosen)

@@ -5,24 +5,15 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from circuits.core.handlers import handler
 
 from . import _address
 from ._accepting import SHORTAGES, SKIPPED, AcceptPause
 from ._connection import Connection, State, shut
-from ._endpoint import BUFSIZE, HANDSHAKE_TIMEOUT, WRITE_TIMEOUT, Endpoint, take_limits
-from .events import (
-    Closed,
-    Connect,
-    Disconnect,
-    Pause,
-    Read,
-    Ready,
-    Resume,
-    StartTLSDone,
-)
+from ._endpoint import BUFSIZE, Endpoint
+from .events import Closed, Connect, Disconnect, Ready, StartTLSDone
 
 if TYPE_CHECKING:
     import ssl
@@ -51,15 +42,9 @@ class Server(Endpoint):
     """A listening socket and its connections; see :class:`TCPServer`."""
 
     channel = "server"
-    socket_family: int = socket.AF_INET
-    socket_type: int = socket.SOCK_STREAM
-    socket_protocol: int = 0
     socket_options: Iterable[tuple[int, int, int | bytes]] = ()
 
     _keeper: Keeper | None = None
-    _read = Read
-    _pause = Pause
-    _resume = Resume
     _tells_sock = True
     _clients: Any = _ListOfClients()
 
@@ -73,27 +58,18 @@ class Server(Endpoint):
         **kwargs: Any,
     ) -> None:
         super().__init__(channel=channel)
-        self._limits = take_limits(bufsize, kwargs)
-        self.write_timeout = kwargs.pop("write_timeout", WRITE_TIMEOUT)
-        self.error_events = bool(kwargs.pop("error_events", self.error_events))
+        self._take_options(bufsize, kwargs)
         self._reuse_port = bool(kwargs.pop("reuse_port", False))
         self.socket_options = list(kwargs.pop("socket_options", self.socket_options))
         self._take_tls(secure, kwargs)
         if kwargs:
             raise TypeError(f"{type(self).__name__}() has no option {', '.join(sorted(kwargs))}")
         self._backlog = backlog
-        self._bufsize = bufsize
         self._connections: dict[Any, Connection] = {}
         #: Of those whose handshake is not done.
         self._addresses: dict[Connection, Any] = {}
         self._accept_pause = AcceptPause(self._watch_listener)
-        if isinstance(bind, socket.socket):
-            bind.setblocking(False)
-            self._bind: Any = bind.getsockname()
-            self._sock: Any = bind
-        else:
-            self._bind = self.parse_bind_parameter(bind)
-            self._sock = self._create_socket()
+        self._take_bind(bind)
 
     def _take_tls(self, secure: Any, kwargs: dict[str, Any]) -> None:
         context = kwargs.pop("context", None)
@@ -106,7 +82,6 @@ class Server(Endpoint):
         self.ssl_version = kwargs.pop("ssl_version", None)
         self.ca_certs = kwargs.pop("ca_certs", None)
         self._wants_alpn = bool(kwargs.pop("require_alpn", False))
-        self.handshake_timeout = kwargs.pop("handshake_timeout", HANDSHAKE_TIMEOUT)
         alpn_protocols = kwargs.pop("alpn_protocols", None)
         if context is None and self.certfile is not None:
             from ._tls_contexts import server_context
@@ -126,12 +101,28 @@ class Server(Endpoint):
         if context is not None:
             from . import _tls  # noqa: F401 - before there may be no descriptor left to load it
 
-    def parse_bind_parameter(self, bind_parameter: Any) -> Any:
-        """Turn the parameter ``bind`` into an address."""
-        return bind_parameter
+    def _bound(self, sock: Any, options: Iterable[tuple[int, int, Any]] = ()) -> Any:
+        """Set the options of a new socket, those of the caller last, bind it, and listen."""
+        is_stream = self.socket_type != socket.SOCK_DGRAM
+        try:
+            sock.setblocking(False)
+            for option in (*options, *self.socket_options):
+                sock.setsockopt(*option)
+            if is_stream or self._bind is not None:
+                sock.bind(self._bind)
+            if is_stream:
+                sock.listen(self._backlog)
+        except BaseException:
+            sock.close()
+            raise
+        return sock
 
-    def _create_socket(self) -> Any:
-        raise NotImplementedError(f"{type(self).__name__} must make its listening socket")
+    def _internet_socket(self, *options: tuple[int, int, Any]) -> Any:
+        ours = [(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)]
+        if self._reuse_port:
+            ours.append((socket.SOL_SOCKET, socket.SO_REUSEPORT, 1))
+        sock = socket.socket(self.socket_family, self.socket_type, self.socket_protocol)
+        return self._bound(sock, (*ours, *options))
 
     # -- what it is --
 
@@ -174,6 +165,8 @@ class Server(Endpoint):
         connection = self._connections.get(sock)
         if connection is not None:
             connection.write(data)
+
+    _own_writes: ClassVar[tuple[Any, ...]] = (write,)
 
     @handler("close")
     def close(self, sock: Any = None) -> None:

@@ -7,10 +7,9 @@ import os
 from typing import TYPE_CHECKING
 
 from circuits.core import _clock
+from circuits.core._clock import NEVER
 
 if TYPE_CHECKING:
-    from circuits.core._clock import Appointment
-
     from ._connection import Connection
     from ._endpoint import Endpoint
 
@@ -30,7 +29,7 @@ class Sweeper:
         self._owner = owner
         #: How much was flushed when it was last looked at, and when that had last changed.
         self._blocked: dict[Connection, tuple[int, float]] = {}
-        self._appointment: Appointment | None = None
+        self._appointment = NEVER
 
     def watch(self, connection: Connection) -> None:
         """See to it that what is pending does not stay so for ever."""
@@ -40,18 +39,15 @@ class Sweeper:
 
     def cancel(self) -> None:
         """Look no more, until another connection is blocked."""
-        if self._appointment is not None:
-            self._appointment.cancel()
-            self._appointment = None
+        self._appointment.cancel()
 
     def _arm(self) -> None:
         timeout = self._owner.write_timeout
-        if self._appointment is None and timeout is not None:
+        if timeout is not None and not self._appointment.is_pending:
             schedule = self._owner._tree_engine.schedule
-            self._appointment = schedule.call_at(_clock.now() + timeout / 4, self._sweep)
+            self._appointment = schedule.call_in(timeout / 4, self._sweep)
 
     def _sweep(self) -> None:
-        self._appointment = None
         blocked, timeout, now = self._blocked, self._owner.write_timeout, _clock.now()
         if timeout is None:
             return

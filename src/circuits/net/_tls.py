@@ -16,10 +16,10 @@ import socket
 import ssl
 from typing import TYPE_CHECKING, Any
 
+from circuits.core._clock import NEVER
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-
-    from circuits.core._clock import Appointment
 
 __all__ = ["TLSSocket", "TLSStream"]
 
@@ -127,7 +127,7 @@ class TLSStream:
         self._problem: OSError | None = None
         self.is_open = False
         self.at_eof = False
-        self.timer: Appointment | None = None
+        self.timer = NEVER
 
     # -- the handshake --
 
@@ -329,9 +329,7 @@ class TLSStream:
     def close(self) -> None:
         """Send close_notify, without waiting; the socket is closed by its owner."""
         self._opened = None
-        if self.timer is not None:
-            self.timer.cancel()
-            self.timer = None
+        self.timer.cancel()
         if self._problem is None and not self._rest:
             try:
                 self.end_output()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from circuits.core._routing import same_channel
+from circuits.core._routing import names_channel
 from circuits.core.events import Event
 
 if TYPE_CHECKING:
@@ -58,9 +58,6 @@ class Connect(Event):
         *args: As above.
         **kwargs: For clients: ``secure``, whether to speak TLS, and its options.
     """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
 
 
 connect = Connect
@@ -175,15 +172,7 @@ class NetworkError(Event):
     name = "error"
 
     def _choose_routes(self, routes: tuple[Route, ...]) -> tuple[Route, ...]:
-        return tuple(route for route in routes if _is_on(route[0], self.channels))
-
-
-def _is_on(method: Any, channels: tuple[Any, ...]) -> bool:
-    """Whether a handler names one of these channels, and not just all that there are."""
-    component = method.__self__
-    own = getattr(method.__func__, "channel", None)
-    own = component.channel if own is None else own
-    return any(channel is component or same_channel(own, channel) for channel in channels)
+        return tuple(route for route in routes if names_channel(route[0], self.channels))
 
 
 class Ready(Event):

@@ -17,64 +17,20 @@ from typing import Any
 
 from circuits.core.handlers import handler
 
-from . import _address
+from . import _address, events
 from ._activation import inherited_sockets
 from ._clients import Client
 from ._datagrams import UDP6Server, UDPServer
 from ._endpoint import BUFSIZE, Endpoint
 from ._servers import BACKLOG, Server
-from .events import (
-    Broadcast,
-    Close,
-    Closed,
-    Connect,
-    Connected,
-    Disconnect,
-    Disconnected,
-    Pause,
-    Read,
-    Ready,
-    Resume,
-    SocketError,
-    StartTLS,
-    StartTLSDone,
-    Unreachable,
-    Write,
-    broadcast,
-    close,
-    closed,
-    connect,
-    connected,
-    disconnect,
-    disconnected,
-    error,
-    read,
-    ready,
-    starttls,
-    unreachable,
-    write,
-)
+from .events import *  # noqa: F403 - documented names
 
 __all__ = [
     "BACKLOG",
     "BUFSIZE",
-    "Broadcast",
     "Client",
-    "Close",
-    "Closed",
-    "Connect",
-    "Connected",
-    "Disconnect",
-    "Disconnected",
-    "Pause",
     "Pipe",
-    "Read",
-    "Ready",
-    "Resume",
     "Server",
-    "SocketError",
-    "StartTLS",
-    "StartTLSDone",
     "TCP6Client",
     "TCP6Server",
     "TCPClient",
@@ -85,16 +41,6 @@ __all__ = [
     "UDPServer",
     "UNIXClient",
     "UNIXServer",
-    "Unreachable",
-    "Write",
-    "broadcast",
-    "close",
-    "closed",
-    "connect",
-    "connected",
-    "disconnect",
-    "disconnected",
-    "error",
     "gaierror",
     "getaddrinfo",
     "getfqdn",
@@ -103,13 +49,9 @@ __all__ = [
     "inherited_sockets",
     "parse_ipv4_parameter",
     "parse_ipv6_parameter",
-    "read",
-    "ready",
     "socket",
-    "starttls",
-    "unreachable",
-    "write",
 ]
+__all__ += events.__all__
 
 
 # -- bind parameters ---------------------------------------------------------------------------
@@ -124,12 +66,16 @@ def parse_ipv4_parameter(bind_parameter: Any) -> Any:
     A port alone means the address that the name of this machine has: that may be a loopback
     address on one machine and a public one on another, so a pair is better.
     """
-    return _address.parse_ipv4(bind_parameter, lambda: gethostbyname(gethostname()))
+    return _address.parse(bind_parameter, _local_ipv4_address, "0.0.0.0", _address.ipv4_host)
 
 
 def parse_ipv6_parameter(bind_parameter: Any) -> Any:
     """Turn a port, ``"[host]:port"`` or a tuple into an IPv6 address."""
-    return _address.parse_ipv6(bind_parameter, _local_ipv6_address)
+    return _address.parse(bind_parameter, _local_ipv6_address, "::", _address.ipv6_host)
+
+
+def _local_ipv4_address(port: int) -> str:
+    return gethostbyname(gethostname())
 
 
 def _local_ipv6_address(port: int) -> str:
@@ -165,10 +111,6 @@ class TCPClient(Client):
         connected: Whether it is.
         secure: Whether the connection is encrypted.
     """
-
-    def parse_bind_parameter(self, bind_parameter: Any) -> Any:
-        """Turn the parameter ``bind`` into an address."""
-        return parse_ipv4_parameter(bind_parameter)
 
     def _create_socket(self) -> Any:
         if self.socket_family == socket.AF_UNSPEC:
@@ -346,21 +288,7 @@ class TCPServer(Server):
         return parse_ipv4_parameter(bind_parameter)
 
     def _create_socket(self) -> Any:
-        sock = socket.socket(self.socket_family, self.socket_type, self.socket_protocol)
-        try:
-            sock.setblocking(False)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if self._reuse_port:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            for option in self.socket_options:
-                sock.setsockopt(*option)
-            sock.bind(self._bind)
-            sock.listen(self._backlog)
-        except BaseException:
-            sock.close()
-            raise
-        return sock
+        return self._internet_socket((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1))
 
     def _set_options(self, sock: Any) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -416,13 +344,4 @@ class UNIXServer(Server):
 
     def _create_socket(self) -> Any:
         self._make_room(self._bind)
-        sock = _unix_socket()
-        try:
-            for option in self.socket_options:
-                sock.setsockopt(*option)
-            sock.bind(self._bind)
-            sock.listen(self._backlog)
-        except BaseException:
-            sock.close()
-            raise
-        return sock
+        return self._bound(_unix_socket())

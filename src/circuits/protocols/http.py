@@ -5,25 +5,11 @@
 
 from __future__ import annotations
 
-from circuits.net.protocols.http import (
-    HTTP,
-    RemoteProtocolError,
-    Request,
-    Response,
-    ResponseHeaders,
-    ResponseObject,
-)
+from circuits.net.protocols import http
+from circuits.net.protocols.http import *  # noqa: F403 - documented names
 
-request = Request
-response = Response
+request = http.Request
+response = http.Response
 
-__all__ = [
-    "HTTP",
-    "RemoteProtocolError",
-    "Request",
-    "Response",
-    "ResponseHeaders",
-    "ResponseObject",
-    "request",
-    "response",
-]
+__all__ = ["request", "response"]
+__all__ += http.__all__

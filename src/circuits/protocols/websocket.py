@@ -5,12 +5,7 @@
 
 from __future__ import annotations
 
-from circuits.net.protocols.websocket import (
-    MAX_SIZE,
-    Closing,
-    Deflate,
-    RemoteProtocolError,
-    WebSocketCodec,
-)
+from circuits.net.protocols import websocket
+from circuits.net.protocols.websocket import *  # noqa: F403 - documented names
 
-__all__ = ["MAX_SIZE", "Closing", "Deflate", "RemoteProtocolError", "WebSocketCodec"]
+__all__ = websocket.__all__

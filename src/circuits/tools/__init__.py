@@ -4,38 +4,16 @@ from __future__ import annotations
 
 from circuits.core.utils import findroot
 
-from .checks import Finding, check
-from .graphs import (
-    GraphvizError,
-    edges,
-    graph,
-    graph_ascii,
-    graph_dot,
-    graph_mermaid,
-    graph_png,
-    walk,
-)
-from .imports import deprecated, tryimport
-from .suspended import Suspended, TaskDump, tasks
-from .trees import inspect, kill
+from . import checks, graphs, imports, suspended, trees
+from .checks import *  # noqa: F403 - documented names, as below
+from .graphs import *  # noqa: F403
+from .imports import *  # noqa: F403
+from .suspended import *  # noqa: F403
+from .trees import *  # noqa: F403
 
-__all__ = [
-    "Finding",
-    "GraphvizError",
-    "Suspended",
-    "TaskDump",
-    "check",
-    "deprecated",
-    "edges",
-    "findroot",
-    "graph",
-    "graph_ascii",
-    "graph_dot",
-    "graph_mermaid",
-    "graph_png",
-    "inspect",
-    "kill",
-    "tasks",
-    "tryimport",
-    "walk",
-]
+__all__ = ["findroot"]
+__all__ += checks.__all__
+__all__ += graphs.__all__
+__all__ += imports.__all__
+__all__ += suspended.__all__
+__all__ += trees.__all__

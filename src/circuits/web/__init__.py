@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
+from . import errors
 from ._websocket import WebSocket
-from .controllers import BaseController, Controller, JSONController, expose, exposeJSON
+from .compression import Compression
+from .controllers import BaseController, Controller, JSONController, error_page, expose, exposeJSON
 from .csrf import CSRF
 from .dispatchers import JSONRPC, XMLRPC, Dispatcher, Static, VirtualHosts, WebSockets
-from .errors import (
-    Forbidden,
-    HTTPError,
-    NotFound,
-    Redirect,
-    Unauthorized,
-    forbidden,
-    httperror,
-    notfound,
-    redirect,
-    unauthorized,
-)
+from .errors import *  # noqa: F403 - documented names
 from .events import Request, Response, Stream, request, response, stream
+from .eventstream import EventStream, ServerSentEvent
 from .health import Health, RequestIDFilter, RequestIDs
 from .loggers import Logger
+from .routes import Route, routes
 from .security import CORS, RateLimit, SecurityHeaders
 from .servers import BaseServer, Server
 from .sessions import CookieStore, MemoryStore, Session, Sessions, SQLiteStore, Store
@@ -37,6 +30,8 @@ __all__ = [
     "CORS",
     "CSRF",
     "Store",
+    "EventStream",
+    "ServerSentEvent",
     "Sessions",
     "Session",
     "SQLiteStore",
@@ -44,32 +39,27 @@ __all__ = [
     "CookieStore",
     "BaseController",
     "BaseServer",
+    "Compression",
     "Controller",
     "Dispatcher",
-    "Forbidden",
-    "HTTPError",
     "JSONController",
     "Logger",
-    "NotFound",
-    "Redirect",
     "Request",
     "Response",
+    "Route",
+    "routes",
     "Server",
     "Static",
     "Stream",
-    "Unauthorized",
     "VirtualHosts",
     "WebSocket",
     "WebSockets",
+    "error_page",
     "expose",
     "exposeJSON",
-    "forbidden",
-    "httperror",
-    "notfound",
-    "redirect",
     "request",
     "response",
     "stream",
-    "unauthorized",
     "url",
 ]
+__all__ += errors.__all__

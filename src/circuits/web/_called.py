@@ -96,7 +96,11 @@ class CalledExchange(Exchange):
             body = b""
         elif payload is None:
             # Without a body the application pushes it, and may have begun already.
-            body = iter(response._body) if response._body else self.connection.feed
+            body = self.connection.feed
+            if hasattr(response._body, "__aiter__"):
+                self.connection.owner.run_aside(body.fill(response._body, response.encode_part))
+            elif response._body:
+                body = iter(response._body)
         self.state = State.SENDING if payload is not None else State.STREAMING
         self.connection.deliver(_native(f"{response.status}"), fields, body)
 

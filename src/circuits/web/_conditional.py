@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import calendar
 import re
-from email.utils import parsedate_tz
+from datetime import datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -87,19 +87,43 @@ def if_none_match(header: str, current: EntityTag | None, exists: bool = True) -
     return all(tag.opaque != current.opaque for tag in parse_etags(header))
 
 
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_TIME = r"(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})"
+_DATES = [
+    re.compile(pattern, re.ASCII | re.IGNORECASE)
+    for pattern in (
+        rf"(?:[a-z]{{3}}, )?(?P<day>[0-9]{{1,2}}) (?P<month>[a-z]{{3}}) (?P<year>[0-9]{{4}}) {_TIME} (?:GMT|UTC|[+-]0000)",
+        rf"[a-z]{{6,9}}, (?P<day>[0-9]{{2}})-(?P<month>[a-z]{{3}})-(?P<year>[0-9]{{2}}) {_TIME} GMT",
+        rf"[a-z]{{3}} (?P<month>[a-z]{{3}}) (?P<day>[ 0-9][0-9]) {_TIME} (?P<year>[0-9]{{4}})",
+    )
+]
+
+
 def parse_http_date(value: str) -> int | None:
-    """Read a date in any of the three forms of HTTP.
+    """Read a date in any of the three forms of HTTP (RFC 9110, 5.6.7).
 
     Returns:
         Seconds since the epoch, or ``None`` if it is no date.
     """
-    try:
-        fields = parsedate_tz(value)
-        if fields is None:
+    # Browsers of old have put a length behind a semicolon.
+    text = value.partition(";")[0].strip()
+    for pattern in _DATES:
+        match = pattern.fullmatch(text)
+        if match is None:
+            continue
+        year = int(match["year"])
+        if year < 100:  # of this century, unless that is more than 50 years from now
+            year += 2000 if year < 76 else 1900
+        try:
+            month = _MONTHS.index(match["month"].lower()) + 1
+            second = min(int(match["second"]), 59)  # a leap second is none of ours
+            moment = datetime(
+                year, month, int(match["day"]), int(match["hour"]), int(match["minute"]), second
+            )
+        except ValueError:
             return None
-        return calendar.timegm(fields[:9]) - (fields[9] or 0)
-    except (ValueError, OverflowError, TypeError, IndexError):
-        return None
+        return calendar.timegm(moment.timetuple())
+    return None
 
 
 def if_modified_since(header: str, modified: float) -> bool:
@@ -156,11 +180,11 @@ def parse_ranges(
         if not spec:
             continue
         match = _RANGE.fullmatch(spec)
-        # Python refuses to convert digits without end; no file needs more than these.
-        if match is None or len(match[1]) > 20 or len(match[2]) > 20:
+        if match is None:
             return None
         seen = True
-        first, last = match[1], match[2]
+        # Python refuses to convert digits without end; no file needs more than these.
+        first, last = (digits if len(digits) <= 20 else "9" * 20 for digits in match.groups())
         if first:
             start = int(first)
             stop = int(last) + 1 if last else length

@@ -1,7 +1,7 @@
 """A connection of a web server: reading ahead, pausing, lingering, and time.
 
 It reads one request after the other and has an :class:`~circuits.web._exchange.Exchange` answer
-it. It knows no events. In every state it is in reach of its client's end and of a time-out: its
+it. It handles no events. In every state it is in reach of its client's end and of a time-out: its
 own, or that of the transport while data is pending, or that of who has taken it over; only a
 handler may take as long as it likes, while its client is there.
 """
@@ -12,15 +12,13 @@ import enum
 from typing import TYPE_CHECKING, Any
 
 from circuits._wire import LocalProtocolError
-from circuits.core import _clock
+from circuits.core._clock import NEVER
 from circuits.net.sockets import Read
 
 from ._exchange import State as ExchangeState
 from ._intake import Intake
 
 if TYPE_CHECKING:
-    from circuits.core._clock import Appointment
-
     from ._connections import Connections
     from ._exchange import Exchange
     from ._transport import Takeover
@@ -62,7 +60,7 @@ class Connection:
         peer: Address of the client, or ``None``.
         state: Where it is.
         exchange: The request that is being gathered or answered, or ``None``.
-        intake: What it sends.
+        intake: What makes requests of what it sends.
         successor: Who takes over, or has.
         at_end: The client has finished writing.
         is_congested: The client does not read: stop producing.
@@ -89,7 +87,7 @@ class Connection:
         self.is_cut_off = False
         self._connections = connections
         self._unheard_bytes = 0  # of what will not be looked at, how many are taken
-        self._linger: Appointment | None = None  # when we close though the client still speaks
+        self._linger = NEVER  # when we close though the client still speaks
         self._age = connections.sweeps  # number of the sweep when this phase began
 
     @property
@@ -295,15 +293,13 @@ class Connection:
             return
         self.state = _LINGERING
         self._unheard_bytes = _LINGER_BYTES
-        self._linger = owner._tree_engine.schedule.call_at(
-            _clock.now() + _LINGER_SECONDS, self.hang_up
-        )
+        self._linger = owner._tree_engine.schedule.call_in(_LINGER_SECONDS, self.hang_up)
         if self.is_held:
             self.resume_reading()
 
     def hang_up(self) -> None:
         """Close when all is written."""
-        self._forget_linger()
+        self._linger.cancel()
         self.state = _CLOSING
         self.owner.close_door.call(self.sock)
 
@@ -322,7 +318,7 @@ class Connection:
     def drop(self) -> None:
         """Give up what was kept for it: it has ended."""
         self.state = _CLOSED
-        self._forget_linger()
+        self._linger.cancel()
         self.owner._tree_engine.release(self)
         incoming, self.intake.body = self.intake.body, None
         exchange, self.exchange = self.exchange, None
@@ -331,11 +327,6 @@ class Connection:
         if exchange is not None:
             exchange.drop()
         self._end_successor()
-
-    def _forget_linger(self) -> None:
-        if self._linger is not None:
-            self._linger.cancel()
-            self._linger = None
 
     def stop(self) -> None:
         """The application stops: close what is idle, let what is being answered be answered."""

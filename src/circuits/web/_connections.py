@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from circuits.core import _clock
+from circuits.core._clock import NEVER
 
 from ._connection import Connection
 
 if TYPE_CHECKING:
-    from circuits.core._clock import Appointment
-
     from .http import HTTP
 
 __all__ = ["Connections"]
@@ -33,12 +31,12 @@ class Connections(dict[Any, Connection]):
         self._owner = owner
         shortest = min(owner.header_timeout, owner.body_timeout, owner.idle_timeout)
         self._interval = max(0.01, min(_SWEEP_SECONDS, shortest / 4))
-        self._sweeper: Appointment | None = None
+        self._sweeper = NEVER
 
     def open(self, sock: Any) -> Connection:
         """Get to know a client."""
         connection = self[sock] = Connection(self._owner, self, sock)
-        if self._sweeper is None:
+        if not self._sweeper.is_pending:
             self._schedule()
         return connection
 
@@ -46,17 +44,13 @@ class Connections(dict[Any, Connection]):
         """Forget every client."""
         while self:
             self.popitem()[1].drop()
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-            self._sweeper = None
+        self._sweeper.cancel()
 
     def _schedule(self) -> None:
-        self._sweeper = self._owner._tree_engine.schedule.call_at(
-            _clock.now() + self._interval, self._sweep
-        )
+        schedule = self._owner._tree_engine.schedule
+        self._sweeper = schedule.call_in(self._interval, self._sweep)
 
     def _sweep(self) -> None:
-        self._sweeper = None
         if self:
             self.sweeps += 1
             for connection in list(self.values()):

@@ -1,7 +1,7 @@
 """One request with its response, from head to last byte.
 
-An exchange asks handlers for an answer, turns that into a response, and sends it. It does not
-handle events. Each step that may be an event goes through a ``Direct`` of the component that owns
+An exchange asks handlers for an answer, turns that into a response, and sends it. It handles no
+events. Each step that may be an event goes through a ``Direct`` of the component that owns
 the connection, whose handlers find the exchange again and call it.
 
 Whatever raises on the way, a request gets one answer, or its connection is cut: an error that
@@ -22,7 +22,7 @@ from circuits.core.values import Value
 
 from . import _results as results
 from . import errors, events, wrappers
-from ._outgoing import Outgoing
+from ._outgoing import Outgoing, has_filter
 from ._transport import Takeover
 
 if TYPE_CHECKING:
@@ -68,9 +68,10 @@ class Exchange:
         response: What is sent, or is being prepared.
         state: How far it is.
         failed: What could not be sent, so that the response stands for it; or ``None``.
+        outgoing: The body of the response, if that goes out piece by piece; else ``None``.
     """
 
-    __slots__ = ("connection", "failed", "outgoing", "request", "response", "state")
+    __slots__ = ("_handed", "connection", "failed", "outgoing", "request", "response", "state")
 
     def __init__(
         self, connection: Connection, request: wrappers.Request, response: wrappers.Response
@@ -80,6 +81,7 @@ class Exchange:
         self.response = response
         self.state = _HEAD
         self.failed: wrappers.Response | None = None
+        self._handed: Any = None  # what was fired last of the response, if it could be kept
         self.outgoing: Outgoing | None = None
 
     # -- asking ------------------------------------------------------------------------------
@@ -116,14 +118,17 @@ class Exchange:
                 return
             if result is not None:
                 break
+        else:
+            self.answer(None)
+            return
         take, kind = self.answer, result.__class__
-        if kind is GeneratorType or kind is CoroutineType or kind is Value:
+        if kind is not str and (kind is GeneratorType or kind is CoroutineType or kind is Value):
             event = door.event(request, response)
             door.take(event, method, result)
             if kind is not Value:
                 return
             take, result = self.settle, event.value
-        if result is not None and owner._tree_live.queue:
+        if owner._tree_live.queue:
             owner.later(take, result)  # what they have fired may be an answer
         else:
             take(result)
@@ -135,8 +140,13 @@ class Exchange:
 
     def _check_cancelled(self, event: events.Request) -> None:
         """An event that was taken back has no handlers and no success; the client still waits."""
-        if event.cancelled and self.state is _HANDLING:
+        if self.state is not _HANDLING:
+            return
+        if event.cancelled:
             self.refuse(errors.HTTPError, 503)
+        elif has_filter(self.connection.owner, "request_success", "request_failure"):
+            # One of them may keep from us that handlers have ended.
+            self.connection.owner.later(self.settle, event.value)
 
     def settle(self, value: Value) -> None:
         """Answer when the value of the request's event is known; wait for that otherwise."""
@@ -184,8 +194,17 @@ class Exchange:
                 self.connection.owner.report(problem)
                 self.fail((type(problem), problem, []))
                 return
-        self.state = _READY
-        self.connection.owner.response_door.call(response)
+        self.respond(response)
+
+    def _check_sent(self, handed: Any) -> None:
+        """All handlers of a response are done; a filter may have kept it from being sent."""
+        if self.state is _READY and self._handed is handed:
+            self.connection.owner.later(self._miss_sending, handed)
+
+    def _miss_sending(self, handed: Any) -> None:
+        # What the filter has fired, an error perhaps, is on its way with another response.
+        if self.state is _READY and self._handed is handed:
+            self.replace(RuntimeError(f"a filter kept {self.response!r} to itself"))
 
     def _miss_answer(self) -> None:
         """Nobody has answered, not even by what was fired."""
@@ -201,8 +220,7 @@ class Exchange:
         self, make: Callable[..., errors.HTTPError], *arguments: Any, **options: Any
     ) -> None:
         """Make an error of the request and the response, and fire it."""
-        if self.state < _DECIDED:
-            self.state = _DECIDED
+        self.state = max(self.state, _DECIDED)
         owner = self.connection.owner
         try:
             event = make(self.request, self.response, *arguments, **options)
@@ -214,8 +232,7 @@ class Exchange:
 
     def expect_page(self, event: errors.HTTPError) -> None:
         """An error has been fired; what handlers of the request return does not count now."""
-        if self.state < _DECIDED:
-            self.state = _DECIDED
+        self.state = max(self.state, _DECIDED)
         self.connection.owner.watch(event, self._take_page, event)
 
     def _take_page(self, event: errors.HTTPError) -> None:
@@ -234,6 +251,7 @@ class Exchange:
             owner.later(self._miss_page, event)
         elif page is not True and page is not False:
             try:
+                event.args[1]._is_data = False
                 response = results.to_response(event.args[1], page)
             except Exception as problem:
                 owner.report(problem)
@@ -247,9 +265,23 @@ class Exchange:
             self.replace(RuntimeError(f"{event!r} was stopped, and nobody has answered"))
 
     def respond(self, response: wrappers.Response) -> None:
-        """Have a response sent."""
+        """Have a response sent, by way of the event if anybody could see that."""
         self.state = _READY
-        self.connection.owner.response_door.call(response)
+        owner = self.connection.owner
+        door = owner.response_door
+        methods = door.methods()
+        if methods is not None and door.leads_home:
+            try:
+                self.send(response)
+            except BaseException as problem:
+                door.failed(door.event(response), methods[0], problem)
+        elif methods is None or not door.attempt(response):
+            self._handed = event = events.Response(response)
+            owner.watch(event, self._check_sent, event)
+            owner.fire(event, *door.channels)
+        elif self.state is _READY and not len(owner._tree_engine.tasks):
+            self._handed = response  # with a filter suspended, it would not be over
+            self._check_sent(response)
 
     def replace(self, problem: BaseException) -> None:
         """Answer 500 in place of what could not be sent; if that fails, too, with less."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from collections import deque
 from queue import SimpleQueue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ._outgoing import NOT_YET
+from ._async_pieces import NOT_YET
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +16,9 @@ __all__ = ["Feed", "Threads"]
 
 #: With more than this waiting for the client, a thread waits, too, in bytes.
 _FEED_BYTES = 256 * 1024
+
+#: How often a task looks whether there is room again, in seconds.
+_LOOK_SECONDS = 0.01
 
 
 class Feed:
@@ -67,6 +70,28 @@ class Feed:
             self._is_over = True
             self._problem = problem
             self._tell()
+
+    async def fill(self, source: Any, encode: Callable[[Any], bytes]) -> None:
+        """Put what an asynchronous iterator gives, as far as there is room."""
+        import asyncio  # whoever has an asynchronous iterator has it loaded
+
+        iterator = aiter(source)
+        problem: BaseException | None = None
+        try:
+            async for piece in iterator:
+                # Who takes pieces is another thread, which knows nothing of our loop.
+                while self._held_bytes > self._limit_bytes and not self.is_closed:  # noqa: ASYNC110
+                    await asyncio.sleep(_LOOK_SECONDS)
+                self.put(encode(piece), wait=False)
+        except ConnectionResetError:
+            pass
+        except Exception as found:
+            problem = found
+        finally:
+            self.end(problem)
+            close = getattr(iterator, "aclose", None)
+            if close is not None:
+                await close()
 
     def _tell(self) -> None:
         self._condition.notify_all()

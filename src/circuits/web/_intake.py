@@ -122,6 +122,8 @@ class Intake:
         )
         if target.authority is not None:
             request.base = f"{self._scheme}://{target.authority}"
+        if owner.proxies is not None:
+            owner.proxies.apply(request)
         exchange = self._make_exchange(request)
         if not head.keep_alive:
             exchange.response.close = True
@@ -253,6 +255,7 @@ class Intake:
                 fields,
                 self._connection.owner.server,
             )
+            request._is_unread = head is None
             exchange = self._make_exchange(request)
         # What is wrong is for the log: it may quote the client, and helps attackers only.
         exchange.response.close = True

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from circuits._wire.http1 import BodyEncoder
 
 from . import events
+from ._async_pieces import NOT_YET, AsyncPieces
 from ._files import FileRange
 
 if TYPE_CHECKING:
@@ -24,11 +25,7 @@ if TYPE_CHECKING:
     from ._exchange import Exchange
     from .http import HTTP
 
-__all__ = ["NOT_YET", "Outgoing", "filters_pieces"]
-
-#: What a source gives that has to wait for its next piece, as it comes from another thread. It is
-#: asked again when it calls what was given to its ``attach``.
-NOT_YET: Any = object()
+__all__ = ["Outgoing", "has_filter"]
 
 
 class Outgoing:
@@ -59,7 +56,13 @@ class Outgoing:
             encoder = BodyEncoder(int(length))
         else:
             raise ValueError(f"Content-Length must be a number of bytes, not {length!r:.80}")
-        source: Any = iter(response._body) if response._body else None
+        body: Any = response._body
+        owner = self._exchange.connection.owner
+        source: Any
+        if hasattr(body, "__aiter__"):
+            source = AsyncPieces(body, owner.run_aside, owner._tree_engine.schedule)
+        else:
+            source = iter(body) if body else None
         self._source = source
         self._encoder = encoder
         if hasattr(source, "attach"):
@@ -142,7 +145,7 @@ class Outgoing:
         if encoder is None:
             self._early.append(data)
             return
-        if data is None and not self.is_pulled and filters_pieces(exchange.connection.owner):
+        if data is None and not self.is_pulled and has_filter(exchange.connection.owner, "stream"):
             # One may have failed at a piece before; that is told behind what was pushed.
             exchange.connection.owner.later(self._write, None)
         else:
@@ -188,7 +191,10 @@ class Outgoing:
                 stack.callback(source.close)
 
 
-def filters_pieces(http: HTTP) -> bool:
-    """Whether a filter of ``stream`` may keep pieces from being written."""
-    routes = http._tree_engine.route("stream", http._tree_channels)
-    return any(is_filter for _, _, is_filter in routes)
+def has_filter(http: HTTP, *names: str) -> bool:
+    """Whether a filter of such an event may keep it from us."""
+    for name in names:
+        routes = http._tree_engine.route(name, http._tree_channels)
+        if any(is_filter for _, _, is_filter in routes):
+            return True
+    return False

@@ -6,8 +6,12 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import SplitResult, urlsplit
 
-from . import utils
+from . import _json, utils
+from ._body import Upload, parse_urlencoded
+from ._body_stream import BodyStream
+from ._multi import MultiValues
 from .constants import SERVER_PROTOCOL
+from .exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 from .headers import Headers
 
 if TYPE_CHECKING:
@@ -22,7 +26,31 @@ if TYPE_CHECKING:
         def close(self) -> object: ...
 
 
-__all__ = ["Host", "Request"]
+__all__ = ["Host", "Request", "RequestURL", "made_once"]
+
+
+if TYPE_CHECKING:
+    from functools import cached_property as made_once
+else:
+
+    class made_once:  # noqa: N801 - used as the property that it stands for
+        """An attribute that is made at the first look, unless somebody sets it before.
+
+        That of functools takes a lock each time, before Python 3.12.
+        """
+
+        def __init__(self, make):
+            self.func = make
+            self.__doc__ = make.__doc__
+
+        def __set_name__(self, owner, name):
+            self._name = name
+
+        def __get__(self, thing, owner=None):
+            if thing is None:
+                return self
+            made = vars(thing)[self._name] = self.func(thing)
+            return made
 
 
 class Host:
@@ -52,6 +80,36 @@ class Host:
 
     def __repr__(self) -> str:
         return f"Host({self.ip!r}, {self.port!r}, {self.name!r})"
+
+
+class RequestURL(str):
+    """The URL of a request as text. Called, it makes other ones.
+
+    .. versionadded:: 2.1
+    """
+
+    __slots__ = ("_request",)
+    _request: Request
+
+    @classmethod
+    def of(cls, request: Request) -> RequestURL:
+        """The URL of a request."""
+        self = cls(utils.url(request, qs=request.qs))
+        self._request = request
+        return self
+
+    def __call__(self, *args: Any, **kwargs: Any) -> str:
+        """Make a URL; see :func:`circuits.web.utils.url`."""
+        return utils.url(self._request, *args, **kwargs)
+
+
+def _decoded(data: bytes, limit: int | None) -> Any:
+    if limit is not None and len(data) > limit:
+        raise RequestEntityTooLarge(f"The body may have {limit} bytes.")
+    try:
+        return _json.decode(data)
+    except ValueError as problem:
+        raise BadRequest(f"The body is no JSON: {problem}.") from None
 
 
 def _host_of(name: Any) -> Host:
@@ -120,18 +178,17 @@ class Request:
     _pairs: Iterable[tuple[str, str]] = ()
     _headers: Headers | None = None
     _cookie: CookieJar | None = None
+    _query: MultiValues[str] | None = None
     _body: Any = None
-    _base: str | None = None
-    _xhr: bool | None = None
-    _host: str | None = None
     _peer: Any = None  # what getpeername gave when the client connected
-    _remote: Host | None = None
-    _local: Host | None = None
+    _client: tuple[str, int] | None = None
+    _is_unread: bool = False  # it was refused before its head was understood
     _raw_path: str | None = None
     _print_debug: bool | None = None
     _display_banner: bool | None = None
     _resources: list[Closable] | None = None
-    _form: dict[str, Any] | None = None  # the fields of the body, if somebody has looked already
+    _fields: list[tuple[str, Any]] | None = None  # of the form, if somebody has looked already
+    _problem: bool = False  # errors are told as problem+json
     _csrf: Callable[[], str] | None = None
 
     def __init__(
@@ -168,7 +225,8 @@ class Request:
     @headers.setter
     def headers(self, headers: Headers) -> None:
         self._headers = headers
-        self._base = self._xhr = None
+        for name in ("base", "xhr"):
+            vars(self).pop(name, None)
         if self._cookie is not None:
             for value in headers.get_all("Cookie"):
                 self._cookie.receive(value)
@@ -186,33 +244,20 @@ class Request:
     def cookie(self, jar: CookieJar) -> None:
         self._cookie = jar
 
-    @property
+    @made_once
     def base(self) -> str:
-        base = self._base
-        if base is None:
-            authority = self.headers["Host"]
-            if not authority:
-                authority = self.host or self.local.name or "localhost"
-                port = self.local.port
-                if port and port != (443 if self.scheme == "https" else 80):
-                    authority = f"{authority}:{port}"
-            base = self._base = f"{self.scheme}://{authority}"
-        return base
+        authority = self.headers["Host"]
+        if not authority:
+            authority = self.host or self.local.name or "localhost"
+            port = self.local.port
+            if port and port != (443 if self.scheme == "https" else 80):
+                authority = f"{authority}:{port}"
+        return f"{self.scheme}://{authority}"
 
-    @base.setter
-    def base(self, base: str) -> None:
-        self._base = base
-
-    @property
+    @made_once
     def xhr(self) -> bool:
-        if self._xhr is None:
-            value = self.headers.get("X-Requested-With", "")
-            self._xhr = value.lower() == "xmlhttprequest"
-        return self._xhr
-
-    @xhr.setter
-    def xhr(self, xhr: bool) -> None:
-        self._xhr = xhr
+        value: str = self.headers.get("X-Requested-With", "")
+        return value.lower() == "xmlhttprequest"
 
     # -- the rest ---------------------------------------------------------------------------
 
@@ -226,6 +271,8 @@ class Request:
     @body.setter
     def body(self, body: Any) -> None:
         self._body = body
+        if self._fields is not None:
+            self._fields = None
 
     @property
     def raw_path(self) -> str:
@@ -236,50 +283,44 @@ class Request:
     def raw_path(self, raw_path: str) -> None:
         self._raw_path = raw_path
 
-    @property
+    @made_once
     def host(self) -> str:
-        if self._host is None:
-            self._host = getattr(self.server, "host", None) or ""
-        return self._host
+        return getattr(self.server, "host", None) or ""
 
-    @host.setter
-    def host(self, host: str) -> None:
-        self._host = host
-
-    @property
+    @made_once
     def remote(self) -> Host:
-        if self._remote is None:
-            peer = self._peer
-            if peer is None and self.sock is not None:
-                try:
-                    peer = self.sock.getpeername()
-                except (AttributeError, OSError):  # the client has gone already
-                    peer = None
-            self._remote = _host_of(peer)
-        return self._remote
-
-    @remote.setter
-    def remote(self, remote: Host) -> None:
-        self._remote = remote
+        peer = self._peer
+        if peer is None:
+            try:
+                peer = self.sock.getpeername()
+            except (AttributeError, OSError):  # there is none, or the client has gone already
+                pass
+        return _host_of(peer)
 
     @property
-    def local(self) -> Host:
-        if self._local is None:
-            server = self.server
-            if server is not None:
-                self._local = Host(
-                    getattr(server, "host", None) or "0.0.0.0", getattr(server, "port", None)
-                )
-            else:
-                try:
-                    self._local = _host_of(self.sock.getsockname())
-                except (AttributeError, OSError):
-                    self._local = Host(None, None)
-        return self._local
+    def client(self) -> tuple[str, int]:
+        """Address and port of the client, also behind trusted proxies; ``("", 0)`` if unknown.
 
-    @local.setter
-    def local(self, local: Host) -> None:
-        self._local = local
+        .. versionadded:: 2.1
+        """
+        if self._client is None:
+            return (self.remote.ip or "", self.remote.port or 0)
+        return self._client
+
+    @client.setter
+    def client(self, client: tuple[str, int]) -> None:
+        self._client = client
+
+    @made_once
+    def local(self) -> Host:
+        server = self.server
+        if server is not None:
+            host = getattr(server, "host", None) or "0.0.0.0"
+            return Host(host, getattr(server, "port", None))
+        try:
+            return _host_of(self.sock.getsockname())
+        except (AttributeError, OSError):
+            return Host(None, None)
 
     @property
     def print_debug(self) -> bool:
@@ -321,11 +362,115 @@ class Request:
         .. versionadded:: 2.1
            From the 3.x line.
         """
-        return urlsplit(self.url(qs=self.qs))
+        return urlsplit(utils.url(self, qs=self.qs))
 
-    def url(self, *args: Any, **kwargs: Any) -> str:
-        """Make a URL; see :func:`circuits.web.utils.url`."""
-        return utils.url(self, *args, **kwargs)
+    @property
+    def url(self) -> RequestURL:
+        """The URL of the request, with the query; called, it makes other ones.
+
+        ``request.url(path)`` is :func:`circuits.web.utils.url`; without arguments, the current
+        one without the query.
+        """
+        return RequestURL.of(self)
+
+    # -- what came with it -------------------------------------------------------------------
+
+    @property
+    def query(self) -> MultiValues[str]:
+        """The parameters of the query.
+
+        Raises:
+            HTTPException: They are not UTF-8, or too many.
+
+        .. versionadded:: 2.1
+        """
+        if self._query is None:
+            self._query = MultiValues(parse_urlencoded(self.qs))
+        return self._query
+
+    @property
+    def form(self) -> MultiValues[str]:
+        """The fields of the form in the body that are no files.
+
+        Raises:
+            HTTPException: The form is malformed, or too large.
+            RuntimeError: The handler has ``stream=True`` and reads the body by itself.
+
+        .. versionadded:: 2.1
+        """
+        return MultiValues(f for f in self._all_fields() if not isinstance(f[1], Upload))
+
+    @property
+    def files(self) -> MultiValues[Upload]:
+        """The files of the form in the body. Raises as :attr:`form` does.
+
+        .. versionadded:: 2.1
+        """
+        return MultiValues(f for f in self._all_fields() if isinstance(f[1], Upload))
+
+    def _all_fields(self) -> list[tuple[str, Any]]:
+        if isinstance(self._body, BodyStream):
+            raise RuntimeError(
+                "the body of this request is read as a stream; request.form and request.files "
+                "need a handler without stream=True"
+            )
+        return utils.form_fields(self)
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        """The cookies that the client sent, name to text.
+
+        .. versionadded:: 2.1
+        """
+        return self.cookie.received()
+
+    @property
+    def last_event_id(self) -> str | None:
+        """Which event of a stream the client has seen last; see :class:`~circuits.web.EventStream`.
+
+        .. versionadded:: 2.1
+        """
+        text: str | None = self.headers["Last-Event-ID"]
+        if text is None:
+            return None
+        try:
+            return text.encode("latin-1").decode()
+        except UnicodeError:
+            return text
+
+    def json(self, limit: int | None = None) -> Any:
+        """Decode the body; in a handler with ``stream=True``, to be awaited.
+
+        Args:
+            limit: The most bytes to decode, beside the limits of the server.
+
+        Raises:
+            HTTPException: 415 if it is of another type, 400 if it is no JSON, 413 if it is too
+                long.
+
+        .. versionadded:: 2.1
+        """
+        stated = self.headers["Content-Type"]
+        if not _json.is_json(stated):
+            kind = "no type" if stated is None else f"the type {stated:.80}"
+            raise UnsupportedMediaType(f"The body must be application/json, but has {kind}.")
+        body = self.body
+        if isinstance(body, BodyStream):
+            return self._stream_json(body, limit)
+        body.seek(0)
+        data = body.read() if limit is None else body.read(limit + 1)
+        body.seek(0)
+        return _decoded(data, limit)
+
+    async def _stream_json(self, body: BodyStream, limit: int | None) -> Any:
+        pieces: list[bytes] = []
+        count = 0
+        async for piece in body:
+            count += len(piece)
+            pieces.append(piece)
+            if limit is not None and count > limit:
+                break
+        return _decoded(b"".join(pieces), limit)
 
     def _release_later(self, resource: Closable) -> None:
         """Have something closed when the response is over."""

@@ -2,83 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, overload
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 from circuits.core import _clock
 
-from . import utils
-from ._files import FileRange, file_generator
+from . import _json, utils
+from ._files import Body
+from ._json import is_record
+from ._request import made_once
 from ._status import Status, has_no_body, reason
 from .constants import SERVER_VERSION
 from .headers import Headers, check_value
 
 if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
     from ._cookies import CookieJar
     from ._request import Closable, Request
 
 __all__ = ["Body", "Response"]
 
-
-class Body:
-    """The descriptor behind ``response.body``: what may be assigned, and what it becomes.
-
-    - ``bytes`` and ``str``: a list of one element, or an empty one; text is encoded when the
-      response is prepared, so that filters see what the handler returned;
-    - a file: ``stream`` is set and the body is a generator of its chunks;
-    - a :class:`FileRange`: ``stream`` is set;
-    - an ``HTTPError``: its page;
-    - ``None``: an empty list;
-    - a tuple: a list; a list or any other iterable: as it is.
-    """
-
-    if TYPE_CHECKING:
-
-        @overload
-        def __get__(self, response: None, owner: type[Response]) -> Body: ...
-        @overload
-        def __get__(self, response: Response, owner: type[Response]) -> Any: ...
-
-    def __get__(self, response: Response | None, owner: type[Response]) -> Any:
-        if response is None:
-            return self
-        body = response._body
-        if body is None:
-            body = response._body = []
-        return body
-
-    def __set__(self, response: Response, value: Any) -> None:
-        kind = type(value)
-        if kind is str or kind is bytes:
-            body: Any = [value] if value else []
-        elif kind is list:
-            body = value
-        elif value is None:
-            body = []
-        elif isinstance(value, (str, bytes, bytearray, memoryview)):
-            body = [value] if len(value) else []
-        elif isinstance(value, tuple):
-            body = list(value)
-        elif isinstance(value, FileRange):
-            response._streams_file(value)
-            response._body = value
-            return
-        elif hasattr(value, "read"):
-            response._streams_file(value)
-            response._body = file_generator(value, FileRange.CHUNK_BYTES)
-            return
-        elif getattr(value, "name", None) == "httperror":
-            page = str(value)
-            body = [page] if page else []
-        else:
-            if value is not response._body:
-                response._adopt(value)
-            response._body = value
-            return
-        if response._resources is not None:
-            # A file was assigned before and is not wanted any more.
-            response.release()
-            response.stream = False
-        response._body = body
+#: What a list that is a body may hold.
+_PIECES = (str, bytes, bytearray, memoryview, type(None))
 
 
 class Response:
@@ -119,9 +65,11 @@ class Response:
     _message: str | None = None
     _headers: Headers | None = None
     _body: Any = None
-    _gzip: bool | None = None
     _resources: list[Closable] | None = None
     _sent_cookies: list[str] | None = None
+    _is_data = False  # what comes of a method of a controller, which may return data
+    _returned: Any = None  # what a handler returned, unless it is text or a file
+    _listed: Any = None  # the list that is data, though it may hold text only
     _prepared = False
     _etags_validated = False
 
@@ -190,18 +138,57 @@ class Response:
     def cookie(self, jar: CookieJar) -> None:
         self.request.cookie = jar
 
-    @property
+    def set_cookie(
+        self,
+        name: str,
+        value: str = "",
+        *,
+        max_age: float | timedelta | None = None,
+        expires: datetime | float | str | None = None,
+        path: str | None = "/",
+        domain: str | None = None,
+        secure: bool | None = None,
+        httponly: bool = False,
+        samesite: str | None = "Lax",
+    ) -> None:
+        """Have the client keep a cookie.
+
+        Args:
+            name: Its name.
+            value: Its text.
+            max_age: Seconds, or a timedelta, that it is kept; ``None`` is until the browser ends.
+            expires: The same as a date, or as seconds since the epoch.
+            path: Prefix of the paths that it is sent to.
+            domain: Host whose subdomains get it, too; ``None`` is this host only.
+            secure: Whether it is sent over TLS only; ``None`` is for requests that came so.
+            httponly: Whether scripts cannot read it.
+            samesite: ``"Lax"``, ``"Strict"`` or ``"None"``; ``None`` leaves it to the browser.
+
+        Raises:
+            ValueError: Something cannot stand in a cookie.
+
+        .. versionadded:: 2.1
+        """
+        from ._cookies import cookie_attributes  # few responses set cookies
+
+        if secure is None:
+            secure = self.request.scheme == "https"
+        attributes = cookie_attributes(max_age, expires, path, domain, secure, httponly, samesite)
+        self.cookie.assign(name, value, attributes)
+
+    def delete_cookie(self, name: str, path: str = "/", domain: str | None = None) -> None:
+        """Have the client forget a cookie; path and domain are those that it was set with.
+
+        .. versionadded:: 2.1
+        """
+        self.set_cookie(name, "", max_age=0, expires=0, path=path, domain=domain)
+
+    @made_once
     def gzip(self) -> bool:
         """Whether the client accepts gzip."""
-        if self._gzip is None:
-            elements = self.request.headers.elements("Accept-Encoding")
-            accepted = {e.value.lower(): getattr(e, "qvalue", 1.0) for e in elements}
-            self._gzip = accepted.get("gzip", accepted.get("x-gzip", 0.0)) > 0
-        return self._gzip
-
-    @gzip.setter
-    def gzip(self, gzip: bool) -> None:
-        self._gzip = gzip
+        elements = self.request.headers.elements("Accept-Encoding")
+        accepted = {e.value.lower(): getattr(e, "qvalue", 1.0) for e in elements}
+        return accepted.get("gzip", accepted.get("x-gzip", 0.0)) > 0
 
     def _banner(self) -> tuple[str, str] | None:
         request = self.request
@@ -280,10 +267,41 @@ class Response:
         """Complete the headers and decide how the body is delimited.
 
         May be called again after a change.
+
+        Raises:
+            TypeError: A handler returned something that is no body.
+            ValueError: Something cannot be sent.
         """
         self._prepare()
 
+    def _render(self) -> None:
+        """Write data as JSON.
+
+        Not before everybody who handles the response has seen what the handler returned.
+        """
+        body = self._body
+        if body is None or (body is not self._returned and body is not self._listed):
+            return
+        if body.__class__ is list:
+            if not self._is_data:
+                return
+            if body and body is not self._listed and all(isinstance(p, _PIECES) for p in body):
+                return
+        elif not (self._is_data and (isinstance(body, dict) or is_record(type(body)))):
+            raise TypeError(
+                f"a request handler for {self.request.path!r} returned {type(body).__name__}: "
+                f"{body!r:.80}; return str, bytes, a list of them, a file or the response; methods "
+                "of controllers may return a dict or a list of anything, too"
+            )
+        if "Content-Type" not in self.headers:
+            self.headers["Content-Type"] = "application/json"
+        self._body = [_json.encode(body).encode()]
+
     def _prepare(self) -> bytes | None:
+        if self.code == 205:  # RFC 9110, 15.3.6: the client shall clear its form, no more
+            self.body = None
+        elif not self.stream:
+            self._render()
         payload = self._payload()
         self._complete(self.headers, None if payload is None else len(payload))
         return payload

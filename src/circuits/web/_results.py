@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from circuits.core.values import Value
 
 from . import errors, exceptions, wrappers
+from .eventstream import EventStream
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -59,7 +60,6 @@ def to_response(response: wrappers.Response, value: Any) -> wrappers.Response:
         The response to send: ``response``, or another one to the same request.
 
     Raises:
-        TypeError: Such a value is no body.
         Exception: An error could not make its page.
     """
     if isinstance(value, wrappers.Response) and value.request is response.request:
@@ -67,17 +67,19 @@ def to_response(response: wrappers.Response, value: Any) -> wrappers.Response:
             value.close = True
         return value
     if isinstance(value, list | tuple):
-        value = [part.value if isinstance(part, Value) else part for part in value]
+        if any(isinstance(part, Value) for part in value):
+            value = [part.value if isinstance(part, Value) else part for part in value]
         value = next((part for part in value if isinstance(part, errors.HTTPError)), value)
     if isinstance(value, errors.HTTPError):
         response.body = str(value)
-    elif isinstance(value, str | bytes | bytearray | memoryview | list) or hasattr(value, "read"):
-        response.body = value
-    else:
-        raise TypeError(
-            f"a request handler for {response.request.path!r} returned {type(value).__name__}: "
-            f"{value!r:.80}; return str, bytes, a list of them, a file or the response"
-        )
+        return response
+    if isinstance(value, EventStream):
+        value.prepare(response)
+        return response
+    response.body = value
+    if not isinstance(value, str | bytes | bytearray | memoryview) and not response.stream:
+        # What is data is written when all have seen it; what is nothing is refused then.
+        response._returned = response._body
     return response
 
 

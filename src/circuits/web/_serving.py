@@ -50,6 +50,31 @@ _TYPES = {
     ".woff": "font/woff",
     ".woff2": "font/woff2",
     ".md": "text/markdown",
+    ".mjs": "text/javascript",
+    ".avif": "image/avif",
+    ".flac": "audio/flac",
+    ".m4a": "audio/mp4",
+    ".ogg": "audio/ogg",
+    ".opus": "audio/ogg",
+    ".mkv": "video/x-matroska",
+    ".epub": "application/epub+zip",
+    ".7z": "application/x-7z-compressed",
+    ".zst": "application/zstd",
+    ".br": "application/x-brotli",
+    ".rar": "application/vnd.rar",
+    ".iso": "application/octet-stream",
+    ".img": "application/octet-stream",
+    ".deb": "application/vnd.debian.binary-package",
+    ".rpm": "application/x-rpm",
+    ".whl": "application/zip",
+    ".jar": "application/java-archive",
+    ".apk": "application/vnd.android.package-archive",
+    ".sqlite": "application/vnd.sqlite3",
+    ".db": "application/octet-stream",
+    ".dat": "application/octet-stream",
+    ".webmanifest": "application/manifest+json",
+    ".ttf": "font/ttf",
+    ".otf": "font/otf",
 }
 
 
@@ -173,7 +198,9 @@ def _deliver(
 ) -> Any:
     headers = response.headers
     headers["Last-Modified"] = utils.formatdate(status.st_mtime)
-    refused = validate_since(request, response)
+    if "ETag" not in headers:
+        headers["ETag"] = f'"{status.st_ino:x}-{status.st_size:x}-{status.st_mtime_ns:x}"'
+    refused = _validate_file(request, response, int(status.st_mtime))
     if refused is not None:
         file.close()
         return refused
@@ -181,11 +208,10 @@ def _deliver(
     if disposition is not None:
         headers["Content-Disposition"] = disposition
     length = status.st_size
-    if request.protocol >= (1, 1):
-        headers["Accept-Ranges"] = "bytes"
-        ranges = _ranges(request, response, length, status.st_mtime)
-        if ranges is not None:
-            return _serve_ranges(request, response, file, length, ranges)
+    headers["Accept-Ranges"] = "bytes"
+    ranges = _ranges(request, response, length, status.st_mtime)
+    if ranges is not None:
+        return _serve_ranges(request, response, file, length, ranges)
     headers["Content-Length"] = str(length)
     response.body = FileRange(file, 0, length)
     return response
@@ -194,7 +220,7 @@ def _deliver(
 def _ranges(
     request: Request, response: Response, length: int, modified: float
 ) -> list[tuple[int, int]] | None:
-    if request.method not in ("GET", "HEAD"):
+    if request.method != "GET":  # RFC 9110, 14.2
         return None
     ranges = rules.parse_ranges(request.headers["Range"], length, rules.RANGES_LIMIT)
     if ranges is None:
@@ -308,6 +334,31 @@ def _refuse_cached(request: Request, response: Response) -> HTTPError:
     if request.method in ("GET", "HEAD"):
         return Redirect(request, response, [], 304)
     return HTTPError(request, response, 412)
+
+
+def _validate_file(request: Request, response: Response, modified: int) -> HTTPError | None:
+    """Compare a file with what the client has of it.
+
+    Dates are compared exactly: an older copy that was put in its place is a change, too.
+    """
+    headers = request.headers
+    tag = response.headers["ETag"]
+    current = rules.parse_etag(tag) if tag else None
+    if "If-Match" in headers:
+        if not rules.if_match(",".join(headers.get_all("If-Match")), current):
+            return HTTPError(request, response, 412)
+    elif "If-Unmodified-Since" in headers:
+        since = rules.parse_http_date(headers["If-Unmodified-Since"])
+        if since is not None and since != modified:
+            return HTTPError(request, response, 412)
+    if "If-None-Match" in headers:
+        if not rules.if_none_match(",".join(headers.get_all("If-None-Match")), current):
+            return _refuse_cached(request, response)
+    elif "If-Modified-Since" in headers:
+        since = rules.parse_http_date(headers["If-Modified-Since"])
+        if since is not None and since == modified:
+            return _refuse_cached(request, response)
+    return None
 
 
 def validate_since(request: Request, response: Response) -> HTTPError | None:

@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 
 from circuits.core import _clock
 
-from .controllers import _current
+from ._exposed import _current
 from .exceptions import ServiceUnavailable
 
 if TYPE_CHECKING:

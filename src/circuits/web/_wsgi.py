@@ -115,7 +115,8 @@ def make_environ(
     if "%" in path:
         path = "/".join([unescape_segment(segment) for segment in path.split("/")])
     is_secure = request.scheme == "https"
-    local, remote = request.local, request.remote
+    local = request.local
+    address, port = request.client
     # An empty body is the application's alone, and nothing to be closed with the request.
     body = BytesIO() if request._body is None else request.body
     environ: dict[str, Any] = {
@@ -127,8 +128,8 @@ def make_environ(
         "SERVER_NAME": local.ip or request.host or "localhost",
         "SERVER_PORT": str(local.port or (443 if is_secure else 80)),
         "SERVER_PROTOCOL": f"HTTP/{request.protocol[0]}.{request.protocol[1]}",
-        "REMOTE_ADDR": remote.ip or "",
-        "REMOTE_PORT": "" if remote.port is None else str(remote.port),
+        "REMOTE_ADDR": address,
+        "REMOTE_PORT": str(port) if address else "",
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": request.scheme,
         "wsgi.input": body,

@@ -4,14 +4,8 @@ An exposed method is a handler of the event of its name on the controller's chan
 also the path that the controller is mounted at. The dispatcher chooses the method and fires that
 event with ``(request, response, *segments, **parameters)``.
 
-A function that is exposed is wrapped: the wrapper keeps request and response apart from the other
-arguments and makes them available as ``self.request`` and ``self.response``. They live in a
-context variable, never on the controller, since one controller serves many requests at a time:
-
-- around a plain function the variable is set and reset;
-- around a generator it is set and reset at each of its steps (``_resumed``), as the tasks of
-  other requests run in between;
-- a coroutine runs in an asyncio task, which has a context of its own.
+Such a function is wrapped (``_exposed``), so that ``self.request`` and ``self.response`` are those of
+the request that is being answered.
 
 What a function takes is looked at once, when it is exposed (:class:`Binding`), so that routing
 and checking a request's parameters need no introspection.
@@ -19,27 +13,23 @@ and checking a request's parameters need no introspection.
 
 from __future__ import annotations
 
-import json
 import warnings
-from contextvars import ContextVar
-from functools import update_wrapper
-from types import CoroutineType, FunctionType, GeneratorType
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-from circuits.core import sleep
-from circuits.core._tasks import CallValue, Suspension
 from circuits.core.components import BaseComponent
 from circuits.core.errors import HandlerWarning
-from circuits.core.handlers import SELF, handler, wants_event
+from circuits.core.handlers import SELF
 from circuits.core.utils import flatten
 
 from . import errors, tools
 from ._binding import Binding
+from ._exposed import _current, call_json, call_plain, make_exposed
 from ._websocket_exposed import with_websocket
 from .wrappers import Request, Response
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
     from urllib.parse import SplitResult
 
     from circuits.core.handlers import HandlerSpec
@@ -53,32 +43,37 @@ __all__ = [
     "Binding",
     "Controller",
     "JSONController",
+    "error_page",
     "expose",
     "exposeJSON",
 ]
 
-#: Request and response of the method that is being run.
-_current: ContextVar[tuple[Request, Response]] = ContextVar("circuits.web.current")
-
-_MISSING: Any = object()
-
-
 # -- exposing ---------------------------------------------------------------------------------
 
 
-@with_websocket(lambda *request: _call(*request))  # noqa: PLW0108 - it is defined below
+@with_websocket(call_plain)
 def expose(*channels: str, **config: Any) -> Decorator:
     """Let requests reach a method; ``@expose.websocket`` does so for WebSockets.
 
     Args:
         *channels: The names, which need not be identifiers (``"test.txt"``). Without any, the
             name of the function; with some, that name is not exposed.
-        **config: For :func:`circuits.core.handlers.handler`. Other than there, ``override`` is
-            on: a method that a subclass defines again replaces the inherited one.
+        **config: ``strict=True`` refuses parameters that the method does not take, which are left
+            out otherwise. The rest is for :func:`circuits.core.handlers.handler`. Other than
+            there, ``override`` is on: a method that a subclass defines again replaces the
+            inherited one.
+
+    Parameters with an annotation are converted, and a misfit is answered with 400: ``int``,
+    ``float``, ``bool``, ``str``, ``bytes``, ``Decimal``, ``UUID``, ``date``, ``datetime``,
+    ``Literal``, classes of ``Enum``, ``T | None``, and ``list[T]`` for names that are repeated.
+    One with a dataclass or a ``Struct`` of msgspec is made from the JSON or the form in the body.
+
+    Raises:
+        TypeError: Nothing can be converted to an annotation.
     """
 
     def decorate(function: Callable[..., Any]) -> Any:
-        return _expose(function, channels, config, _call)
+        return make_exposed(function, channels, config, call_plain)
 
     return decorate
 
@@ -86,7 +81,8 @@ def expose(*channels: str, **config: Any) -> Decorator:
 def exposeJSON(*channels: str, **config: Any) -> Decorator:  # documented name
     """Let requests reach a method whose result is sent as JSON.
 
-    The content type is set before the method is called, so that errors are described in JSON, too.
+    The content type is set before the method is called. Errors are described in JSON, too
+    (``application/problem+json``).
     ``HTTPError`` events and the response object are sent as they are. Of a generator, the last
     value that it yields or returns is sent.
 
@@ -96,215 +92,29 @@ def exposeJSON(*channels: str, **config: Any) -> Decorator:  # documented name
     """
 
     def decorate(function: Callable[..., Any]) -> Any:
-        return _expose(function, channels, config, _call_json)
+        return make_exposed(function, channels, config, call_json)
 
     return decorate
 
 
-def _expose(
-    function: Callable[..., Any],
-    channels: tuple[str, ...],
-    config: dict[str, Any],
-    call: Callable[..., Any],
-) -> Any:
-    names = channels or (function.__name__,)
-    if hasattr(function, "binding"):  # decorated twice: more names for the same
-        names = (*names, *(name for name in function.names if name not in names))  # type: ignore[attr-defined]
-        function, call = function.binding_of, function.binding_call  # type: ignore[attr-defined]
-    wants = bool(getattr(function, "event", False)) or wants_event(function)
+def error_page(*codes: int) -> Decorator:
+    """Have a method make the pages of errors below its controller.
 
-    if wants:
-
-        def exposed(
-            self: Any,
-            event: Any = _MISSING,
-            request: Any = _MISSING,
-            response: Any = _MISSING,
-            /,
-            *args: Any,
-            **kwargs: Any,
-        ) -> Any:
-            if not isinstance(response, Response):
-                given = [a for a in (event, request, response) if a is not _MISSING]
-                return function(self, *given, *args, **kwargs)
-            request.args, request.kwargs = args, kwargs
-            return call(function, self, request, response, (event, *args), kwargs)
-
-    elif call is _call:
-
-        def exposed(
-            self: Any,
-            request: Any = _MISSING,
-            response: Any = _MISSING,
-            /,
-            *args: Any,
-            **kwargs: Any,
-        ) -> Any:
-            if not isinstance(response, Response):
-                # Called by another exposed method, with its own arguments only.
-                given = [a for a in (request, response) if a is not _MISSING]
-                return function(self, *given, *args, **kwargs)
-            # The same as _call, which would be one more call for every request.
-            request.args, request.kwargs = args, kwargs
-            current = (request, response)
-            token = _current.set(current)
-            try:
-                result = function(self, *args, **kwargs)
-            finally:
-                _current.reset(token)
-            if result.__class__ is str:
-                return result
-            return _kept(result, current)
-
-    else:
-
-        def exposed(
-            self: Any,
-            request: Any = _MISSING,
-            response: Any = _MISSING,
-            /,
-            *args: Any,
-            **kwargs: Any,
-        ) -> Any:
-            if not isinstance(response, Response):
-                given = [a for a in (request, response) if a is not _MISSING]
-                return function(self, *given, *args, **kwargs)
-            request.args, request.kwargs = args, kwargs
-            return call(function, self, request, response, args, kwargs)
-
-    wrapper: Any = update_wrapper(exposed, function)
-    wrapper.event = wants
-    wrapper.binding = Binding(function, 1 + wants, bool(config.get("stream")))
-    wrapper.binding_of = function
-    wrapper.binding_call = call
-    return handler(*names, **{"override": True, **config})(wrapper)
-
-
-def _call(
-    function: Callable[..., Any],
-    controller: Any,
-    request: Request,
-    response: Response,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-) -> Any:
-    current = (request, response)
-    token = _current.set(current)
-    try:
-        result = function(controller, *args, **kwargs)
-    finally:
-        _current.reset(token)
-    return _kept(result, current)
-
-
-def _kept(result: Any, current: tuple[Request, Response]) -> Any:
-    """Have what runs on after the call do so with the request at hand."""
-    kind = result.__class__
-    if kind is GeneratorType:
-        return _resumed(current, result)
-    if kind is CoroutineType:
-        return _awaited(current, result)
-    if result is current[1] and result.body.__class__ is GeneratorType:
-        result.body = _resumed(current, result.body)
-    return result
-
-
-def _resumed(
-    current: tuple[Request, Response],
-    generator: Generator[Any, Any, Any],
-    last: list[Any] | None = None,
-) -> Generator[Any, Any, Any]:
-    """Run a generator, with the request at hand whenever it runs.
+    The method is called with the :class:`~circuits.web.errors.HTTPError`, while ``self.request`` and
+    ``self.response`` are those of the request. What it returns is sent with the status of the
+    error; ``None`` leaves it to controllers further up, and in the end to the default page.
 
     Args:
-        current: Request and response.
-        generator: What the method returned.
-        last: Gets the latest value that is neither ``None`` nor something to wait for; such
-            values are not yielded then.
+        *codes: Status codes; without any, every error that no other method is for.
+
+    .. versionadded:: 2.1
     """
-    sent: Any = None
-    problem: BaseException | None = None
-    while True:
-        token = _current.set(current)
-        try:
-            if problem is not None:
-                yielded = generator.throw(problem)
-            else:
-                yielded = generator.send(sent)
-        except StopIteration as end:
-            return end.value
-        finally:
-            _current.reset(token)
-        sent = problem = None
-        if isinstance(yielded, GeneratorType):
-            yielded = _resumed(current, yielded, last)
-        elif last is not None and yielded is not None and not isinstance(yielded, Suspension):
-            if isinstance(yielded, CallValue):
-                _close(current, generator)
-                return yielded.value
-            last[:] = [yielded]
-            yielded = sleep(0)
-        try:
-            sent = yield yielded
-        except GeneratorExit:
-            _close(current, generator)
-            raise
-        except BaseException as thrown:
-            problem = thrown
 
+    def decorate(function: Callable[..., Any]) -> Any:
+        function.error_codes = codes or (None,)  # type: ignore[attr-defined]
+        return function
 
-def _close(current: tuple[Request, Response], generator: Generator[Any, Any, Any]) -> None:
-    token = _current.set(current)
-    try:
-        generator.close()
-    finally:
-        _current.reset(token)
-
-
-async def _awaited(current: tuple[Request, Response], coroutine: Any) -> Any:
-    _current.set(current)  # of the task, and so gone with it
-    return await coroutine
-
-
-# -- JSON -------------------------------------------------------------------------------------
-
-
-def _call_json(
-    function: Callable[..., Any],
-    controller: Any,
-    request: Request,
-    response: Response,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-) -> Any:
-    response.headers["Content-Type"] = "application/json"
-    result = _call(function, controller, request, response, args, kwargs)
-    kind = result.__class__
-    if kind is GeneratorType:
-        return _generated_json((request, response), result)
-    if kind is CoroutineType:
-        return _awaited_json(response, result)
-    return _json(result, response)
-
-
-def _json(result: Any, response: Response) -> Any:
-    if isinstance(result, errors.HTTPError) or result is response:
-        return result
-    return json.dumps(result)
-
-
-def _generated_json(
-    current: tuple[Request, Response], generator: Generator[Any, Any, Any]
-) -> Generator[Any, Any, Any]:
-    last: list[Any] = []
-    result = yield from _resumed(current, generator, last)
-    if result is None and last:
-        result = last[0]
-    return _json(result, current[1])
-
-
-async def _awaited_json(response: Response, coroutine: Any) -> Any:
-    return _json(await coroutine, response)
+    return decorate
 
 
 # -- controllers ------------------------------------------------------------------------------
@@ -420,6 +230,16 @@ class BaseController(BaseComponent):
             if forget is not None:
                 forget()
 
+    @classmethod
+    def _error_pages(cls) -> dict[int | None, Callable[..., Any]]:
+        """The methods that make the pages of errors, by status code; ``None`` is all others."""
+        return {
+            code: function
+            for base in reversed(cls.__mro__)
+            for function in vars(base).values()
+            for code in getattr(function, "error_codes", ())
+        }
+
     def _bindings(self) -> dict[str, tuple[Binding, ...]]:
         """The names that requests may reach, with what the handlers behind each take."""
         table: dict[str, tuple[Binding, ...]] = {}
@@ -455,6 +275,7 @@ def _expose_all(cls: type[BaseController], decorator: Callable[..., Decorator]) 
             or attribute.startswith("_")
             or attribute == "init"  # called by the constructor, with its arguments
             or hasattr(value, "handler")
+            or hasattr(value, "error_codes")
         ):
             continue
         if hasattr(BaseController, attribute):

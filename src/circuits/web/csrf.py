@@ -21,7 +21,7 @@ from ._origins import own_place, parse_origin, parse_origins
 from ._session import CSRF_KEY, Session
 from ._session_cookie import decode, encode, signing_keys
 from .headers import HeaderElement
-from .utils import parse_body
+from .utils import form_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -62,6 +62,8 @@ class CSRF(BaseComponent):
 
     Raises:
         ValueError: The secret is empty, an origin is none, or a path does not begin with a slash.
+
+    .. versionadded:: 2.1
     """
 
     channel = "web"
@@ -177,12 +179,10 @@ def _field(request: Request, response: Response) -> str | None:
     kind = HeaderElement.parse(request.headers.get("Content-Type", ""))[0].lower()
     if kind not in _FORMS or isinstance(request._body, BodyStream):
         return None
-    form: dict[str, Any] = {}
-    parse_body(request, response, form)
-    request.body.seek(0)
-    given = form.pop(FIELD, None)
-    request._form = form
-    return given if isinstance(given, str) else None
+    fields = form_fields(request)
+    given = [value for name, value in fields if name == FIELD]
+    request._fields = [field for field in fields if field[0] != FIELD]
+    return given[0] if len(given) == 1 and isinstance(given[0], str) else None
 
 
 def _signature(key: bytes, text: bytes) -> str:

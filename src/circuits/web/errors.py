@@ -31,6 +31,7 @@ from .headers import check_value
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from .headers import Headers
     from .wrappers import Request, Response
 
 __all__ = [
@@ -101,6 +102,8 @@ class HTTPError(Event[Any]):
         self.traceback = _traceback(error) if _shows_traceback(request, exception) else ""
 
         response.code = code
+        if code != 304 and response._headers is not None:
+            _forget_representation(response._headers, code)
         if code not in _KEEPS_CONNECTION:
             response.close = True
         if isinstance(exception, HTTPException):
@@ -136,11 +139,15 @@ class HTTPError(Event[Any]):
             return ""
         headers = self.response.headers
         data = self.data
-        if "json" in (headers["Content-Type"] or ""):
-            for key in ("url", "version", *([] if self.traceback else ["traceback"])):
-                del data[key]
-            data["description"] = _plain(self.description, self.code)
-            return json.dumps(data)
+        kind = headers["Content-Type"] or ""
+        if self.request._problem or "json" in kind:
+            told = self._told()
+            if self.request._problem or "problem" in kind:
+                headers["Content-Type"] = "application/problem+json"
+                self.response.encoding = "utf-8"
+                problem = {"type": "about:blank", "title": data["name"], "status": self.code}
+                told = {**problem, "detail": told["description"], **told}
+            return json.dumps(told)
         headers["Content-Type"] = "text/html; charset=utf-8"
         self.response.encoding = "utf-8"
         for key in ("name", "traceback", "url", "version"):
@@ -150,11 +157,42 @@ class HTTPError(Event[Any]):
         data["footer"] = POWERED_BY % data if self.request.display_banner else ""
         return DEFAULT_ERROR_MESSAGE % data
 
+    def _told(self) -> dict[str, Any]:
+        """What programs are told."""
+        data = self.data
+        data["description"] = _plain(self.description, self.code)
+        for key in ("url", "version", *([] if self.traceback else ["traceback"])):
+            del data[key]
+        return data
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {Status(self.code)}>"
 
 
 httperror = HTTPError
+
+
+#: What describes the content that was about to be sent, and not the page of an error.
+_OF_CONTENT = (
+    "Accept-Ranges",
+    "Content-Disposition",
+    "Content-Encoding",
+    "Content-Language",
+    "Content-Length",
+    "Content-Range",
+    "ETag",
+    "Expires",
+    "Last-Modified",
+)
+
+
+def _forget_representation(headers: Headers, code: int) -> None:
+    for name in _OF_CONTENT:
+        if name in headers and not (code == 416 and name.endswith(("Range", "Ranges"))):
+            del headers[name]
+    # Errors may be kept from caches, but not told to be kept in them.
+    if "no-store" not in (headers["Cache-Control"] or "no-store"):
+        del headers["Cache-Control"]
 
 
 def _plain(description: str, code: int) -> str:

@@ -31,6 +31,7 @@ __all__ = [
     "InternalServerError",
     "LengthRequired",
     "MethodNotAllowed",
+    "MissingField",
     "NotAcceptable",
     "NotFound",
     "NotImplemented",
@@ -89,6 +90,18 @@ class BadRequest(HTTPException):
     """The client sent something that cannot be understood."""
 
     code = 400
+
+
+class MissingField(BadRequest, KeyError):
+    """The client left out a field of a form or a parameter that a handler asks for.
+
+    It is a ``KeyError``, too, as the mappings that raise it promise.
+
+    .. versionadded:: 2.1
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name!r:.80} is missing.")
 
 
 class UnicodeError(HTTPException):

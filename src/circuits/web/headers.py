@@ -293,6 +293,13 @@ class Headers(dict[str, Any]):
 # -- values ---------------------------------------------------------------------------------
 
 
+def add_vary(headers: Headers, name: str) -> None:
+    """Tell caches that a response depends on a header of the request."""
+    present = [element.value for element in headers.elements("Vary")]
+    if "*" not in present and name.lower() not in [value.lower() for value in present]:
+        headers["Vary"] = ", ".join([*present, name])
+
+
 def quote_string(text: str) -> str:
     """Write a quoted string of RFC 9110."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
@@ -409,6 +416,10 @@ class AcceptElement(HeaderElement):
         return str(self) < str(other) if mine == theirs else mine > theirs
 
 
+#: A header that a client fills with thousands of elements must not keep the loop.
+_ELEMENTS_LIMIT = 200
+
+
 def header_elements(fieldname: str, fieldvalue: str | None) -> list[HeaderElement]:
     """The elements of a header's value, sorted.
 
@@ -422,7 +433,8 @@ def header_elements(fieldname: str, fieldvalue: str | None) -> list[HeaderElemen
     name = fieldname.lower()
     accept = name.startswith("accept") or name == "te"
     kind: type[HeaderElement] = AcceptElement if accept else HeaderElement
-    return sorted(kind.from_str(element) for element in split_quoted(fieldvalue, ","))
+    elements = split_quoted(fieldvalue, ",")[:_ELEMENTS_LIMIT]
+    return sorted(kind.from_str(element) for element in elements)
 
 
 def parse_headers(data: str | bytes) -> Headers:

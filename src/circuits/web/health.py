@@ -12,7 +12,7 @@ from circuits.core.components import BaseComponent
 from circuits.core.events import Event
 from circuits.core.handlers import handler
 
-from .controllers import _current
+from ._exposed import _current
 from .headers import check_value
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ class Draining(Event):
     """A server is about to close, and wants no new clients; what it has it still answers.
 
     Fired by who stops it, in time for load balancers to notice. Return values are ignored.
+
+    .. versionadded:: 2.1
     """
 
 
@@ -39,7 +41,7 @@ class Health(BaseComponent):
 
     Liveness is always 200. Readiness is 503 from the event :class:`Draining` on, from when the
     application is stopped, and as long as a check fails. Handles ``request`` (priority 30),
-    ``draining`` and ``stopped``.
+    ``draining``, ``stopped`` and ``started``, which makes it ready again.
 
     Args:
         path: Where liveness is asked for; ``None`` for nowhere.
@@ -50,6 +52,8 @@ class Health(BaseComponent):
 
     Attributes:
         is_draining: Whether no new clients are wanted.
+
+    .. versionadded:: 2.1
     """
 
     channel = "web"
@@ -129,6 +133,8 @@ class RequestIDs(BaseComponent):
 
     Raises:
         ValueError: ``trusted`` holds something else.
+
+    .. versionadded:: 2.1
     """
 
     channel = "web"
@@ -175,6 +181,8 @@ class RequestIDFilter(logging.Filter):
 
         handler.addFilter(RequestIDFilter())
         handler.setFormatter(logging.Formatter("%(request_id)s %(message)s"))
+
+    .. versionadded:: 2.1
     """
 
     def filter(self, record: logging.LogRecord) -> bool:

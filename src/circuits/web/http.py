@@ -5,8 +5,8 @@ fires ``request`` for every complete request, turns what its handlers return int
 fires ``response``, and writes that. One request of a connection is dealt with at a time, so
 responses leave in the order of the requests; what a client sends ahead stays in the codec.
 
-Where nobody but this component can see one of those events, it is not queued: the step is taken
-at once. A request to a Controller then costs one event instead of seven.
+Where nobody but this component can see one of those events, it is not made: the step is a call
+(``circuits.core._direct``). A request to a Controller then takes no event at all.
 
 Here are the handlers of events. They find the connection or the exchange that an event is about
 and tell it: ``_connection`` is a client, with its time; ``_exchange`` one request and its response;
@@ -29,7 +29,7 @@ from . import errors, events
 from ._connection import Connection
 from ._connections import Connections
 from ._exchange import Exchange, State
-from ._outgoing import filters_pieces
+from ._outgoing import has_filter
 from ._transport import EventTransport
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from circuits.core.values import Value
 
     from . import wrappers
+    from ._proxies import Proxies
     from ._transport import Transport
 
 __all__ = ["HTTP"]
@@ -104,6 +105,7 @@ class HTTP(BaseComponent):
         memory_body_bytes: Bodies beyond this many bytes go to a temporary file.
         stream_buffer_bytes: With more of a streamed body than this waiting for its handler, no
             more is read from the client.
+        proxies: Whom to believe where requests come from; ``None`` is nobody.
     """
 
     channel = "web"
@@ -119,6 +121,7 @@ class HTTP(BaseComponent):
         idle_timeout: float = 75.0,
         memory_body_bytes: int = 1024 * 1024,
         stream_buffer_bytes: int = 256 * 1024,
+        proxies: Proxies | None = None,
     ) -> None:
         super().__init__(channel=channel)
         self.encoding = encoding
@@ -131,14 +134,18 @@ class HTTP(BaseComponent):
         self.idle_timeout = idle_timeout
         self.memory_body_bytes = memory_body_bytes
         self.stream_buffer_bytes = stream_buffer_bytes
+        self.proxies = proxies
         self.stopping = False
         self.transport: Transport | EventTransport = EventTransport()
         self.request_door = Direct(self, events.Request, feedback=("success", "failure"))
-        self.response_door = Direct(self, events.Response, feedback=("failure",))
+        self.response_door = Direct(
+            self, events.Response, feedback=("failure",), home=(HTTP._on_response,)
+        )
         self.stream_door = Direct(self, events.Stream, feedback=("failure",))
         self.write_door = Direct(self, Write)
         self.close_door = Direct(self, Close)
         self.linger_door = Direct(self, _Linger, (self,))
+        self._later_door = Direct(self, _Later, (self,))
         self._connections = Connections(self)
         self.choosers_version = -1
         #: Whom to ask whether a request is to be dispatched before its body, in their order.
@@ -198,6 +205,11 @@ class HTTP(BaseComponent):
         """Have something done behind what has been fired."""
         self.fire(_Later(call, *arguments), self)
 
+    def run_aside(self, coroutine: Any) -> None:
+        """Have a coroutine run, as if a handler of ours had returned it."""
+        door = self._later_door
+        door.take(door.event(coroutine.close), self._on_later, coroutine)
+
     def wants_stream(self, request: wrappers.Request, has_body: bool) -> bool:
         """Whether the first handler that has an opinion wants the body as it arrives."""
         engine = self._tree_engine
@@ -241,17 +253,11 @@ class HTTP(BaseComponent):
         connection = self._connections.get(sock)
         return connection is not None and connection.end_of_input()
 
-    @handler("pause")
-    def _on_pause(self, sock: Any = None) -> None:
+    @handler("pause", "resume")
+    def _on_flow(self, event: Event, sock: Any = None) -> None:
         connection = self._connections.get(sock)
         if connection is not None:
-            connection.set_congested(True)
-
-    @handler("resume")
-    def _on_resume(self, sock: Any = None) -> None:
-        connection = self._connections.get(sock)
-        if connection is not None:
-            connection.set_congested(False)
+            connection.set_congested(event.name == "pause")
 
     @handler("disconnect")
     def _on_disconnect(self, sock: Any = None) -> None:
@@ -350,7 +356,7 @@ class HTTP(BaseComponent):
         # A filter that has failed kept the piece from being written. Of those that are pulled
         # this is known more exactly, and at once.
         exchange = self.exchange_of(e.args[0])
-        if exchange is not None and not exchange.is_pulled and filters_pieces(self):
+        if exchange is not None and not exchange.is_pulled and has_filter(self, "stream"):
             exchange.replace(error[1])
 
     # -- the beginning and the end -------------------------------------------------------------

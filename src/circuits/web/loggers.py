@@ -7,12 +7,15 @@ client made of its names and headers.
 from __future__ import annotations
 
 import ipaddress
+import json
 import os
 import re
 import sys
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
+from circuits.core import _clock
 from circuits.core.components import BaseComponent
 from circuits.core.handlers import handler
 
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
 
     from circuits.core.manager import Manager
 
-    from .wrappers import Response
+    from .wrappers import Request, Response
 
     class _Writable(Protocol):
         def write(self, text: str, /) -> object: ...
@@ -37,6 +40,14 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 _UNSAFE = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]")
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+#: ``json`` is none: what is between the quotes of JSON is escaped in its own way.
+_FORMATS = {
+    "combined": '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"',
+    "common": '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s',
+    "json": "json",
+}
 
 
 def formattime() -> str:
@@ -75,6 +86,8 @@ class Logger(BaseComponent):
         file: Path to append to (``~`` is your home), or an object with ``write``; ``None`` is
             standard output.
         logger: An object with ``info``, instead of the file.
+        format: The line: ``"combined"`` (the default), ``"common"``, ``"json"``, or a template as the
+            attribute.
         trusted_gateways: Addresses and networks of proxies whose ``X-Forwarded-For`` is
             believed.
         **kwargs: For the component, such as ``channel``.
@@ -88,18 +101,23 @@ class Logger(BaseComponent):
     """
 
     channel = "web"
-    format: str = '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"'
+    format: str = _FORMATS["combined"]
 
     def __init__(
         self,
         file: str | os.PathLike[str] | _Writable | None = None,
         logger: _Informable | None = None,
         *,
+        format: str | None = None,
         trusted_gateways: Iterable[str] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.logger = logger
+        if format is not None:
+            if format not in _FORMATS and "%(" not in format:
+                raise ValueError(f"format must be combined, common, json or a template: {format!r}")
+            self.format = _FORMATS.get(format, format)
         self._trusted = [ipaddress.ip_network(gateway) for gateway in trusted_gateways]
         self._path: str | None = None
         self._streams: dict[Any, Response] = {}  # by socket, those that are not complete
@@ -145,21 +163,7 @@ class Logger(BaseComponent):
 
     def log(self, response: Response) -> None:
         """Write the line of a response."""
-        request = response.request
-        headers = request.headers
-        target = request.raw_path + (f"?{request.qs}" if request.qs else "")
-        major, minor = request.protocol
-        line = self.format % {
-            "h": _escape_word(self._client(response)),
-            "l": "-",
-            "u": _escape_word(request.login) if isinstance(request.login, str) else "-",
-            "t": self.formattime(),
-            "r": _escape(f"{request.method} {target} HTTP/{major}.{minor}"),
-            "s": response.code,
-            "b": _bytes_of(response) or "-",
-            "f": _escape(headers.get("Referer") or ""),
-            "a": _escape(headers.get("User-Agent") or ""),
-        }
+        line = self._json(response) if self.format == "json" else self._line(response)
         if self.logger is not None:
             self.logger.info(line)
             return
@@ -171,14 +175,53 @@ class Logger(BaseComponent):
         if flush is not None:
             flush()
 
+    def _line(self, response: Response) -> str:
+        request = response.request
+        headers = request.headers
+        asked = "-"
+        if not request._is_unread:
+            major, minor = request.protocol
+            asked = f"{request.method} {_target(request)} HTTP/{major}.{minor}"
+        return self.format % {
+            "h": _escape_word(self._client(response)),
+            "l": "-",
+            "u": _escape_word(request.login) if isinstance(request.login, str) else "-",
+            "t": self.formattime(),
+            "r": _escape(asked),
+            "s": response.code,
+            "b": _bytes_of(response) or "-",
+            "f": _escape(headers.get("Referer") or "-"),
+            "a": _escape(headers.get("User-Agent") or "-"),
+        }
+
+    def _json(self, response: Response) -> str:
+        request = response.request
+        now = _clock.wall()
+        return json.dumps(
+            {
+                "time": datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds"),
+                "client": self._client(response),
+                "user": request.login if isinstance(request.login, str) else None,
+                "method": None if request._is_unread else request.method,
+                "target": None if request._is_unread else _target(request),
+                "protocol": "HTTP/{}.{}".format(*request.protocol),
+                "status": response.code,
+                "bytes": _bytes_of(response),
+                "seconds": round(max(0.0, now - response.time), 6),
+                "referer": request.headers.get("Referer"),
+                "agent": request.headers.get("User-Agent"),
+                "request_id": getattr(request, "id", None),
+            }
+        )
+
     def formattime(self) -> str:
-        """The time as a line has it, brackets included."""
-        return formattime()
+        """The time as a line has it, brackets and the zone included."""
+        return f"{formattime()[:-1]} {time.strftime('%z')}]"
 
     def _client(self, response: Response) -> str:
         """Address of the client; behind trusted proxies, what the outermost of them saw."""
         request = response.request
-        address = request.remote.ip or "-"
+        address = request.client[0] or "-"
         if self._trusted:
             hops = ",".join(request.headers.get_all("X-Forwarded-For")).split(",")
             while hops and self._is_trusted(address):
@@ -220,6 +263,10 @@ class Logger(BaseComponent):
     def __del__(self) -> None:
         if getattr(self, "_path", None) is not None:
             self._close()
+
+
+def _target(request: Request) -> str:
+    return request.raw_path + (f"?{request.qs}" if request.qs else "")
 
 
 def _bytes_of(response: Response) -> int:

@@ -14,13 +14,14 @@ from circuits.core.components import BaseComponent
 from circuits.core.debugger import Debugger
 from circuits.core.handlers import handler
 from circuits.core.manager import Manager
-from circuits.core.utils import flatten
+from circuits.core.utils import findtype, flatten
 
 from . import tools
 from .constants import SERVER_VERSION
 from .controllers import Controller
 from .dispatchers.static import Static
 from .loggers import Logger
+from .routes import routes
 from .servers import BaseServer, Server
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Authentication", "HelloWorld", "Root", "main"]
 
-_DEFAULT_HOST = "0.0.0.0"
+_DEFAULT_HOST = "127.0.0.1"
 _DEFAULT_PORT = 8000
 _APPLICATION = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 _POLLERS = {"select": "Select", "poll": "Poll", "epoll": "EPoll", "kqueue": "KQueue"}
@@ -85,8 +86,9 @@ def parse_bind(text: str) -> tuple[str, int] | str:
     """
     if "/" in text:
         return text
+    host: str | None
     if text.isascii() and text.isdigit():
-        host, port = "", text
+        host, port = None, text
     elif text.startswith("["):
         host, bracket, port = text[1:].partition("]")
         if not bracket or port[:1] not in ("", ":"):
@@ -95,7 +97,9 @@ def parse_bind(text: str) -> tuple[str, int] | str:
     elif text.count(":") > 1:  # an IPv6 address by itself
         host, port = text, ""
     else:
-        host, _, port = text.partition(":")
+        host, colon, port = text.partition(":")
+        if not host:
+            host = "0.0.0.0" if colon else None  # ":8000" is every interface, as elsewhere
     if port and not (port.isascii() and port.isdigit() and int(port) < 65536):
         raise ValueError(f"not a port: {port!r}")
     return host or _DEFAULT_HOST, int(port) if port else _DEFAULT_PORT
@@ -134,8 +138,8 @@ def _parser() -> argparse.ArgumentParser:
         type=_bind_argument,
         default=(_DEFAULT_HOST, _DEFAULT_PORT),
         metavar="ADDR[:PORT]",
-        help=f"where to listen (default: {_DEFAULT_HOST}:{_DEFAULT_PORT}, which is every "
-        "interface); port 0 takes a free one; a path is a UNIX socket",
+        help=f"where to listen (default: {_DEFAULT_HOST}:{_DEFAULT_PORT}, which is for this machine "
+        "only; 0.0.0.0 is every interface); port 0 takes a free one; a path is a UNIX socket",
     )
     add(
         "-t",
@@ -172,7 +176,33 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="serve the greeting by wsgiref, with its validator in between",
     )
-    add("-l", "--logging", action="store_true", help="write an access log to standard output")
+    add(
+        "-l",
+        "--logging",
+        action="store_true",
+        help="write an access log to standard output, which is the default",
+    )
+    add(
+        "--access-log",
+        metavar="FILE",
+        help="write the access log to a file (default: -, which is standard output)",
+    )
+    add("--no-access-log", action="store_true", help="write no access log")
+    add(
+        "--log-format",
+        choices=["combined", "common", "json"],
+        default="combined",
+        help="form of the access log (default: combined)",
+    )
+    add(
+        "--trusted-proxies",
+        action="append",
+        default=[],
+        metavar="ADDRESS",
+        help="believe this proxy, an address, a network or 'unix', where requests come from; "
+        "may be given more than once",
+    )
+    add("--routes", action="store_true", help="print what the application answers, and exit")
     add(
         "--passwd",
         metavar="FILE",
@@ -207,13 +237,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.poller:
         _choose_poller(options.poller).register(app)
     content, what = _content(parser, options)
+    if options.routes:
+        for route in sorted({str(route) for part in content for route in routes(part)}):
+            print(route)
+        return 0
     for component in content:
         component.register(app)
     server = next((node for node in flatten(app) if isinstance(node, BaseServer)), None)
     if server is None:
         kind = BaseServer if options.server == "base" else Server
         try:
-            server = kind(options.bind)
+            server = kind(options.bind, trusted_proxies=options.trusted_proxies)
+        except ValueError as problem:
+            parser.error(f"--trusted-proxies: {problem}")
         except OSError as problem:
             print(
                 f"circuits.web: cannot listen on {_show(options.bind)}: {problem}", file=sys.stderr
@@ -223,12 +259,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     channel = server.channel
     if options.passwd:
         Authentication(_read_users(parser, options.passwd)).register(app)
-    if options.logging:
-        Logger(channel=channel).register(app)
+    if not options.no_access_log and findtype(app, Logger) is None:
+        path = None if options.access_log in (None, "-") else options.access_log
+        try:
+            Logger(path, format=options.log_format, channel=channel).register(app)
+        except OSError as problem:
+            print(f"circuits.web: cannot write {path}: {problem}", file=sys.stderr)
+            return 1
     if options.debug:
         Debugger().register(app)
         print(_draw(app), file=sys.stderr)
     where = f"{server.base}/" if server.port else _show(options.bind)
+    if server.host in ("0.0.0.0", "::"):
+        where += " and every other interface"
     app.greeting = f"Serving {what} on {where} (Ctrl-C stops)"
     return _run(app, options.profile)
 
@@ -242,7 +285,7 @@ class _Program(BaseComponent):
     @handler("started", channel="*")
     def _on_started(self, component: Manager) -> None:
         if component is self:
-            print(self.greeting, flush=True)
+            print(self.greeting, file=sys.stderr, flush=True)
 
 
 def _content(
@@ -353,6 +396,7 @@ def _validate(parser: argparse.ArgumentParser, options: argparse.Namespace) -> i
         try:
             print(
                 f"Serving /hello by wsgiref on http://{host}:{server.server_port}/ (Ctrl-C stops)",
+                file=sys.stderr,
                 flush=True,
             )
             server.serve_forever(poll_interval=0.1)

@@ -53,6 +53,8 @@ def hash_password(password: str, *, log_n: int = _LOG_N, r: int = _R, p: int = _
 
     Raises:
         ValueError: The password has more than 4096 bytes, or the cost is out of range.
+
+    .. versionadded:: 2.1
     """
     data = _encode(password)
     if data is None:
@@ -72,6 +74,8 @@ def verify_password(password: str, stored: str | None) -> bool:
     Args:
         password: What somebody has typed.
         stored: What :func:`hash_password` has made; anything else fits no password.
+
+    .. versionadded:: 2.1
     """
     data = _encode(password)
     taken = _taken_apart(stored)
@@ -83,12 +87,18 @@ def verify_password(password: str, stored: str | None) -> bool:
 
 
 def is_password_hash(stored: object) -> bool:
-    """Whether a text has the form of what :func:`hash_password` makes."""
+    """Whether a text has the form of what :func:`hash_password` makes.
+
+    .. versionadded:: 2.1
+    """
     return isinstance(stored, str) and _taken_apart(stored) is not None
 
 
 def needs_rehash(stored: str) -> bool:
-    """Whether a hash costs less than new ones do; make a new one when the password is at hand."""
+    """Whether a hash costs less than new ones do; make a new one when the password is at hand.
+
+    .. versionadded:: 2.1
+    """
     taken = _taken_apart(stored)
     return taken is None or (taken[0], taken[1], taken[2]) < (_LOG_N, _R, _P)
 

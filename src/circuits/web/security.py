@@ -15,7 +15,7 @@ from circuits.core.handlers import handler
 
 from . import errors
 from ._origins import parse_origin, parse_origins
-from .headers import Headers, check_value
+from .headers import add_vary, check_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
@@ -23,13 +23,6 @@ if TYPE_CHECKING:
     from .wrappers import Request, Response
 
 __all__ = ["CORS", "RateLimit", "SecurityHeaders"]
-
-
-def add_vary(headers: Headers, name: str) -> None:
-    """Tell caches that a response depends on a header of the request."""
-    present = [element.value for element in headers.elements("Vary")]
-    if "*" not in present and name.lower() not in [value.lower() for value in present]:
-        headers["Vary"] = ", ".join([*present, name])
 
 
 class CORS(BaseComponent):
@@ -50,6 +43,8 @@ class CORS(BaseComponent):
 
     Raises:
         ValueError: An origin is none, or all origins would get to see what users see.
+
+    .. versionadded:: 2.1
     """
 
     channel = "web"
@@ -138,6 +133,8 @@ class SecurityHeaders(BaseComponent):
 
     Raises:
         ValueError: A value holds CR, LF or NUL.
+
+    .. versionadded:: 2.1
     """
 
     channel = "web"
@@ -210,6 +207,8 @@ class RateLimit(BaseComponent):
 
     Raises:
         ValueError: A number is not positive.
+
+    .. versionadded:: 2.1
     """
 
     channel = "web"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import sys
@@ -16,10 +17,12 @@ from circuits.core.pollers import BasePoller, Poller
 from circuits.core.utils import findtype
 from circuits.net import sockets
 
+from ._proxies import Proxies
 from ._transport import EventTransport
 from .constants import SERVER_VERSION
 from .dispatchers.dispatcher import Dispatcher
 from .http import HTTP
+from .loggers import Logger
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
     from circuits.net._endpoint import Keeper
 
 __all__ = ["BaseServer", "FakeSock", "Server", "StdinServer"]
+
+_log = logging.getLogger("circuits.web")
 
 _LIMITS = (
     "request_line_bytes",
@@ -63,7 +68,11 @@ class BaseServer(BaseComponent):
         secure: Whether to speak TLS.
         certfile: Certificate, and perhaps key, for TLS.
         channel: Channel of the server, its transport and its requests.
-        **extra: ``debug=False``, whether error pages carry tracebacks; ``display_banner=True``;
+        **extra: ``access_log=None``, a path, an object with ``write``, ``True`` or ``"-"`` for standard
+            output, or a :class:`~circuits.web.loggers.Logger`; ``trusted_proxies=()``, addresses and
+            networks of proxies that are believed where requests come from, by ``Forwarded`` or
+            ``X-Forwarded-For``, ``-Proto``, ``-Host`` and ``-Port`` (``"unix"`` is who comes over a UNIX
+            socket); ``debug=False``, whether error pages carry tracebacks; ``display_banner=True``;
             the limits ``request_line_bytes``, ``header_block_bytes``, ``header_count``,
             ``body_bytes``, ``memory_body_bytes``, ``stream_buffer_bytes`` and the times in
             seconds ``header_timeout``, ``body_timeout``, ``idle_timeout``; anything else is for
@@ -94,6 +103,10 @@ class BaseServer(BaseComponent):
         self.display_banner = bool(extra.pop("display_banner", True))
         limits = replace(Limits(), **{name: extra.pop(name) for name in _LIMITS if name in extra})
         options = {name: extra.pop(name) for name in _HTTP_OPTIONS if name in extra}
+        trusted = extra.pop("trusted_proxies", ())
+        if trusted:
+            options["proxies"] = Proxies(trusted)
+        access_log = extra.pop("access_log", None)
         transport: Any = sockets.TCPServer
         address: Any = bind
         if isinstance(bind, bool) or not isinstance(bind, int | str | list | tuple | socket.socket):
@@ -121,6 +134,21 @@ class BaseServer(BaseComponent):
         self.http.attach(self.server)
         self.server.register(self)
         self.http.register(self)
+        if access_log:
+            self._make_logger(access_log).register(self)
+
+    def _make_logger(self, access_log: Any) -> BaseComponent:
+        if isinstance(access_log, BaseComponent):
+            return access_log
+        return Logger(None if access_log in (True, "-") else access_log, channel=self.channel)
+
+    @handler("ready")
+    def _on_ready(self, *args: Any) -> None:
+        # Named in full, since that is what everybody can reach.
+        host = self.server.host
+        everywhere = " (every interface)" if host in ("0.0.0.0", "::") else ""
+        where = f"{self.scheme}://{host}:{self.port}" if self.port else host
+        _log.info("%s serves on %s%s", SERVER_VERSION, where, everywhere)
 
     @property
     def host(self) -> str | None:

@@ -23,6 +23,7 @@ from ._session import Session, Store, StoreError, new_id
 from ._session_cookie import COOKIE_BYTES, CookieStore
 from ._session_memory import MemoryStore
 from ._session_sqlite import SQLiteStore
+from .headers import add_vary
 
 if TYPE_CHECKING:
     from circuits.core.manager import Manager
@@ -186,6 +187,8 @@ class Sessions(Component):
         try:
             if self._keep(session):
                 self._set_cookie(request, response, session, hold.presented)
+            if session:  # the page may be about whoever that is
+                add_vary(response.headers, "Cookie")
             is_done = True
         except StoreError as problem:
             _log.error("a session cannot be stored: %s", problem)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from . import _auth, utils
+from . import _auth, _coding, utils
 from ._serving import serve_download, serve_file, validate_etags, validate_since
 from .errors import HTTPError, Unauthorized
-from .headers import HeaderElement
+from .headers import HeaderElement, add_vary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -203,8 +203,11 @@ def gzip(
     body = response.body
     if (isinstance(body, list) and not any(body)) or "Content-Encoding" in headers:
         return response
-    if getattr(request, "cached", False):
-        return response
+    if getattr(request, "cached", False) or response.code in (204, 205, 206, 304):
+        return response  # a part of something cannot be compressed by itself
+    kind = HeaderElement.parse(headers.get("Content-Type", "text/html"))[0].lower()
+    if kind in types:
+        add_vary(headers, "Accept-Encoding")  # also for who gets it uncompressed
     elements = request.headers.elements("Accept-Encoding")
     if not elements:
         return response
@@ -214,7 +217,6 @@ def gzip(
         if name == "identity" and qvalue > 0:
             return response
         if name in ("gzip", "x-gzip") and qvalue > 0:
-            kind = HeaderElement.parse(headers.get("Content-Type", "text/html"))[0].lower()
             if kind in types:
                 _compress(response, level)
             return response
@@ -227,15 +229,16 @@ def gzip(
 
 def _compress(response: Response, level: int) -> None:
     headers = response.headers
-    vary = [element.value for element in headers.elements("Vary")]
-    if "*" not in vary and "accept-encoding" not in [name.lower() for name in vary]:
-        headers["Vary"] = ", ".join([*vary, "Accept-Encoding"])
     headers["Content-Encoding"] = "gzip"
+    del headers["Accept-Ranges"]
     tag = headers["ETag"]
     if tag is not None and not tag.startswith("W/"):
         # The compressed form is another representation; a strong tag would say it is the same.
         headers["ETag"] = "W/" + tag
     parts = response.body
+    if hasattr(parts, "__aiter__") or hasattr(parts, "attach"):
+        _coding.code_body(response, _coding.available()["gzip"](level))
+        return
     if isinstance(parts, list):
         parts = [response.encode_part(part) for part in parts if part is not None]
     response.body = utils.compress(parts, level)

@@ -25,6 +25,7 @@ __all__ = [
     "RequestEntityTooLarge",
     "compress",
     "dictform",
+    "form_fields",
     "formatdate",
     "get_ranges",
     "parse_body",
@@ -217,18 +218,36 @@ def parse_body(
         BadRequest: If the form is malformed.
         UnicodeError: If a text cannot be decoded.
     """
-    content_type = request.headers.get("Content-Type")
-    if not content_type:
-        return
-    fields = _body.parse_form(content_type, request.body, limits)
-    if not fields:
-        return
     form: dict[str, list[Any]] = {}
-    for name, value in fields:
+    for name, value in form_fields(request, limits):
         form.setdefault(name, []).append(value)
-        if isinstance(value, _body.Upload):
-            request._release_later(value)
-    params.update(dictform(form))
+    if form:
+        params.update(dictform(form))
+
+
+def form_fields(
+    request: Request, limits: _body.FormLimits = _body.DEFAULT_LIMITS
+) -> list[tuple[str, str | _body.Upload]]:
+    """The fields of the form in a request's body, which is read once; none if it is no form.
+
+    Args:
+        request: The request.
+        limits: What the form may cost.
+
+    Raises:
+        RequestEntityTooLarge, BadRequest, UnicodeError: As :func:`parse_body`.
+
+    .. versionadded:: 2.1
+    """
+    fields = request._fields
+    if fields is None:
+        content_type = request.headers.get("Content-Type")
+        found = _body.parse_form(content_type, request.body, limits) if content_type else None
+        fields = request._fields = found or []
+        for _, value in fields:
+            if isinstance(value, _body.Upload):
+                request._release_later(value)
+    return fields
 
 
 def dictform(form: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -351,8 +352,8 @@ def test_a_redirect_keeps_what_virtual_hosts_hide(root: Path) -> None:
 
 def test_a_listing_shows_files_sorted_and_folders_with_a_slash(root: Path) -> None:
     page = Ask(Static(docroot=str(root), dirlisting=True), "/").content.decode()
-    links = [line for line in page.splitlines() if line.startswith("<li>")]
-    assert links == [
+    links = [line.partition("</a>")[0] for line in page.splitlines() if line.startswith("<li>")]
+    assert [f"{link}</a></li>" for link in links] == [
         '<li><a href="%23foobar.txt">#foobar.txt</a></li>',
         '<li><a href="%252e%252e">%2e%2e</a></li>',
         '<li><a href="50%25.txt">50%.txt</a></li>',
@@ -362,6 +363,18 @@ def test_a_listing_shows_files_sorted_and_folders_with_a_slash(root: Path) -> No
         '<li><a href="second/">second/</a></li>',
         '<li><a href="style.css">style.css</a></li>',
     ]
+
+
+def test_a_listing_tells_sizes_and_dates(tmp_path: Path) -> None:
+    for name, size in (("a", 0), ("b", 1023), ("c", 1536), ("d", 5 * 1024**2), ("e", 3 * 1024**4)):
+        with open(tmp_path / name, "wb") as file:
+            file.truncate(size)
+        os.utime(tmp_path / name, (0, 0))
+    (tmp_path / "folder").mkdir()
+    page = Ask(Static(docroot=str(tmp_path), dirlisting=True), "/").content.decode()
+    sizes = re.findall(r"<span>(.*?)</span>", page)
+    assert sizes == ["0 B", "1023 B", "1.5 KiB", "5.0 MiB", "3.0 TiB", ""]
+    assert page.count('<time datetime="1970-01-01T00:00:00Z">1970-01-01 00:00</time>') == 5
 
 
 def test_a_listing_below_the_root_leads_up(root: Path) -> None:

@@ -21,7 +21,7 @@ from circuits._wire.websocket import (
     RemoteProtocolError,
     State,
 )
-from circuits.core import _clock
+from circuits.core._clock import NEVER
 from circuits.core.errors import TimeoutError  # ours
 
 if TYPE_CHECKING:
@@ -123,12 +123,12 @@ class Conversation:
         self._is_over = False
         self.close_code: int | None = None
         self.close_reason = ""
-        self._timer: Appointment | None = None
-        self._pinger: Appointment | None = None
+        self._timer = NEVER
+        self._pinger = NEVER
 
     def begin(self) -> None:
         """Begin to keep time: the owner is in a tree now."""
-        if self._ping_interval is not None and self._pinger is None:
+        if self._ping_interval is not None and not self._pinger.is_pending:
             self._pinger = self._in(self._ping_interval, self._check_life)
 
     def receive(self, data: bytes) -> None:
@@ -203,10 +203,8 @@ class Conversation:
         self._is_over = True
         if self.close_code is None:
             self.close_code = ABNORMAL
-        for appointment in (self._timer, self._pinger):
-            if appointment is not None:
-                appointment.cancel()
-        self._timer = self._pinger = None
+        self._timer.cancel()
+        self._pinger.cancel()
 
     def _closed_by_peer(self, close: Close) -> None:
         self.close_code, self.close_reason = close.code, close.reason
@@ -242,15 +240,14 @@ class Conversation:
             self.owner._over(self, in_order)
 
     def _in(self, seconds: float, callback: Callable[[], object]) -> Appointment:
-        return self.owner._tree_engine.schedule.call_at(_clock.now() + seconds, callback)
+        return self.owner._tree_engine.schedule.call_in(seconds, callback)
 
     def _give_time(self) -> None:
         """Wait for the peer, but not for ever."""
-        if self._timer is None and self._close_timeout is not None:
+        if self._close_timeout is not None and not self._timer.is_pending:
             self._timer = self._in(self._close_timeout, self._end)
 
     def _check_life(self) -> None:
-        self._pinger = None
         interval, timeout = self._ping_interval, self._ping_timeout
         if self.codec.state is not State.OPEN or interval is None or timeout is None:
             return

@@ -15,35 +15,19 @@ from circuits._wire.http1 import RemoteProtocolError as ProxyProblem
 from circuits._wire.http1 import ResponseDecoder, ResponseHead, encode_request_head
 from circuits._wire.stomp import Frame, Limits
 from circuits.core import _clock
+from circuits.core._clock import NEVER
 from circuits.core.components import BaseComponent
 from circuits.core.errors import CircuitsError
 from circuits.core.handlers import handler
 from circuits.core.timers import Timer
 from circuits.net import sockets
 
-from ._stomp_events import (
-    ack,
-    client_heartbeat,
-    connect,
-    connected,
-    connection_failed,
-    disconnect,
-    disconnected,
-    heartbeat_timeout,
-    message,
-    nack,
-    on_stomp_error,
-    send,
-    server_heartbeat,
-    stomp_event,
-    subscribe,
-    unsubscribe,
-)
+from . import _stomp_events as events
+from ._stomp_events import *  # noqa: F403 - documented names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from circuits.core._clock import Appointment
     from circuits.core._engine import Engine
 
 __all__ = [
@@ -54,23 +38,8 @@ __all__ = [
     "Frame",
     "StompClient",
     "StompError",
-    "ack",
-    "client_heartbeat",
-    "connect",
-    "connected",
-    "connection_failed",
-    "disconnect",
-    "disconnected",
-    "heartbeat_timeout",
-    "message",
-    "nack",
-    "on_stomp_error",
-    "send",
-    "server_heartbeat",
-    "stomp_event",
-    "subscribe",
-    "unsubscribe",
 ]
+__all__ += events.__all__
 
 ACK_AUTO = "auto"
 ACK_CLIENT = "client"
@@ -205,7 +174,7 @@ class StompClient(BaseComponent):
         self._last_heard = 0.0
         self._hear_interval = 0.0
         self._timers: list[Timer] = []
-        self._deadline: Appointment | None = None
+        self._deadline = NEVER
         self._subscriptions: dict[str, str] = {}  # destination: id
         self._next_id = 0
         # Nobody else listens there, so that other clients in the tree are not disturbed.
@@ -385,7 +354,7 @@ class StompClient(BaseComponent):
 
     def _take_frame(self, frame: Frame) -> None:
         if frame.command == "MESSAGE" and self._is_accepted:
-            self.fire(message(frame))
+            self.fire(events.message(frame))
         elif frame.command == "CONNECTED" and not self._is_accepted:
             self._accepted(frame)
         elif frame.command == "RECEIPT" and self._receipt is not None:
@@ -396,7 +365,7 @@ class StompClient(BaseComponent):
             text = frame.headers.get("message", "the broker reports an error")
             problem = StompError(text)
             self._reason = problem
-            self.fire(on_stomp_error(frame, problem))
+            self.fire(events.on_stomp_error(frame, problem))
             self._socket.close()
 
     def _accepted(self, frame: Frame) -> None:
@@ -409,13 +378,12 @@ class StompClient(BaseComponent):
         self._decoder.version = version
         self._is_accepted = True
         self._is_connecting = False
-        self._cancel_deadline()
-        if send:
-            self._timers.append(Timer(send, client_heartbeat(), self, persist=True).register(self))
-        if hear:
-            self._hear_interval = hear
-            self._timers.append(Timer(hear, server_heartbeat(), self, persist=True).register(self))
-        self.fire(connected())
+        self._deadline.cancel()
+        self._hear_interval = hear
+        for seconds, beat in ((send, events.client_heartbeat()), (hear, events.server_heartbeat())):
+            if seconds:
+                self._timers.append(Timer(seconds, beat, self, persist=True).register(self))
+        self.fire(events.connected())
 
     @handler("client_heartbeat")
     def _on_client_heartbeat(self) -> None:
@@ -426,7 +394,7 @@ class StompClient(BaseComponent):
     def _on_server_heartbeat(self) -> None:
         silent = _clock.now() - self._last_heard
         if self._is_accepted and silent > self._hear_interval * _PATIENCE:
-            self.fire(heartbeat_timeout())
+            self.fire(events.heartbeat_timeout())
             self._socket.close()
 
     def _failed(self, problem: Exception) -> None:
@@ -436,7 +404,7 @@ class StompClient(BaseComponent):
             self._lost(problem)
 
     def _lost(self, problem: Exception | None) -> None:
-        self._cancel_deadline()
+        self._deadline.cancel()
         for timer in self._timers:
             timer.unregister()
         self._timers.clear()
@@ -445,27 +413,21 @@ class StompClient(BaseComponent):
         was_accepted, self._is_accepted = self._is_accepted, False
         was_connecting, self._is_connecting = self._is_connecting, False
         if was_accepted:
-            self.fire(disconnected(not self._wanted_end, self._confirmed))
+            self.fire(events.disconnected(not self._wanted_end, self._confirmed))
         elif was_connecting:
-            self.fire(connection_failed(problem or self._reason))
+            self.fire(events.connection_failed(problem or self._reason))
 
     def _give_time(self) -> None:
         if self._connected_timeout is not None:
-            moment = _clock.now() + self._connected_timeout
-            self._deadline = self._tree_engine.schedule.call_at(moment, self._too_late)
+            schedule = self._tree_engine.schedule
+            self._deadline = schedule.call_in(self._connected_timeout, self._too_late)
 
     def _too_late(self) -> None:
-        self._deadline = None
         self._reason = StompError(f"the broker has not answered in {self._connected_timeout} s")
         self._socket.close()
 
-    def _cancel_deadline(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-
     def _tree_left(self, engine: Engine) -> None:
-        self._cancel_deadline()
+        self._deadline.cancel()
 
 
 def _tunnel_request(host: str, port: int, user: str | None, password: str | None) -> bytes:

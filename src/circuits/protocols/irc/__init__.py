@@ -11,36 +11,14 @@ from __future__ import annotations
 
 from circuits.net.protocols._irc_numerics import *  # noqa: F403 - documented names
 
-from . import commands, numerics, replies
+from . import commands, numerics, replies, utils
 from .commands import *  # noqa: F403 - documented names
 from .events import reply, request, response
 from .message import Error, Message
 from .protocol import IRC
-from .utils import (
-    irc_color_to_ansi,
-    joinprefix,
-    parsemsg,
-    parseprefix,
-    sourceJoin,
-    sourceSplit,
-    strip,
-)
+from .utils import *  # noqa: F403 - documented names
 
-__all__ = [
-    "IRC",
-    "Error",
-    "Message",
-    "irc_color_to_ansi",
-    "joinprefix",
-    "parsemsg",
-    "parseprefix",
-    "replies",
-    "reply",
-    "request",
-    "response",
-    "sourceJoin",
-    "sourceSplit",
-    "strip",
-]
+__all__ = ["IRC", "Error", "Message", "replies", "reply", "request", "response"]
 __all__ += commands.__all__
 __all__ += numerics.__all__
+__all__ += utils.__all__

@@ -5,13 +5,7 @@
 
 from __future__ import annotations
 
-from .client import ACK_AUTO, ACK_CLIENT, ACK_CLIENT_INDIVIDUAL, ACK_MODES, StompClient, StompError
+from . import client
+from .client import *  # noqa: F403 - documented names
 
-__all__ = [
-    "ACK_AUTO",
-    "ACK_CLIENT",
-    "ACK_CLIENT_INDIVIDUAL",
-    "ACK_MODES",
-    "StompClient",
-    "StompError",
-]
+__all__ = client.__all__

@@ -2,40 +2,7 @@
 
 from __future__ import annotations
 
-from circuits.net.protocols.stomp import (
-    ack,
-    client_heartbeat,
-    connect,
-    connected,
-    connection_failed,
-    disconnect,
-    disconnected,
-    heartbeat_timeout,
-    message,
-    nack,
-    on_stomp_error,
-    send,
-    server_heartbeat,
-    stomp_event,
-    subscribe,
-    unsubscribe,
-)
+from circuits.net.protocols import _stomp_events
+from circuits.net.protocols._stomp_events import *  # noqa: F403 - documented names
 
-__all__ = [
-    "ack",
-    "client_heartbeat",
-    "connect",
-    "connected",
-    "connection_failed",
-    "disconnect",
-    "disconnected",
-    "heartbeat_timeout",
-    "message",
-    "nack",
-    "on_stomp_error",
-    "send",
-    "server_heartbeat",
-    "stomp_event",
-    "subscribe",
-    "unsubscribe",
-]
+__all__ = _stomp_events.__all__

@@ -10,30 +10,34 @@ nobody else, and nothing is waiting in the queue before it, the method is called
 
 from __future__ import annotations
 
+import warnings
 from types import CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any
 
 from circuits.core._direct import Direct
+from circuits.core._routing import is_below
 from circuits.core.components import BaseComponent
+from circuits.core.errors import HandlerWarning
 from circuits.core.events import literal_class
 from circuits.core.handlers import handler
 from circuits.core.utils import flatten
 from circuits.web import errors, events, exceptions, wrappers
 from circuits.web._body_stream import BodyStream, gather
+from circuits.web._exposed import call_page
 from circuits.web._paths import unescape_segment
 from circuits.web._results import error_of, to_error
-from circuits.web.controllers import BaseController
+from circuits.web.controllers import BaseController, JSONController
 from circuits.web.utils import parse_body, parse_qs
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
 
     from circuits.core._engine import Engine
     from circuits.core.manager import Manager
     from circuits.core.values import Value
     from circuits.web._binding import Binding
 
-__all__ = ["Dispatcher"]
+__all__ = ["VERBS", "Dispatcher"]
 
 #: How many paths are remembered, and up to what length: enough for the pages that most requests
 #: ask for, and a bound for what strangers make up (below 1 MiB in all).
@@ -43,7 +47,7 @@ _CHOICE_LENGTH_LIMIT = 256
 #: Handlers with these names answer to the method of a request, and not to a path segment: a link
 #: to ``/DELETE/1`` must not delete anything.
 # fmt: off
-_VERBS = frozenset((
+VERBS = frozenset((
     "GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "PROPFIND",
     "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK", "REPORT", "SEARCH", "PURGE", "LINK",
     "UNLINK",
@@ -98,7 +102,7 @@ class _Choice:
         self.takes_peer_cert = any(binding.takes_peer_cert for binding in bindings)
         self.stream = any(binding.stream for binding in bindings)
         self.is_simple = (
-            all(binding.fits(len(segments)) for binding in bindings)
+            all(binding.fits(len(segments)) and not binding.makes for binding in bindings)
             and not self.takes_peer_cert
             and not self.stream
         )
@@ -109,7 +113,7 @@ class Dispatcher(BaseComponent):
     """Has the methods of controllers answer requests.
 
     Handles ``request`` (a filter of priority 0.1) and ``request_value_changed`` on its channel,
-    and ``registered`` and ``unregistered`` everywhere. Fires the events of exposed methods on the
+    and ``registered`` and ``unregistered`` everywhere, and ``httperror`` (a filter of priority 0.1). Fires the events of exposed methods on the
     channels of their controllers, ``httperror`` and ``response``.
 
     Attributes:
@@ -122,6 +126,7 @@ class Dispatcher(BaseComponent):
         #: path -> its controllers, in the order of their registration.
         self._mounts: dict[str, list[BaseController]] = {}
         self.paths: dict[Any, BaseController] = {}
+        self._deepest = 0
         self._tables: dict[int, dict[str, tuple[Binding, ...]]] = {}
         self._choices: dict[tuple[str, str], _Choice] = {}
         super().__init__(*args, **kwargs)
@@ -132,7 +137,7 @@ class Dispatcher(BaseComponent):
     def _on_registered(self, component: Manager, manager: Manager) -> None:
         # When this dispatcher comes into a tree, alone or within something bigger, there may be
         # controllers whose arrival was announced before.
-        top = self.root if _is_within(self, component) else component
+        top = self.root if is_below(self, component) else component
         for node in flatten(top):
             if isinstance(node, BaseController):
                 self._mount(node)
@@ -173,8 +178,16 @@ class Dispatcher(BaseComponent):
             mounted.append(controller)
             self.paths.setdefault(channel, controller)
             self._forget_choices()
+            if len(mounted) > 1:
+                warnings.warn(
+                    f"{controller!r} answers no request: {mounted[0]!r} is on {channel} already; "
+                    "give one of them another channel",
+                    HandlerWarning,
+                    stacklevel=2,
+                )
 
     def _forget_choices(self) -> None:
+        self._deepest = max((len(_segments(path)) for path in self._mounts), default=0)
         # New objects, as another thread may be the one that has changed something.
         self._tables = {}
         self._choices = {}
@@ -202,7 +215,7 @@ class Dispatcher(BaseComponent):
             return None  # the server as a whole, which is no controller's
         choices = self._choices
         segments = _segments(path)
-        for length in range(len(segments), -1, -1):
+        for length in range(min(len(segments), self._deepest), -1, -1):
             mounted = self._mounts.get(_joined(segments[:length]))
             if mounted:
                 choice = self._choose_in(mounted, method, segments[length:])
@@ -220,20 +233,24 @@ class Dispatcher(BaseComponent):
         controller = mounted[0]
         table = self._tables.get(id(controller))
         if table is None:
-            table = self._tables[id(controller)] = controller._bindings()
+            table = controller._bindings()
+            for bindings in table.values():
+                for binding in bindings:
+                    binding.complete()
+            self._tables[id(controller)] = table
         # Several on one path would all hear the event there: address the first one only.
         channels = (controller,) if len(mounted) > 1 else (controller.channel,)
         arguments = tuple([unescape_segment(segment) for segment in rest])
         for verb in (method, "GET") if method == "HEAD" else (method,):
             if verb in table and verb.isupper():
                 return _Choice(verb, arguments, None, channels, table[verb])
-        if rest and arguments[0] in table and arguments[0] not in _VERBS:
+        if rest and arguments[0] in table and arguments[0] not in VERBS:
             bindings = table[arguments[0]]
             if _accept(bindings, len(rest) - 1):
                 return _Choice(arguments[0], arguments[1:], False, channels, bindings)
         if "index" in table and _accept(table["index"], len(rest)):
             return _Choice("index", arguments, True, channels, table["index"])
-        allowed = [v for v in table if v in _VERBS and _accept(table[v], len(rest))]
+        allowed = [v for v in table if v in VERBS and _accept(table[v], len(rest))]
         if not allowed:
             return None
         if "GET" in allowed and "HEAD" not in allowed:
@@ -257,10 +274,13 @@ class Dispatcher(BaseComponent):
         if choice is None:
             choice = self._choose(request.method, request.path)
             if choice is None:
+                self._tell_in_json(request)
                 return self._answer_asterisk(request, response)
         if choice.name is None:
+            self._tell_in_json(request)
             return self._refuse_verb(choice, request, response)
 
+        segments: tuple[Any, ...] = choice.segments
         kwargs: dict[str, Any] = {}
         if request.qs or request._body or not choice.is_simple:
             body = request._body
@@ -271,19 +291,22 @@ class Dispatcher(BaseComponent):
                 return self._gathered(request, response)
             try:
                 kwargs = self._parameters(choice, request, response)
+                for binding in choice.bindings:
+                    misfit = binding.misfit(len(segments), kwargs)
+                    if misfit is not None:
+                        code, description = misfit
+                        if code == 404:
+                            self._tell_in_json(request)
+                            return None
+                        raise exceptions.BadRequest(description)
+                    kwargs = binding.chosen(len(segments), kwargs)
+                    if binding.converts:
+                        segments, kwargs = binding.convert(segments, kwargs, request)
             except exceptions.HTTPException as problem:
+                self._tell_in_json(request)
                 error: Any = (type(problem), problem, [])
                 self.fire(errors.HTTPError(request, response, problem.code, error=error))
                 return True
-            count = len(choice.segments)
-            for binding in choice.bindings:
-                misfit = binding.misfit(count, kwargs)
-                if misfit is not None:
-                    code, description = misfit
-                    if code == 404:
-                        return None
-                    self.fire(errors.HTTPError(request, response, code, description=description))
-                    return True
         request.index = choice.index
 
         door = choice.door
@@ -291,19 +314,22 @@ class Dispatcher(BaseComponent):
             door = choice.door = self._door_to(choice)
         methods = door.methods()
         if not methods:
-            event = events.Request.create(choice.name, request, response, *choice.segments)
+            event = events.Request.create(choice.name, request, response, *segments)
             event.kwargs = kwargs
             return self.fire(event, *choice.channels)
         for method in methods:
             try:
-                result = method(request, response, *choice.segments, **kwargs)
+                if segments or kwargs:
+                    result = method(request, response, *segments, **kwargs)
+                else:
+                    result = method(request, response)
             except BaseException as problem:
-                failed = door.event(request, response, *choice.segments, **kwargs)
+                failed = door.event(request, response, *segments, **kwargs)
                 door.failed(failed, method, problem)
                 return failed.value
             kind = result.__class__
             if kind is GeneratorType or kind is CoroutineType:
-                suspended = door.event(request, response, *choice.segments, **kwargs)
+                suspended = door.event(request, response, *segments, **kwargs)
                 door.take(suspended, method, result)
                 return suspended.value
             if result is not None:
@@ -327,13 +353,16 @@ class Dispatcher(BaseComponent):
     ) -> dict[str, Any]:
         kwargs = parse_qs(request.qs) if request.qs else {}
         if request._body and not choice.stream:
-            if request._form is None:
-                parse_body(request, response, kwargs)
-            else:
-                kwargs.update(request._form)
+            parse_body(request, response, kwargs)
         if choice.takes_peer_cert:
             kwargs["peer_cert"] = request.peer_cert  # never what the client claims
         return kwargs
+
+    def _tell_in_json(self, request: wrappers.Request) -> None:
+        """Have errors told in JSON below a controller that speaks it."""
+        for mounted in self._mounted_above(request.path):
+            request._problem = isinstance(mounted[0], JSONController)
+            return
 
     def _refuse_verb(
         self, choice: _Choice, request: wrappers.Request, response: wrappers.Response
@@ -350,6 +379,34 @@ class Dispatcher(BaseComponent):
             response.code = 204
             return response
         return None
+
+    # -- errors ---------------------------------------------------------------------------------------
+
+    @handler("httperror", filter=True, priority=0.1)
+    def _on_httperror(
+        self,
+        event: Any,
+        request: wrappers.Request,
+        response: wrappers.Response,
+        *args: Any,
+        **_: Any,
+    ) -> Any:
+        """Have the controllers above the path make the page, the nearest first."""
+        for mounted in self._mounted_above(request.path):
+            pages = mounted[0]._error_pages()
+            make = pages.get(event.code) or pages.get(None)
+            if make is not None:
+                page = call_page(make, mounted[0], request, response, event)
+                if page is not None:
+                    return page
+        return None
+
+    def _mounted_above(self, path: str) -> Iterator[list[BaseController]]:
+        segments = _segments(path)
+        for length in range(min(len(segments), self._deepest), -1, -1):
+            mounted = self._mounts.get(_joined(segments[:length]))
+            if mounted:
+                yield mounted
 
     @handler("request_value_changed")
     def _on_request_value_changed(self, value: Value) -> None:
@@ -389,11 +446,3 @@ def _segments(path: str) -> list[str]:
 
 def _joined(segments: list[str]) -> str:
     return "/" + "/".join(segments)
-
-
-def _is_within(node: Manager, top: Manager) -> bool:
-    while node is not top:
-        if node.parent is node:
-            return False
-        node = node.parent
-    return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from datetime import UTC, datetime
 from html import escape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -27,8 +28,14 @@ _PAGE = """\
 <meta name="viewport" content="width=device-width">
 <title>Index of {folder}</title>
 <style>
-body {{ font-family: sans-serif; max-width: 50em; margin: 2em auto; padding: 0 1em; }}
-li {{ line-height: 1.6; }}
+body {{ font-family: sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em; }}
+ul {{ list-style: none; padding: 0; }}
+li {{ display: flex; gap: 1em; line-height: 1.8; border-bottom: 1px solid #8884; }}
+li a {{ flex: 1; overflow-wrap: anywhere; text-decoration: none; }}
+li a:hover {{ text-decoration: underline; }}
+span, time {{ color: GrayText; font-variant-numeric: tabular-nums; white-space: nowrap; }}
+span {{ min-width: 6em; text-align: right; }}
+:root {{ color-scheme: light dark; }}
 </style>
 </head>
 <body>
@@ -163,8 +170,14 @@ class Static(BaseComponent):
                 link = quote(name, safe="")
             except UnicodeEncodeError:  # not UTF-8 on disk: no request can name it
                 continue
-            slash = "/" if stat.S_ISDIR(found[1].st_mode) else ""
-            entries.append(f'<li><a href="{link}{slash}">{escape(name)}{slash}</a></li>')
+            status = found[1]
+            is_folder = stat.S_ISDIR(status.st_mode)
+            slash = "/" if is_folder else ""
+            entry = (
+                f'<li><a href="{link}{slash}">{escape(name)}{slash}</a>'
+                f"<span>{'' if is_folder else _size(status.st_size)}</span>{_date(status)}</li>"
+            )
+            entries.append(entry)
         page = _PAGE.format(
             encoding=escape(response.encoding),
             folder=escape(request.path),
@@ -172,6 +185,25 @@ class Static(BaseComponent):
         )
         # A name may need characters that the encoding of the server lacks.
         return page.encode(response.encoding, "xmlcharrefreplace").decode(response.encoding)
+
+
+def _size(count: int) -> str:
+    """A number of bytes as people read it."""
+    size = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024:
+            return f"{count} B" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} TiB"
+
+
+def _date(status: os.stat_result) -> str:
+    """When something was changed, in UTC, as a page shows it."""
+    try:
+        moment = datetime.fromtimestamp(status.st_mtime, UTC)
+    except (OverflowError, OSError, ValueError):  # no such year
+        return ""
+    return f'<time datetime="{moment:%Y-%m-%dT%H:%M:%SZ}">{moment:%Y-%m-%d %H:%M}</time>'
 
 
 def _with_slash(request: Request) -> str:

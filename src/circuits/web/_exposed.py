@@ -1,0 +1,341 @@
+"""Exposed methods: wrappers that keep the request at hand, and make results what they stand for.
+
+The wrapper keeps request and response apart from the other arguments and makes them available as
+``self.request`` and ``self.response``. They live in a context variable, never on the controller,
+since one controller serves many requests at a time:
+
+- around a plain function the variable is set and reset;
+- around a generator it is set and reset at each of its steps (``_resumed``), as the tasks of
+  other requests run in between;
+- a coroutine runs in an asyncio task, which has a context of its own.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from functools import update_wrapper
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
+from typing import TYPE_CHECKING, Any
+
+from circuits.core import sleep
+from circuits.core._tasks import CallValue, Suspension
+from circuits.core.handlers import handler, wants_event
+
+from . import errors
+from ._binding import Binding, returns_data
+from ._json import encode as _json_text
+from ._json import is_record
+from .eventstream import EventStream
+from .wrappers import Response
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Generator
+
+    from .wrappers import Request
+
+__all__ = ["call_json", "call_page", "call_plain", "make_exposed"]
+
+#: Request and response of the method that is being run.
+_current: ContextVar[tuple[Request, Response]] = ContextVar("circuits.web.current")
+
+_MISSING: Any = object()
+
+
+def make_exposed(
+    function: Callable[..., Any],
+    channels: tuple[str, ...],
+    config: dict[str, Any],
+    call: Callable[..., Any],
+) -> Any:
+    names = channels or (function.__name__,)
+    config = dict(config)
+    strict = bool(config.pop("strict", False))
+    if hasattr(function, "binding"):  # decorated twice: more names for the same
+        names = (*names, *(name for name in function.names if name not in names))  # type: ignore[attr-defined]
+        function, call = function.binding_of, function.binding_call  # type: ignore[attr-defined]
+    wants = bool(getattr(function, "event", False)) or wants_event(function)
+    if call is call_plain and returns_data(function):
+        call = _call_for_list
+
+    if wants:
+
+        def exposed(
+            self: Any,
+            event: Any = _MISSING,
+            request: Any = _MISSING,
+            response: Any = _MISSING,
+            /,
+            *args: Any,
+            **kwargs: Any,
+        ) -> Any:
+            if not isinstance(response, Response):
+                given = [a for a in (event, request, response) if a is not _MISSING]
+                return function(self, *given, *args, **kwargs)
+            request.args, request.kwargs = args, kwargs
+            return call(function, self, request, response, (event, *args), kwargs)
+
+    elif call is call_plain:
+
+        def exposed(
+            self: Any,
+            request: Any = _MISSING,
+            response: Any = _MISSING,
+            /,
+            *args: Any,
+            **kwargs: Any,
+        ) -> Any:
+            if not isinstance(response, Response):
+                # Called by another exposed method, with its own arguments only.
+                given = [a for a in (request, response) if a is not _MISSING]
+                return function(self, *given, *args, **kwargs)
+            # The same as call_plain, which would be one more call for every request.
+            request.args, request.kwargs = args, kwargs
+            current = (request, response)
+            token = _current.set(current)
+            try:
+                # Nothing is passed on as such, as most often there is nothing, and that is faster.
+                result = function(self, *args, **kwargs) if args or kwargs else function(self)
+            finally:
+                _current.reset(token)
+            if result.__class__ is str:
+                return result
+            return _kept(result, current)
+
+    else:
+
+        def exposed(
+            self: Any,
+            request: Any = _MISSING,
+            response: Any = _MISSING,
+            /,
+            *args: Any,
+            **kwargs: Any,
+        ) -> Any:
+            if not isinstance(response, Response):
+                given = [a for a in (request, response) if a is not _MISSING]
+                return function(self, *given, *args, **kwargs)
+            request.args, request.kwargs = args, kwargs
+            return call(function, self, request, response, args, kwargs)
+
+    wrapper: Any = update_wrapper(exposed, function)
+    wrapper.event = wants
+    wrapper.binding = Binding(
+        function, 1 + wants, bool(config.get("stream")), strict, annotated=True
+    )
+    wrapper.binding_of = function
+    wrapper.binding_call = call
+    return handler(*names, **{"override": True, **config})(wrapper)
+
+
+def call_plain(
+    function: Callable[..., Any],
+    controller: Any,
+    request: Request,
+    response: Response,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Any:
+    current = (request, response)
+    token = _current.set(current)
+    try:
+        result = function(controller, *args, **kwargs)
+    finally:
+        _current.reset(token)
+    return _kept(result, current)
+
+
+def _kept(result: Any, current: tuple[Request, Response]) -> Any:
+    """Have what runs on after the call do so with the request at hand."""
+    kind = result.__class__
+    current[1]._is_data = True
+    if kind is GeneratorType:
+        return _resumed(current, result)
+    if kind is CoroutineType:
+        return _awaited(current, result)
+    if kind is AsyncGeneratorType:
+        response = current[1]
+        response.stream = True
+        response.body = _streamed(current, result)
+        return response
+    if result is current[1]:
+        body = result.body
+        if body.__class__ is GeneratorType:
+            result.body = _resumed(current, body)
+        elif body.__class__ is AsyncGeneratorType:
+            result.body = _streamed(current, body)
+    elif kind is EventStream:
+        source = result.source
+        if source.__class__ is AsyncGeneratorType:
+            result.source = _streamed(current, source)
+        elif source.__class__ is GeneratorType:
+            result.source = _resumed(current, source)
+    return result
+
+
+def _resumed(
+    current: tuple[Request, Response],
+    generator: Generator[Any, Any, Any],
+    last: list[Any] | None = None,
+) -> Generator[Any, Any, Any]:
+    """Run a generator, with the request at hand whenever it runs.
+
+    Args:
+        current: Request and response.
+        generator: What the method returned.
+        last: Gets the latest value that is neither ``None`` nor something to wait for; such
+            values are not yielded then.
+    """
+    sent: Any = None
+    problem: BaseException | None = None
+    while True:
+        token = _current.set(current)
+        try:
+            if problem is not None:
+                yielded = generator.throw(problem)
+            else:
+                yielded = generator.send(sent)
+        except StopIteration as end:
+            return end.value
+        finally:
+            _current.reset(token)
+        sent = problem = None
+        if isinstance(yielded, GeneratorType):
+            yielded = _resumed(current, yielded, last)
+        elif last is not None and yielded is not None and not isinstance(yielded, Suspension):
+            if isinstance(yielded, CallValue):
+                _close(current, generator)
+                return yielded.value
+            last[:] = [yielded]
+            yielded = sleep(0)
+        try:
+            sent = yield yielded
+        except GeneratorExit:
+            _close(current, generator)
+            raise
+        except BaseException as thrown:
+            problem = thrown
+
+
+def _close(current: tuple[Request, Response], generator: Generator[Any, Any, Any]) -> None:
+    token = _current.set(current)
+    try:
+        generator.close()
+    finally:
+        _current.reset(token)
+
+
+async def _awaited(current: tuple[Request, Response], coroutine: Any) -> Any:
+    _current.set(current)  # of the task, and so gone with it
+    return _kept(await coroutine, current)
+
+
+async def _streamed(current: tuple[Request, Response], generator: Any) -> AsyncGenerator[Any, None]:
+    _current.set(current)  # of the one task that takes the pieces
+    try:
+        async for piece in generator:
+            yield piece
+    finally:
+        await generator.aclose()
+
+
+# -- lists that are data ----------------------------------------------------------------------
+
+
+def _call_for_list(
+    function: Callable[..., Any],
+    controller: Any,
+    request: Request,
+    response: Response,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Any:
+    result = call_plain(function, controller, request, response, args, kwargs)
+    if result.__class__ is CoroutineType:
+        return _awaited_list(response, result)
+    return _marked(result, response)
+
+
+async def _awaited_list(response: Response, coroutine: Any) -> Any:
+    return _marked(await coroutine, response)
+
+
+def _marked(result: Any, response: Response) -> Any:
+    if isinstance(result, list | tuple):
+        result = response._listed = list(result)
+        if "Content-Type" not in response.headers:
+            response.headers["Content-Type"] = "application/json"
+    return result
+
+
+# -- JSON -------------------------------------------------------------------------------------
+
+
+def call_json(
+    function: Callable[..., Any],
+    controller: Any,
+    request: Request,
+    response: Response,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Any:
+    response.headers["Content-Type"] = "application/json"
+    request._problem = True
+    result = call_plain(function, controller, request, response, args, kwargs)
+    kind = result.__class__
+    if kind is GeneratorType:
+        return _generated_json((request, response), result)
+    if kind is CoroutineType:
+        return _awaited_json(response, result)
+    return _json(result, response)
+
+
+def _json(result: Any, response: Response) -> Any:
+    if isinstance(result, errors.HTTPError) or result is response:
+        return result
+    return _json_text(result)
+
+
+def _generated_json(
+    current: tuple[Request, Response], generator: Generator[Any, Any, Any]
+) -> Generator[Any, Any, Any]:
+    last: list[Any] = []
+    result = yield from _resumed(current, generator, last)
+    if result is None and last:
+        result = last[0]
+    return _json(result, current[1])
+
+
+async def _awaited_json(response: Response, coroutine: Any) -> Any:
+    return _json(await coroutine, response)
+
+
+# -- pages of errors --------------------------------------------------------------------------
+
+
+def call_page(
+    function: Callable[..., Any],
+    controller: Any,
+    request: Request,
+    response: Response,
+    error: errors.HTTPError,
+) -> Any:
+    """Have a method of a controller make the page of an error."""
+    result = call_plain(function, controller, request, response, (error,), {})
+    kind = result.__class__
+    if kind is CoroutineType:
+        return _awaited_page(response, result)
+    return _page(result, response)
+
+
+def _page(result: Any, response: Response) -> Any:
+    if isinstance(result, dict | list) or is_record(type(result)):
+        response.headers["Content-Type"] = "application/json"
+        return _json_text(result)
+    # The page is the method's own; what was said of the content before is not about it.
+    if isinstance(result, str | bytes) and "json" in (response.headers["Content-Type"] or ""):
+        del response.headers["Content-Type"]
+    return result
+
+
+async def _awaited_page(response: Response, coroutine: Any) -> Any:
+    return _page(await coroutine, response)
