@@ -13,7 +13,7 @@ PYTEST = $(PY) -m pytest -q $(PYTEST_ARGS)
 PARALLEL = -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-this test-others fast documented check lint types format docs changes bench budgets nightly pins clean
+.PHONY: help demo test test-this test-others fast documented check lint types format docs changes bench budgets nightly nightly-autobahn pins clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -74,6 +74,9 @@ nightly: $(VENV)/.dev ## Once with many more examples, then 20 times over, then 
 	for round in $$(seq 1 $${ROUNDS:-20}); do $(PYTEST) || exit 1; done
 	$(MAKE) bench
 
+nightly-autobahn: $(VENV)/.dev .venv-autobahn/.ready ## The Autobahn suite against our WebSockets; needs Python 2.7 (AUTOBAHN_ARGS=--all)
+	$(PY) -m tests.nightly.autobahn .venv-autobahn/env/bin/wstest $(AUTOBAHN_ARGS)
+
 pins: ## Choose the newest versions of the development tools
 	scripts/pins
 
@@ -102,4 +105,14 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime
 .venv-bench/%/.ready:
 	$(PYTHON) -m venv .venv-bench/$*
 	.venv-bench/$*/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes -r $<
+	@touch $@
+
+# Without the module venv, which Python 2.7 does not have.
+.venv-autobahn/.ready: requirements/autobahn.txt
+	@rm -rf .venv-autobahn
+	@python=$$(scripts/find-python 2.7); \
+	    [ -n "$$python" ] || { echo "the Autobahn suite needs Python 2.7" >&2; exit 1; }; \
+	    "$$python" -m pip --quiet --disable-pip-version-check install --target .venv-autobahn/tool "virtualenv<20.22" && \
+	    PYTHONPATH=.venv-autobahn/tool "$$python" -m virtualenv --quiet .venv-autobahn/env
+	.venv-autobahn/env/bin/pip --quiet --disable-pip-version-check install -r $<
 	@touch $@

@@ -30,6 +30,7 @@ _EXPORTS = {
     "RateLimit": "circuits.web.security",
     "SecurityHeaders": "circuits.web.security",
     "Static": "circuits.web.dispatchers.static",
+    "WebSockets": "circuits.web.dispatchers.websockets",
     "url": "circuits.web.utils",
 }
 

@@ -34,7 +34,8 @@ class Limits:
             in memory until it is complete, so 16 MiB is what one connection may cost.
         frame_bytes: One frame, as it is on the wire; ``None`` for no limit but the other.
         frames_at_once: After so many frames that do not end a message, nothing is given for once,
-            so that a peer that cuts its messages small cannot keep others waiting.
+            so that a peer that cuts its messages small cannot keep others waiting. Neither is
+            before a close frame and an error: what was sent before can be answered.
     """
 
     message_bytes: int | None = 16 * 1024 * 1024

@@ -120,6 +120,8 @@ class Codec(Sender):
         "_behind",
         "_data",
         "_frame_final",
+        "_is_end_due",
+        "_problem",
         "_inflater",
         "_is_compressed",
         "_key",
@@ -153,6 +155,8 @@ class Codec(Sender):
         self._data: bytes = b""
         self._position = 0
         self._behind: list[bytes] = []  # what has come since, to be joined once
+        self._problem: RemoteProtocolError | None = None  # that was not told yet
+        self._is_end_due = False  # the end is the next thing to be given
         self.is_interrupted = False
         # The message that is being received, and the frame of it.
         self._opcode = 0  # 0 while there is none
@@ -220,20 +224,42 @@ class Codec(Sender):
                         if self._mask_bit:
                             payload = mask(payload, data[begin - 4 : begin])
                         return payload if first == 0x82 else payload.decode()
-            elif position == len(data) and self._remaining < 0 and not self._behind:
+            elif (
+                position == len(data)
+                and self._remaining < 0
+                and not self._behind
+                and self._problem is None
+            ):
                 self._data = b""  # nobody needs to keep what is used up
                 self._position = 0
                 self.is_interrupted = False
                 return None
             return self._next_message()
-        except RemoteProtocolError:
-            self._give_up()
-            raise
+        except RemoteProtocolError as problem:
+            self._failed(problem)
         except UnicodeDecodeError as problem:
-            self._give_up()
-            raise RemoteProtocolError(INVALID_DATA, f"text that is not UTF-8: {problem}") from None
+            text = f"text that is not UTF-8: {problem}"
+            self._failed(RemoteProtocolError(INVALID_DATA, text))
+        return None
+
+    def _failed(self, problem: RemoteProtocolError) -> None:
+        if self._interrupts_end():
+            self._problem = problem
+            self._short_bytes = -1  # what has come behind it is not looked at
+            return
+        self._give_up()
+        raise problem from None
+
+    def _interrupts_end(self) -> bool:
+        """Whether nothing is given for once before the end."""
+        if self._is_end_due or self.limits.frames_at_once is None:
+            return False
+        self._is_end_due = self.is_interrupted = True
+        return True
 
     def _next_message(self) -> Message | None:
+        if self._problem is not None:
+            raise self._problem
         if self._behind:
             # Payloads are used up as they come: a header or a control frame is what is left
             # over, unless the caller receives more before it has read all messages.
@@ -292,6 +318,8 @@ class Codec(Sender):
                 if available < header + length:
                     return None
                 payload = data[position + header : position + header + length]
+                if opcode == CLOSE and self._interrupts_end():
+                    return None
                 self._position = position + header + length
                 return self._control(opcode, mask(payload, key) if masked else payload)
             self._begin_frame(first, length)

@@ -53,6 +53,10 @@ __all__ = [
 _HELD_MESSAGES = AT_ONCE
 _HELD_BYTES = 256 * 1024
 
+#: How many events after another it takes until handlers that do not wait have answered a message:
+#: one fires ``read``, one is what it fires, and a coroutine is called in between.
+_HOPS = 2
+
 #: What a connection may hold of an unfinished message although all together hold too much.
 _FAIR_BYTES = 65536
 
@@ -217,7 +221,7 @@ class WebSocket:
     __slots__ = (
         "__dict__", "__weakref__", "_codec", "_conversation", "_deflate", "_is_discarding", "_is_ended",
         "_is_sated", "_link", "_listener", "_messages", "_options", "_partial_bytes", "_receiving", "_refusal",
-        "_waiting", "_waiting_bytes", "_waiting_messages", "is_full", "request", "sock",
+        "_waiting", "_waiting_bytes", "_waiting_messages", "_woken", "is_full", "request", "sock",
         "subprotocol",
     )  # fmt: skip
 
@@ -244,6 +248,7 @@ class WebSocket:
         self._receiving: _Receiving | None = None
         self._waiting: list[_Waiting] | None = None  # for what is written, or for the end
         self._is_sated = False  # others are first
+        self._woken = 0  # coroutines that were woken, and have not gone on
         self._is_discarding = False
         self._is_ended = False
         self._refusal = ""
@@ -439,7 +444,7 @@ class WebSocket:
         self._is_sated = self.is_full = True
         self._hold_reading()
         if self._link is not None:
-            self._link.owner.later(self._end_turn)
+            self._link.owner.later(self._end_turn, _HOPS)
 
     def _peer_closes(self, conversation: Conversation, code: int, reason: str) -> None:
         self._listener.peer_closes(self, code, reason)
@@ -494,12 +499,16 @@ class WebSocket:
         """Go on with what has been received; not from here, which may be the handler of a message."""
         if self._link is not None and not self._is_sated:
             self._is_sated = True
-            self._link.owner.later(self._end_turn)
+            self._link.owner.later(self._end_turn, 0)
 
-    def _end_turn(self) -> None:
-        """Others had their turn."""
-        self._is_sated = False
+    def _end_turn(self, hops: int) -> None:
+        """Others had their turn, and what was received could be answered."""
         link, conversation = self._link, self._conversation
+        # A coroutine that has been woken takes its step between two of our turns.
+        if (hops or self._woken) and link is not None:
+            link.owner.later(self._end_turn, max(hops - 1, 0))
+            return
+        self._is_sated = False
         if link is None or conversation is None or not self._has_room():
             return
         self.is_full = False
@@ -598,6 +607,7 @@ class _Waiting(Suspension):
             self._resume(self._task)
         elif self._future is not None and not self._future.done():
             self._future.set_result(None)
+            self._websocket._woken += 1
 
     def _resume(self, task: Task) -> None:
         self._task = None
@@ -635,6 +645,8 @@ class _Waiting(Suspension):
             try:
                 yield from self._future.__await__()
             finally:
+                if self._future.done() and not self._future.cancelled():
+                    self._websocket._woken -= 1
                 self.leave()
         return self.take()
 

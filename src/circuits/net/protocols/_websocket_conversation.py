@@ -196,8 +196,7 @@ class Conversation:
 
     def fail(self, code: int, reason: str) -> None:
         """End it for a reason of ours, and do not wait for the peer."""
-        if not self._is_over:
-            self._fail(RemoteProtocolError(code, reason), code, reason)
+        self._fail(RemoteProtocolError(code, reason), code, reason)
 
     def lost(self) -> None:
         """The transport is gone, or the owner has left its tree."""
@@ -223,6 +222,8 @@ class Conversation:
             self._end(True)
 
     def _fail(self, problem: Exception, code: int, reason: str) -> None:
+        if self._is_over:
+            return
         short = reason.encode()[:120].decode("utf-8", "ignore")
         if self.close_code is None:
             self.close_code, self.close_reason = code, short
