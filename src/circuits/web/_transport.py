@@ -119,7 +119,7 @@ class Takeover:
     def receive(self, data: bytes) -> None:
         try:  # as _tell, which would be one more call for whatever is received
             self._receive_data(data)
-        except Exception as problem:
+        except BaseException as problem:
             self._connection.owner.report(problem)
             self._connection.cut()
 

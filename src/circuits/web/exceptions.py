@@ -31,7 +31,6 @@ __all__ = [
     "InternalServerError",
     "LengthRequired",
     "MethodNotAllowed",
-    "MissingField",
     "NotAcceptable",
     "NotFound",
     "NotImplemented",
