@@ -407,3 +407,54 @@ def test_the_loop_cancels_what_another_thread_makes_leave(how: str, app_thread: 
     app.stop()
     app.join()
     assert leaver.log == [thread, thread]
+
+
+class asked(Event):
+    success = failure = True
+
+
+class Cancels(Log):
+    @handler("asked_success", "asked_failure", "error")
+    def note(self, event: Event, *args: Any) -> None:
+        self.log.append(event.name)
+
+
+def test_a_coroutine_that_raises_cancelled_fails() -> None:
+    class App(Cancels):
+        async def asked(self) -> None:
+            future = asyncio.get_running_loop().create_future()
+            future.cancel()
+            await future
+
+        async def go(self) -> None:
+            try:
+                await self.call(asked())
+            except asyncio.CancelledError:
+                self.log.append("raised")
+
+    app = App()
+    with app.running():
+        value = app.fire(asked())
+        settle(app, until=lambda: "error" in app.log)
+        assert app.log == ["asked_failure", "error"]
+        app.fire(go())
+        settle(app, until=lambda: "raised" in app.log)
+    assert [type(problem) for problem in value.exceptions] == [asyncio.CancelledError]
+    assert not value.cut
+
+
+def test_a_coroutine_that_somebody_cancels_is_cut() -> None:
+    class App(Cancels):
+        async def asked(self) -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
+            await asyncio.sleep(1)
+
+    app = App()
+    with app.running():
+        value = app.fire(asked())
+        settle(app, until=lambda: bool(app.log))
+    assert value.cut
+    assert not value.errors
+    assert "error" not in app.log

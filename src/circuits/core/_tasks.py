@@ -413,11 +413,15 @@ class CoroutineTask:
             if problem is not None and not isinstance(problem, KeyboardInterrupt | SystemExit):
                 self.engine.report(problem, self.method, self.event)
             return
-        if future.cancelled():
-            tasks.end(self, None, None)
-            return
-        problem = future.exception()
-        tasks.end(self, None if problem else future.result(), problem)
+        result = problem = None
+        if future.cancelled() and future.cancelling():
+            self.firing._event_value.cut = True  # somebody meant it
+        else:
+            try:
+                result = future.result()
+            except BaseException as raised:
+                problem = raised
+        tasks.end(self, result, problem)
 
     def close(self) -> None:
         """Cancel: ``CancelledError`` at the place where it is suspended."""
