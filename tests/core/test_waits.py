@@ -610,3 +610,54 @@ def test_waits_are_ended_without_a_look_at_each_other(
             assert len(root._tasks) == 1
     assert not root._tasks
     assert not compared
+
+
+@pytest.mark.parametrize("how", ["yield", "await"])
+def test_two_handlers_do_not_wait_with_one_wait(how: str) -> None:
+    class App(Log):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one = self.wait("foo")
+
+        def go(self) -> Steps:
+            yield self.one
+            self.log.append("resumed")
+
+        async def went(self) -> None:
+            await self.one
+            self.log.append("resumed")
+
+        def error(self, kind: Any, problem: Exception, *args: Any) -> None:
+            self.log.append(str(problem))
+
+    app = App()
+    with app.running():
+        for _ in range(2):
+            app.fire(Event.create("go" if how == "yield" else "went"))
+        settle(app, until=lambda: bool(app.log))
+        app.fire(foo())
+        settle(app, until=lambda: "resumed" in app.log and not app._tasks)
+    assert app.log == [
+        "another handler waits with this <wait 'foo'>: each needs one of its own",
+        "resumed",
+    ]
+
+
+def test_many_handlers_may_sleep_with_one_sleep() -> None:
+    class Sleeper(Log):
+        one = sleep(1)
+
+        def go(self) -> Steps:
+            yield self.one
+            self.log.append("awake")
+
+    with VirtualClock() as clock:
+        app = Manager()
+        first, second, third = (Sleeper(channel=n).register(app) for n in range(1, 4))
+        with app.running():
+            app.fire(go(), "*")
+            settle(app)
+            second.register(second)  # cancels its handler, and no other one
+            clock.advance(1)
+            settle(app)
+    assert [first.log, second.log, third.log] == [["awake"], [], ["awake"]]

@@ -60,6 +60,11 @@ class Sleep(Suspension):
         self._appointment: Appointment | None = None
 
     def attach(self, task: Task) -> None:
+        if self._appointment is not None and self._appointment.is_pending:
+            # Another handler sleeps with this one, and may be cancelled.
+            task.waiting = twin = Sleep(self.seconds)
+            twin.attach(task)
+            return
         self._appointment = task.engine.schedule.call_in(self.seconds, task.resume)
 
     def detach(self) -> None:
@@ -219,11 +224,20 @@ class Wait(Suspension):
     # -- the three ways to wait --
 
     def attach(self, task: Task) -> None:
-        self._task = task
         if self._state == _NEW:
+            self._task = task
             self._begin_timed()
         elif self._state == _OVER:
             task.resume(self._value, self._problem)
+        else:
+            self._refuse_second()
+            self._task = task
+
+    def _refuse_second(self) -> None:
+        if self._task is not None or self._future is not None:
+            raise RuntimeError(
+                f"another handler waits with this {safe_repr(self)}: each needs one of its own"
+            )
 
     def detach(self) -> None:
         if self._state == _WAITING:
@@ -268,6 +282,8 @@ class Wait(Suspension):
     def __await__(self) -> Generator[Any, Any, Any]:
         import asyncio  # whoever awaits has it loaded
 
+        if self._state == _WAITING:
+            self._refuse_second()
         self._future = asyncio.get_running_loop().create_future()
         if self._state == _NEW:
             self._begin_timed()
