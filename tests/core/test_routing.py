@@ -384,3 +384,24 @@ def test_who_handles_a_name_is_known_whatever_the_channel() -> None:
     settle(app)
     assert routes.handling("foo") == [parts[1]]
     assert "foo" not in routes.cache
+
+
+@pytest.mark.parametrize("where", ["everywhere", "at the component"])
+def test_names_are_remembered_up_to_a_limit(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class App(Component):
+        heard = 0
+
+        def known(self) -> None:
+            self.heard += 1
+
+    monkeypatch.setattr("circuits.core._routing.NAMES_LIMIT", 10)
+    app = App()
+    routes = app._tree_engine.routes
+    for number in range(100):
+        for event in (Event.create(f"name{number}"), Event.create("known")):
+            app.fire(event, *([app] if where == "at the component" else []))
+        app.flush()
+        assert len(routes.cache) <= 10
+        assert len(routes.plain) <= 10
+        assert len(app._tree_targeted or ()) <= 10
+    assert app.heard == 100

@@ -33,6 +33,10 @@ TREE_LOCK = threading.RLock()
 #: channels that we promise to be flat up to; a bound for channels made per connection.
 CHANNELS_LIMIT = 16384
 
+#: How many names are remembered, of those that a component is fired at, too: a program may make
+#: them of what comes in.
+NAMES_LIMIT = 16384
+
 #: Events that still reach a component that is about to leave.
 _FAREWELL = frozenset({"prepare_unregister", "prepare_unregister_complete", "unregistered"})
 
@@ -86,6 +90,10 @@ class Routes:
     def remove(self, component: Manager) -> None:
         """Remove all handlers of a component."""
         self.remove_specs(component, component._tree_specs)
+        if component._tree_targeted is not None:
+            self._forget_targeted(component)
+
+    def _forget_targeted(self, component: Manager) -> None:
         for name in component._tree_targeted or ():
             self.cache.pop(name, None)
             self.plain.pop(name, None)
@@ -168,16 +176,22 @@ class Routes:
                 (spec.bound_to(component), spec.wants_event, spec.filter)
                 for _, component, spec in found
             )
-            known = self.cache.setdefault(name, {})
-            if len(known) >= CHANNELS_LIMIT:
-                known.clear()
-                self.plain.pop(name, None)
             for channel in channels:
                 if _is_component(channel):
                     # The key would keep the component alive: it knows where to be taken out.
                     if channel._tree_targeted is None:
                         channel._tree_targeted = set()
+                    elif len(channel._tree_targeted) >= NAMES_LIMIT:
+                        channel._tree_engine.routes._forget_targeted(channel)
+                        channel._tree_targeted = set()
                     channel._tree_targeted.add(name)
+            if len(self.cache) >= NAMES_LIMIT and name not in self.cache:
+                self.cache.clear()
+                self.plain.clear()
+            known = self.cache.setdefault(name, {})
+            if len(known) >= CHANNELS_LIMIT:
+                known.clear()
+                self.plain.pop(name, None)
             if not any(_is_component(c) and not _in_tree_of(c, self) for c in channels):
                 known[channels] = routes
             return routes
