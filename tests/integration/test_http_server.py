@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from circuits import sleep
+from circuits import Event, sleep
 from circuits.core.manager import Manager
 from circuits.testing import Recorder
 from circuits.web import BaseServer, Controller, Server, expose
@@ -53,6 +53,15 @@ class Root(Controller):
             yield "some"
             raise RuntimeError("broken")
 
+        self.response.body = pieces()
+        return self.response
+
+    def halts(self) -> Any:
+        async def pieces() -> Any:
+            yield b"some"
+            await sleep(1000)
+
+        self.response.stream = True
         self.response.body = pieces()
         return self.response
 
@@ -226,6 +235,21 @@ def test_a_body_without_length_that_breaks_off_has_no_end_under_tls(
         with pytest.raises((ssl.SSLEOFError, ConnectionResetError)):
             while sock.recv(65536):
                 pass
+
+
+@pytest.mark.parametrize("end", ["stop", "leave"])
+def test_a_body_without_length_does_not_end_with_the_server(runner: Runner, end: str) -> None:
+    runner.server.stop_timeout = 0.2
+    with runner.connect() as wire:
+        wire.sock.sendall(b"GET /halts HTTP/1.0\r\n\r\n")
+        wire.until(b"\r\n\r\n")
+        wire.exactly(4)
+        if end == "stop":
+            runner.server.stop()
+        else:
+            runner.server.fire(Event.create("Unregister", runner.server.http))
+        with pytest.raises(ConnectionResetError):
+            wire.sock.recv(65536)
 
 
 def test_a_long_stream_needs_no_memory(tmp_path: Path, certificates: Certificates) -> None:

@@ -477,10 +477,14 @@ class Keep:
 
     def __init__(self) -> None:
         self.asked: list[Any] = []
+        self.abandoned = 0
 
     def end_of_input(self, sock: Any) -> bool:
         self.asked.append(sock)
         return True
+
+    def abandon(self) -> None:
+        self.abandoned += 1
 
 
 def test_half_closed_connections_can_be_held(serving: Serving) -> None:
@@ -495,6 +499,30 @@ def test_half_closed_connections_can_be_held(serving: Serving) -> None:
     server.close(sock)
     assert app.told() == [("disconnect", sock)]
     assert peer.received() == b"late"
+
+
+def test_who_keeps_connections_is_told_that_all_of_them_end(serving: Serving) -> None:
+    app, server = serving().app, serving.server
+    keep = Keep()
+    server.keep_with(keep)
+    serving.connect()
+    server.unregister()
+    settle(app)
+    assert keep.abandoned == 1
+    server._abort()
+    assert keep.abandoned == 2
+
+
+@pytest.mark.parametrize("is_other", [False, True])
+def test_who_kept_connections_may_part(serving: Serving, is_other: bool) -> None:
+    app, server = serving().app, serving.server
+    keep = Keep()
+    server.keep_with(keep)
+    server.part_from(Keep() if is_other else keep)
+    _, peer = serving.connect()
+    peer.shutdown(socket.SHUT_WR)
+    assert ("disconnect" in app.names()) is not is_other
+    assert bool(keep.asked) is is_other
 
 
 # -- the short ways nobody may notice --

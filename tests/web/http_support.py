@@ -63,6 +63,10 @@ class MemoryTransport(BaseComponent):
     def keep_with(self, keeper: Any) -> None:
         self.keeper = keeper
 
+    def part_from(self, keeper: Any) -> None:
+        if self.keeper is keeper:
+            self.keeper = None
+
     @handler("write")
     def write(self, sock: Any, data: bytes) -> None:
         if sock in self.reset:

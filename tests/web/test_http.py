@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from circuits import BaseComponent, Debugger, Manager
+from circuits import BaseComponent, Debugger, Manager, sleep
+from circuits._wire.http1 import Limits
 from circuits.net.sockets import Read
 from circuits.testing import Recorder, settle
 from circuits.web import (
@@ -224,6 +225,61 @@ def test_leaving_the_tree_frees_everything(serve: Serve) -> None:
     settle(client.server)
     assert pieces.closed == 1
     assert client.server.http._connections == {}
+
+
+def _wait(app: App, request: Any, response: Any) -> Any:
+    yield sleep(1000)
+
+
+def _endless(app: App, request: Any, response: Any) -> Any:
+    async def pieces() -> Any:
+        yield "some"
+        await sleep(1000)
+
+    return streaming(pieces())(app, request, response)
+
+
+@pytest.mark.parametrize(
+    ("answer", "sent", "is_reset"),
+    [
+        ("hello", b"", False),
+        ("hello", get(), False),
+        ("hello", b"GET / HT", False),
+        ("hello", post(b"abc")[:-1], False),
+        (_wait, get(), False),
+        (_endless, get(), False),
+        (_endless, get(version="1.0"), True),
+    ],
+)
+@pytest.mark.parametrize("watch", [(), ("close", "response", "write")])
+def test_who_is_left_behind_is_cut_off(
+    serve: Serve, answer: Any, sent: bytes, is_reset: bool, watch: tuple[str, ...]
+) -> None:
+    client = serve(answer, *([Recorder(*watch)] if watch else []))
+    client.feed(sent)
+    http = client.server.http
+    assert not client.is_closed
+    http.unregister()
+    settle(client.server)
+    assert client.is_closed
+    assert client.is_reset == is_reset
+    assert http._connections == {}
+    http.register(client.server)
+    settle(client.server)
+    again = client.server.connect()
+    again.feed(get("/", "Host: test"))
+    assert again.received.startswith(b"HTTP/1.1 400 ")  # it is at work again
+
+
+def test_who_is_lingered_for_is_cut_off(serve: Serve) -> None:
+    client = serve("hello", limits=Limits(body_bytes=1))
+    client.server.server.can_finish = True
+    client.feed(post(b"abc"))
+    assert client.server.server.half_closed
+    assert not client.is_closed
+    client.server.http.unregister()
+    settle(client.server)
+    assert client.is_closed
 
 
 def test_replies_are_parsed_strictly() -> None:

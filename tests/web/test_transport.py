@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from circuits.net.sockets import TCP6Server, TCPServer, UNIXServer
+from circuits.testing import settle
 from circuits.web._transport import EventTransport, Successor, Takeover, Transport
+from circuits.web.http import HTTP
 from circuits.web.servers import _Stdio
 from tests.web.http_support import App, Errors, MemoryTransport, get, serving
 
@@ -17,7 +19,7 @@ _METHODS = [name for name in vars(Transport) if not name.startswith("_")]
 
 @pytest.mark.parametrize("kind", [TCPServer, TCP6Server, UNIXServer, _Stdio, MemoryTransport])
 def test_servers_are_transports(kind: Any) -> None:
-    assert len(_METHODS) == 9
+    assert len(_METHODS) == 10
     for name in _METHODS:
         wanted = inspect.signature(getattr(Transport, name))
         offered = inspect.signature(getattr(kind, name))
@@ -30,6 +32,8 @@ def test_a_transport_of_which_only_events_are_known_can_do_nothing_else() -> Non
     assert not transport.finish_writing("sock")
     assert not transport.is_congested("sock")
     assert transport.send_file("sock", None, 0, 10) == 0
+    transport.keep_with(HTTP())
+    transport.part_from(HTTP())
     transport.pause_reading("sock")
     transport.resume_reading("sock")
 
@@ -38,6 +42,22 @@ def test_http_is_told_by_the_transport_that_it_is_attached_to() -> None:
     with serving(App("x")) as server:
         assert server.server.keeper is server.http
         assert server.http.transport is server.server
+
+
+def test_http_keeps_connections_as_long_as_it_is_in_the_tree() -> None:
+    with serving(App("x")) as server:
+        http, transport = server.http, server.server
+        http.unregister()
+        settle(server)
+        assert transport.keeper is None
+        http.register(server)
+        settle(server)
+        assert transport.keeper is http
+        other = HTTP(server=server)
+        other.attach(transport)
+        http.unregister()
+        settle(server)
+        assert transport.keeper is other
 
 
 _TOLD = ["begin", "receive_data", "congested", "stopping", "closed"]

@@ -63,6 +63,9 @@ class Keeper(Protocol):
             Whether the connection stays open for writing; the keeper closes it then.
         """
 
+    def abandon(self) -> None:
+        """All connections end now, whatever is under way: cut what must not look complete."""
+
 
 class EndOfInput(Event):
     """The peer of a connection has finished writing, and its last ``read`` is done with."""

@@ -228,6 +228,14 @@ class Server(Endpoint):
         """
         self._keeper = keeper
 
+    def part_from(self, keeper: Keeper) -> None:
+        """Decide alone when connections end, if this is who did; the opposite of ``keep_with``.
+
+        .. versionadded:: 2.1
+        """
+        if self._keeper is keeper:
+            self._keeper = None
+
     def finish_writing(self, sock: Any) -> bool:
         """Tell a client, when all is written, that nothing more will come; reading goes on.
 
@@ -451,6 +459,8 @@ class Server(Endpoint):
     def _abort(self) -> None:
         was_open = self._sock is not None
         self._close_listener()
+        if self._keeper is not None:
+            self._keeper.abandon()
         for connection in list(self._connections.values()):
             connection.finish()
         if was_open:

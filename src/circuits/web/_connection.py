@@ -309,8 +309,14 @@ class Connection:
         Args:
             is_reset: Whether the client has to see that this is not an end.
         """
-        if self.state >= _CLOSING:
-            return
+        if self.state < _CLOSING:
+            self._leave(is_reset)
+
+    def abandon(self) -> None:
+        """Nobody is left who would answer the client, or close after the answer: close now."""
+        self._leave(self.exchange is not None and self.exchange.is_open_ended)
+
+    def _leave(self, is_reset: bool) -> None:
         self.drop()
         if not (is_reset and self.owner.transport.abort(self.sock)):
             self.hang_up()

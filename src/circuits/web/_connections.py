@@ -40,10 +40,10 @@ class Connections(dict[Any, Connection]):
             self._schedule()
         return connection
 
-    def drop_all(self) -> None:
-        """Forget every client."""
+    def abandon(self) -> None:
+        """Break off with every client, and forget them."""
         while self:
-            self.popitem()[1].drop()
+            self.popitem()[1].abandon()
         self._sweeper.cancel()
 
     def _schedule(self) -> None:

@@ -400,7 +400,12 @@ class Exchange:
 
     def cut(self) -> None:
         """Break off, so that the client cannot take what it has got for the whole answer."""
-        self.connection.cut(self.outgoing is not None and self.outgoing.is_open_ended)
+        self.connection.cut(self.is_open_ended)
+
+    @property
+    def is_open_ended(self) -> bool:
+        """Whether a close would be taken for the end of what is being sent."""
+        return self.outgoing is not None and self.outgoing.is_open_ended
 
     @property
     def is_pulled(self) -> bool:

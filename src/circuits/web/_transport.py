@@ -29,6 +29,9 @@ class Transport(Protocol):
     def keep_with(self, keeper: Keeper) -> None:
         """From now on, leave it to HTTP when connections end."""
 
+    def part_from(self, keeper: Keeper) -> None:
+        """HTTP has left: no more, unless another one has come meanwhile."""
+
     def write(self, sock: Any, data: bytes) -> None:
         """Send data behind what is pending."""
 
@@ -63,6 +66,12 @@ class Transport(Protocol):
 
 class EventTransport:
     """A transport of which nothing is known but that it handles ``write`` and ``close``."""
+
+    def keep_with(self, keeper: Keeper) -> None:
+        pass
+
+    def part_from(self, keeper: Keeper) -> None:
+        pass
 
     def abort(self, sock: Any) -> bool:
         return False

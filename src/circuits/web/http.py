@@ -35,6 +35,7 @@ from ._transport import EventTransport
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from circuits.core._engine import Engine
     from circuits.core.events import BaseEvent
     from circuits.core.manager import Manager
     from circuits.core.values import Value
@@ -378,10 +379,23 @@ class HTTP(BaseComponent):
             for connection in list(self._connections.values()):
                 connection.stop()
 
-    @handler("prepare_unregister", channel="*")
+    def abandon(self) -> None:
+        """Break off with every client: they cannot be answered any more.
+
+        .. versionadded:: 2.1
+        """
+        self._connections.abandon()
+
+    @handler("prepare_unregister", channel="*", priority=1)
     def _on_prepare_unregister(self, event: Any, component: Manager) -> None:
         if event.in_subtree(self):
-            self._connections.drop_all()
+            self.abandon()
+
+    def _tree_joined(self) -> None:
+        self.transport.keep_with(self)
+
+    def _tree_left(self, engine: Engine) -> None:
+        self.transport.part_from(self)
 
 
 def _stream_chooser(method: Any) -> Callable[[wrappers.Request], bool | None] | None:
