@@ -207,6 +207,29 @@ def test_the_channels_of_a_firing(manager: Any, event: Any, given: Any, expected
     assert event.channels == (event().channels)
 
 
+@pytest.mark.parametrize("topic", ["success", "failure", "complete"])
+@pytest.mark.parametrize("channels", ["abc", ("abc",), ["abc"]])
+def test_one_channel_of_feedback_may_be_its_name(topic: str, channels: Any) -> None:
+    class asked(Event):
+        success = failure = complete = True
+
+    class App(Component):
+        def asked(self) -> None:
+            if topic == "failure":
+                raise ValueError
+
+        def error(self, *args: Any) -> None: ...
+
+    app = App()
+    recorder = Recorder(f"asked_{topic}").register(app)
+    event = asked()
+    setattr(event, f"{topic}_channels", channels)
+    app.fire(event)
+    while len(app):
+        app.flush()
+    assert [record.event.channels for record in recorder] == [("abc",)]
+
+
 def test_channels_set_as_a_list_become_a_tuple() -> None:
     event = foo()
     event.channels = ["a", "b"]  # type: ignore[assignment]

@@ -28,6 +28,7 @@ from ._flags import (
 )
 from ._queue import Refiring, event_of
 from ._reports import fire_error, format_traceback, log_unheard
+from ._routing import as_channels
 from .events import Complete, Done, Failure, Success, derived_class
 from .values import HAS_RESULT, Value
 
@@ -355,7 +356,7 @@ class Dispatch:
     def _is_complete_heard(self, cause: Cause) -> bool:
         event = cause.event
         name = derived_class(Complete, "Complete", event)._event_name
-        where = tuple(getattr(event, "complete_channels", None) or cause.channels)
+        where = as_channels(getattr(event, "complete_channels", None) or cause.channels)
         return name in self._routes.awaited or bool(self._engine.route(name, where))
 
     # -- ending --
@@ -446,7 +447,7 @@ class Dispatch:
         try:
             made = event._event_created.get((kind, topic)) or derived_class(kind, topic, event)
             if channels.__class__ is not tuple:
-                channels = tuple(channels)
+                channels = as_channels(channels)
             # After a failure, other handlers of the event run, which may add one that hears of it.
             queue = self._queue
             if (

@@ -282,6 +282,11 @@ def same_channel(one: Any, other: Any) -> bool:
         return False
 
 
+def as_channels(channels: Any) -> tuple[Any, ...]:
+    """Several channels, or the name of one, as they are kept."""
+    return (channels,) if isinstance(channels, str) else tuple(channels)
+
+
 def listens(spec: HandlerSpec, component: Manager, channel: Any) -> bool:
     """Whether a handler hears what is fired on one channel."""
     if _is_star(channel) or channel is component:

@@ -13,7 +13,7 @@ from ._loop import TASK_INTERVAL
 from ._nodes import ComponentSet, EngineOnDemand, Look, own_globals, own_handlers
 from ._queue import Refiring, check_priority
 from ._reports import no_event
-from ._routing import TREE_LOCK, handlers_of
+from ._routing import TREE_LOCK, as_channels, handlers_of
 from ._tasks import CallValue, Task
 from ._waits import Wait
 from .errors import UnregistrableError
@@ -181,7 +181,7 @@ class Manager:
             if not channels:
                 channels = self._tree_channels
             elif type(channels) is not tuple:
-                channels = (channels,) if isinstance(channels, str) else tuple(channels)
+                channels = as_channels(channels)
         if event._event_value is not None:  # it was fired before
             if event._event_at is not None:
                 return self._tree_refire(event, channels, priority)
