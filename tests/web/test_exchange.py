@@ -123,6 +123,47 @@ def test_a_file_is_streamed_and_closed(serve: Serve) -> None:
     assert file.closed
 
 
+class OnlyRead:
+    """As little of a file as can be sent."""
+
+    def __init__(self) -> None:
+        self.pieces = [b"a" * 70_000, b"b"]
+
+    def read(self, size: int = -1) -> bytes:
+        return self.pieces.pop(0) if self.pieces else b""
+
+
+@pytest.mark.parametrize("spelling", ["result", "body", "wrapped"])
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_what_can_only_be_read_is_sent(serve: Serve, spelling: str, version: str) -> None:
+    def answer(app: App, request: Any, response: Any) -> Any:
+        if spelling == "result":
+            return OnlyRead()
+        response.body = OnlyRead()
+        if spelling == "wrapped":
+            response.body = iter(response.body)
+        return response
+
+    errors = Errors()
+    client = serve(answer, errors)
+    client.feed(get(version=version))
+    (reply,) = parse(client.received)
+    assert reply.body == b"a" * 70_000 + b"b"
+    assert reply.is_whole
+    assert not client.is_reset
+    assert not errors.seen
+
+
+def test_what_can_only_be_read_may_come_too_late(serve: Serve) -> None:
+    def answer(app: App, request: Any, response: Any) -> Any:
+        app.fire(Forbidden(request, response))
+        return OnlyRead()
+
+    errors = Errors()
+    assert serve(answer, errors).get().code == 403
+    assert not errors.seen
+
+
 def test_the_pieces_of_a_generator_are_one_body(virtual_clock: VirtualClock, serve: Serve) -> None:
     def answer(app: App, request: Any, response: Any) -> Any:
         yield "a"

@@ -183,9 +183,7 @@ def test_a_body_that_breaks_off_has_no_end(make: Any, kind: type[BaseException])
 
 
 @pytest.mark.parametrize("kind", _KINDS)
-def test_an_answer_is_whole_though_what_it_was_made_of_cannot_be_closed(
-    kind: type[BaseException],
-) -> None:
+def test_a_body_that_cannot_be_closed_has_no_second_answer(kind: type[BaseException]) -> None:
     server = MemoryServer(App(lambda app, request, response: Unclosable(kind)), Errors())
     server.stop_timeout = 0
     with server.running():

@@ -16,14 +16,15 @@ def file_generator(input: IO[bytes], chunkSize: int = 4096) -> Iterator[bytes]: 
     """Read a file in chunks and close it in the end, also if the generator is closed before.
 
     Args:
-        input: The file.
+        input: The file; what can be read and not closed will do.
         chunkSize: Most bytes per chunk.
     """
     try:
         while chunk := input.read(chunkSize):
             yield chunk
     finally:
-        input.close()
+        if hasattr(input, "close"):
+            input.close()
 
 
 class FileRange:

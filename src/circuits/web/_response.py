@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -220,8 +221,10 @@ class Response:
         .. versionadded:: 2.1
         """
         resources, self._resources = self._resources, None
-        for resource in reversed(resources or ()):
-            resource.close()
+        if resources is not None:
+            with ExitStack() as stack:  # one that fails does not keep the others open
+                for resource in resources:
+                    stack.callback(resource.close)
 
     # -- preparing ---------------------------------------------------------------------------
 

@@ -144,5 +144,5 @@ def discard(response: wrappers.Response, value: Any, is_over: bool) -> None:
     if isinstance(value, wrappers.Response):
         if is_over or value is not response:
             value.release()
-    elif hasattr(value, "read"):
+    elif hasattr(value, "read") and hasattr(value, "close"):
         value.close()
