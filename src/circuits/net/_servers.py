@@ -385,6 +385,17 @@ class Server(Endpoint):
             self._addresses[connection] = address
             self._encrypt(connection, self._context, server_side=True)
             return
+        self.adopt(sock, address)
+
+    def adopt(self, sock: Any, address: Any = None) -> None:
+        """Serve a connection that stands, as if it had been accepted, and without TLS.
+
+        Args:
+            sock: A stream socket that does not block.
+            address: Of the client, for ``connect``.
+
+        .. versionadded:: 2.1
+        """
         connection = self._connections[sock] = Connection(self, sock, self._limits)
         self.fire(Connect(sock, *_address.for_events(address)))
         connection.watch()

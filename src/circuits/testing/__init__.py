@@ -1,4 +1,4 @@
-"""Testing applications without sleeping: virtual time, settling, recorded events, connections.
+"""Testing applications without sleeping: virtual time, settling, recorded events, a web client.
 
 The fixtures of the pytest plugin (:mod:`circuits.testing.plugin`) are made of these::
 
@@ -14,10 +14,15 @@ The fixtures of the pytest plugin (:mod:`circuits.testing.plugin`) are made of t
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from .clock import VirtualClock
 from .connections import MemoryConnection, memory_pair
 from .recorder import Record, Recorder
 from .settling import NotSettledError, settle
+
+if TYPE_CHECKING:
+    from .web import web_client
 
 __all__ = [
     "MemoryConnection",
@@ -27,4 +32,14 @@ __all__ = [
     "VirtualClock",
     "memory_pair",
     "settle",
+    "web_client",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # The web framework is loaded only for those who test with it.
+    if name == "web_client":
+        from .web import web_client
+
+        return web_client
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

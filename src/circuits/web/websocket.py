@@ -28,9 +28,9 @@ from circuits.net import sockets
 from circuits.net.protocols._websocket_conversation import CLOSE_TIMEOUT
 from circuits.net.protocols.websocket import MAX_SIZE, Deflate
 
+from ._client_messages import parse_absolute
 from ._websocket import BUFFERED_BYTES, Opening, Options, WebSocket
 from ._websocket_events import Messages
-from .client import parse_absolute
 
 if TYPE_CHECKING:
     import ssl
