@@ -1,0 +1,275 @@
+"""ASGI 3, both ways.
+
+:class:`Gateway` has ASGI applications answer the requests of a server of ours, with their WebSockets
+and their lifespan. :class:`Application` is an ASGI application itself, made of components, for the
+server of others.
+
+.. versionadded:: 2.1
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import TYPE_CHECKING, Any
+
+from circuits._wire.websocket import HandshakeError, check_request
+from circuits.core._direct import Direct
+from circuits.core.events import Event
+from circuits.core.handlers import handler
+
+from . import _results as results
+from . import events, exceptions, wrappers
+from ._asgi import HTTPCall, is_asgi, make_scope
+from ._asgi_lifespan import Lifespan
+from ._asgi_websocket import SocketCall
+from ._exchange import State
+from ._websocket_accepting import Policy, refuse
+from .wsgi import Gateway as _WSGIGateway
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from circuits.core._clock import Appointment
+    from circuits.core._engine import Engine
+    from circuits.core.manager import Manager
+
+    from ._asgi import App, Call
+
+__all__ = ["Gateway"]
+
+_log = logging.getLogger("circuits.web")
+
+#: How much of its time to stop an application has for its lifespan, behind the last requests.
+_SHUTDOWN_SECONDS = 2.0
+
+
+class _Task(Event):
+    """A coroutine of ours runs; made when it begins, and never queued."""
+
+    name = "_task"
+
+    def __init__(self, coroutine: Any) -> None:
+        super().__init__(coroutine)
+
+
+# -- applications of others in our server ---------------------------------------------------------
+
+
+class Gateway(_WSGIGateway):
+    """Has ASGI applications answer requests, and WSGI ones, too.
+
+    Handles ``request`` as a filter with priority 0.2, which is before the controllers. A request
+    below none of the prefixes is left to others. Each is one call of an application, as a task.
+
+    Bodies go both ways as they come: who does not keep up is waited for. An application that
+    raises before it has sent anything is answered with 500 by ``httperror``; in the middle of its
+    response, the connection is cut; with a WebSocket, that is closed with 1011. When its client has
+    gone, it has ten seconds to end by itself before it is cancelled.
+
+    Requests wait until the lifespan of their application has started. One that reports that it
+    cannot start stops ours, with status 1. When ours stops, the lifespan ends behind the last
+    requests, within the ``stop_timeout``.
+
+    Args:
+        apps: One application, or several by the prefix of their paths, of which the longest one
+            that matches in whole segments counts: ``{"/": site, "/blog": blog}``.
+        threads: As for :class:`circuits.web.wsgi.Gateway`, and for WSGI applications only.
+        processes: Likewise.
+        lifespan: Whether to tell applications of start and end.
+        websockets: Options of WebSockets, such as ``max_message_bytes``, as for
+            :class:`~circuits.web.dispatchers.websockets.WebSockets`. By default scripts of all sites
+            may connect, as applications see to that themselves.
+        **kwargs: For the component, such as ``channel``.
+
+    Raises:
+        TypeError: One of ``apps`` cannot be called.
+
+    .. versionadded:: 2.1
+    """
+
+    channel = "web"
+
+    def __init__(
+        self,
+        apps: Mapping[str, Callable[..., Any]] | Callable[..., Any],
+        threads: int = 0,
+        *,
+        processes: bool = False,
+        lifespan: bool = True,
+        websockets: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(apps, threads, processes=processes, **kwargs)
+        self._asgi = {prefix for prefix, app in self.apps.items() if is_asgi(app)}
+        self._policy = Policy(**{"origins": "*", **(websockets or {})})
+        self._has_lifespan = lifespan
+        self._lifespans: dict[int, Lifespan] = {}  # by the ids of the applications
+        self._calls: set[Call] = set()
+        self._idle: asyncio.Event | None = None  # there are no calls; when that is waited for
+        self._is_stopping = False
+        self._task_door = Direct(self, _Task, (self,))
+
+    def wants_stream(self, request: wrappers.Request) -> bool | None:
+        """Have the HTTP component give the bodies of our requests as they come."""
+        prefix = self._mount_of(request)
+        return None if prefix is None else prefix in self._asgi
+
+    @handler("request", filter=True, priority=0.2, override=True)
+    def _on_request(
+        self, request: wrappers.Request, response: wrappers.Response, peer_cert: Any = None
+    ) -> Any:
+        prefix = self._mount_of(request)
+        if prefix not in self._asgi:
+            return super()._on_request(request, response, peer_cert)
+        app = self.apps[prefix]
+        is_websocket = _wants_websocket(request)
+        # The application makes URLs, which have to be those that the client knows.
+        root_path = request.script_name + prefix.removeprefix(request.virtual_prefix or "")
+        scope = make_scope(request, root_path, request.path[len(prefix) :], is_websocket)
+        call: Call
+        if is_websocket:
+            try:
+                asked = check_request(request.method, request.protocol, request.headers.items())
+            except HandshakeError as problem:
+                return refuse(request, response, problem)
+            scope["subprotocols"] = [*asked.subprotocols]
+            call = SocketCall(self, app, scope, response, self._policy)
+        else:
+            call = HTTPCall(self, app, scope, response)
+        self._calls.add(call)
+        self._spawn(self._run(app, call))
+        return True
+
+    async def _run(self, app: App, call: Call) -> None:
+        try:
+            if self._has_lifespan:
+                lifespan = self._lifespan_of(app)
+                if await lifespan.start() is not None:
+                    self.refuse(call.response, exceptions.ServiceUnavailable())
+                    return
+                call.scope["state"] = lifespan.state.copy()
+            await call.run()
+        finally:
+            self._calls.discard(call)
+            if self._idle is not None and not self._calls:
+                self._idle.set()
+
+    def _spawn(self, coroutine: Any) -> None:
+        """Have a coroutine run, as if a handler of ours had returned it."""
+        door = self._task_door
+        door.take(door.event(coroutine), self._on_task, coroutine)
+
+    @handler("_task")
+    def _on_task(self, coroutine: Any) -> Any:
+        return coroutine
+
+    # -- for calls --
+
+    def respond(self, response: wrappers.Response) -> None:
+        """Send a response, if it is still waited for."""
+        http = self._http_of(response)
+        exchange = None if http is None else http.exchange_of(response)
+        if exchange is None:
+            self.fire(events.Response(response))
+        elif exchange.state is State.HANDLING:
+            exchange.respond(response)
+        else:
+            response.release()
+
+    def refuse(self, response: wrappers.Response, problem: BaseException) -> None:
+        """Answer with an error in place of a response."""
+        error = (type(problem), problem, problem.__traceback__)
+        self.fire(results.to_error(response.request, response, error))
+
+    def report(self, problem: BaseException) -> None:
+        """Fire the ``error`` event of an exception."""
+        self._tree_engine.report(problem, None, None)
+
+    def call_in(self, seconds: float, call: Callable[[], object]) -> Appointment:
+        """Have something done later."""
+        return self._tree_engine.schedule.call_in(seconds, call)
+
+    @staticmethod
+    def _http_of(response: wrappers.Response) -> Any:
+        server: Any = response.request.server
+        return getattr(server, "http", server)
+
+    # -- lifespan --
+
+    def _lifespan_of(self, app: App) -> Lifespan:
+        lifespan = self._lifespans.get(id(app))
+        if lifespan is None:
+            lifespan = self._lifespans[id(app)] = Lifespan(app, self.report)
+            self._spawn(lifespan.run())
+            self._spawn(self._watch(lifespan))
+        return lifespan
+
+    async def _watch(self, lifespan: Lifespan) -> None:
+        failure = await lifespan.start()
+        if failure is not None:
+            _log.error("an application cannot start: %s", failure)
+            self._tree_engine.stop(1)
+
+    def _start(self) -> None:
+        self._is_stopping = False
+        if self._has_lifespan:
+            for prefix in self._asgi:
+                self._lifespan_of(self.apps[prefix])
+
+    def _stop(self) -> None:
+        if not self._is_stopping and self._lifespans:
+            self._is_stopping = True
+            self._tree_engine.hold(self)
+            self._spawn(self._shut_down(self._tree_engine, self.root.stop_timeout))
+
+    async def _shut_down(self, engine: Engine, seconds: float) -> None:
+        """End the lifespans when all calls are over, or their time is."""
+        try:
+            self._idle = asyncio.Event()
+            if self._calls:
+                try:
+                    async with asyncio.timeout(max(seconds - _SHUTDOWN_SECONDS, seconds / 2)):
+                        await self._idle.wait()
+                except TimeoutError:
+                    for call in [*self._calls]:
+                        call.cancel()
+            lifespans, self._lifespans = self._lifespans, {}
+            await asyncio.gather(*[lifespan.stop() for lifespan in lifespans.values()])
+        finally:
+            self._idle = None
+            engine.release(self)
+
+    @handler("started", channel="*")
+    def _on_started(self, component: Manager) -> None:
+        if component is self.root:
+            self._start()
+
+    @handler("registered", channel="*")
+    def _on_registered(self, component: Manager, parent: Manager) -> None:
+        if component is self and self.root.running:
+            self._start()
+
+    @handler("stopped", channel="*", override=True)
+    def _on_stopped(self, component: Manager) -> None:
+        super()._on_stopped(component)
+        if component is self.root:
+            self._stop()
+
+    @handler("prepare_unregister", channel="*")
+    def _on_prepare_unregister(self, event: Any, component: Manager) -> Any:
+        if event.in_subtree(self) and self._lifespans:
+            return self._leave()
+        return None
+
+    async def _leave(self) -> None:
+        seconds = self.root.stop_timeout
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._shut_down(self._tree_engine, seconds)
+
+
+def _wants_websocket(request: wrappers.Request) -> bool:
+    upgrade = request.headers.get("Upgrade")
+    return upgrade is not None and "websocket" in upgrade.lower()
