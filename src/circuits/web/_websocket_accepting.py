@@ -115,7 +115,7 @@ def accept(
     except HandshakeError as problem:
         return refuse(request, response, problem)
     server: Any = request.server
-    http = getattr(server, "http", server)
+    http = request._caller if server is None else getattr(server, "http", server)
     exchange = None if http is None else http.exchange_of(response)
     if exchange is None:
         return errors.HTTPError(request, response, 501, description="There is no connection here.")

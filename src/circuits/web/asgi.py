@@ -12,20 +12,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import tempfile
 from typing import TYPE_CHECKING, Any
 
 from circuits._wire.websocket import HandshakeError, check_request
 from circuits.core._direct import Direct
+from circuits.core.components import BaseComponent
 from circuits.core.events import Event
 from circuits.core.handlers import handler
 
 from . import _results as results
 from . import events, exceptions, wrappers
 from ._asgi import HTTPCall, is_asgi, make_scope
+from ._asgi_called import Line, LineExchange, SocketLine, make_request, take_messages, take_rest
 from ._asgi_lifespan import Lifespan
 from ._asgi_websocket import SocketCall
+from ._body_stream import BodyStream
+from ._called import CalledHTTP
 from ._exchange import State
 from ._websocket_accepting import Policy, refuse
+from .dispatchers.dispatcher import Dispatcher
 from .wsgi import Gateway as _WSGIGateway
 
 if TYPE_CHECKING:
@@ -35,9 +41,9 @@ if TYPE_CHECKING:
     from circuits.core._engine import Engine
     from circuits.core.manager import Manager
 
-    from ._asgi import App, Call
+    from ._asgi import App, Call, Message, Receive, Send
 
-__all__ = ["Gateway"]
+__all__ = ["Application", "Gateway"]
 
 _log = logging.getLogger("circuits.web")
 
@@ -193,8 +199,9 @@ class Gateway(_WSGIGateway):
 
     @staticmethod
     def _http_of(response: wrappers.Response) -> Any:
-        server: Any = response.request.server
-        return getattr(server, "http", server)
+        request = response.request
+        server: Any = request.server
+        return request._caller if server is None else getattr(server, "http", server)
 
     # -- lifespan --
 
@@ -273,3 +280,204 @@ class Gateway(_WSGIGateway):
 def _wants_websocket(request: wrappers.Request) -> bool:
     upgrade = request.headers.get("Upgrade")
     return upgrade is not None and "websocket" in upgrade.lower()
+
+
+# -- our components in the server of others ---------------------------------------------------------
+
+
+#: How much of a body is kept in memory, and of one that its handler has not taken, in bytes.
+_MEMORY_BYTES = 1024 * 1024
+_STREAM_BYTES = 256 * 1024
+
+
+class Application(BaseComponent):
+    """An ASGI 3 application that is made of components: ``application = Application() + Root()``.
+
+    It has an HTTP component and a dispatcher, so controllers, ``request`` handlers, tools and
+    WebSockets work as in a server. Requests have no server, but ``asgi_scope``.
+
+    The tree runs in the asyncio loop of the server, from the start of its lifespan to the end of
+    it; where the server has no lifespan, from the first request. A component that stops the tree
+    while it starts keeps the server from starting.
+
+    Args:
+        encoding: How text in responses is encoded.
+        body_bytes: How long the body of a request may be that is gathered for its handler;
+            ``None`` is without limit.
+        **kwargs: For the component, such as ``channel``.
+
+    Attributes:
+        http: The protocol component.
+
+    .. versionadded:: 2.1
+    """
+
+    channel = "web"
+
+    def __init__(
+        self,
+        *args: Any,
+        encoding: str = "utf-8",
+        body_bytes: int | None = 16 * 1024 * 1024,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.encoding = encoding
+        self.body_bytes = body_bytes
+        self.http = CalledHTTP(encoding, self.channel)
+        self.http.register(self)
+        Dispatcher(channel=self.channel).register(self)
+        self._lines: set[Line] = set()
+        self._tree_task: asyncio.Task[None] | None = None
+        self._started = asyncio.Event()
+        self._failure: BaseException | None = None
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer a request, or live; as ASGI 3 has it."""
+        kind = scope["type"]
+        if kind == "lifespan":
+            await self._live(receive, send)
+        elif kind == "http" or kind == "websocket":
+            await self._begin_tree()
+            await self._answer(scope, receive, send)
+        else:
+            raise ValueError(f"there is no protocol {kind!r:.80} here")
+
+    # -- the life of the tree --
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while True:
+            if (await receive())["type"] == "lifespan.startup":
+                try:
+                    await self._begin_tree()
+                except Exception as problem:
+                    await send({"type": "lifespan.startup.failed", "message": str(problem)})
+                    return
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                if self._tree_task is not None:
+                    self.root.stop()
+                    await self._tree_task
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    async def _begin_tree(self) -> None:
+        """See to it that the tree runs, and has started.
+
+        Raises:
+            RuntimeError: It cannot, or it runs elsewhere.
+        """
+        if self._tree_task is None or self._tree_task.done():
+            if self.root.running:
+                raise RuntimeError(f"{self.root!r} runs already, and not in this server")
+            self._failure = None
+            self._started = asyncio.Event()  # loops come and go
+            self._tree_task = asyncio.create_task(self._run_root())
+        await self._started.wait()
+        if self._failure is not None:
+            raise RuntimeError(f"the application has stopped: {self._failure}") from self._failure
+
+    async def _run_root(self) -> None:
+        started = self._started
+        try:
+            await self.root.run_async()
+            if not started.is_set():
+                self._failure = RuntimeError("a component did not let it start")
+        except SystemExit as problem:  # the server is not ours to end
+            self._failure = problem
+        except Exception as problem:
+            self._failure = problem
+        finally:
+            started.set()
+
+    @handler("started", channel="*", priority=-1000)
+    def _on_started(self, component: Manager) -> None:
+        if component is self.root:
+            # Behind what components fire when they start, which may be that they cannot.
+            self.http.later(self._has_started)
+
+    def _has_started(self) -> None:
+        if self.root.running:
+            self._started.set()
+
+    @handler("stopped", channel="*", priority=-1000)
+    def _on_stopped(self, component: Manager) -> None:
+        if component is self.root:
+            for line in [*self._lines]:
+                line.stop()
+
+    # -- requests --
+
+    async def _answer(self, scope: Message, receive: Receive, send: Send) -> None:
+        client = scope.get("client")
+        peer = (client[0], client[1]) if client else None
+        line: Line
+        if scope["type"] == "websocket":
+            can_deny = "websocket.http.response" in (scope.get("extensions") or {})
+            line = SocketLine(self.http, peer, can_deny=can_deny)
+        else:
+            line = Line(self.http, peer)
+        request, refusal, redirect = make_request(scope, line)
+        response = wrappers.Response(request, self.encoding)
+        exchange = LineExchange(line, request, response)  # type: ignore[arg-type]  # as good as a connection
+        self._lines.add(line)
+        rest: asyncio.Task[None] | None = None
+        try:
+            message = await receive()
+            if isinstance(line, SocketLine):
+                rest = asyncio.create_task(take_messages(line, receive))
+            else:
+                stream, refusal = await self._take_body(message, request, receive, refusal)
+                rest = asyncio.create_task(take_rest(line, stream, receive))
+            line.exchange = self.http.exchanges[request] = exchange  # type: ignore[assignment]  # likewise
+            if refusal is None:
+                self.http.later(exchange.begin, redirect)
+            else:
+                self.http.later(exchange.fail, (type(refusal), refusal, []))
+            async for message in line:
+                await send(message)
+        finally:
+            if rest is not None:
+                rest.cancel()
+            self._lines.discard(line)
+            self.http.later(self._release, line, request)
+
+    def _release(self, line: Line, request: wrappers.Request) -> None:
+        line.lost()
+        self.http.exchanges.pop(request, None)
+
+    async def _take_body(
+        self,
+        message: Message,
+        request: wrappers.Request,
+        receive: Receive,
+        refusal: exceptions.HTTPException | None,
+    ) -> tuple[BodyStream | None, exceptions.HTTPException | None]:
+        """Give a request its body, or a stream that is still to be filled."""
+        more, data = message.get("more_body", False), message.get("body", b"")
+        has_body = bool(more or data)
+        if refusal is None and self.http.wants_stream(request, has_body):
+            stream = request.body = BodyStream(_STREAM_BYTES)
+            if data:
+                stream.feed(data)
+            if more:
+                return stream, None
+            stream.end()
+        elif has_body and refusal is None:
+            body = tempfile.SpooledTemporaryFile(max_size=_MEMORY_BYTES)  # noqa: SIM115 - closed with the request
+            request.body = body
+            request._release_later(body)
+            size, limit = 0, self.body_bytes
+            while True:
+                size += len(data)
+                if limit is not None and size > limit:
+                    return None, exceptions.RequestEntityTooLarge()
+                body.write(data)
+                if not more:
+                    break
+                message = await receive()
+                if message["type"] != "http.request":
+                    return None, exceptions.BadRequest()  # which nobody gets
+                more, data = message.get("more_body", False), message.get("body", b"")
+            body.seek(0)
+        return None, refusal
