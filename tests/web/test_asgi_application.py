@@ -389,6 +389,22 @@ def test_a_client_that_vanishes_ends_the_call() -> None:
     run(app, test)
 
 
+def test_a_server_that_repeats_the_end_of_a_body_is_no_endless_loop() -> None:
+    async def main() -> None:
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message)
+
+        async with asyncio.timeout(10):
+            await application()(scope_of("/slow"), receive, send)  # type: ignore[arg-type]  # a dict will do
+
+    sent: list[dict[str, Any]] = []
+    asyncio.run(main())
+    assert sent[-1]["body"] == b"here I am"
+
+
 # -- the life of the tree --------------------------------------------------------------------------
 
 

@@ -419,12 +419,13 @@ async def take_rest(line: Line, stream: BodyStream | None, receive: Receive) -> 
         message = await receive()
         if message["type"] != "http.request":
             break
-        if stream is not None:
-            if message.get("body"):
-                await line.call(stream.feed, message["body"])
-            if not message.get("more_body", False):
-                await line.call(stream.end)
-                stream = None
+        if stream is None:
+            return  # a server that does not wait here cannot tell when the client goes
+        if message.get("body"):
+            await line.call(stream.feed, message["body"])
+        if not message.get("more_body", False):
+            await line.call(stream.end)
+            stream = None
     if stream is not None:
         problem = ConnectionResetError("the client has gone in the middle of its request")
         await line.call(stream.fail, problem)
