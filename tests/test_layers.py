@@ -61,8 +61,8 @@ _FLOORS: dict[str, list[str]] = {
         _client_messages _json _multi _origins _paths _status passwords""",
         "wrappers events errors _request _response",
         """_transport _results _exchange _connection _binding _conversion _intake _async_pieces _coding _proxies eventstream _exposed _outgoing _connections _serving
-        _feed _wsgi _websocket _websocket_accepting""",
-        "http client websocket _called _websocket_events _websocket_exposed",
+        _feed _wsgi _websocket _websocket_accepting _asgi _asgi_lifespan _asgi_websocket""",
+        "http client websocket _called _asgi_called _websocket_events _websocket_exposed",
         # The applications that others host have a dispatcher of their own, as servers have.
         """servers controllers dispatchers sessions loggers tools wsgi asgi compression csrf routes health security
         _session _session_cookie _session_memory _session_sqlite websockets""",

@@ -96,6 +96,34 @@ def test_wsgi_both_ways() -> None:
     assert parameters == ["self", "environ", "start_response", "exc_info"]
 
 
+def test_asgi_both_ways() -> None:
+    asgi = importlib.import_module("circuits.web.asgi")
+    for name in ("Application", "Gateway"):
+        assert issubclass(getattr(asgi, name), BaseComponent)
+        assert getattr(asgi, name).channel == "web"
+    parameters = [*inspect.signature(asgi.Gateway).parameters.values()]
+    assert [parameter.name for parameter in parameters[:2]] == ["apps", "threads"]
+    assert parameters[1].default == 0
+    parameters = [*inspect.signature(asgi.Application.__call__).parameters.values()]
+    assert [parameter.name for parameter in parameters] == ["self", "scope", "receive", "send"]
+
+
+def test_one_gateway_takes_both_kinds() -> None:
+    asgi = importlib.import_module("circuits.web.asgi")
+
+    def old(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        return [b"old"]
+
+    async def new(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": scope["root_path"].encode()})
+
+    with serving(asgi.Gateway({"/old": old, "/new": new}, lifespan=False)) as server:
+        assert server.connect().get("/old").body == b"old"
+        assert server.connect().get("/new/x").body == b"/new"
+
+
 def test_one_application_or_several() -> None:
     wsgi = importlib.import_module("circuits.web.wsgi")
 

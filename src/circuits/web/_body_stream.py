@@ -98,6 +98,11 @@ class BodyStream:
         """Whether to receive no more: much is held, and nobody waits for it."""
         return self._held_bytes > self._limit_bytes and self._reading is None
 
+    @property
+    def is_at_end(self) -> bool:
+        """Whether everything was taken."""
+        return self._is_over and not self._pieces
+
     def feed(self, data: bytes) -> None:
         """Add what has arrived."""
         self._pieces.append(data)

@@ -189,6 +189,7 @@ class Request:
     _resources: list[Closable] | None = None
     _fields: list[tuple[str, Any]] | None = None  # of the form, if somebody has looked already
     _problem: bool = False  # errors are told as problem+json
+    _caller: Any = None  # the HTTP component that has its exchange, where there is no server
     _csrf: Callable[[], str] | None = None
 
     def __init__(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ._websocket import Listener
     from .wrappers import Request, Response
 
-__all__ = ["Policy", "accept"]
+__all__ = ["Policy", "accept", "refuse"]
 
 
 class Policy(Options):
@@ -113,14 +113,9 @@ def accept(
         subprotocol = (policy.choose if choose is None else choose)(asked.subprotocols)
         agreement = response_headers(asked, subprotocol, policy.deflate)
     except HandshakeError as problem:
-        for name, value in problem.headers:
-            response.headers[name] = value
-        if problem.status == 426:  # who says so says for what (RFC 9110, 15.5.22)
-            response.headers["Upgrade"] = "websocket"
-            response.headers["Connection"] = "Upgrade, close"
-        return errors.HTTPError(request, response, problem.status, description=problem.reason)
+        return refuse(request, response, problem)
     server: Any = request.server
-    http = getattr(server, "http", server)
+    http = request._caller if server is None else getattr(server, "http", server)
     exchange = None if http is None else http.exchange_of(response)
     if exchange is None:
         return errors.HTTPError(request, response, 501, description="There is no connection here.")
@@ -132,3 +127,13 @@ def accept(
     for name, value in agreement.headers:
         response.headers[name] = value
     return response
+
+
+def refuse(request: Request, response: Response, problem: HandshakeError) -> errors.HTTPError:
+    """What to return for a handshake that is none, or is not wanted."""
+    for name, value in problem.headers:
+        response.headers[name] = value
+    if problem.status == 426:  # who says so says for what (RFC 9110, 15.5.22)
+        response.headers["Upgrade"] = "websocket"
+        response.headers["Connection"] = "Upgrade, close"
+    return errors.HTTPError(request, response, problem.status, description=problem.reason)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import inspect
 import os
 import re
 import sys
@@ -118,6 +119,12 @@ def _count_argument(text: str) -> int:
     return int(text)
 
 
+def _threads_argument(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"not a number of threads: {text!r}")
+    return int(text)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="circuits.web",
@@ -129,8 +136,9 @@ def _parser() -> argparse.ArgumentParser:
         "docroot",
         nargs="?",
         default=None,
-        metavar="DOCROOT|MODULE:CLASS",
-        help="the folder to serve (default: the current one), or the component to serve",
+        metavar="DOCROOT|MODULE:NAME",
+        help="the folder to serve (default: the current one), or the application: a component or "
+        "its class, or one for WSGI or ASGI",
     )
     add(
         "-b",
@@ -201,6 +209,19 @@ def _parser() -> argparse.ArgumentParser:
         metavar="ADDRESS",
         help="believe this proxy, an address, a network or 'unix', where requests come from; "
         "may be given more than once",
+    )
+    add(
+        "--interface",
+        choices=["auto", "component", "wsgi", "asgi"],
+        default="auto",
+        help="what the application is (default: found out by looking at it)",
+    )
+    add(
+        "--threads",
+        type=_threads_argument,
+        default=8,
+        metavar="N",
+        help="threads that call a WSGI application; 0 calls it in the loop (default: 8)",
     )
     add("--routes", action="store_true", help="print what the application answers, and exit")
     add(
@@ -294,7 +315,7 @@ def _content(
     """The components to serve, and what to call them."""
     given = options.docroot
     if given is not None and not os.path.exists(given) and _APPLICATION.fullmatch(given):
-        return [_load(parser, given)], given
+        return [_load(parser, given, options.interface, options.threads)], given
     if options.server == "base":
         if given is not None:
             parser.error("--server base serves no folder")
@@ -305,7 +326,9 @@ def _content(
     return [Static(docroot=docroot, dirlisting=True), Root()], docroot
 
 
-def _load(parser: argparse.ArgumentParser, name: str) -> BaseComponent:
+def _load(
+    parser: argparse.ArgumentParser, name: str, interface: str = "auto", threads: int = 8
+) -> BaseComponent:
     """Import an application and make its component."""
     module_name, _, attribute = name.partition(":")
     # An installed program begins without the working directory, unlike `python -m`.
@@ -324,11 +347,33 @@ def _load(parser: argparse.ArgumentParser, name: str) -> BaseComponent:
             found = getattr(found, part)
         except AttributeError:
             parser.error(f"module {module_name!r} has no {attribute!r}")
-    if isinstance(found, type) and issubclass(found, BaseComponent):
-        found = found()
-    if not isinstance(found, BaseComponent):
-        parser.error(f"{name} is neither a component nor a class of components: {found!r}")
-    return found
+    if interface in ("auto", "component"):
+        if isinstance(found, type) and issubclass(found, BaseComponent):
+            found = found()
+        if isinstance(found, BaseComponent):
+            return found
+        if interface == "auto":
+            interface = _interface_of(found)
+    if interface == "component" or not callable(found):
+        kind = "a component nor a class of components"
+        parser.error(f"{name} is neither {kind}, nor an application for WSGI or ASGI: {found!r}")
+    gateway = importlib.import_module(f"circuits.web.{interface}").Gateway
+    return gateway(found, threads=threads)  # type: ignore[no-any-return]  # imported where it is needed
+
+
+def _interface_of(found: Any) -> str:
+    """What something looks like that is no component."""
+    from ._asgi import is_asgi  # brings asyncio
+
+    if is_asgi(found):
+        return "asgi"
+    try:
+        inspect.signature(found).bind({}, None)
+    except TypeError:  # it cannot be called like that, or at all
+        return "component"
+    except ValueError:  # nobody knows how
+        pass
+    return "wsgi"
 
 
 def _choose_poller(name: str) -> BaseComponent:

@@ -1,0 +1,443 @@
+"""Our components behind an ASGI server: a call in place of a connection.
+
+A :class:`Line` is what a connection is elsewhere, between the tree and the coroutine that the server
+awaits. Both are in one thread, but each step of the tree is taken in its loop, by ``later``. A
+WebSocket speaks in frames over its line, as over any other, and :class:`SocketLine` turns these into
+messages: so whatever works on a connection works here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from circuits._wire import websocket as wire
+from circuits._wire.websocket import (
+    ABNORMAL,
+    Close,
+    Codec,
+    Limits,
+    Ping,
+    is_sendable_code,
+    make_key,
+)
+
+from . import exceptions, wrappers
+from ._asgi import to_bytes
+from ._exchange import Exchange, State
+from ._outgoing import Outgoing
+from ._paths import parse_target
+from ._wsgi import HOP_BY_HOP
+
+if TYPE_CHECKING:
+    from ._asgi import Message, Receive
+    from ._body_stream import BodyStream
+    from ._called import CalledHTTP
+    from ._transport import Takeover
+
+__all__ = ["Line", "LineExchange", "SocketLine", "make_request", "take_messages", "take_rest"]
+
+#: With more than this that the server has not taken, nothing else is made, in bytes.
+_AHEAD_BYTES = 65536
+
+#: What a handshake has of its own, which the server has seen to.
+_HANDSHAKE = frozenset((
+    "upgrade", "connection", "sec-websocket-key", "sec-websocket-version",
+    "sec-websocket-extensions", "sec-websocket-protocol",
+))  # fmt: skip
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+class Line:
+    """One call by an ASGI server, as a connection. Iterate for what is to be sent.
+
+    Attributes:
+        owner: The component that it belongs to.
+        exchange: What answers, or ``None`` when that is done.
+        sock: What events know it by; ``None`` but for a WebSocket.
+        successor: Who takes over, or has.
+        is_congested: The server does not keep up.
+        is_held: We do not receive.
+        has_head: Whether there is an answer.
+    """
+
+    sock: Any = None
+    is_cut_off = False
+    intake = SimpleNamespace(body=None)
+
+    def __init__(self, owner: CalledHTTP, peer: tuple[Any, Any] | None) -> None:
+        self.owner = owner
+        self.peer = peer
+        self.exchange: Exchange | None = None
+        self.successor: Takeover | None = None
+        self.is_congested = False
+        self.is_held = False
+        self.has_head = False
+        self._messages: deque[tuple[Message, int]] = deque()
+        self._held_bytes = 0
+        self._is_over = False
+        self._is_broken = False
+        self._changed = asyncio.Event()
+
+    # -- for the coroutine --
+
+    def __aiter__(self) -> Line:
+        return self
+
+    async def __anext__(self) -> Message:
+        while not self._messages:
+            if self._is_broken:
+                raise RuntimeError("the response broke off")
+            if self._is_over:
+                raise StopAsyncIteration
+            self._changed.clear()
+            await self._changed.wait()
+        message, size = self._messages.popleft()
+        self._held_bytes -= size
+        if self.is_congested and self._held_bytes <= _AHEAD_BYTES // 2:
+            self.owner.later(self._go_on)
+        return message
+
+    async def call(self, step: Any, *arguments: Any) -> None:
+        """Have something done in the loop of the tree, and wait for it."""
+        future = asyncio.get_running_loop().create_future()
+        self.owner.later(step, *arguments)
+        self.owner.later(_settle, future)
+        await future
+
+    async def room(self) -> None:
+        """Wait while nothing should be received."""
+        while self.is_held and not self._is_over:
+            self._changed.clear()
+            await self._changed.wait()
+
+    # -- for the tree --
+
+    def _put(self, message: Message, size: int = 0) -> None:
+        if self._is_over:
+            return
+        self._messages.append((message, size))
+        self._held_bytes += size
+        if self._held_bytes > _AHEAD_BYTES and not self.is_congested:
+            self._set_congested(True)
+        self._changed.set()
+
+    def _go_on(self) -> None:
+        if self.is_congested:
+            self._set_congested(False)
+
+    def _set_congested(self, is_congested: bool) -> None:
+        self.is_congested = is_congested
+        if not is_congested and self.exchange is not None and self.exchange.outgoing is not None:
+            self.exchange.outgoing.pull()
+
+    def start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        """The head of the response."""
+        self.has_head = True
+        self._put({"type": "http.response.start", "status": status, "headers": headers})
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """A piece of the body."""
+        if not self.has_head:  # the last resort of an exchange, which is no body
+            self.start(500, [(b"content-length", b"0")])
+        elif data:
+            data = bytes(data)
+            self._put({"type": "http.response.body", "body": data, "more_body": True}, len(data))
+
+    def finished(self, must_close: bool, is_switched: bool = False) -> None:
+        """The response is complete."""
+        if self.successor is not None:
+            self.end_successor()
+        if self._messages and self._messages[-1][0].get("more_body"):
+            self._messages[-1][0]["more_body"] = False
+        else:
+            self._put({"type": "http.response.body", "body": b"", "more_body": False})
+        self._end()
+
+    def cut(self, is_reset: bool = False) -> None:
+        """Break off."""
+        self._is_broken = not self._is_over
+        self.lost()
+
+    def lost(self) -> None:
+        """There is nobody on the other side."""
+        self._end()
+        exchange, self.exchange = self.exchange, None
+        if exchange is not None:
+            exchange.drop()
+        self.end_successor()
+
+    def stop(self) -> None:
+        """The application stops; a response that has begun is broken off."""
+        if self.exchange is not None and not self.has_head:
+            self.start(503, [(b"content-length", b"0")])
+            self.finished(True)
+        if not self._is_over:
+            self.cut()
+
+    def end_successor(self) -> None:
+        """Tell who has taken over that it ends."""
+        successor, self.successor = self.successor, None
+        if successor is not None:
+            successor.closed()
+
+    def _end(self) -> None:
+        self._is_over = True
+        self.is_held = False
+        self._changed.set()
+
+    # -- of a connection that was taken over --
+
+    def must_pause(self) -> bool:
+        """Whether the server does not keep up."""
+        return self.is_congested
+
+    def hold_reading(self) -> None:
+        """Receive nothing more for now."""
+        self.is_held = True
+
+    def resume_reading(self) -> None:
+        """Receive on."""
+        self.is_held = False
+        self._changed.set()
+
+    def close(self) -> None:
+        """Nothing else is sent."""
+        self._end()
+        self.owner.later(self.lost)  # not from here: who closes is not done
+
+
+class SocketLine(Line):
+    """The call for a WebSocket.
+
+    Args:
+        owner, peer: As for :class:`Line`.
+        can_deny: Whether the server sends a response in place of a WebSocket.
+    """
+
+    def __init__(self, owner: CalledHTTP, peer: tuple[Any, Any] | None, *, can_deny: bool) -> None:
+        super().__init__(owner, peer)
+        self.sock = self
+        self._can_deny = can_deny
+        # Both sides of it are ours, and each has its own limits.
+        self._codec = Codec(True, None, Limits(message_bytes=None))
+        self._is_open = False
+        self.is_held = True  # until it is open
+
+    def _put(self, message: Message, size: int = 0) -> None:
+        if message["type"].startswith("http."):
+            if not self._can_deny:
+                if message["type"] == "http.response.start":
+                    super()._put({"type": "websocket.close"})
+                return
+            message = {**message, "type": f"websocket.{message['type']}"}
+        super()._put(message, size)
+
+    def accept(self, headers: list[tuple[bytes, bytes]]) -> None:
+        """The handshake was answered."""
+        self.has_head = True
+        agreed = dict(headers).get(b"sec-websocket-protocol")
+        fields = [field for field in headers if not field[0].startswith(b"sec-websocket-")]
+        subprotocol = None if agreed is None else agreed.decode("latin-1")
+        self._put({"type": "websocket.accept", "subprotocol": subprotocol, "headers": fields})
+
+    def finished(self, must_close: bool, is_switched: bool = False) -> None:
+        """The handshake is over."""
+        if not is_switched:
+            super().finished(must_close)
+        elif self.successor is not None:
+            self._is_open = True
+            self.resume_reading()
+            self.successor.begin(self)  # type: ignore[arg-type]  # as good as a connection
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Frames, to be sent as messages."""
+        if not self._is_open:
+            super().write(data)
+            return
+        codec = self._codec
+        codec.receive_data(data)
+        while (message := codec.next_message()) is not None:
+            if isinstance(message, str):
+                self._put({"type": "websocket.send", "text": message}, len(message))
+            elif isinstance(message, bytes):
+                self._put({"type": "websocket.send", "bytes": message}, len(message))
+            elif isinstance(message, Ping):
+                self.owner.later(self._answer, codec.send_pong(message.payload))
+            elif isinstance(message, Close):
+                code = message.code if is_sendable_code(message.code) else 1000
+                self._put({"type": "websocket.close", "code": code, "reason": message.reason})
+                if codec.state is not wire.State.PEER_CLOSED:
+                    continue  # it is the answer to ours
+                # The server sees to the rest of it.
+                self.owner.later(self._answer, codec.send_close(code))
+
+    def _answer(self, data: bytes) -> None:
+        if self.successor is not None and self._is_open:
+            self.successor.receive(data)
+
+    def receive(self, message: Message) -> None:
+        """Take a message of the server."""
+        if message["type"] == "websocket.receive":
+            text = message.get("text")
+            if self._codec.state is wire.State.OPEN:
+                self._answer(self._codec.send(message["bytes"] if text is None else text))
+            return
+        code = message.get("code", ABNORMAL)
+        if self._codec.state is wire.State.OPEN and is_sendable_code(code):
+            self._answer(self._codec.send_close(code, message.get("reason") or ""))
+        self.lost()
+
+    def _set_congested(self, is_congested: bool) -> None:
+        super()._set_congested(is_congested)
+        if self.successor is not None and self._is_open:
+            self.successor.congested(is_congested)
+
+    def stop(self) -> None:
+        if self._is_open and self.successor is not None:
+            self.successor.stopping()
+        else:
+            super().stop()
+
+
+#: Fields of the connection, and the date, which an ASGI server puts in.
+_NOT_OURS = HOP_BY_HOP | {"date"}
+
+
+class LineExchange(Exchange):
+    """A request whose response goes through a :class:`Line`."""
+
+    __slots__ = ()
+
+    connection: Any
+
+    def send(self, response: wrappers.Response) -> None:
+        if response is not self.response:
+            if response is self.failed:
+                return
+            replaced, self.response = self.response, response
+            replaced.release()
+        payload = response._prepare()
+        response.chunked = False  # the server frames the body
+        code, line = response.code, self.connection
+        is_bare = code in (204, 304)
+        headers = [
+            (to_bytes(name.lower()), to_bytes(value))
+            for name, value in response.headers.items()
+            if name.lower() not in _NOT_OURS and not (is_bare and name.lower() == "content-type")
+        ]
+        if self.request.method == "HEAD" or is_bare:
+            payload = b""
+        if code == 101:
+            self.state = State.SENDING
+            line.accept(headers)
+        elif payload is not None:
+            self.state = State.SENDING
+            line.start(code, headers)
+            line.write(payload)
+        else:
+            if self.outgoing is None:
+                self.outgoing = Outgoing(self)
+            self.outgoing.prepare(response)
+            self.state = State.STREAMING
+            line.start(code, headers)
+            self.outgoing.begin()
+            return
+        self.finish()
+
+
+def make_request(
+    scope: Message, line: Line
+) -> tuple[wrappers.Request, exceptions.HTTPException | None, str | None]:
+    """Make a request of a scope.
+
+    Returns:
+        The request, what is wrong with it, and where it should be sent instead.
+    """
+    root_path = scope.get("root_path", "")
+    path = scope["path"]
+    if root_path and (path + "/").startswith(root_path.rstrip("/") + "/"):
+        path = path[len(root_path.rstrip("/")) :]
+        target = quote(path or "/")
+    else:
+        raw_path = scope.get("raw_path")
+        target = raw_path.partition(b"?")[0].decode("latin-1") if raw_path else quote(path)
+    if query := scope.get("query_string", b"").decode("latin-1"):
+        target = f"{target}?{query}"
+    is_websocket = scope["type"] == "websocket"
+    method = "GET" if is_websocket else scope["method"]
+    scheme = scope.get("scheme", "http").replace("ws", "http", 1)
+    pairs = [
+        (bytes(name).decode("latin-1"), bytes(value).decode("latin-1"))
+        for name, value in scope["headers"]
+    ]
+    if is_websocket:
+        pairs = [pair for pair in pairs if pair[0].lower() not in _HANDSHAKE]
+        pairs += [
+            ("Upgrade", "websocket"),
+            ("Connection", "Upgrade"),
+            ("Sec-WebSocket-Version", "13"),
+            ("Sec-WebSocket-Key", make_key()),
+        ]
+        if subprotocols := scope.get("subprotocols"):
+            pairs.append(("Sec-WebSocket-Protocol", ", ".join(subprotocols)))
+    refusal: exceptions.HTTPException | None = None
+    parsed, raw, qs, redirect = "/", "/", "", None
+    try:
+        parsed, raw, qs, _, redirect = parse_target(target, method)
+    except exceptions.HTTPException as problem:
+        refusal = problem
+    version = (1, 0) if scope.get("http_version") == "1.0" and not is_websocket else (1, 1)
+    request = wrappers.Request(line.sock, method, scheme, parsed, version, qs, pairs, None, raw)
+    request.script_name = root_path.rstrip("/")
+    host, port = scope.get("server") or ("localhost", None)
+    request.host = host
+    request.local = wrappers.Host(host, port or (443 if scheme == "https" else 80))
+    request.remote = wrappers.Host(*(line.peer or (None, None)))
+    request._caller = line.owner
+    request.asgi_scope = scope  # type: ignore[attr-defined]  # documented; only here
+    return request, refusal, redirect
+
+
+async def take_rest(line: Line, stream: BodyStream | None, receive: Receive) -> None:
+    """Receive what is left of a body, and the end of the client."""
+    wanted = asyncio.Event()
+    if stream is not None:
+        stream._on_demand = wanted.set
+    while True:
+        if stream is not None and stream.is_full:
+            wanted.clear()
+            await wanted.wait()
+            continue
+        message = await receive()
+        if message["type"] != "http.request":
+            break
+        if stream is None:
+            return  # a server that does not wait here cannot tell when the client goes
+        if message.get("body"):
+            await line.call(stream.feed, message["body"])
+        if not message.get("more_body", False):
+            await line.call(stream.end)
+            stream = None
+    if stream is not None:
+        problem = ConnectionResetError("the client has gone in the middle of its request")
+        await line.call(stream.fail, problem)
+    line.owner.later(line.lost)
+
+
+async def take_messages(line: SocketLine, receive: Receive) -> None:
+    """Receive the messages of a WebSocket."""
+    while True:
+        message = await receive()
+        if message["type"] == "websocket.receive":
+            await line.room()
+        await line.call(line.receive, message)
+        if message["type"] != "websocket.receive":
+            return

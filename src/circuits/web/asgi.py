@@ -1,0 +1,483 @@
+"""ASGI 3, both ways.
+
+:class:`Gateway` has ASGI applications answer the requests of a server of ours, with their WebSockets
+and their lifespan. :class:`Application` is an ASGI application itself, made of components, for the
+server of others.
+
+.. versionadded:: 2.1
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import tempfile
+from typing import TYPE_CHECKING, Any
+
+from circuits._wire.websocket import HandshakeError, check_request
+from circuits.core._direct import Direct
+from circuits.core.components import BaseComponent
+from circuits.core.events import Event
+from circuits.core.handlers import handler
+
+from . import _results as results
+from . import events, exceptions, wrappers
+from ._asgi import HTTPCall, is_asgi, make_scope
+from ._asgi_called import Line, LineExchange, SocketLine, make_request, take_messages, take_rest
+from ._asgi_lifespan import Lifespan
+from ._asgi_websocket import SocketCall
+from ._body_stream import BodyStream
+from ._called import CalledHTTP
+from ._exchange import State
+from ._websocket_accepting import Policy, refuse
+from .dispatchers.dispatcher import Dispatcher
+from .wsgi import Gateway as _WSGIGateway
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from circuits.core._clock import Appointment
+    from circuits.core._engine import Engine
+    from circuits.core.manager import Manager
+
+    from ._asgi import App, Call, Message, Receive, Send
+
+__all__ = ["Application", "Gateway"]
+
+_log = logging.getLogger("circuits.web")
+
+#: How much of its time to stop an application has for its lifespan, behind the last requests.
+_SHUTDOWN_SECONDS = 2.0
+
+
+class _Task(Event):
+    """A coroutine of ours runs; made when it begins, and never queued."""
+
+    name = "_task"
+
+    def __init__(self, coroutine: Any) -> None:
+        super().__init__(coroutine)
+
+
+# -- applications of others in our server ---------------------------------------------------------
+
+
+class Gateway(_WSGIGateway):
+    """Has ASGI applications answer requests, and WSGI ones, too.
+
+    Handles ``request`` as a filter with priority 0.2, which is before the controllers. A request
+    below none of the prefixes is left to others. Each is one call of an application, as a task.
+
+    Bodies go both ways as they come: who does not keep up is waited for. An application that
+    raises before it has sent anything is answered with 500 by ``httperror``; in the middle of its
+    response, the connection is cut; with a WebSocket, that is closed with 1011. When its client has
+    gone, it has ten seconds to end by itself before it is cancelled.
+
+    Requests wait until the lifespan of their application has started. One that reports that it
+    cannot start stops ours, with status 1. When ours stops, the lifespan ends behind the last
+    requests, within the ``stop_timeout``.
+
+    Args:
+        apps: One application, or several by the prefix of their paths, of which the longest one
+            that matches in whole segments counts: ``{"/": site, "/blog": blog}``.
+        threads: As for :class:`circuits.web.wsgi.Gateway`, and for WSGI applications only.
+        processes: Likewise.
+        lifespan: Whether to tell applications of start and end.
+        websockets: Options of WebSockets, such as ``max_message_bytes``, as for
+            :class:`~circuits.web.dispatchers.websockets.WebSockets`. By default scripts of all sites
+            may connect, as applications see to that themselves.
+        **kwargs: For the component, such as ``channel``.
+
+    Raises:
+        TypeError: One of ``apps`` cannot be called.
+
+    .. versionadded:: 2.1
+    """
+
+    channel = "web"
+
+    def __init__(
+        self,
+        apps: Mapping[str, Callable[..., Any]] | Callable[..., Any],
+        threads: int = 0,
+        *,
+        processes: bool = False,
+        lifespan: bool = True,
+        websockets: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(apps, threads, processes=processes, **kwargs)
+        self._asgi = {prefix for prefix, app in self.apps.items() if is_asgi(app)}
+        self._policy = Policy(**{"origins": "*", **(websockets or {})})
+        self._has_lifespan = lifespan
+        self._lifespans: dict[int, Lifespan] = {}  # by the ids of the applications
+        self._calls: set[Call] = set()
+        self._idle: asyncio.Event | None = None  # there are no calls; when that is waited for
+        self._is_stopping = False
+        self._task_door = Direct(self, _Task, (self,))
+
+    def wants_stream(self, request: wrappers.Request) -> bool | None:
+        """Have the HTTP component give the bodies of our requests as they come."""
+        prefix = self._mount_of(request)
+        return None if prefix is None else prefix in self._asgi
+
+    @handler("request", filter=True, priority=0.2, override=True)
+    def _on_request(
+        self, request: wrappers.Request, response: wrappers.Response, peer_cert: Any = None
+    ) -> Any:
+        prefix = self._mount_of(request)
+        if prefix not in self._asgi:
+            return super()._on_request(request, response, peer_cert)
+        app = self.apps[prefix]
+        is_websocket = _wants_websocket(request)
+        # The application makes URLs, which have to be those that the client knows.
+        root_path = request.script_name + prefix.removeprefix(request.virtual_prefix or "")
+        scope = make_scope(request, root_path, request.path[len(prefix) :], is_websocket)
+        call: Call
+        if is_websocket:
+            try:
+                asked = check_request(request.method, request.protocol, request.headers.items())
+            except HandshakeError as problem:
+                return refuse(request, response, problem)
+            scope["subprotocols"] = [*asked.subprotocols]
+            call = SocketCall(self, app, scope, response, self._policy)
+        else:
+            call = HTTPCall(self, app, scope, response)
+        self._calls.add(call)
+        self._spawn(self._run(app, call))
+        return True
+
+    async def _run(self, app: App, call: Call) -> None:
+        try:
+            if self._has_lifespan:
+                lifespan = self._lifespan_of(app)
+                if await lifespan.start() is not None:
+                    self.refuse(call.response, exceptions.ServiceUnavailable())
+                    return
+                call.scope["state"] = lifespan.state.copy()
+            await call.run()
+        finally:
+            self._calls.discard(call)
+            if self._idle is not None and not self._calls:
+                self._idle.set()
+
+    def _spawn(self, coroutine: Any) -> None:
+        """Have a coroutine run, as if a handler of ours had returned it."""
+        door = self._task_door
+        door.take(door.event(coroutine), self._on_task, coroutine)
+
+    @handler("_task")
+    def _on_task(self, coroutine: Any) -> Any:
+        return coroutine
+
+    # -- for calls --
+
+    def respond(self, response: wrappers.Response) -> None:
+        """Send a response, if it is still waited for."""
+        http = self._http_of(response)
+        exchange = None if http is None else http.exchange_of(response)
+        if exchange is None:
+            self.fire(events.Response(response))
+        elif exchange.state is State.HANDLING:
+            exchange.respond(response)
+        else:
+            response.release()
+
+    def refuse(self, response: wrappers.Response, problem: BaseException) -> None:
+        """Answer with an error in place of a response."""
+        error = (type(problem), problem, problem.__traceback__)
+        self.fire(results.to_error(response.request, response, error))
+
+    def report(self, problem: BaseException) -> None:
+        """Fire the ``error`` event of an exception."""
+        self._tree_engine.report(problem, None, None)
+
+    def call_in(self, seconds: float, call: Callable[[], object]) -> Appointment:
+        """Have something done later."""
+        return self._tree_engine.schedule.call_in(seconds, call)
+
+    @staticmethod
+    def _http_of(response: wrappers.Response) -> Any:
+        request = response.request
+        server: Any = request.server
+        return request._caller if server is None else getattr(server, "http", server)
+
+    # -- lifespan --
+
+    def _lifespan_of(self, app: App) -> Lifespan:
+        lifespan = self._lifespans.get(id(app))
+        if lifespan is None:
+            lifespan = self._lifespans[id(app)] = Lifespan(app, self.report)
+            self._spawn(lifespan.run())
+            self._spawn(self._watch(lifespan))
+        return lifespan
+
+    async def _watch(self, lifespan: Lifespan) -> None:
+        failure = await lifespan.start()
+        if failure is not None:
+            _log.error("an application cannot start: %s", failure)
+            self._tree_engine.stop(1)
+
+    def _start(self) -> None:
+        self._is_stopping = False
+        if self._has_lifespan:
+            for prefix in self._asgi:
+                self._lifespan_of(self.apps[prefix])
+
+    def _stop(self) -> None:
+        if not self._is_stopping and self._lifespans:
+            self._is_stopping = True
+            self._tree_engine.hold(self)
+            self._spawn(self._shut_down(self._tree_engine, self.root.stop_timeout))
+
+    async def _shut_down(self, engine: Engine, seconds: float) -> None:
+        """End the lifespans when all calls are over, or their time is."""
+        try:
+            self._idle = asyncio.Event()
+            if self._calls:
+                try:
+                    async with asyncio.timeout(max(seconds - _SHUTDOWN_SECONDS, seconds / 2)):
+                        await self._idle.wait()
+                except TimeoutError:
+                    for call in [*self._calls]:
+                        call.cancel()
+            lifespans, self._lifespans = self._lifespans, {}
+            await asyncio.gather(*[lifespan.stop() for lifespan in lifespans.values()])
+        finally:
+            self._idle = None
+            engine.release(self)
+
+    @handler("started", channel="*")
+    def _on_started(self, component: Manager) -> None:
+        if component is self.root:
+            self._start()
+
+    @handler("registered", channel="*")
+    def _on_registered(self, component: Manager, parent: Manager) -> None:
+        if component is self and self.root.running:
+            self._start()
+
+    @handler("stopped", channel="*", override=True)
+    def _on_stopped(self, component: Manager) -> None:
+        super()._on_stopped(component)
+        if component is self.root:
+            self._stop()
+
+    @handler("prepare_unregister", channel="*")
+    def _on_prepare_unregister(self, event: Any, component: Manager) -> Any:
+        if event.in_subtree(self) and self._lifespans:
+            return self._leave()
+        return None
+
+    async def _leave(self) -> None:
+        seconds = self.root.stop_timeout
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._shut_down(self._tree_engine, seconds)
+
+
+def _wants_websocket(request: wrappers.Request) -> bool:
+    upgrade = request.headers.get("Upgrade")
+    return upgrade is not None and "websocket" in upgrade.lower()
+
+
+# -- our components in the server of others ---------------------------------------------------------
+
+
+#: How much of a body is kept in memory, and of one that its handler has not taken, in bytes.
+_MEMORY_BYTES = 1024 * 1024
+_STREAM_BYTES = 256 * 1024
+
+
+class Application(BaseComponent):
+    """An ASGI 3 application that is made of components: ``application = Application() + Root()``.
+
+    It has an HTTP component and a dispatcher, so controllers, ``request`` handlers, tools and
+    WebSockets work as in a server. Requests have no server, but ``asgi_scope``.
+
+    The tree runs in the asyncio loop of the server, from the start of its lifespan to the end of
+    it; where the server has no lifespan, from the first request. A component that stops the tree
+    while it starts keeps the server from starting.
+
+    Args:
+        encoding: How text in responses is encoded.
+        body_bytes: How long the body of a request may be that is gathered for its handler;
+            ``None`` is without limit.
+        **kwargs: For the component, such as ``channel``.
+
+    Attributes:
+        http: The protocol component.
+
+    .. versionadded:: 2.1
+    """
+
+    channel = "web"
+
+    def __init__(
+        self,
+        *args: Any,
+        encoding: str = "utf-8",
+        body_bytes: int | None = 16 * 1024 * 1024,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.encoding = encoding
+        self.body_bytes = body_bytes
+        self.http = CalledHTTP(encoding, self.channel)
+        self.http.register(self)
+        Dispatcher(channel=self.channel).register(self)
+        self._lines: set[Line] = set()
+        self._tree_task: asyncio.Task[None] | None = None
+        self._started = asyncio.Event()
+        self._failure: BaseException | None = None
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer a request, or live; as ASGI 3 has it."""
+        kind = scope["type"]
+        if kind == "lifespan":
+            await self._live(receive, send)
+        elif kind == "http" or kind == "websocket":
+            await self._begin_tree()
+            await self._answer(scope, receive, send)
+        else:
+            raise ValueError(f"there is no protocol {kind!r:.80} here")
+
+    # -- the life of the tree --
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while True:
+            if (await receive())["type"] == "lifespan.startup":
+                try:
+                    await self._begin_tree()
+                except Exception as problem:
+                    await send({"type": "lifespan.startup.failed", "message": str(problem)})
+                    return
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                if self._tree_task is not None:
+                    self.root.stop()
+                    await self._tree_task
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    async def _begin_tree(self) -> None:
+        """See to it that the tree runs, and has started.
+
+        Raises:
+            RuntimeError: It cannot, or it runs elsewhere.
+        """
+        if self._tree_task is None or self._tree_task.done():
+            if self.root.running:
+                raise RuntimeError(f"{self.root!r} runs already, and not in this server")
+            self._failure = None
+            self._started = asyncio.Event()  # loops come and go
+            self._tree_task = asyncio.create_task(self._run_root())
+        await self._started.wait()
+        if self._failure is not None:
+            raise RuntimeError(f"the application has stopped: {self._failure}") from self._failure
+
+    async def _run_root(self) -> None:
+        started = self._started
+        try:
+            await self.root.run_async()
+            if not started.is_set():
+                self._failure = RuntimeError("a component did not let it start")
+        except SystemExit as problem:  # the server is not ours to end
+            self._failure = problem
+        except Exception as problem:
+            self._failure = problem
+        finally:
+            started.set()
+
+    @handler("started", channel="*", priority=-1000)
+    def _on_started(self, component: Manager) -> None:
+        if component is self.root:
+            # Behind what components fire when they start, which may be that they cannot.
+            self.http.later(self._has_started)
+
+    def _has_started(self) -> None:
+        if self.root.running:
+            self._started.set()
+
+    @handler("stopped", channel="*", priority=-1000)
+    def _on_stopped(self, component: Manager) -> None:
+        if component is self.root:
+            for line in [*self._lines]:
+                line.stop()
+
+    # -- requests --
+
+    async def _answer(self, scope: Message, receive: Receive, send: Send) -> None:
+        client = scope.get("client")
+        peer = (client[0], client[1]) if client else None
+        line: Line
+        if scope["type"] == "websocket":
+            can_deny = "websocket.http.response" in (scope.get("extensions") or {})
+            line = SocketLine(self.http, peer, can_deny=can_deny)
+        else:
+            line = Line(self.http, peer)
+        request, refusal, redirect = make_request(scope, line)
+        response = wrappers.Response(request, self.encoding)
+        exchange = LineExchange(line, request, response)  # type: ignore[arg-type]  # as good as a connection
+        self._lines.add(line)
+        rest: asyncio.Task[None] | None = None
+        try:
+            message = await receive()
+            if isinstance(line, SocketLine):
+                rest = asyncio.create_task(take_messages(line, receive))
+            else:
+                stream, refusal = await self._take_body(message, request, receive, refusal)
+                rest = asyncio.create_task(take_rest(line, stream, receive))
+            line.exchange = self.http.exchanges[request] = exchange  # type: ignore[assignment]  # likewise
+            if refusal is None:
+                self.http.later(exchange.begin, redirect)
+            else:
+                self.http.later(exchange.fail, (type(refusal), refusal, []))
+            async for message in line:
+                await send(message)
+        finally:
+            if rest is not None:
+                rest.cancel()
+            self._lines.discard(line)
+            self.http.later(self._release, line, request)
+
+    def _release(self, line: Line, request: wrappers.Request) -> None:
+        line.lost()
+        self.http.exchanges.pop(request, None)
+
+    async def _take_body(
+        self,
+        message: Message,
+        request: wrappers.Request,
+        receive: Receive,
+        refusal: exceptions.HTTPException | None,
+    ) -> tuple[BodyStream | None, exceptions.HTTPException | None]:
+        """Give a request its body, or a stream that is still to be filled."""
+        more, data = message.get("more_body", False), message.get("body", b"")
+        has_body = bool(more or data)
+        if refusal is None and self.http.wants_stream(request, has_body):
+            stream = request.body = BodyStream(_STREAM_BYTES)
+            if data:
+                stream.feed(data)
+            if more:
+                return stream, None
+            stream.end()
+        elif has_body and refusal is None:
+            body = tempfile.SpooledTemporaryFile(max_size=_MEMORY_BYTES)  # noqa: SIM115 - closed with the request
+            request.body = body
+            request._release_later(body)
+            size, limit = 0, self.body_bytes
+            while True:
+                size += len(data)
+                if limit is not None and size > limit:
+                    return None, exceptions.RequestEntityTooLarge()
+                body.write(data)
+                if not more:
+                    break
+                message = await receive()
+                if message["type"] != "http.request":
+                    return None, exceptions.BadRequest()  # which nobody gets
+                more, data = message.get("more_body", False), message.get("body", b"")
+            body.seek(0)
+        return None, refusal
