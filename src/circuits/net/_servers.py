@@ -364,7 +364,7 @@ class Server(Endpoint):
     # -- accepting --
 
     def _accept_batch(self) -> None:
-        for _ in range(_ACCEPT_BATCH):
+        for _ in range(1 if self._is_given else _ACCEPT_BATCH):  # others may accept there, too
             listener = self._sock
             if listener is None:
                 return

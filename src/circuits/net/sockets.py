@@ -167,7 +167,6 @@ class UNIXClient(Client):
     """
 
     socket_family = getattr(socket, "AF_UNIX", socket.AF_INET)
-    _takes_mode = True
 
     def parse_bind_parameter(self, bind_parameter: Any) -> Any:
         """A path is used as it is."""
@@ -318,6 +317,7 @@ class UNIXServer(Server):
     """
 
     socket_family = getattr(socket, "AF_UNIX", socket.AF_INET)
+    _takes_mode = True
 
     def parse_bind_parameter(self, bind_parameter: Any) -> Any:
         """A path is used as it is."""

@@ -64,15 +64,20 @@ class Reloader(BaseComponent):
         self.has_changed = False
         self._ages = Ages()
 
+    def look(self) -> None:
+        """Take note of what has been loaded, before anybody knows and changes it."""
+        self._ages.changed()
+
     @handler("started", channel="*")
     def _on_started(self, component: Manager) -> Generator[Any, Any, None]:
-        while component is self.root and not self.has_changed:
+        while component is self.root:
             yield sleep(_INTERVAL)
             changed = self._ages.changed()
             if changed is not None:
                 say(f"{changed} has changed")
                 self.has_changed = True
                 self.root.stop()
+                return
 
 
 def wait_for_repair(problem: BaseException) -> None:

@@ -263,6 +263,7 @@ def _serve(
         Debugger().register(app)
         print(_draw(app), file=sys.stderr)
     if reloader is not None:
+        reloader.look()
         reloader.register(app)
     where = f"{server.base}/" if server.port else str(server.host)
     if server.host in ("0.0.0.0", "::"):
