@@ -11,6 +11,7 @@ import pytest
 from circuits.core import pollers
 from circuits.core.components import BaseComponent
 from circuits.web import main as module
+from circuits.web._options import make_parser
 from circuits.web.main import main, parse_bind
 
 _MAN_PAGE = Path(__file__).parents[2] / "docs" / "man" / "circuits.web.1"
@@ -31,6 +32,8 @@ _MAN_PAGE = Path(__file__).parents[2] / "docs" / "man" / "circuits.web.1"
         ("::1", ("::1", 8000)),
         ("./web.sock", "./web.sock"),
         ("/run/web.sock", "/run/web.sock"),
+        ("unix:web.sock", "web.sock"),
+        ("fd:3", 3),
     ],
 )
 def test_bind(text: str, bind: object) -> None:
@@ -49,7 +52,13 @@ def test_what_is_no_address(text: str) -> None:
         (["-b", "host:port"], "not a port: 'port'"),
         (["-t", "magic"], "invalid choice: 'magic'"),
         (["-s", "magic"], "invalid choice: 'magic'"),
-        (["-j", "2"], "this version serves from one process"),
+        (["-j", "2", "--reload"], "--reload is for one process"),
+        (["--keyfile", "key.pem"], "--keyfile needs --certfile"),
+        (["--mode", "660"], "--mode is for a UNIX socket"),
+        (["--mode", "999"], "not a mode"),
+        (["--stop-timeout", "-1"], "not a number of seconds"),
+        (["--drain-delay", "soon"], "not a number of seconds"),
+        (["-b", "fd:x"], "not a descriptor"),
         (["--workers", "0"], "not a number of processes"),
         (["-m", "many"], "not a number of processes"),
         (["no/such/folder"], "there is no folder 'no/such/folder'"),
@@ -106,7 +115,7 @@ def test_an_application_is_found_in_the_working_directory(
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [p for p in sys.path if p])
-    parser = module._parser()
+    parser = make_parser()
     name = "an_application_of_this_test"
     try:
         assert isinstance(module._load(parser, f"{name}:App"), BaseComponent)
@@ -122,7 +131,7 @@ def test_a_folder_wins_over_a_module_of_its_name(
 ) -> None:
     (tmp_path / "json:loads").mkdir()
     monkeypatch.chdir(tmp_path)
-    parser = module._parser()
+    parser = make_parser()
     content, what = module._content(parser, parser.parse_args(["json:loads"]))
     assert what == str(tmp_path / "json:loads")
     assert [type(component).__name__ for component in content] == ["Static", "Root"]
@@ -143,7 +152,7 @@ def test_a_poller_that_fails_is_replaced_with_a_notice(
 def test_users_are_read(tmp_path: Path) -> None:
     path = tmp_path / "users"
     path.write_text("# comment\n\nbob:a:b\nann: x \nempty:\n")
-    users = module._read_users(module._parser(), str(path))
+    users = module._read_users(make_parser(), str(path))
     assert users == {"bob": "a:b", "ann": " x ", "empty": ""}
 
 
@@ -157,7 +166,7 @@ def test_a_file_of_users_that_cannot_be_read(
     if text is not None:
         path.write_text(text)
     with pytest.raises(SystemExit):
-        module._read_users(module._parser(), str(path))
+        module._read_users(make_parser(), str(path))
     error = capsys.readouterr().err
     assert str(path) in error
     assert complaint in error

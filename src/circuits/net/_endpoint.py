@@ -91,6 +91,7 @@ class Endpoint(PollerUser):
     _limits: Limits
     _bind: Any
     _sock: Any
+    _is_given = False  # whether somebody else has made the socket
     _tells_sock: bool  # whether events about a connection carry its socket
     #: The handlers of ``write`` that do no more than have a connection write.
     _own_writes: ClassVar[tuple[Any, ...]] = ()
@@ -125,7 +126,8 @@ class Endpoint(PollerUser):
 
     def _take_bind(self, bind: Any) -> None:
         """Use a socket that somebody has made, or make one for an address."""
-        if isinstance(bind, socket.socket):
+        self._is_given = isinstance(bind, socket.socket)
+        if self._is_given:
             bind.setblocking(False)
             self._bind, self._sock = bind.getsockname(), bind
         else:

@@ -46,6 +46,7 @@ class Server(Endpoint):
 
     _keeper: Keeper | None = None
     _tells_sock = True
+    _takes_mode = False  # whether what is bound is a file
     _clients: Any = _ListOfClients()
 
     def __init__(
@@ -60,6 +61,7 @@ class Server(Endpoint):
         super().__init__(channel=channel)
         self._take_options(bufsize, kwargs)
         self._reuse_port = bool(kwargs.pop("reuse_port", False))
+        self._mode = kwargs.pop("mode", None) if self._takes_mode else None
         self.socket_options = list(kwargs.pop("socket_options", self.socket_options))
         self._take_tls(secure, kwargs)
         if kwargs:
@@ -110,6 +112,8 @@ class Server(Endpoint):
                 sock.setsockopt(*option)
             if is_stream or self._bind is not None:
                 sock.bind(self._bind)
+            if self._mode is not None:
+                os.chmod(self._bind, self._mode)  # nobody can connect before it listens
             if is_stream:
                 sock.listen(self._backlog)
         except BaseException:
@@ -123,6 +127,28 @@ class Server(Endpoint):
             ours.append((socket.SOL_SOCKET, socket.SO_REUSEPORT, 1))
         sock = socket.socket(self.socket_family, self.socket_type, self.socket_protocol)
         return self._bound(sock, (*ours, *options))
+
+    def duplicate_listener(self) -> socket.socket:
+        """A copy of the listening socket, for the ``bind`` of another server or process.
+
+        .. versionadded:: 2.1
+        """
+        return self._sock.dup()  # type: ignore[no-any-return]
+
+    def reload_certificates(self) -> None:
+        """Read ``certfile`` and ``keyfile`` again, for the handshakes that begin from now on.
+
+        Raises:
+            OSError: They cannot be read, or do not match; the ones before are still used.
+
+        .. versionadded:: 2.1
+        """
+        if self._context is not None and self.certfile is not None:
+            import ssl
+
+            trial = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            trial.load_cert_chain(self.certfile, self.keyfile)  # it fails half-way
+            self._context.load_cert_chain(self.certfile, self.keyfile)
 
     # -- what it is --
 
@@ -346,7 +372,7 @@ class Server(Endpoint):
     # -- accepting --
 
     def _accept_batch(self) -> None:
-        for _ in range(_ACCEPT_BATCH):
+        for _ in range(1 if self._is_given else _ACCEPT_BATCH):  # others may accept there, too
             listener = self._sock
             if listener is None:
                 return
@@ -448,7 +474,8 @@ class Server(Endpoint):
         if sock is not None:
             if self._poller is not None:
                 self._poller.discard(sock)
-            shut(sock)
+            # What somebody else has made, others may go on listening at.
+            sock.close() if self._is_given else shut(sock)
 
     def _shut_down(self) -> None:
         if self._keeper is not None:

@@ -309,6 +309,7 @@ class UNIXServer(Server):
 
     A socket or an empty file at that path is replaced; when the server is closed, it stays.
     A path that begins with a zero byte is an abstract name: Linux keeps it without any file.
+    Who may connect is decided by ``mode=0o660``, say, the permissions of the file.
 
     Raises:
         OSError: There is something else at that path, or the path cannot be bound.
@@ -316,6 +317,7 @@ class UNIXServer(Server):
     """
 
     socket_family = getattr(socket, "AF_UNIX", socket.AF_INET)
+    _takes_mode = True
 
     def parse_bind_parameter(self, bind_parameter: Any) -> Any:
         """A path is used as it is."""

@@ -239,6 +239,13 @@ class Logger(BaseComponent):
             return False
         return any(ip in network for network in self._trusted)
 
+    def reopen(self) -> None:
+        """Write the lines that follow to a new file, if the one before was moved away.
+
+        .. versionadded:: 2.1
+        """
+        self._close()
+
     # -- the file ----------------------------------------------------------------------------
 
     def _open(self) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
+import contextlib
 import importlib
 import inspect
 import os
 import re
+import socket
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +15,14 @@ from circuits.core import pollers
 from circuits.core.components import BaseComponent
 from circuits.core.debugger import Debugger
 from circuits.core.handlers import handler
-from circuits.core.manager import Manager
 from circuits.core.utils import findtype, flatten
+from circuits.net.sockets import inherited_sockets
 
 from . import tools
-from .constants import SERVER_VERSION
+from ._options import DEFAULT_HOST, DEFAULT_PORT, POLLERS, make_parser, parse_bind
+from ._prefork import Master
+from ._program import Program, say
+from ._reloading import Reloader, begin_anew, wait_for_repair
 from .controllers import Controller
 from .dispatchers.static import Static
 from .loggers import Logger
@@ -26,16 +30,16 @@ from .routes import routes
 from .servers import BaseServer, Server
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    import argparse
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from circuits.core.manager import Manager
 
     from .wrappers import Request, Response
 
-__all__ = ["Authentication", "HelloWorld", "Root", "main"]
+__all__ = ["Authentication", "HelloWorld", "Root", "main", "parse_bind"]
 
-_DEFAULT_HOST = "127.0.0.1"
-_DEFAULT_PORT = 8000
 _APPLICATION = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
-_POLLERS = {"select": "Select", "poll": "Poll", "epoll": "EPoll", "kqueue": "KQueue"}
 
 
 class HelloWorld(BaseComponent):
@@ -76,163 +80,6 @@ class Authentication(BaseComponent):
         return tools.digest_auth(request, response, self.realm, self.users)
 
 
-# -- the command line ----------------------------------------------------------------------------
-
-
-def parse_bind(text: str) -> tuple[str, int] | str:
-    """Read ``ADDR[:PORT]``, ``PORT``, ``[IPV6]:PORT``, or a path (of a UNIX socket).
-
-    Raises:
-        ValueError: It is none of them.
-    """
-    if "/" in text:
-        return text
-    host: str | None
-    if text.isascii() and text.isdigit():
-        host, port = None, text
-    elif text.startswith("["):
-        host, bracket, port = text[1:].partition("]")
-        if not bracket or port[:1] not in ("", ":"):
-            raise ValueError(f"not an address: {text!r}")
-        port = port[1:]
-    elif text.count(":") > 1:  # an IPv6 address by itself
-        host, port = text, ""
-    else:
-        host, colon, port = text.partition(":")
-        if not host:
-            host = "0.0.0.0" if colon else None  # ":8000" is every interface, as elsewhere
-    if port and not (port.isascii() and port.isdigit() and int(port) < 65536):
-        raise ValueError(f"not a port: {port!r}")
-    return host or _DEFAULT_HOST, int(port) if port else _DEFAULT_PORT
-
-
-def _bind_argument(text: str) -> tuple[str, int] | str:
-    try:
-        return parse_bind(text)
-    except ValueError as problem:
-        raise argparse.ArgumentTypeError(str(problem)) from None
-
-
-def _count_argument(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text)):
-        raise argparse.ArgumentTypeError(f"not a number of processes: {text!r}")
-    return int(text)
-
-
-def _threads_argument(text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
-        raise argparse.ArgumentTypeError(f"not a number of threads: {text!r}")
-    return int(text)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="circuits.web",
-        description="Serve a folder, or an application, over HTTP.",
-        epilog="Stop it with Ctrl-C: requests in flight are answered first.",
-    )
-    add = parser.add_argument
-    add(
-        "docroot",
-        nargs="?",
-        default=None,
-        metavar="DOCROOT|MODULE:NAME",
-        help="the folder to serve (default: the current one), or the application: a component or "
-        "its class, or one for WSGI or ASGI",
-    )
-    add(
-        "-b",
-        "--bind",
-        type=_bind_argument,
-        default=(_DEFAULT_HOST, _DEFAULT_PORT),
-        metavar="ADDR[:PORT]",
-        help=f"where to listen (default: {_DEFAULT_HOST}:{_DEFAULT_PORT}, which is for this machine "
-        "only; 0.0.0.0 is every interface); port 0 takes a free one; a path is a UNIX socket",
-    )
-    add(
-        "-t",
-        "--type",
-        "--poller",
-        dest="poller",
-        choices=sorted(_POLLERS),
-        help="how to wait for sockets (default: the best one that there is)",
-    )
-    add(
-        "-s",
-        "--server",
-        choices=["server", "base"],
-        default="server",
-        help="base: no dispatcher, and without an application every request gets a greeting",
-    )
-    add(
-        "-m",
-        "-j",
-        "--multiprocessing",
-        "--jobs",
-        "--workers",
-        dest="workers",
-        type=_count_argument,
-        default=1,
-        metavar="N",
-        help="number of worker processes (default: 1)",
-    )
-    add("-p", "--profile", action="store_true", help="print a profile at the end")
-    add("-d", "--debug", action="store_true", help="print the components and every event")
-    add(
-        "-v",
-        "--validate",
-        action="store_true",
-        help="serve the greeting by wsgiref, with its validator in between",
-    )
-    add(
-        "-l",
-        "--logging",
-        action="store_true",
-        help="write an access log to standard output, which is the default",
-    )
-    add(
-        "--access-log",
-        metavar="FILE",
-        help="write the access log to a file (default: -, which is standard output)",
-    )
-    add("--no-access-log", action="store_true", help="write no access log")
-    add(
-        "--log-format",
-        choices=["combined", "common", "json"],
-        default="combined",
-        help="form of the access log (default: combined)",
-    )
-    add(
-        "--trusted-proxies",
-        action="append",
-        default=[],
-        metavar="ADDRESS",
-        help="believe this proxy, an address, a network or 'unix', where requests come from; "
-        "may be given more than once",
-    )
-    add(
-        "--interface",
-        choices=["auto", "component", "wsgi", "asgi"],
-        default="auto",
-        help="what the application is (default: found out by looking at it)",
-    )
-    add(
-        "--threads",
-        type=_threads_argument,
-        default=8,
-        metavar="N",
-        help="threads that call a WSGI application; 0 calls it in the loop (default: 8)",
-    )
-    add("--routes", action="store_true", help="print what the application answers, and exit")
-    add(
-        "--passwd",
-        metavar="FILE",
-        help="ask for a user and password (digest); the file has a line NAME:PASSWORD for each",
-    )
-    add("--version", action="version", version=SERVER_VERSION)
-    return parser
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program.
 
@@ -242,41 +89,168 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    parser = _parser()
+    parser = make_parser()
     options = parser.parse_args(argv)
-    if options.workers > 1:
-        parser.error(
-            f"--workers {options.workers}: this version serves from one process; "
-            "start several behind a proxy instead"
-        )
     if options.validate:
         return _validate(parser, options)
-
-    if options.passwd and not hasattr(tools, "digest_auth"):
-        parser.error("--passwd needs tools.digest_auth, which this version lacks")
-    app = _Program()
-    if options.poller:
-        _choose_poller(options.poller).register(app)
-    content, what = _content(parser, options)
     if options.routes:
+        content, _ = _content(parser, options)
         for route in sorted({str(route) for part in content for route in routes(part)}):
             print(route)
         return 0
+    _check(parser, options)
+    try:
+        with _pid_file(options.pid):
+            if options.workers > 1:
+                return _run_workers(parser, options)
+            if options.reload:
+                return _serve_again_and_again(parser, options)
+            return _serve(parser, options, None)
+    except _Refused as problem:
+        say(f"circuits.web: {problem}")
+        return 1
+
+
+class _Refused(Exception):
+    """The system does not let us do what was asked for."""
+
+
+def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Refuse what can be known to be wrong."""
+    if options.workers > 1 and options.reload:
+        parser.error("--reload is for one process, not for --workers")
+    if options.keyfile and not options.certfile:
+        parser.error("--keyfile needs --certfile")
+    if options.mode is not None and not isinstance(options.bind, str):
+        parser.error("--mode is for a UNIX socket: --bind unix:PATH")
+    if options.certfile:
+        import ssl
+
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
+                options.certfile, options.keyfile
+            )
+        except OSError as problem:
+            say(f"circuits.web: cannot read the certificate {options.certfile}: {problem}")
+            sys.exit(1)
+
+
+@contextlib.contextmanager
+def _pid_file(path: str | None) -> Iterator[None]:
+    if path is None:
+        yield
+        return
+    try:
+        with open(path, "w", encoding="ascii") as file:
+            file.write(f"{os.getpid()}\n")
+    except OSError as problem:
+        raise _Refused(f"cannot write {path}: {problem}") from None
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+
+
+def _given_socket(
+    parser: argparse.ArgumentParser, options: argparse.Namespace
+) -> socket.socket | None:
+    """The socket that somebody has opened for us, if there is one."""
+    if isinstance(options.bind, int):
+        try:
+            return socket.socket(fileno=options.bind)
+        except OSError as problem:
+            raise _Refused(f"cannot listen on {_show(options.bind)}: {problem}") from None
+    if options.bind is not None:
+        return None
+    found = inherited_sockets(keep_environment=options.reload)
+    if len(found) > 1:
+        parser.error(f"{len(found)} sockets were passed on, and only one can be served")
+    return found[0][1] if found else None
+
+
+def _make_server(
+    parser: argparse.ArgumentParser, options: argparse.Namespace, listener: socket.socket | None
+) -> BaseServer:
+    kind = BaseServer if options.server == "base" else Server
+    extra: dict[str, Any] = {}
+    bind = listener or options.bind or (DEFAULT_HOST, DEFAULT_PORT)
+    if options.mode is not None and listener is None:
+        extra["mode"] = options.mode
+    if options.certfile:
+        extra.update(secure=True, certfile=options.certfile, keyfile=options.keyfile)
+    try:
+        return kind(bind, trusted_proxies=options.trusted_proxies, **extra)
+    except ValueError as problem:
+        parser.error(f"--trusted-proxies: {problem}")
+    except OSError as problem:
+        raise _Refused(f"cannot listen on {_show(bind)}: {problem}") from None
+
+
+def _run_workers(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    """Listen, and have other processes serve."""
+    if not hasattr(os, "fork"):  # pragma: no cover - Windows
+        raise _Refused("this system cannot fork worker processes")
+    listener = _given_socket(parser, options)
+    if listener is None:
+        listener = _make_server(parser, options, None).server.duplicate_listener()
+
+    def serve(tell: Callable[[str], object]) -> int:
+        try:
+            return _serve(parser, options, listener, tell)
+        except _Refused as problem:
+            say(f"circuits.web: {problem}")
+            return 1
+
+    Master(serve, options.workers, options.drain_delay + options.stop_timeout).run()
+    return 0
+
+
+def _serve_again_and_again(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    """Serve until a file changes, and begin anew then."""
+    listener = _given_socket(parser, options)
+    if listener is not None:
+        listener.set_inheritable(True)
+    reloader = Reloader()
+    try:
+        _serve(parser, options, listener and listener.dup(), reloader=reloader)
+    except _Refused:
+        raise
+    except Exception as problem:
+        wait_for_repair(problem)
+    else:
+        if not reloader.has_changed:
+            return 0
+    return begin_anew()
+
+
+def _serve(
+    parser: argparse.ArgumentParser,
+    options: argparse.Namespace,
+    listener: socket.socket | None,
+    tell: Callable[[str], object] | None = None,
+    reloader: Reloader | None = None,
+) -> int:
+    """Serve from this process, which is that of a worker if somebody else is to be told."""
+    app = Program(options.drain_delay, tell or say, is_worker=tell is not None)
+    app.stop_timeout = options.stop_timeout
+    if options.poller:
+        _choose_poller(options.poller).register(app)
+    content, what = _content(parser, options)
     for component in content:
         component.register(app)
     server = next((node for node in flatten(app) if isinstance(node, BaseServer)), None)
     if server is None:
-        kind = BaseServer if options.server == "base" else Server
-        try:
-            server = kind(options.bind, trusted_proxies=options.trusted_proxies)
-        except ValueError as problem:
-            parser.error(f"--trusted-proxies: {problem}")
-        except OSError as problem:
-            print(
-                f"circuits.web: cannot listen on {_show(options.bind)}: {problem}", file=sys.stderr
-            )
-            return 1
+        if listener is None:
+            listener = _given_socket(parser, options)
+        server = _make_server(parser, options, listener)
         server.register(app)
+    else:
+        for name in ("bind", "certfile"):
+            if getattr(options, name) is not None:
+                parser.error(f"--{name}: {what} has a server of its own")
+        if tell is not None:
+            parser.error(f"--workers: {what} has a server of its own")
     channel = server.channel
     if options.passwd:
         Authentication(_read_users(parser, options.passwd)).register(app)
@@ -285,28 +259,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             Logger(path, format=options.log_format, channel=channel).register(app)
         except OSError as problem:
-            print(f"circuits.web: cannot write {path}: {problem}", file=sys.stderr)
-            return 1
+            raise _Refused(f"cannot write {path}: {problem}") from None
     if options.debug:
         Debugger().register(app)
         print(_draw(app), file=sys.stderr)
-    where = f"{server.base}/" if server.port else _show(options.bind)
+    if reloader is not None:
+        reloader.look()
+        reloader.register(app)
+    where = f"{server.base}/" if server.port else str(server.host)
     if server.host in ("0.0.0.0", "::"):
         where += " and every other interface"
     app.greeting = f"Serving {what} on {where} (Ctrl-C stops)"
     return _run(app, options.profile)
-
-
-class _Program(BaseComponent):
-    """What everything hangs on. It greets when it can be stopped by a signal, not before."""
-
-    channel = "main"
-    greeting = ""
-
-    @handler("started", channel="*")
-    def _on_started(self, component: Manager) -> None:
-        if component is self:
-            print(self.greeting, file=sys.stderr, flush=True)
 
 
 def _content(
@@ -378,7 +342,7 @@ def _interface_of(found: Any) -> str:
 
 def _choose_poller(name: str) -> BaseComponent:
     try:
-        poller: BaseComponent = getattr(pollers, _POLLERS[name])()
+        poller: BaseComponent = getattr(pollers, POLLERS[name])()
     except (AttributeError, OSError, NotImplementedError, RuntimeError) as problem:
         print(f"circuits.web: no {name} here ({problem}), taking select", file=sys.stderr)
         return pollers.Select()
@@ -424,7 +388,8 @@ def _validate(parser: argparse.ArgumentParser, options: argparse.Namespace) -> i
     from wsgiref.simple_server import make_server
     from wsgiref.validate import validator
 
-    if isinstance(options.bind, str):
+    options.bind = options.bind or (DEFAULT_HOST, DEFAULT_PORT)
+    if not isinstance(options.bind, tuple):
         parser.error("--validate needs an address and a port")
     application: Any = importlib.import_module("circuits.web.wsgi").Application()
     Root().register(application)
@@ -451,9 +416,11 @@ def _validate(parser: argparse.ArgumentParser, options: argparse.Namespace) -> i
     return 0
 
 
-def _show(bind: tuple[str, int] | str) -> str:
+def _show(bind: tuple[str, int] | str | int | socket.socket) -> str:
     if isinstance(bind, str):
         return bind
+    if not isinstance(bind, tuple):
+        return "the socket that was given"
     host, port = bind
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
