@@ -55,6 +55,10 @@ def _settle(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
+#: How many events after the end of a WebSocket we part from it, if it still reads what came before.
+_HOPS = 8
+
+
 class Line:
     """One call by an ASGI server, as a connection. Iterate for what is to be sent.
 
@@ -293,7 +297,14 @@ class SocketLine(Line):
         code = message.get("code", ABNORMAL)
         if self._codec.state is wire.State.OPEN and is_sendable_code(code):
             self._answer(self._codec.send_close(code, message.get("reason") or ""))
-        self.lost()
+        self._leave(_HOPS)
+
+    def _leave(self, hops: int) -> None:
+        """End behind the close: it is looked at when what came before could be answered."""
+        if self.is_held and hops:
+            self.owner.later(self._leave, hops - 1)
+        else:
+            self.lost()
 
     def _set_congested(self, is_congested: bool) -> None:
         super()._set_congested(is_congested)
