@@ -29,6 +29,9 @@ __all__ = ["HANG_UP", "REOPEN", "Program", "ReopenLogs", "say"]
 HANG_UP = getattr(signal, "SIGHUP", None)
 REOPEN = getattr(signal, "SIGUSR1", None)
 
+#: How long a worker that ends waits for requests of connections that it has accepted already.
+_FIRST_REQUEST_SECONDS = 0.3
+
 
 def say(text: str) -> None:
     """Tell the operator something."""
@@ -89,7 +92,7 @@ class Program(BaseComponent):
     def _end(self, number: int, frame: FrameType | None) -> None:
         if self._is_worker and (self._is_ending or number == signal.SIGINT):
             return
-        if self._is_ending or not self._drain_delay:
+        if self._is_ending or not (self._drain_delay or self._is_worker):
             self._is_ending = True
             self._usual[number](number, frame)
         else:
@@ -103,6 +106,12 @@ class Program(BaseComponent):
     def _on_drain(self) -> Generator[Any, Any, None]:
         self.fire(Draining(), "*")
         yield sleep(self._drain_delay)
+        if self._is_worker:
+            # Others accept from now on. Whom we have just accepted is about to ask.
+            for node in flatten(self):
+                if isinstance(node, BaseServer):
+                    node.server._close_listener()
+            yield sleep(_FIRST_REQUEST_SECONDS)
         self.stop()
 
     @handler("signal")
