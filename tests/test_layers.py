@@ -58,7 +58,7 @@ _FLOORS: dict[str, list[str]] = {
     ],
     "web": [
         """constants headers exceptions utils _auth _body _body_stream _conditional _cookies _files
-        _client_messages _json _multi _origins _paths _status passwords""",
+        _client_messages _client_wire _json _multi _origins _paths _status passwords""",
         "wrappers events errors _request _response",
         """_transport _results _exchange _connection _binding _conversion _intake _async_pieces _coding _proxies eventstream _exposed _outgoing _connections _serving
         _feed _wsgi _websocket _websocket_accepting _asgi _asgi_lifespan _asgi_websocket""",
