@@ -129,8 +129,10 @@ def check_client(wstest: str, folder: Path, everything: bool) -> None:
         try:
             socket.create_connection(("127.0.0.1", port)).close()
             break
-        except ConnectionRefusedError:
+        except ConnectionRefusedError:  # another program's port: no event tells when it is open
             time.sleep(0.1)
+    else:
+        raise SystemExit("the suite did not listen within 20 s")
     app = Component()
     Cases(url).register(app)
     app.fire(cases(), "cases")
