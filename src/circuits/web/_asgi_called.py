@@ -330,11 +330,8 @@ class LineExchange(Exchange):
     connection: Any
 
     def send(self, response: wrappers.Response) -> None:
-        if response is not self.response:
-            if response is self.failed:
-                return
-            replaced, self.response = self.response, response
-            replaced.release()
+        if not self.takes(response):
+            return
         payload = response._prepare()
         response.chunked = False  # the server frames the body
         code, line = response.code, self.connection

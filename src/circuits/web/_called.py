@@ -78,11 +78,8 @@ class CalledExchange(Exchange):
     connection: Any
 
     def send(self, response: wrappers.Response) -> None:
-        if response is not self.response:
-            if response is self.failed:
-                return
-            replaced, self.response = self.response, response
-            replaced.release()
+        if not self.takes(response):
+            return
         payload = response._prepare()
         code = response.code
         fields = [

@@ -323,6 +323,17 @@ class Exchange:
 
     # -- sending -----------------------------------------------------------------------------
 
+    def takes(self, response: wrappers.Response) -> bool:
+        """Take a response that was fired; ``False`` for one that has failed since."""
+        if response is not self.response:
+            if response is self.failed:
+                return False
+            # Another one for the same request; what the first one has opened is not needed.
+            replaced, self.response = self.response, response
+            response.close = response.close or replaced.close
+            replaced.release()
+        return True
+
     def send(self, response: wrappers.Response) -> None:
         """Send a response; what is not here of its body follows piece by piece.
 
@@ -331,13 +342,8 @@ class Exchange:
         """
         connection = self.connection
         owner = connection.owner
-        if response is not self.response:
-            if response is self.failed:
-                return  # it was fired before it failed
-            # Another one for the same request; what the first one has opened is not needed.
-            replaced, self.response = self.response, response
-            response.close = response.close or replaced.close
-            replaced.release()
+        if response is not self.response and not self.takes(response):
+            return
         incoming = connection.intake.body
         if owner.stopping or (
             incoming is not None and not response.stream and not incoming.may_drain
