@@ -65,6 +65,7 @@ _new: Any = object.__new__
 _TOLD = SUCCESS | DONE
 _HAS_HISTORY = COUNTED | SUSPENDED | REFIRED
 _HISTORY_TAKEN = ~(COUNTED | REFIRED)
+_FIRED_BEFORE = SUSPENDED | REFIRED
 
 #: What an event keeps of the firing that it stands for.
 _OF_ONE_FIRING = (
@@ -265,63 +266,63 @@ class Dispatch:
             if event.__class__ is Refiring:
                 self._dispatch_again(event)
                 return
+            event._event_flags &= _HISTORY_TAKEN
             if flags & COUNTED:
                 cause = event._event_cause
-            if flags & REFIRED:
-                event.channels = event._event_first_channels
-            if flags & SUSPENDED:
+            if flags & _FIRED_BEFORE:
                 event._event_firing = None  # that of an earlier firing
-            event._event_flags &= _HISTORY_TAKEN
-        if flags & HAS_EXTRAS and event._event_cancelled:
-            event._event_at = None
-            self.finish(event, flags & ~_TOLD, cause)
-            return
-        name, table = event._event_name, self._routes
-        awaited = name in table.awaited
-        if awaited:
-            self._tasks.match_waits(event)
-            flags |= WAITED
+                if flags & REFIRED:
+                    event.channels = event._event_first_channels
         event._event_failed = event._event_stopped = False
+        name, table = event._event_name, self._routes
         try:
             routes = table.cache[name][event.channels]
         except KeyError:
             routes = table.resolve(name, event.channels)
+        awaited = name in table.awaited
+        if awaited:
+            flags |= WAITED
+            self._tasks.match_waits(event)
         kwargs = None
         if flags & HAS_EXTRAS:
+            if event._event_cancelled:
+                event._event_at = None
+                self.finish(event, flags & ~_TOLD, cause)
+                return
             kwargs = event._event_kwargs
             if event._choose_routes is not None:
-                chosen = event._choose_routes(routes)
-                if chosen is None:  # it tells nothing of itself, but its end counts for others
-                    event._event_at = None
-                    self.finish(event, flags & WAITED, cause)
-                    return
-                routes = chosen
-        if not routes and name == "error":
-            log_unheard(event)
+                routes = event._choose_routes(routes)
+        if not routes:
+            if routes is None:  # it tells nothing of itself, but its end counts for others
+                event._event_at = None
+                self.finish(event, flags & WAITED, cause)
+                return
+            if name == "error":
+                log_unheard(event)
         if flags & COMPLETE:
             if cause is not None:
                 cause = cause.shortened(self._is_complete_heard)
             cause = Cause(event, cause)
-        seen, queue = changes.latest, self._queue
-        tells_results = flags & NOTIFY
+        seen = changes.latest
         if awaited:  # who has waited for it goes on before what its handlers fire
-            queue.add_reasons(1)
+            self._queue.add_reasons(1)
         if cause is None:
-            self.run(event, routes, kwargs, tells_results)
-        elif queue.cause is None:
-            event._event_cause = cause
-            # What set_cause does, there and back, without the calls.
-            queue.cause, queue.alert = cause, True
-            queue.epoch += 1
-            self.run(event, routes, kwargs, tells_results)
-            queue.cause, queue.alert = None, queue.sleeping
+            self.run(event, routes, kwargs, flags & NOTIFY)
         else:
             event._event_cause = cause
-            outer = queue.set_cause(cause)
-            self.run(event, routes, kwargs, tells_results)
-            queue.set_cause(outer)
+            queue = self._queue
+            if queue.cause is None:
+                # What set_cause does, there and back, without the calls.
+                queue.cause, queue.alert = cause, True
+                queue.epoch += 1
+                self.run(event, routes, kwargs, flags & NOTIFY)
+                queue.cause, queue.alert = None, queue.sleeping
+            else:
+                outer = queue.set_cause(cause)
+                self.run(event, routes, kwargs, flags & NOTIFY)
+                queue.set_cause(outer)
         if awaited:
-            queue.add_reasons(-1)
+            self._queue.add_reasons(-1)
         if changes.latest is not seen:
             flags = event._event_flags | event._event_class_flags
         self.finish(event, flags, cause)
@@ -341,8 +342,8 @@ class Dispatch:
         refiring.value = None  # so that it does not count
         if refiring.waiters:
             event._event_waiters = {**(event._event_waiters or {}), **refiring.waiters}
-        if refiring.cause is not None:
-            event._event_cause = refiring.cause
+        if refiring._event_cause is not None:
+            event._event_cause = refiring._event_cause
             event._event_flag(COUNTED)
         try:
             self.dispatch(event)
@@ -392,10 +393,12 @@ class Dispatch:
                 self.feedback(Success, "Success", event, channels, value.value)
         if cause is not None:
             source._event_cause = None
-            if cause.pending > 1 and cause.outer is None:
-                cause.pending -= 1  # all that end_cause would do
-            else:
+            if cause.outer is not None:
                 self.end_cause(cause, value)
+            elif cause.pending > 1:  # what end_cause would do, without the calls
+                cause.pending -= 1
+            else:
+                self._tell_complete(cause, value)
         if flags & WAITED:
             waiters, source._event_waiters = source._event_waiters, None
             for waiter in waiters or ():
@@ -417,13 +420,16 @@ class Dispatch:
         ``value`` is that of the event, if its end is told elsewhere.
         """
         for over in cause.leave(self._is_complete_heard):
-            event, channels, results = over.event, over.channels, over.value
-            if (event._event_flags | event._event_class_flags) & HAS_FEEDBACK_CHANNELS:
-                channels = getattr(event, "complete_channels", None) or channels
-            self.feedback(Complete, "Complete", event, channels, results.value)
-            over.value = None  # so that it does not count
-            if results is not value and getrefcount(results) == _HELD_ONCE_MORE:
-                results.event = None
+            self._tell_complete(over, value)
+
+    def _tell_complete(self, over: Cause, value: Value | None) -> None:
+        event, channels, results = over.event, over.channels, over.value
+        if (event._event_flags | event._event_class_flags) & HAS_FEEDBACK_CHANNELS:
+            channels = getattr(event, "complete_channels", None) or channels
+        self.feedback(Complete, "Complete", event, channels, results.value)
+        over.value = None  # so that it does not count
+        if results is not value and getrefcount(results) == _HELD_ONCE_MORE:
+            results.event = None
 
     def leave(self, firing: Firing) -> None:
         """One suspended handler of a firing has ended; the last one finishes it."""

@@ -12,6 +12,7 @@ import _thread
 
 from ._clock import Schedule
 from ._dispatch import Dispatch
+from ._flags import COUNTED
 from ._loop import Loop
 from ._queue import EventQueue
 from ._reports import fire_error
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._causes import Cause
+    from ._queue import Refiring
     from ._routing import Route
     from .events import BaseEvent
     from .manager import Manager
@@ -97,12 +99,15 @@ class Engine:
 
     # -- firing --
 
-    def alerted(self, event: BaseEvent | None) -> None:
+    def alerted(self, entry: BaseEvent | Refiring | None) -> None:
         """Finish a ``fire`` that found ``alert`` set: count for a cause, wake the loop."""
         queue = self.queue
         cause = queue.cause
-        if cause is not None and event is not None and self.thread_is_ours():
-            cause.enter(event)
+        if cause is not None and entry is not None and self.thread_is_ours():
+            cause.pending += 1
+            entry._event_key = None
+            entry._event_flags |= COUNTED
+            entry._event_cause = cause
         if queue.sleeping:
             self.wake()
 

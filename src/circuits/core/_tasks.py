@@ -176,6 +176,8 @@ class TaskTable:
 
     def match_waits(self, event: BaseEvent) -> None:
         """Make the waits that match an event, which is about to be dispatched, its waiters."""
+        if event._event_cancelled:
+            return
         for wait in list(self.awaited.get(event._event_name, ())):
             if wait.matches(event):
                 self.forget_name(event._event_name, wait)
