@@ -14,6 +14,7 @@ from ._clock import Schedule
 from ._dispatch import Dispatch
 from ._flags import COUNTED
 from ._loop import Loop
+from ._outcomes import Outcomes
 from ._queue import EventQueue
 from ._reports import fire_error
 from ._routing import NO_ROUTES, TREE_LOCK, Routes
@@ -39,7 +40,7 @@ class Engine:
 
     Attributes:
         root: The root.
-        queue, routes, schedule, tasks, dispatch, loop: Its parts.
+        queue, routes, schedule, tasks, outcomes, dispatch, loop: Its parts.
         successor: The engine of the tree that this one became part of, or ``None``.
         tap: Called with each :class:`~circuits.core._direct.Direct` that is gone through.
     """
@@ -52,6 +53,7 @@ class Engine:
         self.routes = Routes(self.queue)
         self.schedule = Schedule(self.report)
         self.tasks = TaskTable(self)
+        self.outcomes = Outcomes(self)
         self.dispatch = Dispatch(self)
         self.loop = Loop(self)
         self.successor: Engine | None = None
@@ -169,7 +171,7 @@ class Engine:
 
     def end_hold(self, cause: Cause) -> None:
         """End a :meth:`~circuits.core._causes.Cause.hold`."""
-        self.dispatch.end_cause(cause)
+        self.outcomes.end_cause(cause)
 
     def hold(self, holder: object) -> None:
         """Keep a stopping application alive, at most its ``stop_timeout``, until released."""
