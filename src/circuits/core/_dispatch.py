@@ -124,10 +124,8 @@ class Dispatch:
                         if event._event_key is None:
                             self._go_on(event, methods, method)
                             break
-                event._event_at = None
-                if event._event_key is None:
-                    self._outcomes.finish(event, event._event_flags | event._event_class_flags)
                 else:
+                    event._event_at = None
                     value = event._event_value
                     if getrefcount(value) == HELD_ONCE_MORE:
                         value.event = None  # see finish
@@ -172,11 +170,13 @@ class Dispatch:
             self._outcomes.finish(event, event._event_flags | event._event_class_flags)
 
     def _go_on(self, event: BaseEvent, methods: tuple[Callable[..., Any], ...], last: Any) -> None:
-        """Run the rest of the handlers, of an event that one of them has flagged."""
+        """Run the rest of the handlers, of an event that one of them has flagged, and finish it."""
         if not event._event_stopped:
             position = next(n for n, method in enumerate(methods, 1) if method is last)
             routes = tuple((method, False, False) for method in methods[position:])
             self.run(event, routes, event._event_kwargs)
+        event._event_at = None
+        self._outcomes.finish(event, event._event_flags | event._event_class_flags)
 
     def run(
         self,
