@@ -20,7 +20,7 @@ class Root(Controller):
 def answer(pending: Any, app: Any) -> Any:
     for _ in range(2000):
         if pending.is_done:
-            return pending._take()
+            return pending.take()
         app.tick(0.01)
     raise AssertionError("no answer")
 

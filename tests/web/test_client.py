@@ -66,7 +66,7 @@ class Peer:
 
     def wait(self, pending: Any) -> Any:
         self.until(lambda: pending.is_done)
-        return pending._take()
+        return pending.take()
 
 
 @pytest.fixture
