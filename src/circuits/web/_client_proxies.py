@@ -73,14 +73,17 @@ def _matches(exempt: str, host: str, port: int) -> bool:
     """Whether an entry of ``no_proxy`` means a server: a name with all below it, or addresses."""
     if not exempt or exempt == "*":
         return bool(exempt)
-    try:
-        return ip_address(host) in ip_network(exempt.strip("[]"), strict=False)
-    except ValueError:
-        pass
     name, colon, number = exempt.rpartition(":")
-    if colon and number.isdecimal():
+    if colon and number.isdecimal() and (":" not in name or name.endswith("]")):
         if int(number) != port:
             return False
-        exempt = name.strip("[]")
-    exempt = exempt.removeprefix("*").lstrip(".")
-    return bool(exempt) and (host == exempt or host.endswith(f".{exempt}"))
+        exempt = name
+    try:
+        address = ip_address(host)
+    except ValueError:
+        name = exempt.removeprefix("*").lstrip(".")
+        return bool(name) and (host == name or host.endswith(f".{name}"))
+    try:
+        return address in ip_network(exempt.strip("[]"), strict=False)
+    except ValueError:
+        return False

@@ -128,7 +128,7 @@ class Outgoing:
             if name.lower() in _OURS:
                 raise ValueError(f"the header {name} is set by the client")
         kind, self.body = make_body(data, json, files, content)
-        self.auth = auth if isinstance(auth, DigestAuth) else None
+        self.auth: DigestAuth | None = None
         self._has_answered = False
         if auth is None and parts.username is not None:
             auth = unquote(parts.username), unquote(parts.password or "")
@@ -149,6 +149,8 @@ class Outgoing:
             text = "; ".join(f"{name}={value}" for name, value in cookies.items())
             self.headers.append(("Cookie", text))
         self.head()  # an error shows here, and not when it is sent
+        if isinstance(auth, DigestAuth):
+            self.auth = auth
 
     def _go_to(self, url: str) -> None:
         self.host, self.port, target, self.secure = parse_absolute(url, "http", "https")
