@@ -62,7 +62,7 @@ _FLOORS: dict[str, list[str]] = {
         _client_request _client_response _json _multi _origins _paths _status passwords""",
         "wrappers events errors _request _response",
         """_transport _results _exchange _connection _binding _conversion _intake _async_pieces _coding _proxies eventstream _exposed _outgoing _connections _serving
-        _client_pending _client_sending _client_wire
+        _client_pending _client_sending _client_tunnel _client_wire
         _feed _wsgi _websocket _websocket_accepting _asgi _asgi_lifespan _asgi_websocket""",
         "http client websocket _called _asgi_called _websocket_events _websocket_exposed",
         # The applications that others host have a dispatcher of their own, as servers have.

@@ -180,6 +180,28 @@ def test_what_nobody_has_asked_for_ends_the_connection(net: Network) -> None:
     assert len(net.lines) == 2
 
 
+def test_a_connection_that_has_ended_is_not_used(net: Network) -> None:
+    """Nobody has told yet; what must not be repeated would be lost there."""
+    client = make(net, max_connections=1)
+    net.wait(client.get("/"))
+    client._wires[0].transport._abort()
+    waiting = [client.post("/"), client.post("/")]
+    assert [net.wait(pending).status for pending in waiting] == [200, 200]
+    net.lines[1].send(OK)  # that nobody has asked for
+    net.app.tick(0)
+    net.app.tick(0)
+    assert net.wait(client.post("/")).status == 200
+
+
+def test_closing_while_nobody_asks_ends_what_is_begun(net: Network) -> None:
+    client = make(net)
+    client.connect()
+    client.close()
+    net.settle()
+    assert not client.connected
+    assert net.wait(client.get("/")).status == 200
+
+
 def test_closing_fails_what_is_waited_for(net: Network) -> None:
     net.answer = lambda line, request: b""
     client = make(net, max_connections=1)

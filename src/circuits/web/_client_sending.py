@@ -36,12 +36,17 @@ class Sending:
         self._encoder = BodyEncoder(outgoing.length, chunked=outgoing.length is None)
         self._coroutine: Any = None
         self.is_over = False
-        body = outgoing.body
+        self._body = outgoing.body
+        self._source: Any = None
+
+    def _begin(self) -> Any:
+        body = self._body
         source: Any = _slices(body) if isinstance(body, bytes) else body.start()
         if hasattr(source, "__aiter__"):
-            source = AsyncPieces(source, self._run, wire._tree_engine.schedule)
+            source = AsyncPieces(source, self._run, self._wire._tree_engine.schedule)
             source.attach(self.pull)
-        self._source: Any = source if hasattr(source, "__next__") else iter(source)
+        self._source = iter(source)
+        return self._source
 
     def _run(self, coroutine: Any) -> None:
         self._coroutine = coroutine
@@ -51,26 +56,27 @@ class Sending:
         """Send what can be sent now."""
         sent = 0
         try:
+            source = self._begin() if self._source is None else self._source
             while not self.is_over and not self._wire.is_congested:
                 if sent >= _AT_ONCE_BYTES:
                     self._wire.go_on_later()
                     self._wire.sent(waits="")
                     return
-                piece = next(self._source)
+                piece = next(source)
                 if piece is NOT_YET:
                     self._wire.sent(waits="")
                     return
                 data = self._encoder.send(_as_bytes(piece))
                 sent += len(data)
-                self._wire.write_part(data)
+                self._wire.transport.write(data)
             if not self.is_over:
                 self._wire.sent(waits="write")
         except StopIteration:
             self._end()
         except LocalProtocolError as problem:
-            self._wire.give_up(ValueError(str(problem)))
+            self._fail(ValueError(str(problem)))
         except BaseException as problem:
-            self._wire.give_up(problem)
+            self._fail(problem)
             if not isinstance(problem, Exception):
                 raise
 
@@ -78,11 +84,15 @@ class Sending:
         try:
             rest = self._encoder.end()
         except LocalProtocolError as problem:
-            self._wire.give_up(ValueError(str(problem)))
+            self._fail(ValueError(str(problem)))
             return
         self.is_over = True
-        self._wire.write_part(rest)
+        self._wire.transport.write(rest)
         self._wire.sent(waits="read")
+
+    def _fail(self, problem: BaseException) -> None:
+        if self._wire.pending is not None:
+            self._wire.pending.finish(problem)
 
     def close(self) -> None:
         """Nothing more is sent."""

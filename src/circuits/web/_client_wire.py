@@ -14,7 +14,6 @@ from circuits._wire.http1 import (
     ResponseDecoder,
     ResponseHead,
     State,
-    encode_request_head,
 )
 from circuits.core.components import BaseComponent
 from circuits.core.events import Event
@@ -22,9 +21,9 @@ from circuits.core.handlers import handler
 from circuits.net import sockets
 
 from ._client_errors import ClientTimeout, ConnectError, ProtocolError
-from ._client_request import host_header
 from ._client_response import ClientResponse, Inflating
 from ._client_sending import Sending
+from ._client_tunnel import Tunnel
 
 if TYPE_CHECKING:
     from ._client_pending import Pending
@@ -80,7 +79,7 @@ class Wire(BaseComponent):
         self._client = client
         self._was_used = False
         self._has_answered = False
-        self._is_tunnelling = False  # the proxy has been asked
+        self._tunnel: Tunnel | None = None  # while the proxy is asked
         self._reason = ""  # why the connection has ended, if somebody said so
         # How long a body may be depends on who asks, and is seen to here.
         self._limits = replace(client.limits, body_bytes=None)
@@ -117,46 +116,23 @@ class Wire(BaseComponent):
         if proxy is None or origin is None:
             self._ready()
             return
-        host, port, _ = origin
-        name = host_header(host, port, secure=port == 80)  # so that the port is always there
-        fields = [("Host", name)]
-        if proxy.authorization:
-            fields.append(("Proxy-Authorization", proxy.authorization))
-        self._is_tunnelling = True
-        self._decoder.expect("CONNECT")
-        self.transport.write(encode_request_head("CONNECT", name, fields))
+        self._tunnel = Tunnel(origin[0], origin[1], proxy, self._limits)
+        self.transport.write(self._tunnel.request())
 
-    def _read_of_proxy(self, data: bytes) -> None:
-        """Read whether the proxy has connected us; nothing of it is for whoever asked."""
-        proxy, origin = self.route.proxy, self.route.origin
-        assert proxy is not None
-        assert origin is not None
-        problem = ""
+    def _read_of_proxy(self, tunnel: Tunnel, data: bytes) -> None:
+        assert self.route.origin is not None
         try:
-            self._decoder.receive_data(data)
-            while (head := self._decoder.next_message()) is not None:
-                if not isinstance(head, ResponseHead) or head.interim:
-                    continue
-                if head.switched and not self._decoder.pending_bytes:
-                    self._is_tunnelling = False
-                    self._decoder = ResponseDecoder(self._limits)
-                    if self.transport.connected:
-                        self.transport.starttls(server_hostname=origin[0], **self._tls())
-                    return
-                problem = f"it answers {head.status} {head.reason}"
-                if head.switched:
-                    problem = "it says more than it should"
-                break
-            else:
-                return
-        except WireError as error:
-            problem = str(error)
-        self._unreachable(f"the proxy {proxy.host}:{proxy.port} does not connect: {problem}")
+            is_open = tunnel.receive(data)
+        except ConnectError as problem:
+            self._unreachable(str(problem))
+            return
+        if is_open:
+            self._tunnel = None
+            if self.transport.connected:
+                name = self.route.origin[0]
+                self.transport.starttls(server_hostname=name, **self._tls())
 
     @handler("starttls_done")
-    def _on_starttls_done(self) -> None:
-        self._ready()
-
     def _ready(self) -> None:
         self.is_open = True
         self._client.fire(sockets.Connected(self.transport.host, self.transport.port))
@@ -194,15 +170,18 @@ class Wire(BaseComponent):
     def _send(self, pending: Pending) -> None:
         outgoing, proxy = pending.outgoing, self.route.proxy
         self._has_answered = False
-        self._decoder.expect(outgoing.method)
-        cookie = self._client.cookies.header(outgoing)
         more: list[tuple[str, str]] = []
         target = ""
         if proxy is not None and self.route.origin is None:
             target = outgoing.absolute_target
             if proxy.authorization:
                 more.append(("Proxy-Authorization", proxy.authorization))
-        head = outgoing.head(more, cookie, target)
+        try:
+            head = outgoing.head(more, self._client.cookies.header(outgoing), target)
+        except ValueError as problem:
+            pending.finish(problem)
+            return
+        self._decoder.expect(outgoing.method)
         if isinstance(outgoing.body, bytes) and len(outgoing.body) <= _LOW_WATER:
             self.transport.write(head + outgoing.body)
             pending.phase("read")
@@ -212,14 +191,15 @@ class Wire(BaseComponent):
         sending.pull()
 
     @property
+    def is_usable(self) -> bool:
+        """Whether a request may take it: it is idle, and has not ended."""
+        return self.pending is None and (not self.is_open or self.transport.connected)
+
+    @property
     def is_congested(self) -> bool:
         """Whether nothing can be sent right now."""
         connection = self.transport._connection
         return connection is None or connection.is_congested
-
-    def write_part(self, data: Any) -> None:
-        """Send a part of a body."""
-        self.transport.write(data)
 
     def sent(self, waits: str) -> None:
         """A body has been sent for now; what is waited for."""
@@ -233,11 +213,6 @@ class Wire(BaseComponent):
         connection = self.transport._connection
         before, self._unsent = self._unsent, connection.pending_bytes if connection else 0
         return self._unsent < before
-
-    def give_up(self, problem: BaseException) -> None:
-        """The body cannot be sent."""
-        if self.pending is not None:
-            self.pending.finish(problem)
 
     def run_aside(self, coroutine: Any) -> None:
         """Have a coroutine run that makes a body."""
@@ -266,11 +241,11 @@ class Wire(BaseComponent):
     @handler("read")
     def _on_read(self, data: bytes) -> None:
         if not self.is_open:
-            if self._is_tunnelling:
-                self._read_of_proxy(data)
+            if self._tunnel is not None:
+                self._read_of_proxy(self._tunnel, data)
             return
         if self.pending is None:
-            self.cut()  # nobody has asked: whatever this is, it is no answer
+            self._client.lost(self)  # nobody has asked: whatever this is, it is no answer
             return
         self._has_answered = True
         try:
@@ -405,6 +380,7 @@ class Wire(BaseComponent):
         self.pending = None
         if self.is_open:
             self._client.fire(sockets.Disconnected())
-        self.is_open = self._is_tunnelling = False
+        self.is_open = False
+        self._tunnel = None
         self._stop_sending()
         self.transport._abort()

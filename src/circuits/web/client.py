@@ -332,8 +332,10 @@ class Client(BaseComponent):
         for wire in list(self._wires):
             if wire.pending is not None:
                 wire.pending.finish(ConnectError("the client was closed"))
-            else:
+            elif wire.is_open:
                 wire.transport.close()
+            else:
+                self.lost(wire)
 
     @handler("stopped", channel="*", priority=1)
     def _on_stopped(self, component: Manager) -> None:
@@ -359,7 +361,7 @@ class Client(BaseComponent):
             ValueError: The environment names a proxy that cannot be used.
         """
         route = self._route(pending.outgoing.origin)
-        idle = [wire for wire in self._wires if wire.pending is None]
+        idle = [wire for wire in self._wires if wire.is_usable]
         for wire in idle:
             if wire.route == route and not fresh:
                 wire.take(pending)
@@ -392,8 +394,7 @@ class Client(BaseComponent):
     def _next(self) -> None:
         """Whoever waits for a connection is served, first come first."""
         while self._queue and (
-            len(self._wires) < self._max_connections
-            or any(wire.pending is None for wire in self._wires)
+            len(self._wires) < self._max_connections or any(wire.is_usable for wire in self._wires)
         ):
             self.send_off(self._queue.popleft())
 
