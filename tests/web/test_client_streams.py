@@ -14,9 +14,16 @@ from typing import Any
 import pytest
 
 from circuits import Component, Event
+from circuits.testing import Recorder
 from circuits.web._client_body import Body, make_body
 from circuits.web._client_response import Inflating
-from circuits.web.client import ClientError, ClientResponse, HTTPException, ProtocolError
+from circuits.web.client import (
+    ClientError,
+    ClientResponse,
+    ConnectError,
+    HTTPException,
+    ProtocolError,
+)
 from tests.web.client_support import OK, Network, chunk, reply
 from tests.web.test_client import head_of, make
 
@@ -318,6 +325,21 @@ def test_who_gives_up_closes_what_is_sent(net: Network) -> None:
     net.until(lambda: is_closed)
     net.settle()
     assert net.lines[0].is_closed
+
+
+def test_a_body_that_nobody_begins_is_forgotten_in_silence(net: Network) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield PIECE
+
+    client = make(net)
+    recorder = Recorder().register(net.app)
+    net.wait(client.get("/"))
+    pending = client.post("/", content=pieces())
+    client.close()
+    net.settle()
+    with pytest.raises(ConnectError, match="closed"):
+        pending.take()
+    recorder.expect_none("error")
 
 
 # -- forms -----------------------------------------------------------------------------------------

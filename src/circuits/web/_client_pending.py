@@ -146,6 +146,21 @@ class Pending(Outcome):
 
     # -- how it goes on --
 
+    @property
+    def is_full(self) -> bool:
+        """Whether as much has come as is kept for who reads."""
+        return self.arriving is not None and self.arriving.is_full
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether somebody waits for what comes next."""
+        return self.arriving is None or self.arriving.is_awaited
+
+    @property
+    def limit(self) -> int | None:
+        """How many bytes the body of the response may have."""
+        return self._client.limits.body_bytes if self.arriving is None else self.max_bytes
+
     def begin(self, wire: Wire) -> None:
         """The head of a response is there: what was asked for, or what leads there."""
         response, outgoing = self.response, self.outgoing

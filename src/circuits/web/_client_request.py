@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, unquote, urlencode, urljoin, urlsplit, urlunsplit
 
@@ -24,11 +25,16 @@ _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
 #: What a redirect to another origin does not take along.
 _CREDENTIALS: Final = frozenset({"authorization", "cookie", "host"})
+_DEFAULTS: Final = {
+    "Accept": "*/*",
+    "Accept-Encoding": "gzip, deflate",
+    "User-Agent": f"circuits/{__version__}",
+}
 _OF_BODY: Final = frozenset(
     {"content-length", "content-type", "content-encoding", "transfer-encoding"}
 )
 #: What the client says about a message, and nobody else.
-_OURS: Final = frozenset({"transfer-encoding", "connection", "proxy-authorization"})
+_OURS: Final = frozenset({"transfer-encoding", "proxy-authorization"})
 
 
 def parse_absolute(url: str, plain: str, secure: str) -> tuple[str, int, str, bool]:
@@ -124,27 +130,28 @@ class Outgoing:
         self.method = method
         self._go_to(url)
         self.headers = [(name, str(value)) for name, value in pairs(headers or ())]
-        for name, _ in self.headers:
-            if name.lower() in _OURS:
-                raise ValueError(f"the header {name} is set by the client")
+        given = {name.lower(): value for name, value in self.headers}
+        if not _OURS.isdisjoint(given):
+            raise ValueError(f"the client sets these headers itself: {', '.join(sorted(_OURS))}")
         kind, self.body = make_body(data, json, files, content)
         self.auth: DigestAuth | None = None
         self._has_answered = False
         if auth is None and parts.username is not None:
             auth = unquote(parts.username), unquote(parts.password or "")
+        defaults = dict(_DEFAULTS)
         if isinstance(auth, tuple):
-            self.set_default("Authorization", basic(*auth))
-        self.set_default("Accept", "*/*")
-        self.set_default("Accept-Encoding", "gzip, deflate")
-        self.set_default("User-Agent", f"circuits/{__version__}")
+            defaults["Authorization"] = basic(*auth)
         if kind:
-            self.set_default("Content-Type", kind)
+            defaults["Content-Type"] = kind
         length = len(self.body) if isinstance(self.body, bytes) else self.body.length
-        given = self.get("content-length")
-        if given is None and (length or (length == 0 and method in ("POST", "PUT", "PATCH"))):
-            self.headers.append(("Content-Length", str(length)))
-        elif given is not None and (not given.isdecimal() or length not in (None, int(given))):
-            raise ValueError(f"Content-Length is {given!r}, but the body has {length} bytes")
+        if length or (length == 0 and method in ("POST", "PUT", "PATCH")):
+            defaults["Content-Length"] = str(length)
+        announced = given.get("content-length")
+        if announced is not None and (
+            not re.fullmatch("[0-9]+", announced) or length not in (None, int(announced))
+        ):
+            raise ValueError(f"Content-Length is {announced!r}, but the body has {length} bytes")
+        self.headers += [pair for pair in defaults.items() if pair[0].lower() not in given]
         if cookies:
             text = "; ".join(f"{name}={value}" for name, value in cookies.items())
             self.headers.append(("Cookie", text))
@@ -177,11 +184,6 @@ class Outgoing:
     def get(self, name: str) -> str | None:
         """The first header of a name in small letters."""
         return next((value for known, value in self.headers if known.lower() == name), None)
-
-    def set_default(self, name: str, value: str) -> None:
-        """Set a header unless the caller has."""
-        if self.get(name.lower()) is None:
-            self.headers.append((name, value))
 
     @property
     def length(self) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -205,7 +206,7 @@ class Wire(BaseComponent):
         """A body has been sent for now; what is waited for."""
         self.has_sent_more()
         if self.pending is not None:
-            is_read = waits != "read" or self._is_read_now(self.pending)
+            is_read = waits != "read" or self.pending.is_awaited
             self.pending.phase(waits if is_read else "")
 
     def has_sent_more(self) -> bool:
@@ -219,8 +220,10 @@ class Wire(BaseComponent):
         self.fire(_Aside(coroutine))
 
     @handler("_aside")
-    async def _on_aside(self, coroutine: Any) -> None:
-        await coroutine
+    def _on_aside(self, coroutine: Any) -> Any:
+        # No coroutine itself: whoever sends none needs no loop of asyncio.
+        is_given_up = inspect.getcoroutinestate(coroutine) != inspect.CORO_CREATED
+        return None if is_given_up else coroutine
 
     def go_on_later(self) -> None:
         """Send on when others had their turn."""
@@ -273,7 +276,7 @@ class Wire(BaseComponent):
     def go_on(self) -> None:
         """Decode what has come, as far as somebody has room for it."""
         try:
-            while self.pending is not None and not self._is_full(self.pending):
+            while self.pending is not None and not self.pending.is_full:
                 piece = next(self._inflated, None)
                 if piece is not None:
                     self._keep(self.pending, piece)
@@ -284,21 +287,13 @@ class Wire(BaseComponent):
         pending = self.pending
         if pending is None:
             return
-        if self._is_full(pending):
+        if pending.is_full:
             self.transport.pause_reading()
             pending.phase("")
             return
         self.transport.resume_reading()
         if self._sending is None or self._sending.is_over:
-            pending.phase("read" if self._is_read_now(pending) else "")
-
-    @staticmethod
-    def _is_read_now(pending: Pending) -> bool:
-        return pending.arriving is None or pending.arriving.is_awaited
-
-    @staticmethod
-    def _is_full(pending: Pending) -> bool:
-        return pending.arriving is not None and pending.arriving.is_full
+            pending.phase("read" if pending.is_awaited else "")
 
     def _decode(self, pending: Pending) -> bool:
         """Take the next message; whether there was one."""
@@ -321,20 +316,16 @@ class Wire(BaseComponent):
         if self._sending is not None and (head.status >= 400 or not head.keep_alive):
             self._stop_sending()  # it will not be read
         pending.begin(self)
-        limit = self._limit(pending)
+        limit = pending.limit
         if head.has_body and limit is not None and (head.content_length or 0) > limit:
             raise ProtocolError(f"the body has {head.content_length} bytes, limit {limit}")
         if not head.has_body:
             self._complete(pending)
 
-    def _limit(self, pending: Pending) -> int | None:
-        limit = self._client.limits.body_bytes
-        return limit if pending.arriving is None else pending.max_bytes
-
     def _keep(self, pending: Pending, piece: bytes) -> None:
         assert pending.response is not None
         self._size += len(piece)
-        limit = self._limit(pending)
+        limit = pending.limit
         if limit is not None and self._size > limit:
             how = " when decompressed" if self._inflating.is_known else ""
             raise ProtocolError(f"the body is longer than {limit} bytes{how}")

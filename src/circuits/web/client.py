@@ -259,7 +259,6 @@ class Client(BaseComponent):
         outgoing = Outgoing(method, url, headers=headers, **options)
         times = self.timeout if timeout is _AS_EVER else Timeout.of(timeout)
         follows = self.follow_redirects if follow_redirects is None else follow_redirects
-        self._route(outgoing.origin)  # what is wrong with it is told at once
         pending = Pending(self, outgoing, times, follows, streams, max_bytes)
         self.send_off(pending)
         return pending
