@@ -271,6 +271,22 @@ def test_an_answer_before_the_end_of_the_request_ends_it(net: Network) -> None:
     assert net.lines[0].is_closed
 
 
+def test_a_response_before_the_end_of_the_request_is_one(net: Network) -> None:
+    net.answer = lambda line, request: OK  # and it would go on reading
+    client = make(net)
+    assert net.wait(client.post("/", content=(PIECE for _ in range(10_000)))).text == "ok"
+    assert not client.connected  # the rest of the body would be taken for the next request
+
+
+def test_a_body_that_cannot_be_begun(net: Network) -> None:
+    class Broken:
+        def __iter__(self) -> Iterator[bytes]:
+            raise LookupError("no pieces")
+
+    with pytest.raises(LookupError, match="no pieces"):
+        net.wait(make(net).post("/", content=Broken()))
+
+
 def test_both_directions_at_once(net: Network) -> None:
     """A server may answer piece by piece what it gets piece by piece."""
     asked: list[bytes] = []

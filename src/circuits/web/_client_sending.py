@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import TYPE_CHECKING, Any, Final
 
 from circuits._wire.http1 import BodyEncoder, LocalProtocolError
@@ -99,10 +98,11 @@ class Sending:
         if self.is_over:
             return
         self.is_over = True
-        if self._coroutine is not None and (
-            inspect.getcoroutinestate(self._coroutine) == inspect.CORO_CREATED
-        ):
-            self._coroutine.close()
+        if self._coroutine is not None:
+            import inspect
+
+            if inspect.getcoroutinestate(self._coroutine) == inspect.CORO_CREATED:
+                self._coroutine.close()
         close = getattr(self._source, "close", None)
         if close is not None and not getattr(self._source, "gi_running", False):
             close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -222,6 +221,8 @@ class Wire(BaseComponent):
     @handler("_aside")
     def _on_aside(self, coroutine: Any) -> Any:
         # No coroutine itself: whoever sends none needs no loop of asyncio.
+        import inspect
+
         is_given_up = inspect.getcoroutinestate(coroutine) != inspect.CORO_CREATED
         return None if is_given_up else coroutine
 
