@@ -409,6 +409,15 @@ def test_cookies_go_where_they_belong(net: Network, line: str, url: str, is_sent
     assert head_of(net.requests[1]).get("cookie") == ("a=1" if is_sent else None)
 
 
+def test_cookies_of_all_kinds_go_in_one_field(net: Network) -> None:
+    net.answer = lambda line, request: reply(Set_Cookie="jar=1")
+    client = make(net)
+    net.wait(client.get("/"))
+    net.wait(client.get("/", headers={"cookie": "own=2"}, cookies={"given": "3"}))
+    assert net.requests[1].lower().count(b"cookie:") == 1
+    assert head_of(net.requests[1])["cookie"] == "own=2; given=3; jar=1"
+
+
 def test_secure_cookies_go_by_tls() -> None:
     cookies = Cookies()
     secure = Outgoing("GET", "https://a.example/")

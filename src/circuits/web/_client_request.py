@@ -153,8 +153,10 @@ class Outgoing:
             raise ValueError(f"Content-Length is {announced!r}, but the body has {length} bytes")
         self.headers += [pair for pair in defaults.items() if pair[0].lower() not in given]
         if cookies:
-            text = "; ".join(f"{name}={value}" for name, value in cookies.items())
-            self.headers.append(("Cookie", text))
+            own = [value for name, value in self.headers if name.lower() == "cookie"]
+            own += [f"{name}={value}" for name, value in cookies.items()]
+            self.headers = [pair for pair in self.headers if pair[0].lower() != "cookie"]
+            self.headers.append(("Cookie", "; ".join(own)))  # one field (RFC 6265, 5.4)
         self.head()  # an error shows here, and not when it is sent
         if isinstance(auth, DigestAuth):
             self.auth = auth
