@@ -118,6 +118,16 @@ def test_limits_are_those_of_the_client(net: Network) -> None:
     assert net.wait(endless.get("/")).content == b"12345"
 
 
+@pytest.mark.parametrize("limit", [None, 100, 1 << 24])
+def test_redirects_bring_no_large_bodies(net: Network, limit: int | None) -> None:
+    large = gzip.compress(bytes(1 << 21))
+    net.answer = lambda line, request: reply("302 X", large, Location="/", Content_Encoding="gzip")
+    client = make(net, follow_redirects=True, limits=Limits(body_bytes=limit))
+    with pytest.raises(ProtocolError, match="bytes"):
+        net.wait(client.get("/"))
+    assert len(net.requests) == 1
+
+
 @pytest.mark.parametrize("length", range(0, len(OK), 7))
 def test_a_server_that_ends_in_the_middle(net: Network, length: int) -> None:
     def answer(line: Any, request: bytes) -> None:

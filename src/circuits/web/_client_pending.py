@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from ._client_wire import Wire
     from .client import Client
 
+#: Of a response that is not what was asked for: twenty redirects are kept, with their bodies.
+_PASSING_BYTES: Final = 1024 * 1024
 _WHAT: Final = {
     "connect": "no connection",
     "read": "nothing was received",
@@ -159,7 +161,12 @@ class Pending(Outcome):
     @property
     def limit(self) -> int | None:
         """How many bytes the body of the response may have."""
-        return self._client.limits.body_bytes if self.arriving is None else self.max_bytes
+        if self.arriving is not None:
+            return self.max_bytes
+        limit = self._client.limits.body_bytes
+        if self.is_redirected or self.is_challenged:
+            return _PASSING_BYTES if limit is None else min(limit, _PASSING_BYTES)
+        return limit
 
     def begin(self, wire: Wire) -> None:
         """The head of a response is there: what was asked for, or what leads there."""
