@@ -246,6 +246,19 @@ def test_a_server_that_reads_slowly_is_waited_for(net: Network) -> None:
     assert net.wait(pending).status == 200
 
 
+def test_one_large_piece_may_take_its_time(net: Network) -> None:
+    net.reads = False
+    pending = make(net, timeout=TIMES).post("/", content=[bytes(5_000_000)])
+    net.settle()
+    for _ in range(10):
+        net.lines[0].end.recv(1 << 20)
+        net.settle()
+        forward(net, 2)
+    assert not pending.is_done
+    forward(net, 6)
+    late(pending, "write")
+
+
 def test_who_makes_a_body_takes_the_time_that_it_takes(net: Network) -> None:
     net.answer = lambda line, request: OK if request.endswith(b"0\r\n\r\n") else b""
     client = make(net, timeout=TIMES)

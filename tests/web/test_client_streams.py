@@ -548,6 +548,41 @@ def test_who_is_cancelled_closes(net: Network) -> None:
     assert net.lines[0].is_closed
 
 
+def test_a_generator_that_is_cancelled_closes(net: Network) -> None:
+    client = make(net)
+
+    class Asker(Component):
+        def head(self) -> Any:
+            yield from client.get("/")
+
+        def body(self) -> Any:
+            with (yield client.stream("GET", "/")) as response:
+                yield response.receive()
+
+    for name, answer in [("head", b""), ("body", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n")]:
+        net.answer = lambda line, request, answer=answer: answer  # type: ignore[misc]
+        asker = Asker().register(net.app)
+        net.app.fire(Event.create(name))
+        net.settle()
+        assert not net.lines[-1].is_closed
+        asker.unregister()
+        net.settle()
+        assert net.lines[-1].is_closed
+    assert len(net.lines) == 2
+
+
+def test_a_stream_that_never_begins(net: Network) -> None:
+    net.refuses = True
+    client = make(net)
+
+    async def ask(self: Any) -> None:
+        async with client.stream("GET", "/"):
+            raise AssertionError("there is none")
+
+    with pytest.raises(ConnectError):
+        run(net, ask)
+
+
 def test_giving_a_wait_up_loses_nothing(net: Network) -> None:
     net.answer = lambda line, request: b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n"
     client = make(net)
