@@ -197,7 +197,17 @@ class Headers(dict[str, Any]):
     # -- changing ----------------------------------------------------------------------
 
     def __setitem__(self, name: str, value: Any) -> None:
-        self._put(name, check_name(name), check_value(value))
+        # What check_name, check_value and _put do, without the calls, for most fields.
+        key = _checked.get(name) or check_name(name)
+        text = value if type(value) is str else _text(value)
+        if _forbidden_in_value(text) is not None:
+            check_value(text)  # which raises
+        if not self._indexed:
+            self._index()
+        if dict.__contains__(self, key):
+            self._pairs = [pair for pair in self._pairs if pair[0].lower() != key]
+        self._pairs.append((name, text))
+        dict.__setitem__(self, key, text)
 
     def _put(self, name: str, key: str, value: str) -> None:
         """Set a field whose name and value are known to be good; ``key`` is in lower case."""
