@@ -25,6 +25,7 @@ from circuits._wire.websocket import (
     SharedMessage,
     State,
 )
+from circuits.core import _clock
 from circuits.core._tasks import Suspension
 from circuits.core.errors import CircuitsError
 from circuits.net.protocols._websocket_conversation import AT_ONCE, CLOSE_TIMEOUT, Conversation
@@ -33,6 +34,7 @@ from circuits.net.protocols.websocket import MAX_SIZE
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
 
+    from circuits.core._clock import Appointment
     from circuits.core._engine import Engine
     from circuits.core._tasks import Task
 
@@ -50,12 +52,8 @@ __all__ = [
 ]
 
 #: How many messages, and bytes of them, may wait for a handler before nothing more is read.
-_HELD_MESSAGES = AT_ONCE
+_HELD_MESSAGES = 64
 _HELD_BYTES = 256 * 1024
-
-#: How many events after another it takes until handlers that do not wait have answered a message:
-#: one fires ``read``, one is what it fires, and a coroutine is called in between.
-_HOPS = 2
 
 #: What a connection may hold of an unfinished message although all together hold too much.
 _FAIR_BYTES = 65536
@@ -66,6 +64,54 @@ BUFFERED_BYTES = 4 * MAX_SIZE
 
 _TRY_AGAIN_LATER = 1013
 _OPEN = State.OPEN
+
+#: How many connections that have much to say go on before descriptors are looked at again.
+_CONNECTIONS_AT_ONCE = 4
+
+#: How often they are put off, at the most, for what is queued.
+_PUT_OFFS = 8
+
+
+class _Turns:
+    """Lets connections that have sent much at once go on, a few at a time, in their order.
+
+    Between two turns the queue becomes empty and all descriptors are looked at, so whoever has
+    sent little waits for a few of these at most, however many there are.
+    """
+
+    __slots__ = ("_appointment", "_engine", "_put_offs", "_waiting")
+
+    def __init__(self) -> None:
+        self._waiting: deque[WebSocket] = deque()
+        self._engine: Engine | None = None
+        self._appointment: Appointment | None = None
+        self._put_offs = 0
+
+    def add(self, websocket: WebSocket) -> None:
+        """Have ``_end_turn`` called."""
+        self._waiting.append(websocket)
+        engine, appointment = websocket._tree_engine, self._appointment
+        if appointment is None or self._engine is not engine or not appointment.is_pending:
+            self._engine = engine
+            self._arm(engine)
+
+    def _arm(self, engine: Engine) -> None:
+        self._appointment = engine.schedule.call_at(_clock.now(), self._run)
+
+    def _run(self) -> None:
+        engine, waiting = self._engine, self._waiting
+        assert engine is not None
+        if engine.queue and self._put_offs < _PUT_OFFS:
+            self._put_offs += 1
+            self._arm(engine)
+            return
+        self._put_offs = 0
+        for _ in range(min(_CONNECTIONS_AT_ONCE, len(waiting))):
+            websocket = waiting.popleft()
+            if websocket._link is not None:
+                websocket._link.owner.later(websocket._end_turn)
+        if waiting:
+            self._arm(engine)
 
 
 class ConnectionClosed(CircuitsError):
@@ -101,7 +147,7 @@ class Options:
 
     __slots__ = (
         "buffered_bytes", "close_timeout", "deflate", "held_bytes", "limits", "ping_interval",
-        "ping_timeout",
+        "ping_timeout", "turns",
     )  # fmt: skip
 
     #: How to compress.
@@ -119,6 +165,7 @@ class Options:
         self.limits = Limits(message_bytes=max_message_bytes, frames_at_once=AT_ONCE)
         self.buffered_bytes = buffered_bytes
         self.held_bytes = 0
+        self.turns = _Turns()
         self.ping_interval = ping_interval
         self.ping_timeout = ping_timeout
         self.close_timeout = close_timeout
@@ -221,7 +268,7 @@ class WebSocket:
     __slots__ = (
         "__dict__", "__weakref__", "_codec", "_conversation", "_deflate", "_is_discarding", "_is_ended",
         "_is_sated", "_link", "_listener", "_messages", "_options", "_partial_bytes", "_receiving", "_refusal",
-        "_waiting", "_waiting_bytes", "_waiting_messages", "_woken", "is_full", "request", "sock",
+        "_waiting", "_waiting_bytes", "_waiting_messages", "is_full", "request", "sock",
         "subprotocol",
     )  # fmt: skip
 
@@ -248,7 +295,6 @@ class WebSocket:
         self._receiving: _Receiving | None = None
         self._waiting: list[_Waiting] | None = None  # for what is written, or for the end
         self._is_sated = False  # others are first
-        self._woken = 0  # coroutines that were woken, and have not gone on
         self._is_discarding = False
         self._is_ended = False
         self._refusal = ""
@@ -444,7 +490,7 @@ class WebSocket:
         self._is_sated = self.is_full = True
         self._hold_reading()
         if self._link is not None:
-            self._link.owner.later(self._end_turn, _HOPS)
+            self._options.turns.add(self)
 
     def _peer_closes(self, conversation: Conversation, code: int, reason: str) -> None:
         self._listener.peer_closes(self, code, reason)
@@ -499,15 +545,11 @@ class WebSocket:
         """Go on with what has been received; not from here, which may be the handler of a message."""
         if self._link is not None and not self._is_sated:
             self._is_sated = True
-            self._link.owner.later(self._end_turn, 0)
+            self._options.turns.add(self)
 
-    def _end_turn(self, hops: int) -> None:
+    def _end_turn(self) -> None:
         """Others had their turn, and what was received could be answered."""
         link, conversation = self._link, self._conversation
-        # A coroutine that has been woken takes its step between two of our turns.
-        if (hops or self._woken) and link is not None:
-            link.owner.later(self._end_turn, max(hops - 1, 0))
-            return
         self._is_sated = False
         if link is None or conversation is None or not self._has_room():
             return
@@ -607,7 +649,6 @@ class _Waiting(Suspension):
             self._resume(self._task)
         elif self._future is not None and not self._future.done():
             self._future.set_result(None)
-            self._websocket._woken += 1
 
     def _resume(self, task: Task) -> None:
         self._task = None
@@ -645,8 +686,6 @@ class _Waiting(Suspension):
             try:
                 yield from self._future.__await__()
             finally:
-                if self._future.done() and not self._future.cancelled():
-                    self._websocket._woken -= 1
                 self.leave()
         return self.take()
 
