@@ -33,6 +33,8 @@ from ._paths import parse_target
 from ._wsgi import HOP_BY_HOP
 
 if TYPE_CHECKING:
+    from circuits.core._clock import Appointment
+
     from ._asgi import Message, Receive
     from ._body_stream import BodyStream
     from ._called import CalledHTTP
@@ -55,8 +57,8 @@ def _settle(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
-#: How many events after the end of a WebSocket we part from it, if it still reads what came before.
-_HOPS = 8
+#: How many seconds after its client a WebSocket may still take what that has sent.
+_LEAVE_SECONDS = 10.0
 
 
 class Line:
@@ -233,6 +235,7 @@ class SocketLine(Line):
         # Both sides of it are ours, and each has its own limits.
         self._codec = Codec(True, None, Limits(message_bytes=None))
         self._is_open = False
+        self._leaving: Appointment | None = None  # the client has gone
         self.is_held = True  # until it is open
 
     def _put(self, message: Message, size: int = 0) -> None:
@@ -297,14 +300,25 @@ class SocketLine(Line):
         code = message.get("code", ABNORMAL)
         if self._codec.state is wire.State.OPEN and is_sendable_code(code):
             self._answer(self._codec.send_close(code, message.get("reason") or ""))
-        self._leave(_HOPS)
-
-    def _leave(self, hops: int) -> None:
-        """End behind the close: it is looked at when what came before could be answered."""
-        if self.is_held and hops:
-            self.owner.later(self._leave, hops - 1)
-        else:
+        if not (self._is_open and self.is_held):
             self.lost()
+            return
+        # What came before is taken first, and the close, by which it ends. If there is none, it
+        # ends when it reads on.
+        schedule = self.owner._tree_engine.schedule
+        self._leaving = schedule.call_in(_LEAVE_SECONDS, self.lost)
+
+    def resume_reading(self) -> None:
+        """Receive on; when there is nothing, that was all."""
+        super().resume_reading()
+        if self._leaving is not None:
+            self.owner.later(self.lost)  # behind what was fired for the last message
+
+    def lost(self) -> None:
+        """There is nobody on the other side."""
+        if self._leaving is not None:
+            self._leaving.cancel()
+        super().lost()
 
     def _set_congested(self, is_congested: bool) -> None:
         super()._set_congested(is_congested)

@@ -25,7 +25,6 @@ from circuits._wire.websocket import (
     SharedMessage,
     State,
 )
-from circuits.core import _clock
 from circuits.core._tasks import Suspension
 from circuits.core.errors import CircuitsError
 from circuits.net.protocols._websocket_conversation import AT_ONCE, CLOSE_TIMEOUT, Conversation
@@ -34,7 +33,6 @@ from circuits.net.protocols.websocket import MAX_SIZE
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
 
-    from circuits.core._clock import Appointment
     from circuits.core._engine import Engine
     from circuits.core._tasks import Task
 
@@ -64,54 +62,6 @@ BUFFERED_BYTES = 4 * MAX_SIZE
 
 _TRY_AGAIN_LATER = 1013
 _OPEN = State.OPEN
-
-#: How many connections that have much to say go on before descriptors are looked at again.
-_CONNECTIONS_AT_ONCE = 4
-
-#: How often they are put off, at the most, for what is queued.
-_PUT_OFFS = 8
-
-
-class _Turns:
-    """Lets connections that have sent much at once go on, a few at a time, in their order.
-
-    Between two turns the queue becomes empty and all descriptors are looked at, so whoever has
-    sent little waits for a few of these at most, however many there are.
-    """
-
-    __slots__ = ("_appointment", "_engine", "_put_offs", "_waiting")
-
-    def __init__(self) -> None:
-        self._waiting: deque[WebSocket] = deque()
-        self._engine: Engine | None = None
-        self._appointment: Appointment | None = None
-        self._put_offs = 0
-
-    def add(self, websocket: WebSocket) -> None:
-        """Have ``_end_turn`` called."""
-        self._waiting.append(websocket)
-        engine, appointment = websocket._tree_engine, self._appointment
-        if appointment is None or self._engine is not engine or not appointment.is_pending:
-            self._engine = engine
-            self._arm(engine)
-
-    def _arm(self, engine: Engine) -> None:
-        self._appointment = engine.schedule.call_at(_clock.now(), self._run)
-
-    def _run(self) -> None:
-        engine, waiting = self._engine, self._waiting
-        assert engine is not None
-        if engine.queue and self._put_offs < _PUT_OFFS:
-            self._put_offs += 1
-            self._arm(engine)
-            return
-        self._put_offs = 0
-        for _ in range(min(_CONNECTIONS_AT_ONCE, len(waiting))):
-            websocket = waiting.popleft()
-            if websocket._link is not None:
-                websocket._link.owner.later(websocket._end_turn)
-        if waiting:
-            self._arm(engine)
 
 
 class ConnectionClosed(CircuitsError):
@@ -147,7 +97,7 @@ class Options:
 
     __slots__ = (
         "buffered_bytes", "close_timeout", "deflate", "held_bytes", "limits", "ping_interval",
-        "ping_timeout", "turns",
+        "ping_timeout",
     )  # fmt: skip
 
     #: How to compress.
@@ -165,7 +115,6 @@ class Options:
         self.limits = Limits(message_bytes=max_message_bytes, frames_at_once=AT_ONCE)
         self.buffered_bytes = buffered_bytes
         self.held_bytes = 0
-        self.turns = _Turns()
         self.ping_interval = ping_interval
         self.ping_timeout = ping_timeout
         self.close_timeout = close_timeout
@@ -490,7 +439,7 @@ class WebSocket:
         self._is_sated = self.is_full = True
         self._hold_reading()
         if self._link is not None:
-            self._options.turns.add(self)
+            self._tree_engine.turns.add(self._end_turn)
 
     def _peer_closes(self, conversation: Conversation, code: int, reason: str) -> None:
         self._listener.peer_closes(self, code, reason)
@@ -545,7 +494,7 @@ class WebSocket:
         """Go on with what has been received; not from here, which may be the handler of a message."""
         if self._link is not None and not self._is_sated:
             self._is_sated = True
-            self._options.turns.add(self)
+            self._tree_engine.turns.add(self._end_turn)
 
     def _end_turn(self) -> None:
         """Others had their turn, and what was received could be answered."""
