@@ -45,6 +45,10 @@ __all__ = ["Line", "LineExchange", "SocketLine", "make_request", "take_messages"
 #: With more than this that the server has not taken, nothing else is made, in bytes.
 _AHEAD_BYTES = 65536
 
+#: With more than this the call is broken off, as connections are: what is pushed at it by events
+#: need not wait for the server.
+_MAX_BYTES = 64 * 1024 * 1024
+
 #: What a handshake has of its own, which the server has seen to.
 _HANDSHAKE = frozenset((
     "upgrade", "connection", "sec-websocket-key", "sec-websocket-version",
@@ -119,8 +123,8 @@ class Line:
         await future
 
     async def room(self) -> None:
-        """Wait while nothing should be received."""
-        while self.is_held and not self._is_over:
+        """Wait while nothing should be received: not from who does not take the answers."""
+        while (self.is_held or self.is_congested) and not self._is_over:
             self._changed.clear()
             await self._changed.wait()
 
@@ -128,6 +132,11 @@ class Line:
 
     def _put(self, message: Message, size: int = 0) -> None:
         if self._is_over:
+            return
+        if self._held_bytes > _MAX_BYTES:
+            self._is_broken = True
+            self._messages.clear()
+            self.close()
             return
         self._messages.append((message, size))
         self._held_bytes += size
@@ -141,6 +150,7 @@ class Line:
 
     def _set_congested(self, is_congested: bool) -> None:
         self.is_congested = is_congested
+        self._changed.set()
         if not is_congested and self.exchange is not None and self.exchange.outgoing is not None:
             self.exchange.outgoing.pull()
 
