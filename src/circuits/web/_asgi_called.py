@@ -230,6 +230,10 @@ class Line:
         self.owner.later(self.lost)  # not from here: who closes is not done
 
 
+def _same(data: bytes | bytearray | memoryview, key: bytes) -> bytes:
+    return bytes(data)
+
+
 class SocketLine(Line):
     """The call for a WebSocket.
 
@@ -242,8 +246,8 @@ class SocketLine(Line):
         super().__init__(owner, peer)
         self.sock = self
         self._can_deny = can_deny
-        # Both sides of it are ours, and each has its own limits.
-        self._codec = Codec(True, None, Limits(message_bytes=None))
+        # Both sides of it are ours: each has its own limits, and nobody is to be misled by masks.
+        self._codec = Codec(True, None, Limits(message_bytes=None), bytes, _same)
         self._is_open = False
         self._leaving: Appointment | None = None  # the client has gone
         self.is_held = True  # until it is open

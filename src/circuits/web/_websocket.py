@@ -28,6 +28,7 @@ from circuits._wire.websocket import (
 from circuits.core._tasks import Suspension
 from circuits.core.errors import CircuitsError
 from circuits.net.protocols._websocket_conversation import AT_ONCE, CLOSE_TIMEOUT, Conversation
+from circuits.net.protocols._websocket_masking import fastest_mask
 from circuits.net.protocols.websocket import MAX_SIZE
 
 if TYPE_CHECKING:
@@ -96,8 +97,8 @@ class Options:
     """
 
     __slots__ = (
-        "buffered_bytes", "close_timeout", "deflate", "held_bytes", "limits", "ping_interval",
-        "ping_timeout",
+        "buffered_bytes", "close_timeout", "deflate", "held_bytes", "limits", "mask",
+        "ping_interval", "ping_timeout",
     )  # fmt: skip
 
     #: How to compress.
@@ -115,6 +116,7 @@ class Options:
         self.limits = Limits(message_bytes=max_message_bytes, frames_at_once=AT_ONCE)
         self.buffered_bytes = buffered_bytes
         self.held_bytes = 0
+        self.mask = fastest_mask()
         self.ping_interval = ping_interval
         self.ping_timeout = ping_timeout
         self.close_timeout = close_timeout
@@ -355,7 +357,9 @@ class WebSocket:
         """The handshake is over."""
         options = self._options
         self._link = link
-        codec = self._codec = Codec(self.sock is None, self._deflate, options.limits)
+        codec = self._codec = Codec(
+            self.sock is None, self._deflate, options.limits, mask=options.mask
+        )
         conversation = self._conversation = Conversation(
             self,
             self.sock,
