@@ -12,6 +12,9 @@ from circuits import Component
 from circuits.net.sockets import Write
 from circuits.web import Controller, Server, WebSocket, WebSockets, expose
 
+if "compiled" not in sys.argv:
+    sys.modules["websockets"] = None  # type: ignore[assignment]  # so it cannot be imported
+
 
 class Echo(Component):
     channel = "ws"
@@ -35,8 +38,6 @@ class Generated(Controller):
             yield websocket.send(message)
 
 
-if "compiled" not in sys.argv:
-    sys.modules["websockets"] = None  # type: ignore[assignment]  # so it cannot be imported
 many_descriptors()
 server = Server(("127.0.0.1", 0))
 spelling = (sys.argv[1:] or ["events"])[0]
