@@ -193,13 +193,14 @@ def test_nothing_is_polled(monkeypatch: pytest.MonkeyPatch) -> None:
 
     async def main() -> int:
         loop = asyncio.get_running_loop()
-        monkeypatch.setattr(loop, "call_later", lambda seconds, *rest: timers.append(seconds))
-        monkeypatch.setattr(loop, "call_at", lambda when, *rest: timers.append(when))
         feed, source = Feed(8), Source()
-        task = asyncio.create_task(feed.fill(source, bytes))
-        await asyncio.to_thread(lambda: [next(feed) for _ in range(1000)])
-        feed.close()
-        await task
+        with monkeypatch.context() as patch:
+            patch.setattr(loop, "call_later", lambda seconds, *rest: timers.append(seconds))
+            patch.setattr(loop, "call_at", lambda when, *rest: timers.append(when))
+            task = asyncio.create_task(feed.fill(source, bytes))
+            await asyncio.to_thread(lambda: [next(feed) for _ in range(1000)])
+            feed.close()
+            await task
         return source.made
 
     assert 1000 <= asyncio.run(main()) <= 1010
