@@ -49,7 +49,7 @@ _FLOORS: dict[str, list[str]] = {
         "_clock errors utils _latch _signals _turns",
         """_flags _event_state _created _fields _signatures events values handlers _reports _routing
         _queue _causes""",
-        "_tasks _waits _dispatch _direct",
+        "_tasks _waits _outcomes _dispatch _direct",
         "_loop _session _asyncio",
         "_engine",
         "_nodes manager components",
@@ -58,9 +58,11 @@ _FLOORS: dict[str, list[str]] = {
     ],
     "web": [
         """constants headers exceptions utils _auth _body _body_stream _conditional _cookies _files
-        _client_messages _client_wire _json _multi _origins _paths _status passwords""",
+        _client_auth _client_body _client_cookies _client_errors _client_outcome _client_proxies
+        _client_request _client_response _json _multi _origins _paths _status passwords""",
         "wrappers events errors _request _response",
         """_transport _results _exchange _connection _binding _conversion _intake _async_pieces _coding _proxies eventstream _exposed _outgoing _connections _serving
+        _client_pending _client_sending _client_tunnel _client_wire
         _feed _wsgi _websocket _websocket_accepting _asgi _asgi_lifespan _asgi_websocket""",
         "http client websocket _called _asgi_called _websocket_events _websocket_exposed",
         # The applications that others host have a dispatcher of their own, as servers have.

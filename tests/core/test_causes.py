@@ -276,7 +276,9 @@ def test_causes_count() -> None:
     outer = Cause(go(), None)
     middle = Cause(inner(), outer)
     effect = step()
-    middle.enter(effect)
+    app = Component()
+    app._tree_engine.queue.set_cause(middle)
+    app.fire(effect)
     assert effect._event_cause is middle
     assert middle.leave(lambda cause: True) == []
     assert middle.leave(lambda cause: True) == [middle, outer]

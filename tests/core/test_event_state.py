@@ -139,9 +139,11 @@ def test_who_gives_up_is_not_told(when: str) -> None:
 
 
 def test_the_state_that_travels_has_nothing_of_this_process() -> None:
-    event = fired()
+    event, app = FooBar(), Component()
+    event.success = True
+    app._tree_engine.queue.set_cause(Cause(FooBar(), None))
+    app.fire(event)
     event._when_over(Waiter())
-    Cause(FooBar(), None).enter(event)
     state = event._event_lasting_state()
     assert not state.keys() & RUNTIME_ATTRIBUTES
     assert not state["_event_flags"] & (COUNTED | WAITED)

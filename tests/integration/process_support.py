@@ -168,9 +168,15 @@ class Program:
         )
 
     def line(self) -> str:
-        """The next line of its output."""
+        """The next line of its output; nothing when it is late, for then it is killed."""
         assert self.process.stdout is not None
-        return self.process.stdout.readline().strip()
+        watch = threading.Timer(SECONDS, self.process.kill)
+        watch.start()
+        try:
+            return self.process.stdout.readline().strip()
+        finally:
+            watch.cancel()
+            watch.join()
 
     def rest(self) -> tuple[str, str, int]:
         """What else it writes, its errors, and its exit status."""

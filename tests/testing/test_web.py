@@ -11,7 +11,7 @@ from circuits import BaseComponent, Component, handler, sleep
 from circuits.testing import NotSettledError, VirtualClock, settle, web_client
 from circuits.testing.web import WebClient
 from circuits.web import Controller, EventStream, Server, WebSocket, expose
-from circuits.web._client_messages import ProtocolError, StatusError, TooManyRedirects
+from circuits.web._client_errors import ProtocolError, StatusError, TooManyRedirects
 from circuits.web._websocket import ConnectionClosed
 
 

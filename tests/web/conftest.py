@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from circuits import BaseComponent, Manager
+from tests.web.client_support import Network, network
 from tests.web.http_support import App, Client, Serve, serving
 
 
@@ -27,3 +28,10 @@ def serve() -> Iterator[Serve]:
     yield start
     for context in reversed(contexts):
         context.__exit__(None, None, None)
+
+
+@pytest.fixture
+def net(monkeypatch: pytest.MonkeyPatch) -> Iterator[Network]:
+    """What HTTP clients reach, in memory."""
+    with network(monkeypatch) as net:
+        yield net

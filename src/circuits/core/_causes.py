@@ -12,9 +12,6 @@ alone is therefore kept in a :class:`Firing` as soon as a handler suspends, and 
 
 from __future__ import annotations
 
-from ._flags import COUNTED
-from ._queue import Refiring
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,16 +41,6 @@ class Cause:
         self.value: Any = event._event_value
         self.outer = outer
         self.pending = 1
-
-    def enter(self, entry: BaseEvent | Refiring) -> None:
-        """Count an event that was just fired, or fired again."""
-        self.pending += 1
-        if isinstance(entry, Refiring):
-            entry.cause = self
-        else:
-            entry._event_key = None
-            entry._event_flags |= COUNTED
-            entry._event_cause = self
 
     def hold(self) -> None:
         """Count something that goes on without an event; ``Engine.end_hold`` ends that."""

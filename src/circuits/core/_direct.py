@@ -182,7 +182,7 @@ class Direct:
 
     def failed(self, event: BaseEvent, method: Callable[..., Any], problem: BaseException) -> None:
         """Record what a handler raised, as dispatch does; to be called in ``except``."""
-        self._owner._tree_engine.dispatch.fail(event, method, problem)
+        self._owner._tree_engine.outcomes.fail(event, method, problem)
 
     # -- for steps whose results nobody asks for --
     # They have one or two arguments, which are passed on by number: to pack and unpack any number

@@ -1,35 +1,29 @@
-"""Dispatch: what happens to an event, from the queue to the last of its feedback.
+"""Dispatch: what happens to an event, from the queue to the end of its handlers.
 
 Most events have one handler or a few that want nothing but the arguments. :meth:`Dispatch.flush`
 calls those itself, since a call of ours would cost as much as theirs. Whoever wants more of an
-event has flagged it (see ``_flags``), and it takes the slow path: ``run``, ``finish``,
-``feedback``.
+event has flagged it (see ``_flags``), and it takes the slow path. What becomes of it is told by
+``_outcomes``.
 """
 
 from __future__ import annotations
 
-import sys
 from types import CoroutineType, GeneratorType
 
-from ._causes import Cause, Firing
+from ._causes import Cause
 from ._flags import (
     COMPLETE,
     COUNTED,
-    DONE,
-    FAILURE,
     HAS_EXTRAS,
-    HAS_FEEDBACK_CHANNELS,
     NOTIFY,
     REFIRED,
-    SUCCESS,
     SUSPENDED,
     WAITED,
     changes,
 )
+from ._outcomes import HELD_ONCE_MORE, TOLD, getrefcount
 from ._queue import Refiring, event_of
-from ._reports import fire_error, format_traceback, log_unheard
-from ._routing import as_channels
-from .events import Complete, Done, Failure, Success, derived_class
+from ._reports import log_unheard
 from .values import HAS_RESULT, Value
 
 TYPE_CHECKING = False
@@ -43,28 +37,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Dispatch"]
 
-# Elsewhere than in CPython nothing is counted, and nothing has to be parted.
-getrefcount: Callable[[object], int] = getattr(sys, "getrefcount", lambda thing: 0)
-
 #: What a handler returns that is not over yet.
 _SUSPENDED = frozenset({GeneratorType, CoroutineType})
 
-
-def _count_of_a_local() -> int:
-    thing = object()
-    return getrefcount(thing)
-
-
-#: The count of something that a local variable holds, and one other thing.
-_HELD_ONCE_MORE = _count_of_a_local() + 1
-
-
-_new: Any = object.__new__
-
 #: Combined here, since Python would do so each time.
-_TOLD = SUCCESS | DONE
 _HAS_HISTORY = COUNTED | SUSPENDED | REFIRED
 _HISTORY_TAKEN = ~(COUNTED | REFIRED)
+_FIRED_BEFORE = SUSPENDED | REFIRED
 
 #: What an event keeps of the firing that it stands for.
 _OF_ONE_FIRING = (
@@ -74,13 +53,13 @@ _OF_ONE_FIRING = (
 
 
 class Dispatch:
-    """Runs the handlers of events, and tells what became of them."""
+    """Runs the handlers of events."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
         self._queue = engine.queue
         self._routes = engine.routes
         self._tasks = engine.tasks
+        self._outcomes = engine.outcomes
 
     # -- the queue --
 
@@ -139,18 +118,16 @@ class Dispatch:
                                     value._value = result
                                     value._flags = HAS_RESULT
                     except BaseException as problem:
-                        self.fail(event, method, problem)
+                        self._outcomes.fail(event, method, problem)
                     if flags.latest is not seen:
                         seen = flags.latest
                         if event._event_key is None:
                             self._go_on(event, methods, method)
                             break
-                event._event_at = None
-                if event._event_key is None:
-                    self.finish(event, event._event_flags | event._event_class_flags)
                 else:
+                    event._event_at = None
                     value = event._event_value
-                    if getrefcount(value) == _HELD_ONCE_MORE:
+                    if getrefcount(value) == HELD_ONCE_MORE:
                         value.event = None  # see finish
         except Exception as problem:
             # What is left of the batch comes at the next flush.
@@ -190,14 +167,16 @@ class Dispatch:
             if key == "error":
                 log_unheard(event)
         if event._event_key is None:
-            self.finish(event, event._event_flags | event._event_class_flags)
+            self._outcomes.finish(event, event._event_flags | event._event_class_flags)
 
     def _go_on(self, event: BaseEvent, methods: tuple[Callable[..., Any], ...], last: Any) -> None:
-        """Run the rest of the handlers, of an event that one of them has flagged."""
+        """Run the rest of the handlers, of an event that one of them has flagged, and finish it."""
         if not event._event_stopped:
             position = next(n for n, method in enumerate(methods, 1) if method is last)
             routes = tuple((method, False, False) for method in methods[position:])
             self.run(event, routes, event._event_kwargs)
+        event._event_at = None
+        self._outcomes.finish(event, event._event_flags | event._event_class_flags)
 
     def run(
         self,
@@ -236,7 +215,7 @@ class Dispatch:
                     if is_filter:
                         break
             except BaseException as problem:
-                self.fail(event, method, problem)
+                self._outcomes.fail(event, method, problem)
                 if is_filter and not isinstance(problem, KeyboardInterrupt | SystemExit):
                     break
             if changes.latest is not seen:
@@ -255,7 +234,7 @@ class Dispatch:
             else:
                 event._event_value.setValue(result)
         except Exception as problem:
-            self.fail(event, method, problem)
+            self._outcomes.fail(event, method, problem)
 
     def _dispatch_flagged(self, event: Any) -> None:
         """Run the handlers of an event that somebody wants more of than that."""
@@ -265,66 +244,66 @@ class Dispatch:
             if event.__class__ is Refiring:
                 self._dispatch_again(event)
                 return
+            event._event_flags &= _HISTORY_TAKEN
             if flags & COUNTED:
                 cause = event._event_cause
-            if flags & REFIRED:
-                event.channels = event._event_first_channels
-            if flags & SUSPENDED:
+            if flags & _FIRED_BEFORE:
                 event._event_firing = None  # that of an earlier firing
-            event._event_flags &= _HISTORY_TAKEN
-        if flags & HAS_EXTRAS and event._event_cancelled:
-            event._event_at = None
-            self.finish(event, flags & ~_TOLD, cause)
-            return
-        name, table = event._event_name, self._routes
-        awaited = name in table.awaited
-        if awaited:
-            self._tasks.match_waits(event)
-            flags |= WAITED
+                if flags & REFIRED:
+                    event.channels = event._event_first_channels
         event._event_failed = event._event_stopped = False
+        name, table = event._event_name, self._routes
         try:
             routes = table.cache[name][event.channels]
         except KeyError:
             routes = table.resolve(name, event.channels)
+        awaited = name in table.awaited
+        if awaited:
+            flags |= WAITED
+            self._tasks.match_waits(event)
         kwargs = None
         if flags & HAS_EXTRAS:
+            if event._event_cancelled:
+                event._event_at = None
+                self._outcomes.finish(event, flags & ~TOLD, cause)
+                return
             kwargs = event._event_kwargs
             if event._choose_routes is not None:
-                chosen = event._choose_routes(routes)
-                if chosen is None:  # it tells nothing of itself, but its end counts for others
-                    event._event_at = None
-                    self.finish(event, flags & WAITED, cause)
-                    return
-                routes = chosen
-        if not routes and name == "error":
-            log_unheard(event)
+                routes = event._choose_routes(routes)
+        if not routes:
+            if routes is None:  # it tells nothing of itself, but its end counts for others
+                event._event_at = None
+                self._outcomes.finish(event, flags & WAITED, cause)
+                return
+            if name == "error":
+                log_unheard(event)
         if flags & COMPLETE:
             if cause is not None:
-                cause = cause.shortened(self._is_complete_heard)
+                cause = cause.shortened(self._outcomes.is_complete_heard)
             cause = Cause(event, cause)
-        seen, queue = changes.latest, self._queue
-        tells_results = flags & NOTIFY
+        seen = changes.latest
         if awaited:  # who has waited for it goes on before what its handlers fire
-            queue.add_reasons(1)
+            self._queue.add_reasons(1)
         if cause is None:
-            self.run(event, routes, kwargs, tells_results)
-        elif queue.cause is None:
-            event._event_cause = cause
-            # What set_cause does, there and back, without the calls.
-            queue.cause, queue.alert = cause, True
-            queue.epoch += 1
-            self.run(event, routes, kwargs, tells_results)
-            queue.cause, queue.alert = None, queue.sleeping
+            self.run(event, routes, kwargs, flags & NOTIFY)
         else:
             event._event_cause = cause
-            outer = queue.set_cause(cause)
-            self.run(event, routes, kwargs, tells_results)
-            queue.set_cause(outer)
+            queue = self._queue
+            if queue.cause is None:
+                # What set_cause does, there and back, without the calls.
+                queue.cause, queue.alert = cause, True
+                queue.epoch += 1
+                self.run(event, routes, kwargs, flags & NOTIFY)
+                queue.cause, queue.alert = None, queue.sleeping
+            else:
+                outer = queue.set_cause(cause)
+                self.run(event, routes, kwargs, flags & NOTIFY)
+                queue.set_cause(outer)
         if awaited:
-            queue.add_reasons(-1)
+            self._queue.add_reasons(-1)
         if changes.latest is not seen:
             flags = event._event_flags | event._event_class_flags
-        self.finish(event, flags, cause)
+        self._outcomes.finish(event, flags, cause)
 
     def _dispatch_again(self, refiring: Refiring) -> None:
         """Run the handlers of an event for another firing than the one that it stands for."""
@@ -341,8 +320,8 @@ class Dispatch:
         refiring.value = None  # so that it does not count
         if refiring.waiters:
             event._event_waiters = {**(event._event_waiters or {}), **refiring.waiters}
-        if refiring.cause is not None:
-            event._event_cause = refiring.cause
+        if refiring._event_cause is not None:
+            event._event_cause = refiring._event_cause
             event._event_flag(COUNTED)
         try:
             self.dispatch(event)
@@ -353,160 +332,12 @@ class Dispatch:
                 setattr(event, name, state)
             event._event_flag(flags)
 
-    def _is_complete_heard(self, cause: Cause) -> bool:
-        event = cause.event
-        name = derived_class(Complete, "Complete", event)._event_name
-        where = as_channels(getattr(event, "complete_channels", None) or cause.channels)
-        return name in self._routes.awaited or bool(self._engine.route(name, where))
-
-    # -- ending --
-
-    def finish(
-        self,
-        event: BaseEvent,
-        flags: int,
-        cause: Cause | None = None,
-        firing: Firing | None = None,
-    ) -> None:
-        """Tell whoever asked that the handlers are done, unless some are suspended.
-
-        ``flags`` are what is wanted of the event, ``cause`` is what counts it, ``firing`` is one
-        whose last suspended handler has ended.
-        """
-        source: Any = event
-        if firing is not None:
-            source = firing
-        elif flags & SUSPENDED and event._event_firing is not None:
-            source = firing = event._event_firing.end_dispatch()
-            if firing.unfinished:
-                return
-            firing._event_value.inform(True)
-        value = source._event_value
-        if flags & _TOLD:
-            channels = source.channels
-            if flags & DONE:
-                self.feedback(Done, "Done", event, channels, value.value)
-            if flags & SUCCESS and not source._event_failed:
-                if flags & HAS_FEEDBACK_CHANNELS:
-                    channels = getattr(event, "success_channels", None) or channels
-                self.feedback(Success, "Success", event, channels, value.value)
-        if cause is not None:
-            source._event_cause = None
-            if cause.pending > 1 and cause.outer is None:
-                cause.pending -= 1  # all that end_cause would do
-            else:
-                self.end_cause(cause, value)
-        if flags & WAITED:
-            waiters, source._event_waiters = source._event_waiters, None
-            for waiter in waiters or ():
-                waiter.resolve(event, value)
-        if firing is not None:
-            # Nothing may be left for the garbage collector, and the value not be held here.
-            firing._event_value = None
-            if event._event_firing is firing:
-                event._event_firing = None
-        # An event and its value hold each other. If nobody else holds the value, part them:
-        # waiting for the garbage collector costs a third of all that an event costs.
-        is_counted = cause is not None and cause.value is value
-        if getrefcount(value) == _HELD_ONCE_MORE + is_counted:
-            value.event = None
-
-    def end_cause(self, cause: Cause, value: Value | None = None) -> None:
-        """Count one event of a cause, or one hold, as finished; tell what is complete then.
-
-        ``value`` is that of the event, if its end is told elsewhere.
-        """
-        for over in cause.leave(self._is_complete_heard):
-            event, channels, results = over.event, over.channels, over.value
-            if (event._event_flags | event._event_class_flags) & HAS_FEEDBACK_CHANNELS:
-                channels = getattr(event, "complete_channels", None) or channels
-            self.feedback(Complete, "Complete", event, channels, results.value)
-            over.value = None  # so that it does not count
-            if results is not value and getrefcount(results) == _HELD_ONCE_MORE:
-                results.event = None
-
-    def leave(self, firing: Firing) -> None:
-        """One suspended handler of a firing has ended; the last one finishes it."""
-        firing.unfinished -= 1
-        if not firing.unfinished:
-            queue = self._queue
-            outer = queue.cause
-            if outer is not None:
-                queue.set_cause(None)
-            firing._event_value.inform(True)
-            event = firing.event
-            flags = event._event_flags | event._event_class_flags
-            self.finish(event, flags, firing._event_cause, firing)
-            if outer is not None:
-                queue.set_cause(outer)
-
-    def feedback(
-        self, kind: type[Any], topic: str, event: BaseEvent, channels: Any, argument: Any
-    ) -> None:
-        """Fire a feedback event, unless nobody can see it."""
-        try:
-            made = event._event_created.get((kind, topic)) or derived_class(kind, topic, event)
-            if channels.__class__ is not tuple:
-                channels = as_channels(channels)
-            # After a failure, other handlers of the event run, which may add one that hears of it.
-            queue = self._queue
-            if (
-                not (queue or queue.reasons_to_queue or self._tasks.ready)
-                and queue.cause is None
-                and kind is not Failure
-            ):
-                name = made._event_name
-                if not (
-                    self._engine.route(name, channels)
-                    or name in self._routes.awaited
-                    or event._event_waiters
-                ):
-                    return
-            # What made(event, argument) does, without the call; such classes are all ours.
-            derived = _new(made)
-            derived._event_args = (event, argument)
-            derived._event_value = None
-            derived.parent = event
-            derived.channels = channels
-            self._engine.root.fire(derived)
-        except Exception as problem:  # a channel that is none, or a name that no class may have
-            self._engine.report(problem, None, event)
-
-    # -- failing --
-
-    def fail(
-        self,
-        event: BaseEvent,
-        method: Any,
-        problem: BaseException,
-        lines: list[str] | None = None,
-        firing: Firing | None = None,
-    ) -> None:
-        """Record what a handler raised, and fire ``failure`` and ``error``.
-
-        ``lines`` are the traceback, if it is that of another process. With a ``firing``, the
-        handler was suspended, and belongs to that.
-        """
-        source: Any = event if firing is None else firing
-        if isinstance(problem, KeyboardInterrupt | SystemExit):
-            source._event_value.cut = True
-            self._engine.stop(problem.code if isinstance(problem, SystemExit) else None)
-            return
-        if lines is None:
-            lines = format_traceback(problem)
-        error = (type(problem), problem, lines)
-        source._event_failed = True
-        source._event_value.fail(error)
-        event._event_flag()  # so that this is forgotten before it is dispatched once more
-        if (event._event_flags | event._event_class_flags) & FAILURE:
-            channels = getattr(event, "failure_channels", None) or source.channels
-            self.feedback(Failure, "Failure", event, channels, error)
-        fire_error(self._engine.root, problem, method, event, lines, source._event_waiters)
-
     def _give_up(self, entry: Any, problem: BaseException) -> None:
         """End an event in whose dispatch something else than a handler raised: a mistake of it."""
         event = event_of(entry)
         self._queue.set_cause(None)
-        self.fail(event, event.handler, problem)
+        self._outcomes.fail(event, event.handler, problem)
         event._event_at = None
-        self.finish(event, event._event_flags | event._event_class_flags, event._event_cause)
+        self._outcomes.finish(
+            event, event._event_flags | event._event_class_flags, event._event_cause
+        )

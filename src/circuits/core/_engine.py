@@ -12,7 +12,9 @@ import _thread
 
 from ._clock import Schedule
 from ._dispatch import Dispatch
+from ._flags import COUNTED
 from ._loop import Loop
+from ._outcomes import Outcomes
 from ._queue import EventQueue
 from ._reports import fire_error
 from ._routing import NO_ROUTES, TREE_LOCK, Routes
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._causes import Cause
+    from ._queue import Refiring
     from ._routing import Route
     from .events import BaseEvent
     from .manager import Manager
@@ -38,7 +41,7 @@ class Engine:
 
     Attributes:
         root: The root.
-        queue, routes, schedule, turns, tasks, dispatch, loop: Its parts.
+        queue, routes, schedule, turns, tasks, outcomes, dispatch, loop: Its parts.
         successor: The engine of the tree that this one became part of, or ``None``.
         tap: Called with each :class:`~circuits.core._direct.Direct` that is gone through.
     """
@@ -52,6 +55,7 @@ class Engine:
         self.schedule = Schedule(self.report)
         self.turns = Turns(self.schedule, self.queue)
         self.tasks = TaskTable(self)
+        self.outcomes = Outcomes(self)
         self.dispatch = Dispatch(self)
         self.loop = Loop(self)
         self.successor: Engine | None = None
@@ -100,12 +104,15 @@ class Engine:
 
     # -- firing --
 
-    def alerted(self, event: BaseEvent | None) -> None:
+    def alerted(self, entry: BaseEvent | Refiring | None) -> None:
         """Finish a ``fire`` that found ``alert`` set: count for a cause, wake the loop."""
         queue = self.queue
         cause = queue.cause
-        if cause is not None and event is not None and self.thread_is_ours():
-            cause.enter(event)
+        if cause is not None and entry is not None and self.thread_is_ours():
+            cause.pending += 1
+            entry._event_key = None
+            entry._event_flags |= COUNTED
+            entry._event_cause = cause
         if queue.sleeping:
             self.wake()
 
@@ -167,7 +174,7 @@ class Engine:
 
     def end_hold(self, cause: Cause) -> None:
         """End a :meth:`~circuits.core._causes.Cause.hold`."""
-        self.dispatch.end_cause(cause)
+        self.outcomes.end_cause(cause)
 
     def hold(self, holder: object) -> None:
         """Keep a stopping application alive, at most its ``stop_timeout``, until released."""

@@ -218,6 +218,7 @@ def _restate(cls: type[BaseEvent]) -> None:
             flags |= FLAGS[name].bit
     cls._event_class_flags = flags
     cls._event_key = None if flags else cls._event_name
+    changes.latest = number_of_change()  # an event of the class may be under way
     for below in cls.__subclasses__():
         _restate(below)
 

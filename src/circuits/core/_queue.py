@@ -44,24 +44,28 @@ class _Ranked:
 class Refiring:
     """A firing of an event that was queued already, or being dispatched.
 
+    What counts it, and its flags, have the names that they have at events.
+
     Attributes:
         event: The event.
         channels: Where it was fired this time.
         value: What is to hold its results of this time.
-        cause: What counts it, or ``None``.
         waiters: Who waits for it.
     """
 
-    __slots__ = ("cause", "channels", "event", "value", "waiters")
+    __slots__ = (
+        "_event_cause", "_event_flags", "_event_key", "channels", "event", "value", "waiters",
+    )  # fmt: skip
 
-    _event_key = None  # so that dispatch looks closer
-    _event_flags, _event_class_flags = REFIRED, 0
+    _event_class_flags = 0
 
     def __init__(self, event: BaseEvent, channels: tuple[Any, ...], value: Value) -> None:
         self.event = event
         self.channels = channels
         self.value: Any = value
-        self.cause: Cause | None = None
+        self._event_key = None  # so that dispatch looks closer
+        self._event_flags = REFIRED
+        self._event_cause: Cause | None = None
         self.waiters: dict[Any, None] = {}
 
 

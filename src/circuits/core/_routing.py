@@ -85,7 +85,8 @@ class Routes:
             for name in spec.keys:
                 components = by_name.setdefault(name, {}).setdefault(channel, {})
                 components[id(component)] = component
-                self.forget(name)
+                self._drop(name)
+        self.renew()
 
     def remove(self, component: Manager) -> None:
         """Remove all handlers of a component."""
@@ -109,7 +110,7 @@ class Routes:
                 continue
             channel = component._tree_channels[0] if spec.channel is None else spec.channel
             for name in spec.keys:
-                self.forget(name)
+                self._drop(name)
                 if stay and (name, _Key(channel)) in stay:
                     continue
                 channels = self._by_name.get(name)
@@ -120,6 +121,7 @@ class Routes:
                     del channels[channel]
                     if not channels:
                         del self._by_name[name]
+        self.renew()
 
     def renew(self) -> None:
         """Invalidate everything that was derived from the routes."""
@@ -127,8 +129,11 @@ class Routes:
         self._queue.epoch += 1
 
     def forget(self, name: str) -> None:
-        """Drop what is cached for a name; for ``"*"``, everything."""
+        """Drop what is known of a name; for ``"*"``, everything."""
+        self._drop(name)
         self.renew()
+
+    def _drop(self, name: str) -> None:
         if name == "*":
             self.cache.clear()
             self.plain.clear()

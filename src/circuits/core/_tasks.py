@@ -176,6 +176,8 @@ class TaskTable:
 
     def match_waits(self, event: BaseEvent) -> None:
         """Make the waits that match an event, which is about to be dispatched, its waiters."""
+        if event._event_cancelled:
+            return
         for wait in list(self.awaited.get(event._event_name, ())):
             if wait.matches(event):
                 self.forget_name(event._event_name, wait)
@@ -199,7 +201,7 @@ class TaskTable:
             except Exception as fault:
                 problem = fault
         if problem is not None:
-            self._engine.dispatch.fail(task.event, task.method, problem, lines, firing)
+            self._engine.outcomes.fail(task.event, task.method, problem, lines, firing)
         self._leave(firing)
 
     def cancel(self, task: Any) -> None:
@@ -214,7 +216,7 @@ class TaskTable:
 
     def _leave(self, firing: Firing) -> None:
         firing.event.waitingHandlers -= 1
-        self._engine.dispatch.leave(firing)
+        self._engine.outcomes.leave(firing)
 
     def cancel_of(self, nodes: Iterable[Manager]) -> None:
         """Cancel the suspended handlers of components that leave. From any thread."""

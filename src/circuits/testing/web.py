@@ -29,17 +29,10 @@ from circuits.core import _clock
 from circuits.core.components import BaseComponent
 from circuits.core.handlers import handler
 from circuits.core.utils import findtype
-from circuits.web._client_messages import (
-    MAX_REDIRECTS,
-    ClientResponse,
-    Cookies,
-    Inflating,
-    Outgoing,
-    ProtocolError,
-    StatusError,
-    TooManyRedirects,
-    joined,
-)
+from circuits.web._client_cookies import Cookies
+from circuits.web._client_errors import ProtocolError, StatusError, TooManyRedirects
+from circuits.web._client_request import MAX_REDIRECTS, Outgoing, joined
+from circuits.web._client_response import ClientResponse, Inflating
 from circuits.web._websocket import ConnectionClosed
 from circuits.web.servers import BaseServer, Server
 
@@ -136,9 +129,9 @@ class WebClient:
             response.history = list(history)
             if not follow_redirects:
                 return response
-            location = response.headers.get("location", "")
-            if not outgoing.follow(response.status, location):
+            if not outgoing.is_redirected(response):
                 return response
+            outgoing.follow(response)
             history.append(response)
             if len(history) > MAX_REDIRECTS:
                 raise TooManyRedirects(f"more than {MAX_REDIRECTS} redirects, to {outgoing.url}")
@@ -406,12 +399,10 @@ class StreamedResponse:
         if isinstance(body, bytes):
             line.send(body)
             return
-        if hasattr(body, "__aiter__"):
-            raise TypeError("the test client sends bytes, or what a plain for loop gives")
-        length = self._outgoing.get("content-length")
-        encoder = BodyEncoder(None if length is None else int(length), chunked=length is None)
+        length = self._outgoing.length
+        encoder = BodyEncoder(length, chunked=length is None)
         for piece in body:
-            line.send(bytes(encoder.send(piece)))
+            line.send(bytes(encoder.send(piece.encode() if isinstance(piece, str) else piece)))
             # The application gets it before the next one is made.
             self._client._settle()
             line.wait(line.flush)

@@ -1,156 +1,162 @@
-"""One request of a client on its way, and the connection that it takes."""
+"""A connection of a client to one server, or to the proxy before it."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from circuits._wire.http1 import Data, Limits, RemoteProtocolError, ResponseDecoder, ResponseHead
-from circuits.core import _clock
-from circuits.core._tasks import Suspension
+from circuits._wire import ProtocolError as WireError
+from circuits._wire.http1 import (
+    Data,
+    Limits,
+    RemoteProtocolError,
+    ResponseDecoder,
+    ResponseHead,
+    State,
+)
 from circuits.core.components import BaseComponent
+from circuits.core.events import Event
 from circuits.core.handlers import handler
 from circuits.net import sockets
 
-from ._client_messages import (
-    ClientResponse,
-    ClientTimeout,
-    ConnectError,
-    HTTPException,
-    Inflating,
-    Outgoing,
-    ProtocolError,
-)
+from ._client_errors import ClientTimeout, ConnectError, ProtocolError
+from ._client_response import ClientResponse, Inflating
+from ._client_sending import Sending
+from ._client_tunnel import Tunnel
 
 if TYPE_CHECKING:
-    from circuits.core._clock import Appointment
-    from circuits.core._tasks import Task
-
+    from ._client_pending import Pending
+    from ._client_proxies import Proxy
     from .client import Client
 
+DEFAULT_LIMITS: Final = Limits()
 #: What may be sent again when a connection that was kept turns out to be dead (RFC 9110, 9.2.2).
 _IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
+#: How much may wait for the kernel; a body of which no more is at hand goes out with the head.
+_HIGH_WATER: Final = 128 * 1024
+_LOW_WATER: Final = 32 * 1024
 
 
-class Pending(Suspension):
-    """What a request of a client gives: await it, or ``yield`` it, for the response."""
+class Route(NamedTuple):
+    """Where a connection leads.
 
-    __slots__ = (
-        "_client", "_future", "_problem", "_task", "_timer", "follows", "history", "is_done",
-        "is_repeated", "outgoing", "response", "timeout", "wire",
-    )  # fmt: skip
+    Attributes:
+        origin: Host, port, and whether by TLS; ``None`` if the proxy is told with each request.
+        proxy: What is in between.
+    """
 
-    def __init__(
-        self, client: Client, outgoing: Outgoing, timeout: float | None, follows: bool
-    ) -> None:
-        self._client = client
-        self.outgoing = outgoing
-        self.timeout = timeout
-        self.follows = follows
-        self.history: list[ClientResponse] = []
-        self.response: ClientResponse | None = None
-        self.wire: Wire | None = None
-        self.is_done = False
-        self.is_repeated = False
-        self._problem: BaseException | None = None
-        self._timer: Appointment | None = None
-        self._task: Task | None = None
-        self._future: Any = None
+    origin: tuple[str, int, bool] | None
+    proxy: Proxy | None
 
-    def progress(self) -> None:
-        """Something has happened: time begins anew."""
-        self._stop_timer()
-        if self.timeout is not None:
-            schedule = self._client._tree_engine.schedule
-            self._timer = schedule.call_at(_clock.now() + self.timeout, self._late)
 
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+class _GoOn(Event):
+    """Has a connection send on."""
 
-    def _late(self) -> None:
-        self.finish(ClientTimeout(f"{self.outgoing.url}: nothing for {self.timeout:g} s"))
+    name = "_go_on"
 
-    def finish(self, problem: BaseException | None = None) -> None:
-        """It is over: there is a response, or a problem."""
-        if self.is_done:
-            return
-        self.is_done = True
-        self._stop_timer()
-        self._problem = problem
-        wire, self.wire = self.wire, None
-        if problem is not None:
-            self._client.abandon(self, wire)
-        task, self._task = self._task, None
-        if task is not None:
-            task.resume(self.response, problem) if problem else task.resume(self.response)
-        elif self._future is not None and not self._future.done():
-            self._future.set_result(None)
 
-    def _take(self) -> ClientResponse:
-        if self._problem is not None:
-            raise self._problem
-        assert self.response is not None
-        return self.response
+class _Aside(Event):
+    """Has a coroutine run that makes a body."""
 
-    def attach(self, task: Task) -> None:
-        if not self.is_done:
-            self._task = task
-        elif self._problem is not None:
-            task.resume(None, self._problem)
-        else:
-            task.resume(self.response)
-
-    def detach(self) -> None:
-        self._task = None
-        self.finish(HTTPException("nobody waits for the response any more"))
-
-    def __iter__(self) -> Generator[Any, Any, Any]:
-        return (yield self)
-
-    def __await__(self) -> Generator[Any, Any, ClientResponse]:
-        if not self.is_done:
-            import asyncio  # whoever awaits has it loaded
-
-            self._future = asyncio.get_running_loop().create_future()
-            try:
-                yield from self._future.__await__()
-            finally:
-                self.finish(HTTPException("nobody waits for the response any more"))
-        return self._take()
+    name = "_aside"
 
 
 class Wire(BaseComponent):
-    """A connection to one origin, on a channel of its own.
+    """A connection, on a channel of its own.
 
     Attributes:
-        origin: Host, port, and whether by TLS.
+        route: Where it leads.
         pending: The request that it is used for; ``None`` while it is idle.
-        is_open: Whether the server is reached.
+        is_open: Whether requests can be sent.
     """
 
-    def __init__(self, client: Client, origin: tuple[str, int, bool]) -> None:
+    def __init__(self, client: Client, route: Route, timeout: float | None) -> None:
         super().__init__(channel=f"{client.channel}.{id(self):x}")
-        self.origin = origin
+        self.route = route
         self.pending: Pending | None = None
         self.is_open = False
         self._client = client
         self._was_used = False
-        self._decoder = ResponseDecoder(client.limits)
-        self._inflating = Inflating("")
-        self._size = 0
         self._has_answered = False
+        self._tunnel: Tunnel | None = None  # while the proxy is asked
+        self._reason = ""  # why the connection has ended, if somebody said so
+        # How long a body may be depends on who asks, and is seen to here.
+        self._limits = replace(client.limits, body_bytes=None)
+        self._decoder = ResponseDecoder(self._limits)
+        self._inflating = Inflating("")
+        self._inflated: Iterator[bytes] = iter(())
+        self._sending: Sending | None = None
+        self._size = 0
+        self._unsent = 0
         self.transport = sockets.TCPClient(
-            channel=self.channel, connect_timeout=client.connect_timeout, error_events=True
-        ).register(self)
+            channel=self.channel, connect_timeout=timeout, error_events=True, write_timeout=None,
+            high_water=_HIGH_WATER, low_water=_LOW_WATER,
+        ).register(self)  # fmt: skip
+
+    # -- connecting --
 
     def connect(self) -> None:
         """Begin to connect."""
-        host, port, secure = self.origin
+        proxy = self.route.proxy
+        if proxy is not None:
+            self.transport.connect(proxy.host, proxy.port)
+        else:
+            assert self.route.origin is not None
+            host, port, secure = self.route.origin
+            self.transport.connect(host, port, secure, **(self._tls() if secure else {}))
+
+    def _tls(self) -> dict[str, Any]:
         context = self._client.tls
-        options = {} if context is None else {"context": context}
-        self.transport.connect(host, port, secure, **options)
+        return {} if context is None else {"context": context}
+
+    @handler("connected")
+    def _on_connected(self, host: str, port: int) -> None:
+        origin, proxy = self.route
+        if proxy is None or origin is None:
+            self._ready()
+            return
+        self._tunnel = Tunnel(origin[0], origin[1], proxy, self._limits)
+        self.transport.write(self._tunnel.request())
+
+    def _read_of_proxy(self, tunnel: Tunnel, data: bytes) -> None:
+        assert self.route.origin is not None
+        try:
+            is_open = tunnel.receive(data)
+        except ConnectError as problem:
+            self._unreachable(str(problem))
+            return
+        if is_open:
+            self._tunnel = None
+            if self.transport.connected:
+                name = self.route.origin[0]
+                self.transport.starttls(server_hostname=name, **self._tls())
+
+    @handler("starttls_done")
+    def _ready(self) -> None:
+        self.is_open = True
+        self._client.fire(sockets.Connected(self.transport.host, self.transport.port))
+        if self.pending is not None:
+            self._send(self.pending)
+
+    @handler("unreachable")
+    def _on_unreachable(self, host: str, port: int, reason: Exception) -> None:
+        is_late = isinstance(reason, TimeoutError)
+        self._unreachable(f"{host}:{port}: {reason}", is_late)
+
+    def _unreachable(self, text: str, is_late: bool = False) -> None:
+        pending = self.pending
+        self._client.lost(self)
+        if pending is not None:
+            text = f"{pending.outgoing.url}: {text}"
+            pending.finish(ClientTimeout(text, "connect") if is_late else ConnectError(text))
+
+    @handler("socket_error")
+    def _on_socket_error(self, problem: Exception, *args: Any) -> None:
+        """``unreachable`` or ``disconnected`` says it as well."""
+        self._reason = str(problem)
+
+    # -- sending --
 
     def take(self, pending: Pending) -> None:
         """Use the connection for a request."""
@@ -158,117 +164,215 @@ class Wire(BaseComponent):
         pending.wire = self
         if self.is_open:
             self._send(pending)
+        else:
+            pending.phase("connect")
 
     def _send(self, pending: Pending) -> None:
-        outgoing = pending.outgoing
+        outgoing, proxy = pending.outgoing, self.route.proxy
         self._has_answered = False
+        more: list[tuple[str, str]] = []
+        target = ""
+        if proxy is not None and self.route.origin is None:
+            target = outgoing.absolute_target
+            if proxy.authorization:
+                more.append(("Proxy-Authorization", proxy.authorization))
+        try:
+            head = outgoing.head(more, self._client.cookies.header(outgoing), target)
+        except ValueError as problem:
+            pending.finish(problem)
+            return
         self._decoder.expect(outgoing.method)
-        cookie = self._client.cookies.header(outgoing)
-        self.transport.write(outgoing.head(cookie=cookie) + outgoing.body)
-        pending.progress()
+        if isinstance(outgoing.body, bytes) and len(outgoing.body) <= _LOW_WATER:
+            self.transport.write(head + outgoing.body)
+            pending.phase("read")
+            return
+        self.transport.write(head)
+        sending = self._sending = Sending(self, outgoing)
+        sending.pull()
 
-    def cut(self) -> None:
-        """Close at once; nobody is told."""
-        self.pending = None
-        self.transport._abort()
+    @property
+    def is_usable(self) -> bool:
+        """Whether a request may take it: it is idle, and has not ended."""
+        return self.pending is None and (not self.is_open or self.transport.connected)
 
-    @handler("connected")
-    def _on_connected(self, host: str, port: int) -> None:
-        self.is_open = True
-        self._client.fire(sockets.Connected(host, port))
+    @property
+    def is_congested(self) -> bool:
+        """Whether nothing can be sent right now."""
+        connection = self.transport._connection
+        return connection is None or connection.is_congested
+
+    def sent(self, waits: str) -> None:
+        """A body has been sent for now; what is waited for."""
+        self.has_sent_more()
         if self.pending is not None:
-            self._send(self.pending)
+            is_read = waits != "read" or self.pending.is_awaited
+            self.pending.phase(waits if is_read else "")
 
-    @handler("unreachable")
-    def _on_unreachable(self, host: str, port: int, reason: Exception) -> None:
-        pending = self.pending
-        self._client.lost(self)
-        if pending is not None:
-            kind = ClientTimeout if isinstance(reason, TimeoutError) else ConnectError
-            pending.finish(kind(f"{host}:{port}: {reason}"))
+    def has_sent_more(self) -> bool:
+        """Whether the kernel has taken anything since this was asked last."""
+        connection = self.transport._connection
+        before, self._unsent = self._unsent, connection.pending_bytes if connection else 0
+        return self._unsent < before
 
-    @handler("socket_error")
-    def _on_socket_error(self, *args: Any) -> None:
-        """``unreachable`` or ``disconnected`` says it as well."""
+    def run_aside(self, coroutine: Any) -> None:
+        """Have a coroutine run that makes a body."""
+        self.fire(_Aside(coroutine))
+
+    @handler("_aside")
+    def _on_aside(self, coroutine: Any) -> Any:
+        # No coroutine itself: whoever sends none needs no loop of asyncio.
+        import inspect
+
+        is_given_up = inspect.getcoroutinestate(coroutine) != inspect.CORO_CREATED
+        return None if is_given_up else coroutine
+
+    def go_on_later(self) -> None:
+        """Send on when others had their turn."""
+        self.fire(_GoOn())
+
+    @handler("_go_on", "resume")
+    def _on_go_on(self) -> None:
+        if self._sending is not None and not self._sending.is_over:
+            self._sending.pull()
+
+    def _stop_sending(self) -> None:
+        sending, self._sending = self._sending, None
+        if sending is not None:
+            sending.close()
+
+    # -- receiving --
 
     @handler("read")
     def _on_read(self, data: bytes) -> None:
-        if self.pending is None:
-            self.cut()  # nobody has asked: whatever this is, it is no answer
+        if not self.is_open:
+            if self._tunnel is not None:
+                self._read_of_proxy(self._tunnel, data)
             return
-        self.pending.progress()
+        if self.pending is None:
+            self._client.lost(self)  # nobody has asked: whatever this is, it is no answer
+            return
         self._has_answered = True
         try:
             self._decoder.receive_data(data)
-            self._decode()
-        except (RemoteProtocolError, ProtocolError) as problem:
+        except WireError as problem:
             self._fail(problem)
+            return
+        self.go_on()
 
     @handler("disconnected")
     def _on_disconnected(self) -> None:
-        self.is_open = False
-        pending = self.pending
-        if pending is not None:
-            try:
-                self._decoder.receive_eof()
-                self._decode()
-            except (RemoteProtocolError, ProtocolError) as problem:
-                if (
-                    self._was_used
-                    and not self._has_answered
-                    and not pending.is_repeated
-                    and pending.outgoing.method in _IDEMPOTENT
-                ):
-                    pending.is_repeated = True
-                    self.pending = pending.wire = None
-                    self._client.lost(self)
-                    self._client.send_off(pending, fresh=True)
-                    return
-                self._fail(problem)
-        self._client.lost(self)
+        was_open, self.is_open = self.is_open, False
+        self._stop_sending()
+        if not was_open:
+            text = self._reason or "the connection ended before it was ready"
+            self._unreachable(text)
+            return
         self._client.fire(sockets.Disconnected())
-
-    def _fail(self, problem: Exception) -> None:
         if self.pending is not None:
-            if not isinstance(problem, ProtocolError):
-                problem = ProtocolError(str(problem))
-            self.pending.finish(problem)
+            self._decoder.receive_eof()
+            self.go_on()
+        if self.pending is None:
+            self._client.lost(self)
 
-    def _decode(self) -> None:
-        while self.pending is not None and (message := self._decoder.next_message()) is not None:
-            if isinstance(message, ResponseHead):
-                if not message.interim:
-                    self._begin(self.pending, message)
-            elif isinstance(message, Data):
-                self._keep(self.pending, message.data)
-            else:
-                self._inflating.end()
-                self._complete(self.pending)
+    def go_on(self) -> None:
+        """Decode what has come, as far as somebody has room for it."""
+        try:
+            while self.pending is not None and not self.pending.is_full:
+                piece = next(self._inflated, None)
+                if piece is not None:
+                    self._keep(self.pending, piece)
+                elif not self._decode(self.pending):
+                    break
+        except (RemoteProtocolError, ProtocolError) as problem:
+            self._fail(problem)
+        pending = self.pending
+        if pending is None:
+            return
+        if pending.is_full:
+            self.transport.pause_reading()
+            pending.phase("")
+            return
+        self.transport.resume_reading()
+        if self._sending is None or self._sending.is_over:
+            pending.phase("read" if pending.is_awaited else "")
+
+    def _decode(self, pending: Pending) -> bool:
+        """Take the next message; whether there was one."""
+        message = self._decoder.next_message()
+        if isinstance(message, ResponseHead):
+            if not message.interim:
+                self._begin(pending, message)
+        elif isinstance(message, Data):
+            self._inflated = iter(self._inflating.feed(message.data))
+        elif message is not None:
+            self._inflating.end()
+            self._complete(pending)
+        return message is not None
 
     def _begin(self, pending: Pending, head: ResponseHead) -> None:
         response = pending.response = ClientResponse(head, pending.outgoing)
         self._client.cookies.take(response)
         self._inflating = Inflating(response.headers.get("Content-Encoding", ""))
         self._size = 0
+        if self._sending is not None and (head.status >= 400 or not head.keep_alive):
+            self._stop_sending()  # it will not be read
+        pending.begin(self)
+        limit = pending.limit
+        if head.has_body and limit is not None and (head.content_length or 0) > limit:
+            raise ProtocolError(f"the body has {head.content_length} bytes, limit {limit}")
         if not head.has_body:
             self._complete(pending)
 
-    def _keep(self, pending: Pending, data: bytes) -> None:
+    def _keep(self, pending: Pending, piece: bytes) -> None:
         assert pending.response is not None
-        limit = self._client.limits.body_bytes
-        for piece in self._inflating.feed(data):
-            self._size += len(piece)
-            if limit is not None and self._size > limit:
-                raise ProtocolError(f"the body is longer than {limit} bytes when decompressed")
+        self._size += len(piece)
+        limit = pending.limit
+        if limit is not None and self._size > limit:
+            how = " when decompressed" if self._inflating.is_known else ""
+            raise ProtocolError(f"the body is longer than {limit} bytes{how}")
+        if pending.arriving is not None:
+            pending.arriving.put(piece)
+        else:
             pending.response.body.write(piece)
 
     def _complete(self, pending: Pending) -> None:
+        is_sent = self._sending is None or self._sending.is_over
+        self._stop_sending()
         self.pending = pending.wire = None
         self._was_used = True
-        keeps = self.is_open and self._decoder.state.name == "HEAD"
+        keeps = is_sent and self.is_open and self._decoder.state is State.HEAD
         if not keeps or self._decoder.pending_bytes:
             self.cut()
         self._client.complete(pending, self)
 
+    def _fail(self, problem: Exception) -> None:
+        pending = self.pending
+        if pending is None:
+            return
+        if (
+            not self.is_open
+            and self._was_used
+            and not self._has_answered
+            and not pending.is_repeated
+            and pending.outgoing.method in _IDEMPOTENT
+            and pending.outgoing.is_repeatable
+        ):
+            pending.is_repeated = True
+            self.pending = pending.wire = None
+            self._client.lost(self)
+            self._client.send_off(pending, fresh=True)
+            return
+        text = f"{pending.outgoing.url}: {problem}"
+        if not self.is_open and self._reason:
+            text += f" ({self._reason})"
+        pending.finish(ProtocolError(text))
 
-DEFAULT_LIMITS: Final = Limits()
+    def cut(self) -> None:
+        """Close at once; nobody is told."""
+        self.pending = None
+        if self.is_open:
+            self._client.fire(sockets.Disconnected())
+        self.is_open = False
+        self._tunnel = None
+        self._stop_sending()
+        self.transport._abort()

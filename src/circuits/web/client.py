@@ -4,12 +4,16 @@ A coroutine awaits responses, a generator yields for them::
 
     client = Client().register(self)
     response = await client.get("https://example.org/", params={"page": 1})
+
+    async with client.stream("GET", "https://example.org/film") as response:
+        async for piece in response.iter_bytes():
+            ...
 """
 
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from circuits.core.components import BaseComponent
@@ -18,23 +22,23 @@ from circuits.core.handlers import handler
 from circuits.net.protocols.http import Response
 from circuits.net.sockets import Close, Connect, Write
 
-from ._client_messages import (
-    MAX_REDIRECTS,
+from ._client_auth import DigestAuth
+from ._client_cookies import Cookies
+from ._client_errors import (
     ClientError,
-    ClientResponse,
     ClientTimeout,
     ConnectError,
-    Cookies,
     HTTPException,
     NotConnected,
-    Outgoing,
     ProtocolError,
     StatusError,
     TooManyRedirects,
-    joined,
-    parse_absolute,
 )
-from ._client_wire import DEFAULT_LIMITS, Pending, Wire
+from ._client_pending import Pending, Timeout
+from ._client_proxies import Proxies
+from ._client_request import MAX_REDIRECTS, Outgoing, joined, parse_absolute
+from ._client_response import ClientResponse
+from ._client_wire import DEFAULT_LIMITS, Route, Wire
 
 if TYPE_CHECKING:
     import ssl
@@ -42,6 +46,9 @@ if TYPE_CHECKING:
 
     from circuits._wire.http1 import Limits
     from circuits.core.manager import Manager
+
+    Timeouts = float | tuple[float | None, ...] | Timeout | None
+    Auth = tuple[str, str] | DigestAuth
 
 __all__ = [
     "Client",
@@ -51,11 +58,13 @@ __all__ = [
     "Close",
     "Connect",
     "ConnectError",
+    "DigestAuth",
     "HTTPException",
     "NotConnected",
     "ProtocolError",
     "Request",
     "StatusError",
+    "Timeout",
     "TooManyRedirects",
     "Write",
     "parse_url",
@@ -94,6 +103,9 @@ class Request(Event):
         super().__init__(method, path, body, headers)
 
 
+_AS_EVER: Final = object()
+
+
 class Client(BaseComponent):
     """Asks web servers.
 
@@ -106,17 +118,24 @@ class Client(BaseComponent):
     Args:
         url: What paths are added to.
         channel: Channel of the component.
-        timeout: Seconds for each wait: for a connection, for the answer, for its next piece.
+        timeout: Seconds for each wait: for a connection, to send, for the answer, for its next
+            piece, for a free connection. Or one each, ``(connect, read, write, pool)``, or a
+            :class:`Timeout`.
         follow_redirects: Whether to go on until there is an answer that is none.
         limits: What is accepted of servers at most.
         tls: For TLS, instead of a context that checks certificates against those of the system.
         max_connections: How many there are at once; more requests wait for one.
+        auth: ``(user, password)`` or a :class:`DigestAuth`, for the server of ``url`` alone.
+        proxy: The URL of a proxy for everything, of ``http``, with name and password or without.
+        trust_env: Whether, without that, ``http_proxy``, ``https_proxy``, ``all_proxy`` and
+            ``no_proxy`` of the environment say through which one to go.
 
     Attributes:
         cookies: What servers have set.
 
     Raises:
-        ValueError: The URL is no absolute one of ``http`` or ``https``.
+        ValueError: A URL is no absolute one of ``http`` or ``https``, or there are credentials
+            without one; a time is negative.
 
     .. versionchanged:: 2.1
        Everything behind ``channel`` is new.
@@ -129,21 +148,28 @@ class Client(BaseComponent):
         url: str | None = None,
         channel: Any = "client",
         *,
-        timeout: float | None = 30.0,
+        timeout: Timeouts = 30.0,
         follow_redirects: bool = False,
         limits: Limits = DEFAULT_LIMITS,
         tls: ssl.SSLContext | None = None,
         max_connections: int = 100,
+        auth: Auth | None = None,
+        proxy: str | None = None,
+        trust_env: bool = True,
     ) -> None:
         super().__init__(channel=channel)
-        if url is not None:
-            parse_url(url)
+        known = None if url is None else parse_url(url)
+        if auth is not None and known is None:
+            raise ValueError("without a URL, nobody knows which server the credentials are for")
         self.url = url
-        self.connect_timeout = timeout
+        self.timeout = Timeout.of(timeout)
         self.follow_redirects = follow_redirects
         self.limits = limits
         self.tls = tls
         self.cookies = Cookies()
+        self._auth = auth
+        self._origin = None if known is None else (known[0], known[1], known[3])
+        self._proxies = Proxies(proxy, trust_env)
         self._max_connections = max_connections
         self._response: ClientResponse | None = None
         self._wires: list[Wire] = []
@@ -165,11 +191,8 @@ class Client(BaseComponent):
         self,
         method: str,
         path: str,
-        body: bytes | str | None = None,
+        body: Any = None,
         headers: Any = None,
-        *,
-        timeout: float | None = -1,
-        follow_redirects: bool | None = None,
         **options: Any,
     ) -> Pending:
         """Ask. What this returns gives the response when it is awaited, or yielded.
@@ -179,26 +202,64 @@ class Client(BaseComponent):
             path: A path, or an absolute URL.
             body: The same as ``content``.
             headers: More headers.
-            timeout: Instead of that of the client.
-            follow_redirects: Instead of that of the client.
-            **options: ``params``, ``cookies``, and of ``data``, ``json``, ``files``, ``content`` what is
-                to be sent.
+            **options: ``params``, ``cookies``; ``data``, a form; ``json``; ``files``, uploads by
+                name, each bytes, an open binary file or ``(filename, content[, type])``;
+                ``content``, which is bytes, text, such a file, or an iterable of bytes, also an
+                asynchronous one, that is read no faster than the server takes it. ``auth``, and
+                ``timeout`` and ``follow_redirects`` instead of those of the client.
 
         Raises:
             NotConnected: The client has no URL, and ``path`` is none.
             ValueError: Something cannot be sent.
+            TypeError: The same, as of its type; or there are two bodies.
         """
+        return self._ask(method, path, body, headers, **options)
+
+    def stream(
+        self, method: str, url: str, *, max_bytes: int | None = None, **options: Any
+    ) -> Pending:
+        """Ask, and get the response before its body, to read that piece by piece.
+
+        A coroutine writes ``async with client.stream("GET", url) as response``, a generator
+        ``with (yield client.stream("GET", url)) as response``; see
+        :class:`~circuits.web.client.ClientResponse`. What nobody reads is not received. Whoever
+        does not read to the end has to close the response, which the ``with`` does; then the
+        connection is closed.
+
+        Args:
+            method: Such as ``"GET"``.
+            url: A path, or an absolute URL.
+            max_bytes: How long the body may be, decompressed; it is not kept.
+            **options: As for :meth:`request`.
+        """
+        return self._ask(method, url, streams=True, max_bytes=max_bytes, **options)
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: Any = None,
+        *,
+        timeout: Any = _AS_EVER,
+        follow_redirects: bool | None = None,
+        streams: bool = False,
+        max_bytes: int | None = None,
+        **options: Any,
+    ) -> Pending:
         if body is not None:
             options["content"] = body
         if self.url is None and not urlsplit(path).scheme:
             raise NotConnected(f"{path!r} is no URL, and the client has none")
-        outgoing = Outgoing(method, joined(self.url or "", path), headers=headers, **options)
-        if not outgoing.is_repeatable:
-            raise TypeError("the content is sent at once, so it has to be bytes or text")
+        url = joined(self.url or "", path)
+        if self._auth is not None and "auth" not in options:
+            host, port, _, secure = parse_url(url)
+            if (host, port, secure) == self._origin:
+                options["auth"] = self._auth
+        outgoing = Outgoing(method, url, headers=headers, **options)
+        times = self.timeout if timeout is _AS_EVER else Timeout.of(timeout)
         follows = self.follow_redirects if follow_redirects is None else follow_redirects
-        pending = Pending(
-            self, outgoing, self.connect_timeout if timeout == -1 else timeout, follows
-        )
+        pending = Pending(self, outgoing, times, follows, streams, max_bytes)
         self.send_off(pending)
         return pending
 
@@ -250,7 +311,8 @@ class Client(BaseComponent):
         if host is None:
             raise NotConnected("the client has no URL")
         default = known[1] if host == known[0] and secure == known[3] else None
-        self._dial((host, port or default or (443 if secure else 80), secure))
+        origin = host, port or default or (443 if secure else 80), secure
+        self._dial(self._route(origin), self.timeout.connect)
 
     @handler("write")
     def write(self, data: bytes) -> None:
@@ -269,8 +331,10 @@ class Client(BaseComponent):
         for wire in list(self._wires):
             if wire.pending is not None:
                 wire.pending.finish(ConnectError("the client was closed"))
-            else:
+            elif wire.is_open:
                 wire.transport.close()
+            else:
+                self.lost(wire)
 
     @handler("stopped", channel="*", priority=1)
     def _on_stopped(self, component: Manager) -> None:
@@ -284,38 +348,53 @@ class Client(BaseComponent):
 
     # -- connections --
 
+    def _route(self, origin: tuple[str, int, bool]) -> Route:
+        proxy = self._proxies.find(*origin)
+        is_told = proxy is not None and not origin[2]
+        return Route(None if is_told else origin, proxy)
+
     def send_off(self, pending: Pending, fresh: bool = False) -> None:
-        """Find a connection for a request, or have it wait for one."""
-        pending.progress()
-        origin = pending.outgoing.origin
-        idle = [wire for wire in self._wires if wire.pending is None]
+        """Find a connection for a request, or have it wait for one.
+
+        Raises:
+            ValueError: The environment names a proxy that cannot be used.
+        """
+        route = self._route(pending.outgoing.origin)
+        idle = [wire for wire in self._wires if wire.is_usable]
         for wire in idle:
-            if wire.origin == origin and not fresh:
+            if wire.route == route and not fresh:
                 wire.take(pending)
                 return
-        if len(self._wires) >= self._max_connections and idle:
-            self.lost(idle[0])  # another origin is wanted now
-        if len(self._wires) >= self._max_connections:
-            self._queue.append(pending)
+        if len(self._wires) < self._max_connections or idle:
+            if len(self._wires) >= self._max_connections:
+                self._drop(idle[0])  # another server is wanted now
+            self._dial(route, pending.timeout.connect).take(pending)
         else:
-            self._dial(origin).take(pending)
+            pending.phase("pool")
+            self._queue.append(pending)
 
-    def _dial(self, origin: tuple[str, int, bool]) -> Wire:
-        wire = Wire(self, origin).register(self)
+    def _dial(self, route: Route, timeout: float | None) -> Wire:
+        wire = Wire(self, route, timeout).register(self)
         self._wires.append(wire)
         wire.connect()
         return wire
 
+    def _drop(self, wire: Wire) -> None:
+        self._wires.remove(wire)
+        wire.cut()
+        wire.unregister()
+
     def lost(self, wire: Wire) -> None:
         """A connection is over."""
         if wire in self._wires:
-            self._wires.remove(wire)
-            wire.cut()
-            wire.unregister()
+            self._drop(wire)
             self._next()
 
     def _next(self) -> None:
-        if self._queue:
+        """Whoever waits for a connection is served, first come first."""
+        while self._queue and (
+            len(self._wires) < self._max_connections or any(wire.is_usable for wire in self._wires)
+        ):
             self.send_off(self._queue.popleft())
 
     def abandon(self, pending: Pending, wire: Wire | None) -> None:
@@ -326,22 +405,25 @@ class Client(BaseComponent):
             self.lost(wire)
 
     def complete(self, pending: Pending, wire: Wire) -> None:
-        """There is a response."""
-        if not wire.is_open or wire.transport._connection is None:
+        """A response is complete; the connection is free, or closed."""
+        if not wire.is_open or not wire.transport.connected:
             self.lost(wire)
         response = self._response = pending.response
         assert response is not None
         response.body.seek(0)
-        response.history = list(pending.history)
-        try:
-            location = response.headers.get("location", "")
-            if pending.follows and pending.outgoing.follow(response.status, location):
-                pending.history.append(response)
-                if len(pending.history) > MAX_REDIRECTS:
-                    raise TooManyRedirects(f"more than {MAX_REDIRECTS}, to {pending.outgoing.url}")
-                self.send_off(pending)
-            else:
-                pending.finish()
-        except ClientError as problem:
-            pending.finish(problem)
+        if not (pending.is_redirected or pending.is_challenged):
+            pending.finish()
+        else:
+            try:
+                self._send_again(pending, response)
+            except (ClientError, ValueError) as problem:
+                pending.finish(problem)
         self._next()
+
+    def _send_again(self, pending: Pending, response: ClientResponse) -> None:
+        if pending.is_redirected:
+            pending.outgoing.follow(response)
+            pending.history.append(response)
+            if len(pending.history) > MAX_REDIRECTS:
+                raise TooManyRedirects(f"more than {MAX_REDIRECTS}, to {pending.outgoing.url}")
+        self.send_off(pending)

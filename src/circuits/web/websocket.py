@@ -28,7 +28,7 @@ from circuits.net import sockets
 from circuits.net.protocols._websocket_conversation import CLOSE_TIMEOUT
 from circuits.net.protocols.websocket import MAX_SIZE, Deflate
 
-from ._client_messages import parse_absolute
+from ._client_request import parse_absolute
 from ._websocket import BUFFERED_BYTES, Opening, Options, WebSocket
 from ._websocket_events import Messages
 

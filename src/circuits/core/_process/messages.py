@@ -176,5 +176,5 @@ def take_error(
     event.value.fail(error)
     if event.failure:
         channels = getattr(event, "failure_channels", None) or event.channels
-        engine.dispatch.feedback(Failure, "Failure", event, channels or event.channels, error)
+        engine.outcomes.feedback(Failure, "Failure", event, channels or event.channels, error)
     engine.report(problem, method, event, lines)

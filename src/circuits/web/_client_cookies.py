@@ -1,0 +1,77 @@
+"""The cookies of a client."""
+
+from __future__ import annotations
+
+from collections import Counter
+from email.message import Message
+from http.cookiejar import CookieJar as _Jar
+from http.cookiejar import DefaultCookiePolicy
+from typing import TYPE_CHECKING, Any, Final
+from urllib.request import Request as _UrllibRequest
+
+if TYPE_CHECKING:
+    from circuits.net.protocols.http import ResponseHeaders
+
+    from ._client_request import Outgoing
+    from ._client_response import ClientResponse
+
+#: How many are kept; RFC 6265, 6.1, asks for 3000 at least.
+_LIMIT: Final = 3000
+
+
+class _Told:
+    """A response as the jar of the standard library wants to see it."""
+
+    def __init__(self, headers: ResponseHeaders) -> None:
+        self._message = Message()
+        for line in headers.get_all("set-cookie"):
+            self._message["Set-Cookie"] = line
+
+    def info(self) -> Message:
+        return self._message
+
+
+class Cookies:
+    """The cookies of a client, by the rules of the standard library's jar.
+
+    Attributes:
+        jar: The jar.
+    """
+
+    def __init__(self) -> None:
+        self.jar = _Jar(DefaultCookiePolicy(strict_ns_domain=DefaultCookiePolicy.DomainLiberal))
+
+    def take(self, response: ClientResponse) -> None:
+        """Keep what a response sets."""
+        if "set-cookie" not in response.headers:
+            return
+        told: Any = _Told(response.headers)
+        self.jar.extract_cookies(told, _UrllibRequest(response.url))
+        if len(self.jar) > _LIMIT:
+            self.jar.clear_expired_cookies()
+        while len(self.jar) > _LIMIT:
+            # Whoever has most of them gives way, so that nobody can drive out those of others.
+            most = Counter(cookie.domain for cookie in self.jar).most_common(1)[0][0]
+            oldest = next(cookie for cookie in self.jar if cookie.domain == most)
+            self.jar.clear(oldest.domain, oldest.path, oldest.name)
+
+    def header(self, request: Outgoing) -> str:
+        """What goes out with a request."""
+        if not len(self.jar):
+            return ""
+        asking = _UrllibRequest(request.url)
+        self.jar.add_cookie_header(asking)
+        return asking.get_header("Cookie", "") or ""
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        self.jar.clear()
+
+    def __getitem__(self, name: str) -> str:
+        for cookie in self.jar:
+            if cookie.name == name:
+                return cookie.value or ""
+        raise KeyError(name)
+
+    def __contains__(self, name: object) -> bool:
+        return any(cookie.name == name for cookie in self.jar)
