@@ -456,7 +456,7 @@ def _websocket(
     load: tuple[str, ...],
     at_least: float | None,
     aim: float | None,
-    spelling: str,
+    *spelling: str,
 ) -> Row:
     load = (*load, "--transport", "websocket")
     return Row(
@@ -464,7 +464,7 @@ def _websocket(
         title,
         "echoes/CPU s of the server",
         (
-            Contender("circuits", "here", "websocket_circuits.py", (spelling,), load),
+            Contender("circuits", "here", "websocket_circuits.py", spelling, load),
             Contender("websockets", "peers", "websocket_websockets.py", load=load),
         ),
         (Bound("websockets", at_least, aim),),
@@ -482,6 +482,24 @@ _WEBSOCKET: Final = (
     _websocket("async_64", "64 bytes, 64 connections, async for", _WS_64, 1.5, 2, "async"),
     _websocket("async_512", "the same, 512 connections", _WS_512, 1.5, 2, "async"),
     _websocket("async_64k", "64 KiB, 16 connections, async for", _WS_64K, 0.7, 1, "async"),
+    _websocket(
+        "compiled_64",
+        "64 bytes, 64 connections, by events, with the extra",
+        _WS_64,
+        1.5,
+        2,
+        "events",
+        "compiled",
+    ),
+    _websocket(
+        "compiled_64k",
+        "64 KiB, 16 connections, by events, with the extra",
+        _WS_64K,
+        1,
+        1.2,
+        "events",
+        "compiled",
+    ),
     _websocket("generator_64", "64 bytes, 64 connections, yield", _WS_64, None, None, "generator"),
 )
 

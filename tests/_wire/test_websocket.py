@@ -127,6 +127,21 @@ def test_masking_is_exclusive_or(size: int) -> None:
         assert mask(memoryview(data), key) == expected
 
 
+def test_how_a_codec_masks_can_be_chosen() -> None:
+    def noting(data: bytes | bytearray | memoryview, key: bytes) -> bytes:
+        sizes.append(len(data))
+        return mask(data, key)
+
+    sizes: list[int] = []
+    client, server = Codec(True, mask=noting), Codec(False, mask=noting)
+    for size in (0, 1, 125, 126, 70_000):
+        server.receive_data(client.send(bytes(size)))
+        assert server.next_message() == bytes(size)
+    server.receive_data(client.send_ping(b"?"))
+    assert server.next_message() == Ping(b"?")
+    assert sizes == [0, 0, 1, 1, 125, 125, 126, 126, 70_000, 70_000, 1, 1]
+
+
 def test_a_client_masks_with_another_key_each_time() -> None:
     codec = client()
     sent = {codec.send(b"same") for _ in range(8)}

@@ -18,6 +18,7 @@ from circuits.web import (
     Stream,
     WebSocket,
     WebSockets,
+    _asgi_called,
     expose,
 )
 from circuits.web.asgi import Application, Gateway
@@ -539,6 +540,134 @@ def test_a_websocket_speaks_by_events() -> None:
 
     run(application(WebSockets("/ws", "ws"), Listener()), test)
     assert seen == [("192.0.2.1", 7), (3000, "bye")]
+
+
+class Slow(BaseComponent):
+    """Takes its time for each message; notes what it gets, and the end."""
+
+    channel = "ws"
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        super().__init__()
+        self.seen: list[Any] = []
+        self.seconds = seconds
+
+    @handler("read")
+    def _on_read(self, sock: Any, message: Any) -> Iterator[Any]:
+        yield sleep(self.seconds)
+        self.seen.append(message)
+
+    @handler("disconnect")
+    def _on_disconnect(self, event: Any, sock: Any) -> None:
+        self.seen.append((event.code, event.reason))
+
+
+@pytest.mark.parametrize(
+    ("end", "seen"),
+    [
+        ({"code": 3000, "reason": "bye"}, (3000, "bye")),
+        ({"code": 1000}, (1000, "")),
+        ({"code": 1005}, (1006, "")),
+        ({}, (1006, "")),
+    ],
+)
+def test_what_a_client_has_sent_is_taken_before_its_end(end: dict[str, Any], seen: Any) -> None:
+    async def test(call: Any) -> None:
+        chat = call(socket_scope("/ws"))
+        chat.put({"type": "websocket.connect"})
+        chat.put(*[{"type": "websocket.receive", "text": str(number)} for number in range(300)])
+        chat.put({"type": "websocket.disconnect", **end})
+        await chat.end()
+        await ask(call)  # behind what was fired
+
+    slow = Slow()
+    run(application(websockets := WebSockets("/ws", "ws"), slow), test)
+    slow.seen.remove(seen)  # the handlers of the last messages may be at work still
+    assert slow.seen == [*map(str, range(300))]
+    assert not websockets.websockets
+    assert websockets._policy.held_bytes == 0
+
+
+def test_who_never_takes_it_is_left_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_asgi_called, "_LEAVE_SECONDS", 0.01)
+
+    async def test(call: Any) -> None:
+        chat = call(socket_scope("/ws"))
+        chat.put({"type": "websocket.connect"})
+        chat.put(*[{"type": "websocket.receive", "text": "x"}] * 64)
+        chat.put({"type": "websocket.disconnect", "code": 3000})
+        await chat.end()
+        await ask(call)
+        assert slow.seen == [(1006, "")]
+
+    slow = Slow(3600)
+    run(application(WebSockets("/ws", "ws"), slow), test)
+
+
+def test_floods_keep_nobody_waiting() -> None:
+    """A client that sends much, whatever it is, and takes nothing."""
+
+    async def test(call: Any) -> None:
+        floods = [call(socket_scope(path)) for path in ("/ws", "/chat") * 4]
+        for flood in floods:
+            flood.room.clear()
+            flood.put({"type": "websocket.connect"})
+            flood.put(*[{"type": "websocket.receive", "text": "x" * 1000}] * 2000)
+        for number in range(20):
+            other = call(socket_scope("/chat"))
+            other.put({"type": "websocket.connect"})
+            other.put({"type": "websocket.receive", "text": str(number)})
+            assert await other.until(2) == {"type": "websocket.send", "text": str(number)}
+            other.put({"type": "websocket.disconnect", "code": 1000})
+            await other.end()
+            assert (await ask(call)).content == b"Hello 192.0.2.1"
+        assert all(len(flood.sent) == 1 for flood in floods)
+        assert max(line._held_bytes for line in app._lines) < 512 * 1024
+        for flood in floods:
+            flood.put({"type": "websocket.disconnect"})
+            flood.room.set()
+        for flood in floods:
+            await flood.end()
+
+    app = application(WebSockets("/ws", "ws"), Echo())
+    run(app, test)
+    assert not app._lines
+
+
+def test_what_is_pushed_at_who_takes_nothing_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_asgi_called, "_MAX_BYTES", 10_000)
+
+    class Pusher(BaseComponent):
+        channel = "ws"
+
+        @handler("connect")
+        def _on_connect(self, sock: Any, *peer: Any) -> None:
+            for _ in range(1000):
+                self.fire(Write(sock, "x" * 1000))
+
+    async def test(call: Any) -> None:
+        chat = call(socket_scope("/ws"))
+        chat.room.clear()
+        chat.put({"type": "websocket.connect"})
+        await chat.until(1)
+        async with asyncio.timeout(10):
+            while websockets.websockets or not app._lines:
+                await asyncio.sleep(0)
+        assert all(not line._messages for line in app._lines)
+        chat.room.set()
+        with pytest.raises(RuntimeError, match="broke off"):
+            await chat.end()
+
+    app = application(websockets := WebSockets("/ws", "ws"), Pusher())
+    run(app, test)
+
+
+class Echo(BaseComponent):
+    channel = "ws"
+
+    @handler("read")
+    def _on_read(self, sock: Any, message: Any) -> None:
+        self.fire(Write(sock, message))
 
 
 class Refuser(BaseComponent):

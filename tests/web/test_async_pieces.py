@@ -210,6 +210,24 @@ def test_events_are_sent_with_heartbeats_between(root: Root) -> None:
         assert client.get("/plain").body == b"data: 0\n\ndata: 1\n\n"
 
 
+def test_no_heartbeats_pile_up_for_a_client_that_does_not_read(root: Root) -> None:
+    with VirtualClock() as clock, serving(Dispatcher(), root) as server:
+        server.server.high_water = 10
+        client = server.connect()
+        client.feed(get("/news"))
+        assert client.sock in server.server.congested
+        server.server.high_water = 5000  # for others
+        before = client.received
+        for _ in range(20):
+            clock.advance(15)
+            settle(server)
+        assert client.received == before
+        assert server.connect().get("/numbers/1").body == b"0,"
+        client.leave()
+        assert root.seen[-1] == "closed"
+        assert not list(server._tree_engine.tasks)
+
+
 def test_events_end_when_the_client_leaves(root: Root) -> None:
     with VirtualClock() as clock, serving(Dispatcher(), root) as server:
         client = server.connect()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 from wsgiref.util import setup_testing_defaults
@@ -957,6 +957,66 @@ def test_a_body_that_is_not_wanted_any_more_is_closed(application: Application) 
     result.close()
     assert log.count("next") == 1
     assert log[-1] == "closed"
+    assert application.http.exchanges == {}
+
+
+class Feeder(Component):
+    """Makes a body without an end."""
+
+    channel = "web"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.made = 0
+        self.ended = threading.Event()
+
+    @handler("request", filter=True, priority=1)
+    def _on_request(self, request: Any, response: Any) -> Any:
+        if request.path != "/endless":
+            return None
+        response.stream = True
+        response.body = self.pieces()
+        return response
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        try:
+            while True:
+                self.made += 1
+                yield b"x" * 65536
+        finally:
+            self.ended.set()
+
+
+def test_a_coroutine_makes_no_more_than_the_server_takes(application: Application) -> None:
+    feeder = Feeder().register(application)
+    caller = Server(application)
+    environ: dict[str, Any] = {"PATH_INFO": "/endless"}
+    complete(environ)
+    result = application(environ, lambda *head: None)
+    pieces = iter(result)
+    for taken in range(1, 50):
+        assert next(pieces) == b"x" * 65536
+        assert caller.ask("/").body == b"Hello World!"  # the loop is not held up
+        assert feeder.made <= taken + 7  # 256 KiB, one more, and one at hand
+    result.close()
+    assert feeder.ended.wait(10)
+    assert caller.ask("/").body == b"Hello World!"
+    assert application.http.exchanges == {}
+    assert not list(application._tree_engine.tasks)
+
+
+def test_a_server_that_vanishes_without_taking_anything_ends_it(application: Application) -> None:
+    feeder = Feeder().register(application)
+    environ: dict[str, Any] = {"PATH_INFO": "/endless"}
+    complete(environ)
+
+    def start_response(*head: Any) -> None:
+        raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError):
+        application(environ, start_response)
+    assert feeder.ended.wait(10)
+    assert Server(application).ask("/").body == b"Hello World!"
     assert application.http.exchanges == {}
 
 

@@ -1,8 +1,15 @@
-"""Masking of payloads (RFC 6455, 5.3), as fast as the standard library allows."""
+"""Masking of payloads (RFC 6455, 5.3), as fast as the standard library allows.
+
+A function like `mask` that others have compiled can be given to a codec in its place.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
+
+#: Masks, or unmasks, data with a key of four bytes.
+Mask = Callable[[bytes | bytearray | memoryview, bytes], bytes]
 
 # Two ways, measured on CPython 3.11 and 3.13. As one large integer: 0.35 us for 64 bytes, 85 % more
 # than linear after that, since the conversions go byte by byte. As four interleaved strings that
@@ -33,7 +40,9 @@ def mask(data: bytes | bytearray | memoryview, key: bytes) -> bytes:
             number &= (1 << (size << 3)) - 1
         return number.to_bytes(size, "little")
     masked = bytearray(data)
-    for place in range(4):
-        if key[place]:
-            masked[place::4] = masked[place::4].translate(_TABLES[key[place]])
+    first, second, third, fourth = key
+    masked[0::4] = masked[0::4].translate(_TABLES[first])
+    masked[1::4] = masked[1::4].translate(_TABLES[second])
+    masked[2::4] = masked[2::4].translate(_TABLES[third])
+    masked[3::4] = masked[3::4].translate(_TABLES[fourth])
     return bytes(masked)

@@ -9,7 +9,7 @@ from typing import Final
 
 from circuits._wire import LocalProtocolError
 from circuits._wire._websocket_deflate import Deflate, Deflater
-from circuits._wire._websocket_masking import mask
+from circuits._wire._websocket_masking import Mask
 from circuits._wire._websocket_messages import NO_STATUS, NORMAL, is_sendable_code
 
 CONTINUATION: Final = 0
@@ -88,12 +88,14 @@ class Sender:
         is_client: Which side: clients mask what they send, servers do not.
         deflate: What both sides have agreed on for compression.
         random_bytes: Gives the keys of masks: bytes that a script cannot foretell (10.3).
+        mask: Masks.
     """
 
     __slots__ = (
         "_close_sent",
         "_deflater",
         "_is_client",
+        "_mask",
         "_minimum_bytes",
         "_random_bytes",
         "_sending",
@@ -101,9 +103,14 @@ class Sender:
     )
 
     def __init__(
-        self, is_client: bool, deflate: Deflate | None, random_bytes: Callable[[int], bytes]
+        self,
+        is_client: bool,
+        deflate: Deflate | None,
+        random_bytes: Callable[[int], bytes],
+        mask: Mask,
     ) -> None:
         self.state = _OPEN
+        self._mask = mask
         self._random_bytes = random_bytes
         self._is_client = is_client
         self._sending = 0  # opcode of the message that is being sent in parts
@@ -221,9 +228,9 @@ class Sender:
             return server_frame(first, payload)
         key = self._random_bytes(4)
         if size < 126:
-            return b"%c%c%b%b" % (first, 0x80 | size, key, mask(payload, key))
+            return b"%c%c%b%b" % (first, 0x80 | size, key, self._mask(payload, key))
         if size < 65536:
             head = struct.pack("!BBH4s", first, 0xFE, size, key)
         else:
             head = struct.pack("!BBQ4s", first, 0xFF, size, key)
-        return head + mask(payload, key)
+        return head + self._mask(payload, key)

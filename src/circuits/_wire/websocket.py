@@ -29,7 +29,7 @@ from typing import Final
 from circuits._wire import LocalProtocolError, ProtocolError, _websocket_handshake
 from circuits._wire._websocket_deflate import Deflate, Inflater, NegotiationError, parse_extensions
 from circuits._wire._websocket_handshake import *  # noqa: F403 - a part of this module
-from circuits._wire._websocket_masking import mask
+from circuits._wire._websocket_masking import Mask, mask
 from circuits._wire._websocket_messages import (
     ABNORMAL,
     GOING_AWAY,
@@ -72,6 +72,7 @@ __all__ = [
     "Deflate",
     "Limits",
     "LocalProtocolError",
+    "Mask",
     "Message",
     "NegotiationError",
     "Ping",
@@ -107,6 +108,7 @@ class Codec(Sender):
         deflate: What both sides have agreed on for compression.
         limits: What is accepted at most.
         random_bytes: Gives the keys of masks: bytes that a script cannot foretell (10.3).
+        mask: Masks, and unmasks; another one than ours may be faster.
 
     Attributes:
         state: Where the connection is; for reading only.
@@ -144,8 +146,9 @@ class Codec(Sender):
         deflate: Deflate | None = None,
         limits: Limits = DEFAULT_LIMITS,
         random_bytes: Callable[[int], bytes] = os.urandom,
+        mask: Mask = mask,
     ) -> None:
-        super().__init__(is_client, deflate, random_bytes)
+        super().__init__(is_client, deflate, random_bytes, mask)
         self.limits = limits
         self._mask_bit = 0 if is_client else 0x80  # of frames that we receive
         self._short_header = 2 if is_client else 6
@@ -222,7 +225,7 @@ class Codec(Sender):
                         self._position = end
                         payload = data[begin:end]
                         if self._mask_bit:
-                            payload = mask(payload, data[begin - 4 : begin])
+                            payload = self._mask(payload, data[begin - 4 : begin])
                         return payload if first == 0x82 else payload.decode()
             elif (
                 position == len(data)
@@ -321,7 +324,7 @@ class Codec(Sender):
                 if opcode == CLOSE and self._interrupts_end():
                     return None
                 self._position = position + header + length
-                return self._control(opcode, mask(payload, key) if masked else payload)
+                return self._control(opcode, self._mask(payload, key) if masked else payload)
             self._begin_frame(first, length)
             self._key = key
             self._position = position + header
@@ -369,7 +372,11 @@ class Codec(Sender):
         size = min(available, remaining)
         if not size and remaining:
             return None
-        if size == len(data):
+        key = self._key
+        if key != _NO_KEY and size:
+            # Not copied only to be copied again.
+            piece = self._mask(memoryview(data)[position : position + size], key)
+        elif size == len(data):
             piece = data
         else:
             piece = data[position : position + size]
@@ -379,12 +386,9 @@ class Codec(Sender):
         else:
             self._position = position + size
         remaining -= size
-        key = self._key
-        if key != _NO_KEY and size:
-            piece = mask(piece, key)
-            turn = size & 3
-            if turn and remaining:
-                self._key = key[turn:] + key[:turn]
+        turn = size & 3
+        if turn and remaining:
+            self._key = key[turn:] + key[:turn]
         is_last = not remaining and self._frame_final
         if self._is_compressed:
             piece = self._inflate(piece, is_last)

@@ -2,7 +2,7 @@
 
 The root of a tree owns it; the components below only point at it. Only the thread that runs the
 loop dispatches, but any thread may append to the queue. Each part is a module: the queue, the
-routes, dispatch, tasks, the schedule, the loop. Here is how trees join and part, how other
+routes, dispatch, tasks, the schedule, turns, the loop. Here is how trees join and part, how other
 threads reach the loop, and what the rest of the framework asks an engine for.
 """
 
@@ -19,6 +19,7 @@ from ._queue import EventQueue
 from ._reports import fire_error
 from ._routing import NO_ROUTES, TREE_LOCK, Routes
 from ._tasks import TaskTable
+from ._turns import Turns
 from .utils import flatten
 
 TYPE_CHECKING = False
@@ -40,7 +41,7 @@ class Engine:
 
     Attributes:
         root: The root.
-        queue, routes, schedule, tasks, outcomes, dispatch, loop: Its parts.
+        queue, routes, schedule, turns, tasks, outcomes, dispatch, loop: Its parts.
         successor: The engine of the tree that this one became part of, or ``None``.
         tap: Called with each :class:`~circuits.core._direct.Direct` that is gone through.
     """
@@ -52,6 +53,7 @@ class Engine:
         self.append = self.queue.append
         self.routes = Routes(self.queue)
         self.schedule = Schedule(self.report)
+        self.turns = Turns(self.schedule, self.queue)
         self.tasks = TaskTable(self)
         self.outcomes = Outcomes(self)
         self.dispatch = Dispatch(self)
@@ -86,6 +88,7 @@ class Engine:
         self.routes.renew()
         self.tasks.move_to(successor.tasks)
         successor.schedule.merge(self.schedule)
+        successor.turns.merge(self.turns)
         self._pass_on()
         self.loop.move_to(successor.loop)
 

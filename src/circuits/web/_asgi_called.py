@@ -33,6 +33,8 @@ from ._paths import parse_target
 from ._wsgi import HOP_BY_HOP
 
 if TYPE_CHECKING:
+    from circuits.core._clock import Appointment
+
     from ._asgi import Message, Receive
     from ._body_stream import BodyStream
     from ._called import CalledHTTP
@@ -42,6 +44,10 @@ __all__ = ["Line", "LineExchange", "SocketLine", "make_request", "take_messages"
 
 #: With more than this that the server has not taken, nothing else is made, in bytes.
 _AHEAD_BYTES = 65536
+
+#: With more than this the call is broken off, as connections are: what is pushed at it by events
+#: need not wait for the server.
+_MAX_BYTES = 64 * 1024 * 1024
 
 #: What a handshake has of its own, which the server has seen to.
 _HANDSHAKE = frozenset((
@@ -55,8 +61,8 @@ def _settle(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
-#: How many events after the end of a WebSocket we part from it, if it still reads what came before.
-_HOPS = 8
+#: How many seconds after its client a WebSocket may still take what that has sent.
+_LEAVE_SECONDS = 10.0
 
 
 class Line:
@@ -117,8 +123,8 @@ class Line:
         await future
 
     async def room(self) -> None:
-        """Wait while nothing should be received."""
-        while self.is_held and not self._is_over:
+        """Wait while nothing should be received: not from who does not take the answers."""
+        while (self.is_held or self.is_congested) and not self._is_over:
             self._changed.clear()
             await self._changed.wait()
 
@@ -126,6 +132,11 @@ class Line:
 
     def _put(self, message: Message, size: int = 0) -> None:
         if self._is_over:
+            return
+        if self._held_bytes > _MAX_BYTES:
+            self._is_broken = True
+            self._messages.clear()
+            self.close()
             return
         self._messages.append((message, size))
         self._held_bytes += size
@@ -139,6 +150,7 @@ class Line:
 
     def _set_congested(self, is_congested: bool) -> None:
         self.is_congested = is_congested
+        self._changed.set()
         if not is_congested and self.exchange is not None and self.exchange.outgoing is not None:
             self.exchange.outgoing.pull()
 
@@ -218,6 +230,10 @@ class Line:
         self.owner.later(self.lost)  # not from here: who closes is not done
 
 
+def _same(data: bytes | bytearray | memoryview, key: bytes) -> bytes:
+    return bytes(data)
+
+
 class SocketLine(Line):
     """The call for a WebSocket.
 
@@ -230,9 +246,10 @@ class SocketLine(Line):
         super().__init__(owner, peer)
         self.sock = self
         self._can_deny = can_deny
-        # Both sides of it are ours, and each has its own limits.
-        self._codec = Codec(True, None, Limits(message_bytes=None))
+        # Both sides of it are ours: each has its own limits, and nobody is to be misled by masks.
+        self._codec = Codec(True, None, Limits(message_bytes=None), bytes, _same)
         self._is_open = False
+        self._leaving: Appointment | None = None  # the client has gone
         self.is_held = True  # until it is open
 
     def _put(self, message: Message, size: int = 0) -> None:
@@ -297,14 +314,25 @@ class SocketLine(Line):
         code = message.get("code", ABNORMAL)
         if self._codec.state is wire.State.OPEN and is_sendable_code(code):
             self._answer(self._codec.send_close(code, message.get("reason") or ""))
-        self._leave(_HOPS)
-
-    def _leave(self, hops: int) -> None:
-        """End behind the close: it is looked at when what came before could be answered."""
-        if self.is_held and hops:
-            self.owner.later(self._leave, hops - 1)
-        else:
+        if not (self._is_open and self.is_held):
             self.lost()
+            return
+        # What came before is taken first, and the close, by which it ends. If there is none, it
+        # ends when it reads on.
+        schedule = self.owner._tree_engine.schedule
+        self._leaving = schedule.call_in(_LEAVE_SECONDS, self.lost)
+
+    def resume_reading(self) -> None:
+        """Receive on; when there is nothing, that was all."""
+        super().resume_reading()
+        if self._leaving is not None:
+            self.owner.later(self.lost)  # behind what was fired for the last message
+
+    def lost(self) -> None:
+        """There is nobody on the other side."""
+        if self._leaving is not None:
+            self._leaving.cancel()
+        super().lost()
 
     def _set_congested(self, is_congested: bool) -> None:
         super()._set_congested(is_congested)

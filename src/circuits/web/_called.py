@@ -106,7 +106,7 @@ class CalledExchange(Exchange):
         if data is None:
             feed.end()
         elif not feed.is_closed:
-            feed.put(self.response.encode_part(data), wait=False)
+            feed.push(self.response.encode_part(data))
 
 
 def _native(value: str) -> str:

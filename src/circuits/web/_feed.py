@@ -17,8 +17,8 @@ __all__ = ["Feed", "Threads"]
 #: With more than this waiting for the client, a thread waits, too, in bytes.
 _FEED_BYTES = 256 * 1024
 
-#: How often a task looks whether there is room again, in seconds.
-_LOOK_SECONDS = 0.01
+#: With more than this, what is pushed by events breaks off, as a connection of ours would.
+_MAX_BYTES = 64 * 1024 * 1024
 
 
 class Feed:
@@ -45,6 +45,7 @@ class Feed:
         self._resume: Callable[[], object] | None = None
         self._call = call
         self._is_awaited = False
+        self._tell_room: Callable[[], object] | None = None  # the task of ``fill`` waits for it
         self.is_closed = False
 
     # -- who has the pieces --
@@ -64,6 +65,16 @@ class Feed:
             self._held_bytes += len(data)
             self._tell()
 
+    def push(self, data: bytes) -> None:
+        """Add a piece of who cannot wait; it breaks off if far too much is there."""
+        with self._condition:
+            if self._held_bytes > _MAX_BYTES:
+                self._pieces.clear()
+                self._held_bytes = 0
+                self.end(BufferError("the response breaks off: too much of it was not taken"))
+            elif not self._is_over:
+                self.put(data, wait=False)
+
     def end(self, problem: BaseException | None = None) -> None:
         """Nothing else will come; with a ``problem``, what should have."""
         with self._condition:
@@ -73,15 +84,11 @@ class Feed:
 
     async def fill(self, source: Any, encode: Callable[[Any], bytes]) -> None:
         """Put what an asynchronous iterator gives, as far as there is room."""
-        import asyncio  # whoever has an asynchronous iterator has it loaded
-
         iterator = aiter(source)
         problem: BaseException | None = None
         try:
             async for piece in iterator:
-                # Who takes pieces is another thread, which knows nothing of our loop.
-                while self._held_bytes > self._limit_bytes and not self.is_closed:  # noqa: ASYNC110
-                    await asyncio.sleep(_LOOK_SECONDS)
+                await self._room()
                 self.put(encode(piece), wait=False)
         except ConnectionResetError:
             pass
@@ -94,6 +101,29 @@ class Feed:
             close = getattr(iterator, "aclose", None)
             if close is not None:
                 await close()
+
+    async def _room(self) -> None:
+        """Wait until who takes the pieces, in another thread, has taken enough of them."""
+        if self._held_bytes <= self._limit_bytes:
+            return
+        import asyncio  # whoever has an asynchronous iterator has it loaded
+
+        has_room = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        with self._condition:
+            if self._has_no_room():
+                self._tell_room = lambda: loop.call_soon_threadsafe(has_room.set)
+            else:
+                has_room.set()
+        try:
+            await has_room.wait()
+        finally:
+            with self._condition:
+                self._tell_room = None
+
+    def _has_no_room(self) -> bool:
+        # Not before half of it is taken: each time, threads take turns.
+        return self._held_bytes > self._limit_bytes // 2 and not self.is_closed
 
     def _tell(self) -> None:
         self._condition.notify_all()
@@ -126,7 +156,7 @@ class Feed:
                 self._condition.wait()
             data = self._pieces.popleft()
             self._held_bytes -= len(data)
-            self._condition.notify_all()
+            self._taken()
             return data
 
     def close(self) -> None:
@@ -134,7 +164,13 @@ class Feed:
         with self._condition:
             self.is_closed = True
             self._pieces.clear()
-            self._condition.notify_all()
+            self._taken()
+
+    def _taken(self) -> None:
+        self._condition.notify_all()
+        if self._tell_room is not None and not self._has_no_room():
+            self._tell_room()
+            self._tell_room = None
 
 
 class Threads:

@@ -28,6 +28,7 @@ from circuits._wire.websocket import (
 from circuits.core._tasks import Suspension
 from circuits.core.errors import CircuitsError
 from circuits.net.protocols._websocket_conversation import AT_ONCE, CLOSE_TIMEOUT, Conversation
+from circuits.net.protocols._websocket_masking import fastest_mask
 from circuits.net.protocols.websocket import MAX_SIZE
 
 if TYPE_CHECKING:
@@ -50,12 +51,8 @@ __all__ = [
 ]
 
 #: How many messages, and bytes of them, may wait for a handler before nothing more is read.
-_HELD_MESSAGES = AT_ONCE
+_HELD_MESSAGES = 64
 _HELD_BYTES = 256 * 1024
-
-#: How many events after another it takes until handlers that do not wait have answered a message:
-#: one fires ``read``, one is what it fires, and a coroutine is called in between.
-_HOPS = 2
 
 #: What a connection may hold of an unfinished message although all together hold too much.
 _FAIR_BYTES = 65536
@@ -100,8 +97,8 @@ class Options:
     """
 
     __slots__ = (
-        "buffered_bytes", "close_timeout", "deflate", "held_bytes", "limits", "ping_interval",
-        "ping_timeout",
+        "buffered_bytes", "close_timeout", "deflate", "held_bytes", "limits", "mask",
+        "ping_interval", "ping_timeout",
     )  # fmt: skip
 
     #: How to compress.
@@ -119,6 +116,7 @@ class Options:
         self.limits = Limits(message_bytes=max_message_bytes, frames_at_once=AT_ONCE)
         self.buffered_bytes = buffered_bytes
         self.held_bytes = 0
+        self.mask = fastest_mask()
         self.ping_interval = ping_interval
         self.ping_timeout = ping_timeout
         self.close_timeout = close_timeout
@@ -221,7 +219,7 @@ class WebSocket:
     __slots__ = (
         "__dict__", "__weakref__", "_codec", "_conversation", "_deflate", "_is_discarding", "_is_ended",
         "_is_sated", "_link", "_listener", "_messages", "_options", "_partial_bytes", "_receiving", "_refusal",
-        "_waiting", "_waiting_bytes", "_waiting_messages", "_woken", "is_full", "request", "sock",
+        "_waiting", "_waiting_bytes", "_waiting_messages", "is_full", "request", "sock",
         "subprotocol",
     )  # fmt: skip
 
@@ -248,7 +246,6 @@ class WebSocket:
         self._receiving: _Receiving | None = None
         self._waiting: list[_Waiting] | None = None  # for what is written, or for the end
         self._is_sated = False  # others are first
-        self._woken = 0  # coroutines that were woken, and have not gone on
         self._is_discarding = False
         self._is_ended = False
         self._refusal = ""
@@ -360,7 +357,9 @@ class WebSocket:
         """The handshake is over."""
         options = self._options
         self._link = link
-        codec = self._codec = Codec(self.sock is None, self._deflate, options.limits)
+        codec = self._codec = Codec(
+            self.sock is None, self._deflate, options.limits, mask=options.mask
+        )
         conversation = self._conversation = Conversation(
             self,
             self.sock,
@@ -444,7 +443,7 @@ class WebSocket:
         self._is_sated = self.is_full = True
         self._hold_reading()
         if self._link is not None:
-            self._link.owner.later(self._end_turn, _HOPS)
+            self._tree_engine.turns.add(self._end_turn)
 
     def _peer_closes(self, conversation: Conversation, code: int, reason: str) -> None:
         self._listener.peer_closes(self, code, reason)
@@ -499,15 +498,11 @@ class WebSocket:
         """Go on with what has been received; not from here, which may be the handler of a message."""
         if self._link is not None and not self._is_sated:
             self._is_sated = True
-            self._link.owner.later(self._end_turn, 0)
+            self._tree_engine.turns.add(self._end_turn)
 
-    def _end_turn(self, hops: int) -> None:
+    def _end_turn(self) -> None:
         """Others had their turn, and what was received could be answered."""
         link, conversation = self._link, self._conversation
-        # A coroutine that has been woken takes its step between two of our turns.
-        if (hops or self._woken) and link is not None:
-            link.owner.later(self._end_turn, max(hops - 1, 0))
-            return
         self._is_sated = False
         if link is None or conversation is None or not self._has_room():
             return
@@ -607,7 +602,6 @@ class _Waiting(Suspension):
             self._resume(self._task)
         elif self._future is not None and not self._future.done():
             self._future.set_result(None)
-            self._websocket._woken += 1
 
     def _resume(self, task: Task) -> None:
         self._task = None
@@ -645,8 +639,6 @@ class _Waiting(Suspension):
             try:
                 yield from self._future.__await__()
             finally:
-                if self._future.done() and not self._future.cancelled():
-                    self._websocket._woken -= 1
                 self.leave()
         return self.take()
 

@@ -7,7 +7,6 @@ from types import CoroutineType, GeneratorType, MethodType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, overload
 
 from circuits._wire.websocket import GOING_AWAY, NORMAL
-from circuits.core import _clock
 from circuits.core._direct import Direct
 from circuits.core.events import Event
 from circuits.core.handlers import handler
@@ -21,6 +20,7 @@ from ._websocket_accepting import Policy, accept
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
 
+    from circuits.core._clock import Appointment
     from circuits.core._engine import Engine
     from circuits.core.events import BaseEvent
     from circuits.core.values import Value
@@ -138,12 +138,15 @@ class _Talk:
     def __init__(self, run: Callable[[WebSocket], BaseEvent]) -> None:
         self._run: Callable[[WebSocket], BaseEvent] | None = run
         self._event: BaseEvent | None = None
+        self._grace: Appointment | None = None
 
     def opened(self, websocket: WebSocket) -> None:
         """Call the method."""
         run, self._run = self._run, None
         assert run is not None
-        self._event = run(websocket)
+        event = self._event = run(websocket)
+        if event.waitingHandlers:
+            event._when_over(_Over(websocket, self))
 
     def received(self, websocket: WebSocket, message: str | bytes) -> None:
         """Not told."""
@@ -163,7 +166,7 @@ class _Talk:
         event, self._event = self._event, None
         if event is not None and event.waitingHandlers:
             engine = websocket._tree_engine
-            engine.schedule.call_at(_clock.now() + _GRACE_SECONDS, partial(_cancel, engine, event))
+            self._grace = engine.schedule.call_in(_GRACE_SECONDS, partial(_cancel, engine, event))
 
 
 def _run(
@@ -192,7 +195,6 @@ def _run(
         websocket.shut()
         return event
     door.take(event, bound, result)
-    event._when_over(_Over(websocket))
     return event
 
 
@@ -218,15 +220,18 @@ def _while_open(
 class _Over:
     """Gets to know when a method is done."""
 
-    __slots__ = ("_websocket",)
+    __slots__ = ("_talk", "_websocket")
 
     is_awaited = False
 
-    def __init__(self, websocket: WebSocket) -> None:
+    def __init__(self, websocket: WebSocket, talk: _Talk) -> None:
         self._websocket = websocket
+        self._talk = talk
 
     def resolve(self, event: Any, value: Value) -> None:
         """The engine tells."""
+        if self._talk._grace is not None:
+            self._talk._grace.cancel()
         if value.errors:
             self._websocket.shut(_FAILED)
         else:

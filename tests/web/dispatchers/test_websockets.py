@@ -477,6 +477,24 @@ def test_a_flood_does_not_keep_others_waiting(data: bytes) -> None:
             assert turns.count(peer.sock) == 2000
 
 
+def test_many_floods_have_few_turns_at_a_time() -> None:
+    heard: list[Any] = []
+    journal = Journal(act=lambda journal, name, sock, *rest: heard.append(sock))
+    with running(WebSockets("/ws"), journal) as server:
+        peers = [Peer(server) for _ in range(40)]
+        for peer in peers:
+            server.fire(Read(peer.sock, frame(TEXT, b"x") * 500))
+        while len(heard) < 40 * 32:
+            server.tick(0)
+        most = before = 0
+        while len(heard) < 40 * 500 + 40:
+            before = len(heard)
+            server.tick(0)
+            most = max(most, len(heard) - before)
+        assert 32 <= most <= 4 * 32
+        assert not server.server.held
+
+
 def test_no_more_is_read_while_handlers_are_suspended(virtual_clock: VirtualClock) -> None:
     running_now = most = done = 0
 

@@ -37,7 +37,7 @@ __all__ = ["AT_ONCE", "CLOSE_TIMEOUT", "Conversation", "Owner"]
 CLOSE_TIMEOUT = 10.0
 
 #: How many messages, and frames that end none, are dealt with before others get their turn.
-AT_ONCE = 64
+AT_ONCE = 32
 
 
 class Owner(Protocol):

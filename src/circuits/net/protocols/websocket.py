@@ -11,6 +11,7 @@ from circuits.core.handlers import handler
 from circuits.net import sockets
 
 from ._websocket_conversation import CLOSE_TIMEOUT, Conversation
+from ._websocket_masking import fastest_mask
 
 if TYPE_CHECKING:
     from circuits.core._engine import Engine
@@ -90,7 +91,8 @@ class WebSocketCodec(BaseComponent):
         ping_interval: float | None = None,
         **kwargs: Any,
     ) -> None:
-        codec = Codec(sock is None, deflate, Limits(message_bytes=max_size))
+        limits = Limits(message_bytes=max_size)
+        codec = Codec(sock is None, deflate, limits, mask=fastest_mask())
         self._conversation = Conversation(self, sock, codec, close_timeout, ping_interval)
         self._who = () if sock is None else (sock,)
         self._surplus = bytes(data)
