@@ -285,7 +285,7 @@ def _encrypted(encrypt: Encrypt, password: str, name: str) -> Iterable[str]:
     for arguments in ((password,), (password, name)):
         try:
             result = encrypt(*arguments)
-        except TypeError:  # it takes the other number of arguments
+        except (TypeError, ValueError):  # it takes the other number of arguments, or other text
             continue
         if isinstance(result, bytes):
             result = result.decode("utf-8", "surrogateescape")

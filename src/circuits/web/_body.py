@@ -16,6 +16,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from email.parser import BytesParser
 from email.policy import HTTP
+from io import BytesIO
 from typing import IO, TYPE_CHECKING, Final
 from urllib.parse import unquote, unquote_to_bytes
 
@@ -141,7 +142,8 @@ def parse_form(
         limits: What it may cost.
 
     Returns:
-        Names with texts or uploads, in the order of the body; ``None`` if it is no form.
+        Names with texts or uploads, in the order of the body; ``None`` if it is no form. A field
+        that states a type other than text, and is none, is an upload without the name of a file.
 
     Raises:
         BadRequest: If the body does not have the form that its type promises.
@@ -165,7 +167,7 @@ def parse_form(
     body.seek(0)
     try:
         with closing(_Reader(body, boundary, limits).events()) as events:
-            return _collect(events, limits)
+            return _collect(events, limits, _charset(params))
     finally:
         body.seek(0)
 
@@ -323,7 +325,7 @@ def _header_text(value: str) -> str:
 
 
 def _collect(
-    events: Iterable[Headers | bytes | None], limits: FormLimits
+    events: Iterable[Headers | bytes | None], limits: FormLimits, charset: str
 ) -> list[tuple[str, str | Upload]]:
     fields: list[tuple[str, str | Upload]] = []
     uploads: list[IO[bytes]] = []
@@ -347,7 +349,10 @@ def _collect(
                     uploads.append(file)
             elif event is None:
                 if file is None or filename is None:
-                    fields.append((name, _text(b"".join(text), headers)))
+                    field = _text_or_file(name, b"".join(text), headers, charset)
+                    if name == "_charset_" and isinstance(field, str):
+                        charset = _charset({"charset": field})  # of all that follow
+                    fields.append((name, field))
                 elif not filename and not file.tell():
                     # What browsers send for a file field that was left empty.
                     uploads.remove(file)
@@ -376,18 +381,21 @@ def _temporary(spool_bytes: int) -> IO[bytes]:
     return tempfile.SpooledTemporaryFile(max_size=spool_bytes)  # closed by Upload
 
 
-def _text(data: bytes, headers: Headers) -> str:
-    content_type = headers.get("Content-Type")
-    charset = _charset(HeaderElement.parse(content_type)[1] if content_type else {})
+def _text_or_file(name: str, data: bytes, headers: Headers, charset: str) -> str | Upload:
+    """A field without the name of a file: text, unless it says that it is none and is none."""
+    kind, params = HeaderElement.parse(headers.get("Content-Type") or "text/plain")
+    charset = _charset(params, charset)
     try:
         return data.decode(charset)
     except UnicodeDecodeError:
-        raise UnicodeError(f"A field of the form is not {charset.upper()}.") from None
+        if kind.partition("/")[0].lower() == "text" or kind.lower().endswith(("json", "xml")):
+            raise UnicodeError(f"A field of the form is not {charset.upper()}.") from None
+        return Upload(name, "", headers, BytesIO(data))
 
 
-def _charset(params: Mapping[str, str]) -> str:
-    charset = next((value for key, value in params.items() if key.lower() == "charset"), "utf-8")
-    return charset if charset.lower() in _CHARSETS else "utf-8"
+def _charset(params: Mapping[str, str], default: str = "utf-8") -> str:
+    charset = next((value for key, value in params.items() if key.lower() == "charset"), default)
+    return charset if charset.lower() in _CHARSETS else default
 
 
 #: Character sets that a part may state; a codec named by a stranger is not looked up.
