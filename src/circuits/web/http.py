@@ -316,7 +316,8 @@ class HTTP(BaseComponent):
         self, event: Any, request: Any, response: Any, code: int | None = None, **kwargs: Any
     ) -> None:
         exchange = self.exchange_of(response)
-        if exchange is not None and exchange.state < _SENDING:
+        # Where who makes the page has ended the program, there is none.
+        if exchange is not None and exchange.state < _SENDING and not results.was_cut(event.value):
             response.body = str(event)
             exchange.respond(response)
 
