@@ -57,7 +57,7 @@ _FLOORS: dict[str, list[str]] = {
         "_process workers bridge supervisor",
     ],
     "web": [
-        """constants headers exceptions utils _auth _body _body_stream _conditional _cookies _files
+        """constants headers exceptions utils _auth _body _body_stream _conditional _cookies _files _limits
         _client_messages _client_wire _json _multi _origins _paths _status passwords""",
         "wrappers events errors _request _response",
         """_transport _results _exchange _connection _binding _conversion _intake _async_pieces _coding _proxies eventstream _exposed _outgoing _connections _serving

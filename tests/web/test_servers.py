@@ -204,8 +204,8 @@ def test_options_reach_those_who_want_them(make: Make) -> None:
     assert (server.debug, server.display_banner, http.encoding) == (True, False, "utf-16be")
     assert (limits.request_line_bytes, limits.header_block_bytes) == (1, 2)
     assert (limits.header_count, limits.body_bytes) == (3, None)
-    assert (http.memory_body_bytes, http.stream_buffer_bytes) == (4, 10)
-    assert (http.header_timeout, http.body_timeout, http.idle_timeout) == (5, 6, 7)
+    assert (limits.memory_body_bytes, limits.stream_buffer_bytes) == (4, 10)
+    assert (limits.header_timeout, limits.body_timeout, limits.idle_timeout) == (5, 6, 7)
 
 
 def test_every_limit_is_finite_by_default(make: Make) -> None:
@@ -213,8 +213,8 @@ def test_every_limit_is_finite_by_default(make: Make) -> None:
     limits = http.limits
     assert (limits.request_line_bytes, limits.header_block_bytes) == (8 * 1024, 64 * 1024)
     assert (limits.header_count, limits.body_bytes) == (100, 16 * 1024 * 1024)
-    assert (http.memory_body_bytes, http.stream_buffer_bytes) == (1024 * 1024, 256 * 1024)
-    assert (http.header_timeout, http.body_timeout, http.idle_timeout) == (30, 60, 75)
+    assert (limits.memory_body_bytes, limits.stream_buffer_bytes) == (1024 * 1024, 256 * 1024)
+    assert (limits.header_timeout, limits.body_timeout, limits.idle_timeout) == (30, 60, 75)
 
 
 def test_an_unknown_option_is_a_mistake() -> None:

@@ -262,6 +262,7 @@ class TCPServer(Server):
         bufsize: With how many bytes reading starts; more while they are filled.
         channel: Channel of the component.
         **kwargs: ``reuse_port=False``, whether other processes may listen on the same port;
+            ``max_connections``, with so many no more are accepted until one ends;
             ``socket_options``, tuples of level, option and value for the listening socket;
             ``high_water``, ``low_water``, ``max_pending``: see ``pause`` and ``resume``;
             ``write_timeout=60.0``, after how many seconds in which a peer reads nothing of

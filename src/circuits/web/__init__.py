@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import errors
+from ._limits import Limits
 from ._websocket import WebSocket
 from .compression import Compression
 from .controllers import BaseController, Controller, JSONController, error_page, expose, exposeJSON
@@ -43,6 +44,7 @@ __all__ = [
     "Controller",
     "Dispatcher",
     "JSONController",
+    "Limits",
     "Logger",
     "Request",
     "Response",

@@ -11,6 +11,7 @@ import binascii
 import os
 import re
 import shutil
+import sys
 import tempfile
 from contextlib import closing
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ class FormLimits:
 
     Attributes:
         parts: Fields and files together; more is a 413.
+        part_bytes: Content of one of them.
         part_headers: Header fields of one part.
         part_header_bytes: Bytes of one header line of a part.
         text_bytes: Bytes of all fields that are no files, since these stay in memory.
@@ -42,6 +44,7 @@ class FormLimits:
     """
 
     parts: int = 1000
+    part_bytes: int = sys.maxsize
     part_headers: int = 16
     part_header_bytes: int = 8 * 1024
     text_bytes: int = 4 * 1024 * 1024
@@ -195,6 +198,8 @@ def parse_urlencoded(
     fields = []
     try:
         for pair in data.split(b"&"):
+            if len(pair) > limits.part_bytes:
+                raise RequestEntityTooLarge(f"A field may have {limits.part_bytes} bytes.")
             name, equals, value = pair.partition(b"=")
             if value or (keep_blank_values and (name or equals)):
                 fields.append((_unescaped(name).decode(charset), _unescaped(value).decode(charset)))
@@ -335,10 +340,15 @@ def _collect(
     filename: str | None = None
     file: IO[bytes] | None = None
     text: list[bytes] = []
+    part_left = 0
     try:
         for event in events:
+            if isinstance(event, bytes):
+                part_left -= len(event)
+                if part_left < 0:
+                    raise RequestEntityTooLarge(f"A part may have {limits.part_bytes} bytes.")
             if isinstance(event, Headers):
-                headers = event
+                headers, part_left = event, limits.part_bytes
                 name, filename = _disposition(headers)
                 kind = headers.get("Content-Type", "")
                 if filename is None and kind.strip().lower().startswith("multipart/"):

@@ -6,10 +6,8 @@ import logging
 import os
 import socket
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from circuits._wire.http1 import Limits
 from circuits.core.components import BaseComponent
 from circuits.core.events import Event
 from circuits.core.handlers import handler
@@ -17,6 +15,7 @@ from circuits.core.pollers import BasePoller, Poller
 from circuits.core.utils import findtype
 from circuits.net import sockets
 
+from ._limits import Limits
 from ._proxies import Proxies
 from ._transport import EventTransport
 from .constants import SERVER_VERSION
@@ -33,20 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["BaseServer", "FakeSock", "Server", "StdinServer"]
 
 _log = logging.getLogger("circuits.web")
-
-_LIMITS = (
-    "request_line_bytes",
-    "header_block_bytes",
-    "header_count",
-    "body_bytes",
-)
-_HTTP_OPTIONS = (
-    "header_timeout",
-    "body_timeout",
-    "idle_timeout",
-    "memory_body_bytes",
-    "stream_buffer_bytes",
-)
 
 #: What serves a socket that listens already.
 _TRANSPORTS = {
@@ -73,10 +58,8 @@ class BaseServer(BaseComponent):
             networks of proxies that are believed where requests come from, by ``Forwarded`` or
             ``X-Forwarded-For``, ``-Proto``, ``-Host`` and ``-Port`` (``"unix"`` is who comes over a UNIX
             socket); ``debug=False``, whether error pages carry tracebacks; ``display_banner=True``;
-            the limits ``request_line_bytes``, ``header_block_bytes``, ``header_count``,
-            ``body_bytes``, ``memory_body_bytes``, ``stream_buffer_bytes`` and the times in
-            seconds ``header_timeout``, ``body_timeout``, ``idle_timeout``; anything else is for
-            the transport.
+            ``limits``, a :class:`~circuits.web.Limits`, or each of them by its name, such as
+            ``body_bytes``; anything else is for the transport.
 
     Attributes:
         server: The transport.
@@ -101,11 +84,9 @@ class BaseServer(BaseComponent):
         super().__init__(channel=channel)
         self.debug = bool(extra.pop("debug", False))
         self.display_banner = bool(extra.pop("display_banner", True))
-        limits = replace(Limits(), **{name: extra.pop(name) for name in _LIMITS if name in extra})
-        options = {name: extra.pop(name) for name in _HTTP_OPTIONS if name in extra}
+        limits = Limits.take(extra)
         trusted = extra.pop("trusted_proxies", ())
-        if trusted:
-            options["proxies"] = Proxies(trusted)
+        proxies = Proxies(trusted) if trusted else None
         access_log = extra.pop("access_log", None)
         transport: Any = sockets.TCPServer
         address: Any = bind
@@ -129,8 +110,9 @@ class BaseServer(BaseComponent):
         self._secure = bool(secure)
         if secure:
             extra.update(secure=True, certfile=certfile)
+        extra["max_connections"] = limits.connections
         self.server = transport(address, channel=channel, **extra)
-        self.http = HTTP(encoding, channel, self, limits, **options)
+        self.http = HTTP(encoding, channel, self, proxies, limits=limits)
         self.http.attach(self.server)
         self.server.register(self)
         self.http.register(self)
