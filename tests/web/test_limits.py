@@ -28,13 +28,14 @@ _MULTIPART = "Content-Type: multipart/form-data; boundary=xx"
 
 @pytest.mark.parametrize("name", _NAMES)
 def test_each_is_a_keyword_of_the_server_and_an_option(name: str) -> None:
-    server = BaseServer(("127.0.0.1", 0), **{name: 7})
+    options: Any = {name: 7}
+    server = BaseServer(("127.0.0.1", 0), **options)
     assert getattr(server.http.limits, name) == 7
     server.server.close()
     options = make_parser().parse_args([f"--limit-{name.replace('_', '-')}", "7"])
     assert limits_of(options) == {name: 7}
     options = make_parser().parse_args([f"--limit-{name.replace('_', '-')}", "none"])
-    assert Limits(**limits_of(options)) == Limits(**{name: None})  # type: ignore[arg-type]
+    assert Limits(**limits_of(options)) == Limits(**{name: None})
 
 
 def test_an_object_and_a_keyword_go_together_but_not_for_the_same() -> None:

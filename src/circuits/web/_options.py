@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import fields
+from typing import Any
 
 from ._limits import Limits
 from .constants import SERVER_VERSION
@@ -102,7 +103,7 @@ def _seconds_limit(text: str) -> float | None:
     return None if text == "none" else _seconds_argument(text)
 
 
-def limits_of(options: argparse.Namespace) -> dict[str, float | None]:
+def limits_of(options: argparse.Namespace) -> dict[str, Any]:
     """The limits that were given, by the names of :class:`~circuits.web.Limits`."""
     names = {f"limit_{field.name}": field.name for field in fields(Limits)}
     return {names[key]: value for key, value in vars(options).items() if key in names}

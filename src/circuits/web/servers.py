@@ -58,6 +58,7 @@ class BaseServer(BaseComponent):
             networks of proxies that are believed where requests come from, by ``Forwarded`` or
             ``X-Forwarded-For``, ``-Proto``, ``-Host`` and ``-Port`` (``"unix"`` is who comes over a UNIX
             socket); ``debug=False``, whether error pages carry tracebacks; ``display_banner=True``;
+            ``tls``, an ``ssl.SSLContext``, in place of ``secure`` and ``certfile``;
             ``limits``, a :class:`~circuits.web.Limits`, or each of them by its name, such as
             ``body_bytes``; anything else is for the transport.
 
@@ -107,9 +108,15 @@ class BaseServer(BaseComponent):
                 raise TypeError(f"bind must be a pair of host and port, not {bind!r}")
         if isinstance(address, tuple) and ":" in str(address[0]):
             transport = sockets.TCP6Server
-        self._secure = bool(secure)
-        if secure:
-            extra.update(secure=True, certfile=certfile)
+        tls = extra.pop("tls", None)
+        if tls is not None:
+            if secure or certfile is not None:
+                raise TypeError("tls is a context: there is no secure or certfile beside it")
+            if not hasattr(tls, "wrap_bio"):
+                raise TypeError(f"tls must be an ssl.SSLContext, not {tls!r}")
+        self._secure = bool(secure or tls)
+        if self._secure:
+            extra.update(secure=tls or True, certfile=certfile)
         extra["max_connections"] = limits.connections
         self.server = transport(address, channel=channel, **extra)
         self.http = HTTP(encoding, channel, self, proxies, limits=limits)
