@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import socket
+import ssl
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -215,6 +216,36 @@ def test_every_limit_is_finite_by_default(make: Make) -> None:
     assert (limits.header_count, limits.body_bytes) == (100, 16 * 1024 * 1024)
     assert (limits.memory_body_bytes, limits.stream_buffer_bytes) == (1024 * 1024, 256 * 1024)
     assert (limits.header_timeout, limits.body_timeout, limits.idle_timeout) == (30, 60, 75)
+
+
+@pytest.mark.parametrize("is_taken_over", [False, True])
+def test_the_file_of_a_socket_is_removed_unless_another_server_has_it(
+    tmp_path: Path, is_taken_over: bool
+) -> None:
+    path = tmp_path / "socket"
+    server = BaseServer(str(path), mode=0o660)
+    with server.running():
+        settle(server)
+        assert path.stat().st_mode & 0o777 == 0o660
+        others = [BaseServer(str(path))] if is_taken_over else []
+    assert path.exists() is is_taken_over
+    for other in others:
+        other.server.close()
+    assert not path.exists()
+
+
+def test_tls_takes_a_context() -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server = BaseServer(("127.0.0.1", 0), tls=context)
+    assert (server.secure, server.scheme) == (True, "https")
+    server.server.close()
+    for options in (
+        {"tls": True},
+        {"tls": context, "secure": True},
+        {"tls": context, "certfile": "x"},
+    ):
+        with pytest.raises(TypeError, match="tls"):
+            BaseServer(("127.0.0.1", 0), **options)
 
 
 def test_an_unknown_option_is_a_mistake() -> None:

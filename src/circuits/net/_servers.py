@@ -62,6 +62,7 @@ class Server(Endpoint):
         self._take_options(bufsize, kwargs)
         self._reuse_port = bool(kwargs.pop("reuse_port", False))
         self._mode = kwargs.pop("mode", None) if self._takes_mode else None
+        self._removes = bool(kwargs.pop("remove", False)) if self._takes_mode else False
         self.socket_options = list(kwargs.pop("socket_options", self.socket_options))
         self._max_connections: int | None = kwargs.pop("max_connections", None)
         self._is_full = False

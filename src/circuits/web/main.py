@@ -228,7 +228,15 @@ def _run_workers(parser: argparse.ArgumentParser, options: argparse.Namespace) -
             say(f"circuits.web: {problem}")
             return 1
 
-    Master(serve, options.workers, options.drain_delay + options.stop_timeout).run()
+    path = options.bind if isinstance(options.bind, str) else None
+    made = None if path is None else (os.stat(path).st_ino, os.getpid())
+    try:
+        Master(serve, options.workers, options.drain_delay + options.stop_timeout).run()
+    finally:
+        if path is not None:
+            with contextlib.suppress(OSError):
+                if (os.stat(path).st_ino, os.getpid()) == made:  # neither another's, nor a worker
+                    os.unlink(path)
     return 0
 
 

@@ -47,8 +47,8 @@ class BaseServer(BaseComponent):
 
     Args:
         bind: A port for all interfaces (0 picks a free one), a pair of host and port, text with
-            both (``"localhost:8000"``, ``"[::1]:8000"``), the path of a UNIX socket, or a socket
-            that listens already.
+            both (``"localhost:8000"``, ``"[::1]:8000"``), the path of a UNIX socket, which is
+            removed at the end, or a socket that listens already.
         encoding: How text in responses is encoded.
         secure: Whether to speak TLS.
         certfile: Certificate, and perhaps key, for TLS.
@@ -102,6 +102,7 @@ class BaseServer(BaseComponent):
                 address = _split_address(bind)
             else:
                 transport = sockets.UNIXServer
+                extra.setdefault("remove", True)
         else:
             address = tuple(bind)
             if len(address) not in (2, 4):

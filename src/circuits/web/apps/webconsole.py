@@ -70,12 +70,12 @@ class WebConsole(Guarded):
         super().__init__(users, **kwargs)
         self._output = io.StringIO()
         self._console = InteractiveConsole({"__name__": "__console__"})
-        self._console.write = self._output.write
+        self._console.write = self._output.write  # type: ignore[method-assign, assignment]
 
     @property
     def locals(self) -> dict[str, Any]:
         """The names that lines see; ``root`` is the root of the tree."""
-        found: dict[str, Any] = self._console.locals  # type: ignore[assignment]
+        found: dict[str, Any] = self._console.locals
         found["root"] = self.root
         return found
 
