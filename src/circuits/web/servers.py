@@ -89,6 +89,10 @@ class BaseServer(BaseComponent):
         trusted = extra.pop("trusted_proxies", ())
         proxies = Proxies(trusted) if trusted else None
         access_log = extra.pop("access_log", None)
+        if extra.pop("workers", 1) != 1:
+            raise ValueError("a server is one process: circuits.web --workers N serves by several")
+        if extra.get("mode", 0) is None:
+            del extra["mode"]
         transport: Any = sockets.TCPServer
         address: Any = bind
         if isinstance(bind, bool) or not isinstance(bind, int | str | list | tuple | socket.socket):
