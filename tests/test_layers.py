@@ -66,7 +66,7 @@ _FLOORS: dict[str, list[str]] = {
         # The applications that others host have a dispatcher of their own, as servers have.
         """servers controllers dispatchers sessions loggers tools wsgi asgi compression csrf routes health security
         _session _session_cookie _session_memory _session_sqlite websockets""",
-        "_options _program",
+        "openapi _options _program",
         "_prefork _reloading",
         "main __main__ apps",
     ],

@@ -14,6 +14,7 @@ from .events import Request, Response, Stream, request, response, stream
 from .eventstream import EventStream, ServerSentEvent
 from .health import Health, RequestIDFilter, RequestIDs
 from .loggers import Logger
+from .openapi import OpenAPI
 from .routes import Route, routes
 from .security import CORS, RateLimit, SecurityHeaders
 from .servers import BaseServer, Server
@@ -46,6 +47,7 @@ __all__ = [
     "JSONController",
     "Limits",
     "Logger",
+    "OpenAPI",
     "Request",
     "Response",
     "Route",
