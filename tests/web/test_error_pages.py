@@ -112,6 +112,19 @@ def test_the_nearest_controller_makes_the_page(path: str, code: int, body: str |
         assert reply.headers["content-type"] == "text/html; charset=utf-8"
 
 
+@pytest.mark.parametrize("code", [0, -1, 99, 600, 999, 1000, "abc", 200.5, None])
+@pytest.mark.parametrize("watch", [(), ("response",)])
+def test_what_is_no_status_is_refused(watch: tuple[str, ...], code: Any) -> None:
+    def act(app: App, request: Any, response: Any) -> str:
+        response.code = code
+        return "hello"
+
+    with serving(App(act), Errors(), *map(Recorder, watch)) as server:
+        client = server.connect()
+        assert client.get("/").code == 500
+        assert client.is_closed
+
+
 @pytest.mark.parametrize("watch", [(), ("response",)])
 @pytest.mark.parametrize("result", [None, "page"])
 def test_a_filter_of_responses_that_waits_and_does_not_answer(
