@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
 from . import _json, utils
@@ -491,10 +491,8 @@ class Request:
             return
         with ExitStack() as stack:  # one that fails does not keep the others open
             # Input that the WSGI server lent us is not ours to close.
-            if body is not None and not isinstance(body, bytes) and self.server is not None:
-                close = getattr(body, "close", None)
-                if close is not None:
-                    stack.callback(close)
+            if self.server is not None and hasattr(body, "close"):
+                stack.callback(body.close)
             for resource in reversed(resources or ()):
                 stack.callback(resource.close)
 
