@@ -82,11 +82,11 @@ class Reloader(BaseComponent):
 
 def wait_for_repair(problem: BaseException) -> None:
     """Show what the application cannot be loaded for, until a file that has to do with it changes."""
-    traceback.print_exception(problem)
     files = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(problem.__traceback__)]
     if isinstance(problem, SyntaxError) and problem.filename:
         files.append(problem.filename)
-    ages = Ages(files)
+    ages = Ages(files)  # before anybody reads of it, and repairs it
+    traceback.print_exception(problem)
     while ages.changed() is None:
         time.sleep(_INTERVAL)
 
