@@ -57,7 +57,7 @@ _FLOORS: dict[str, list[str]] = {
         "_process workers bridge supervisor",
     ],
     "web": [
-        """constants headers exceptions utils _auth _body _body_stream _conditional _cookies _files
+        """constants headers exceptions utils _auth _body _body_stream _conditional _cookies _files _limits
         _client_auth _client_body _client_cookies _client_errors _client_outcome _client_proxies
         _client_request _client_response _json _multi _origins _paths _status passwords""",
         "wrappers events errors _request _response",
@@ -68,7 +68,7 @@ _FLOORS: dict[str, list[str]] = {
         # The applications that others host have a dispatcher of their own, as servers have.
         """servers controllers dispatchers sessions loggers tools wsgi asgi compression csrf routes health security
         _session _session_cookie _session_memory _session_sqlite websockets""",
-        "_options _program",
+        "openapi _options _program",
         "_prefork _reloading",
         "main __main__ apps",
     ],

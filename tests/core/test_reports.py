@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+import re
+
+import pytest
+
 from circuits import Component, Event, handler
 from circuits.core._reports import format_error, safe_repr
+from circuits.testing import settle
 
 
 class Broken(Component):
@@ -20,6 +26,36 @@ def test_the_text_of_an_error() -> None:
     assert text == (
         "ERROR <listener[*.foo] (Broken.foo)> (<foo[.foo] ( )>) (<class 'ValueError'>): why\n\n"
     )
+
+
+class Answer(Exception):
+    def _brief(self) -> str | None:
+        return self.args[0]  # type: ignore[no-any-return]
+
+
+class Answers(Component):
+    def foo(self, text: str | None) -> None:
+        raise Answer(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "level", "line"),
+    [
+        ("moved", logging.INFO, r"moved \(.*Answers\.foo\)"),
+        (None, logging.ERROR, r"ERROR <listener\[\*\.foo\] \(Answers\.foo\)> .*"),
+    ],
+)
+def test_what_is_an_answer_has_one_line(
+    caplog: pytest.LogCaptureFixture, text: str | None, level: int, line: str
+) -> None:
+    caplog.set_level(logging.DEBUG, "circuits")
+    app = Answers()
+    app.fire(Event.create("foo", text))
+    settle(app)
+    [(_, got, message)] = caplog.record_tuples
+    assert got == level
+    assert re.match(line, message)
+    assert ("\n" in message) is (text is None)
 
 
 def test_what_cannot_be_shown_does_not_break_the_text() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from circuits import Component, handler
-from circuits.web import BaseServer, Controller, expose
+from circuits.web import Controller, Limits, expose
 from circuits.web._body_stream import BodyStream
 from circuits.web.dispatchers import Dispatcher
 from circuits.web.http import HTTP
@@ -59,9 +59,9 @@ def test_a_body_can_be_read_and_iterated() -> None:
 
 
 def test_the_limit_has_a_name_and_a_default() -> None:
-    default = inspect.signature(HTTP).parameters["stream_buffer_bytes"].default
-    assert default == 256 * 1024
-    assert "stream_buffer_bytes" in (BaseServer.__doc__ or "")
+    assert Limits.stream_buffer_bytes == 256 * 1024
+    assert "stream_buffer_bytes" in (Limits.__doc__ or "")
+    assert HTTP(stream_buffer_bytes=1).limits.stream_buffer_bytes == 1
 
 
 def test_a_dispatcher_knows_which_methods_stream() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import ssl
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from xmlrpc.client import Fault, ServerProxy
 
 import pytest
 
+from tests.certificates import Certificates
 from tests.integration.example_support import EXAMPLES
 from tests.integration.web_support import SECONDS, Program, running
 
@@ -99,3 +101,76 @@ def test_a_wsgi_application() -> None:
         assert program.get("/").body == b"Hello World!\n"
         assert program.get("/slow").body == b"Here I am\n"
         assert program.get("/missing").code == 404
+
+
+def test_hello_and_good_bye() -> None:
+    with example("hello.py") as program:
+        assert program.get("/").body == b"Hello World!"
+        assert program.get("/exit").code == 503
+        assert program.process.wait(SECONDS) == 0
+
+
+def test_a_component_that_answers_by_itself() -> None:
+    with example("hello_base.py") as program:
+        assert program.get("/a/b").body == b"Hello /a/b"
+
+
+def test_forms_and_files() -> None:
+    with example("forms.py") as program:
+        assert b"multipart/form-data" in program.get("/").body
+        request = urllib.request.Request(f"{program.base}/greet", b"name=%3Cb%3E")
+        with urllib.request.urlopen(request, timeout=SECONDS) as answer:
+            assert answer.read() == b"Hello &lt;b&gt;"
+        part = b'Content-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\nabc'
+        request = urllib.request.Request(
+            f"{program.base}/upload",
+            b"--xx\r\n" + part + b"\r\n--xx--\r\n",
+            {"Content-Type": "multipart/form-data; boundary=xx"},
+        )
+        with urllib.request.urlopen(request, timeout=SECONDS) as answer:
+            assert answer.read() == b"a.txt has 3 bytes"
+
+
+def test_filters() -> None:
+    login = "Authorization: Basic YWRtaW46c2VjcmV0"
+    with example("filters.py") as program, program.connect() as wire:
+        assert wire.get("/").code == 401
+        assert wire.get("/", login).body == b"HELLO ADMIN!"
+
+
+def test_data() -> None:
+    with example("api.py") as program:
+        assert json.loads(program.get("/numbers").body) == [1, 2, 3]
+        assert json.loads(program.get("/numbers/double/4").body) == {"number": 4, "double": 8}
+        assert json.loads(program.get("/data").body) == {"made by": "exposeJSON"}
+        assert json.loads(program.get("/own").body) == {"made by": "as_json"}
+
+
+def test_templates() -> None:
+    pytest.importorskip("jinja2")
+    with example("templates.py") as program:
+        assert b"<li>Ulysses</li><li>&lt;Emma&gt;</li>" in program.get("/").body
+
+
+def test_a_terminal() -> None:
+    with example("terminal.py") as program:
+        assert program.get("/run/count").body == b"1\n2\n3\n"
+
+
+def test_tls_and_certificates_of_clients(certificates: Certificates) -> None:
+    def ask(program: Program, context: ssl.SSLContext) -> bytes:
+        url = program.base.replace("http:", "https:")
+        with urllib.request.urlopen(url, timeout=SECONDS, context=context) as answer:
+            data: bytes = answer.read()
+            return data
+
+    context = ssl.create_default_context(cafile=certificates.authority)
+    with example("tls.py", str(certificates.server)) as program:
+        assert ask(program, context) == b"Hello, whoever you are"
+    only = ["--clients", str(certificates.authority), str(certificates.server)]
+    with example("tls.py", *only) as program:
+        with pytest.raises(OSError):
+            ask(program, context)
+        context.load_cert_chain(certificates.client)
+        assert ask(program, context).startswith(b"Hello ")
+        assert ask(program, context) != b"Hello, whoever you are"

@@ -98,6 +98,26 @@ def test_an_application_may_bring_its_own_server(tmp_path: Path) -> None:
         assert program.get("/").body == b"own"
 
 
+@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="needs root")
+def test_it_gives_up_being_root(tmp_path: Path) -> None:
+    module = tmp_path / "who.py"
+    module.write_text(
+        "import os\n"
+        "from circuits.web import Controller\n"
+        "class Root(Controller):\n"
+        "    def index(self):\n"
+        "        umask = os.umask(0)\n"
+        "        return f'{os.getuid()} {os.getgid()} {os.getgroups()} {umask:o}'\n"
+    )
+    import pwd
+
+    user = pwd.getpwnam("nobody")
+    command = ["-m", "circuits.web", "-b", "127.0.0.1:0", "--user", "nobody", "--umask", "027"]
+    with running(*command, "who:Root", cwd=tmp_path) as program:
+        expected = f"{user.pw_uid} {user.pw_gid} [{user.pw_gid}] 27"
+        assert program.get("/").body.decode() == expected
+
+
 def test_a_unix_socket(tmp_path: Path) -> None:
     path = tmp_path / "web.sock"
     process = subprocess.Popen(
@@ -121,6 +141,7 @@ def test_a_unix_socket(tmp_path: Path) -> None:
         assert received.endswith(b"Hello World!")
         process.terminate()
         assert process.wait(SECONDS) == 0
+        assert not path.exists()
     finally:
         process.kill()
         process.communicate(timeout=SECONDS)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).parents[2]
 SECONDS = 20.0
-_ADDRESS = re.compile(rb"http://(?:127\.0\.0\.1|\[::1\]):(\d+)/")
+_ADDRESS = re.compile(rb"https?://(?:127\.0\.0\.1|\[::1\]):(\d+)/")
 
 
 class Program:

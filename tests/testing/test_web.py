@@ -13,6 +13,7 @@ from circuits.testing.web import WebClient
 from circuits.web import Controller, EventStream, Server, WebSocket, expose
 from circuits.web._client_errors import ProtocolError, StatusError, TooManyRedirects
 from circuits.web._websocket import ConnectionClosed
+from circuits.web.exceptions import Gone
 
 
 class Root(Controller):
@@ -58,6 +59,9 @@ class Root(Controller):
     def never(self) -> Iterator[Any]:
         yield self.wait("christmas")
         yield "no"
+
+    def gone(self) -> None:
+        raise Gone("It was sold.")
 
     def fail(self) -> None:
         raise LookupError("nothing here")
@@ -239,6 +243,8 @@ def test_what_handlers_raise() -> None:
         with pytest.raises(LookupError, match="nothing here"):
             client.get("/fail")
         assert client.get("/").status == 200
+        response = client.get("/gone")
+        assert (response.status, "It was sold." in response.text) == (410, True)
     with web_client(Root, raise_errors=False) as client:
         assert client.get("/fail").status == 500
 

@@ -114,6 +114,9 @@ class MemoryTransport(BaseComponent):
     def is_congested(self, sock: Any) -> bool:
         return sock in self.congested
 
+    def pending_bytes(self, sock: Any) -> int:
+        return self.pending.get(sock, 0)
+
     def send_file(self, sock: Any, file: Any, offset: int, count: int) -> int:
         file.seek(offset)
         data = file.read(min(self.takes, count))

@@ -64,6 +64,23 @@ def test_basic_compares_what_encrypt_makes() -> None:
     assert check_basic(basic("admin", "a:b"), {"admin": "a:b"}, str) == "admin"
 
 
+@pytest.mark.parametrize("name", ["a\0b", "\0", "utf-8", "no codec", "a" * 3000])
+@pytest.mark.parametrize("encrypt", [str, None])
+def test_no_name_breaks_encrypt(name: str, encrypt: Any) -> None:
+    assert check_basic(basic(name, "x"), {"u": "x"}, encrypt) is None
+    assert check_basic(basic(name, "y"), {name: "x"}, encrypt) is None
+
+
+def test_encrypt_may_refuse_a_password() -> None:
+    def encrypt(password: str) -> str:
+        if "\0" in password:
+            raise ValueError("a null character")
+        return password
+
+    assert check_basic(basic("u", "x\0"), {"u": "x"}, encrypt) is None
+    assert check_basic(basic("u", "x"), {"u": "x"}, encrypt) == "u"
+
+
 def test_encrypt_may_take_the_name_too() -> None:
     def salted(password: str, name: str) -> bytes:
         return f"{name}/{password}".encode()

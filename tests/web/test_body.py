@@ -284,6 +284,38 @@ def test_the_name_of_a_file_in_latin_1() -> None:
 def test_the_charset_of_a_form() -> None:
     kind = "application/x-www-form-urlencoded; charset=ISO-8859-1"
     assert parse_form(kind, io.BytesIO(b"a=%E9")) == [("a", "é")]
+    body = part('name="a"', b"\xe9") + b"--xx--"
+    assert parse(body, f"{MULTIPART}; charset=ISO-8859-1") == [("a", "é")]
+
+
+@pytest.mark.parametrize(("charset", "text"), [("ISO-8859-1", "é"), ("rot13", None)])
+def test_a_form_may_say_its_charset_in_a_field(charset: str, text: str | None) -> None:
+    body = part('name="_charset_"', charset.encode()) + part('name="a"', b"\xe9") + b"--xx--"
+    if text is None:
+        with pytest.raises(exceptions.UnicodeError):
+            parse(body)
+    else:
+        assert parse(body) == [("_charset_", charset), ("a", text)]
+
+
+@pytest.mark.parametrize("kind", ["application/octet-stream", "image/png", "APPLICATION/PDF"])
+def test_bytes_without_the_name_of_a_file(kind: str) -> None:
+    upload = one_upload(part('name="a"', b"\xff\x00", f"Content-Type: {kind}"))
+    assert (upload.name, upload.filename, upload.value) == ("a", "", b"\xff\x00")
+    assert upload.type == kind.lower()
+
+
+@pytest.mark.parametrize("kind", ["application/octet-stream", "application/json", "text/plain"])
+def test_text_without_the_name_of_a_file(kind: str) -> None:
+    assert parse(part('name="a"', "é".encode(), f"Content-Type: {kind}") + b"--xx--") == [
+        ("a", "é")
+    ]
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/json", "image/svg+xml"])
+def test_types_of_text_must_be_text(kind: str) -> None:
+    with pytest.raises(exceptions.UnicodeError):
+        parse(part('name="a"', b"\xff", f"Content-Type: {kind}") + b"--xx--")
 
 
 @given(st.binary(max_size=40), st.integers(0, 40))

@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from circuits import BaseComponent, Event, handler
-from circuits._wire.http1 import Limits
 from circuits.testing import VirtualClock, settle
-from circuits.web import Controller, exceptions, expose, wrappers
+from circuits.web import Controller, Limits, exceptions, expose, wrappers
 from circuits.web._body_stream import BodyStream
 from circuits.web.dispatchers.dispatcher import Dispatcher
 from tests.web.http_support import Client, MemoryServer, get, parse, post, serving
@@ -527,7 +526,7 @@ def test_a_reader_is_told_what_is_wrong_and_the_client_too(
 ) -> None:
     seen: list[Any] = []
     errors = Errors()
-    with serving(App(_reading(seen)), errors, limits=Limits(body_bytes=10)) as server:
+    with serving(App(_reading(seen)), errors, limits=Limits(stream_body_bytes=10)) as server:
         client = server.connect()
         client.feed(_head(None), data)
         assert seen == errors.seen == [kind]
@@ -537,7 +536,7 @@ def test_a_reader_is_told_what_is_wrong_and_the_client_too(
 
 def test_a_length_beyond_the_limit_is_refused_before_anybody_reads() -> None:
     app = App(_read_all)
-    with serving(app, limits=Limits(body_bytes=10)) as server:
+    with serving(app, limits=Limits(stream_body_bytes=10)) as server:
         client = server.connect()
         assert client.ask(_head(11)).code == 413
         assert app.requests == []

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from circuits import BaseComponent, Event, handler, sleep
-from circuits._wire.http1 import Limits
 from circuits.net.sockets import Pause, Resume
 from circuits.testing import Recorder, VirtualClock, settle
 from circuits.web import (
     HTTPError,
+    Limits,
     Response,
     Stream,
 )
@@ -769,7 +769,7 @@ def test_what_is_left_of_such_a_body_is_heard(server: MemoryServer, monkeypatch:
         raise OSError(errno.ENOSPC, "full")
 
     monkeypatch.setattr("circuits.web._body_stream.tempfile.TemporaryFile", make)
-    server.http.memory_body_bytes = 1
+    server.http.limits = Limits(memory_body_bytes=1)
     Errors().register(server)
     client = server.connect()
     client.feed(post(b"x" * 10)[:-5])

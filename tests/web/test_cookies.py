@@ -12,11 +12,21 @@ def test_what_the_client_sent_is_there_and_not_sent_back() -> None:
 
 
 @pytest.mark.parametrize(
-    "header", ["", ";;", "=x", "novalue", "a b=c", "path=/", "$Version=1", "é=1"]
+    "header", ["", ";;", "=x", "novalue", "a\tb=c", "a\x7f=1", "\x85=1", "$Version=1"]
 )
 def test_what_cannot_be_parsed_is_passed_over(header: str) -> None:
     jar = CookieJar(f"{header}; ok=1")
     assert set(jar) == {"ok"}
+
+
+@pytest.mark.parametrize("name", ["a[b]", "a(b)", "a@b", "a b", "a/b", "path", "é", "☃"])
+def test_names_that_only_clients_give(name: str) -> None:
+    jar = CookieJar(f"{name.encode().decode('latin-1')}=1; ok=2")
+    assert jar.received() == {name: "1", "ok": "2"}
+    assert jar[name].value == "1"
+    assert jar.changed() == []
+    jar["ok"] = "3"
+    assert jar.changed() == ["ok=3"]
 
 
 def test_what_was_set_goes_out_even_if_it_is_the_same() -> None:

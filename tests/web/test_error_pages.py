@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from circuits import Component, handler, sleep
+from circuits.testing import Recorder
 from circuits.web import Controller, JSONController, error_page, errors
 from circuits.web.dispatchers import Dispatcher
 from circuits.web.exceptions import Forbidden, Gone, NotFound, Redirect
@@ -109,6 +110,36 @@ def test_the_nearest_controller_makes_the_page(path: str, code: int, body: str |
     if body is not None:
         assert reply.body.decode() == body
         assert reply.headers["content-type"] == "text/html; charset=utf-8"
+
+
+@pytest.mark.parametrize("code", [0, -1, 99, 600, 999, 1000, "abc", 200.5, None])
+@pytest.mark.parametrize("watch", [(), ("response",)])
+def test_what_is_no_status_is_refused(watch: tuple[str, ...], code: Any) -> None:
+    def act(app: App, request: Any, response: Any) -> str:
+        response.code = code
+        return "hello"
+
+    with serving(App(act), Errors(), *map(Recorder, watch)) as server:
+        client = server.connect()
+        assert client.get("/").code == 500
+        assert client.is_closed
+
+
+@pytest.mark.parametrize("watch", [(), ("response",)])
+@pytest.mark.parametrize("result", [None, "page"])
+def test_a_filter_of_responses_that_waits_and_does_not_answer(
+    watch: tuple[str, ...], result: str | None
+) -> None:
+    class Filter(Component):
+        channel = "web"
+
+        @handler("response", filter=True, priority=1)
+        def _on_response(self, response: Any) -> Any:
+            yield sleep(0)
+            yield result
+
+    with serving(App("hello"), Filter(), Errors(), *map(Recorder, watch)) as server:
+        assert server.connect().get("/").code == 500
 
 
 def test_a_page_may_be_data_and_the_default_below_json_is_a_problem() -> None:

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from circuits import BaseComponent, Debugger, Manager, sleep
-from circuits._wire.http1 import Limits
 from circuits.net.sockets import Read
 from circuits.testing import Recorder, settle
 from circuits.web import (
     Controller,
+    Limits,
 )
 from circuits.web.dispatchers.dispatcher import Dispatcher
 from circuits.web.errors import Forbidden

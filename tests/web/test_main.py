@@ -222,3 +222,24 @@ def test_a_proxy_must_be_an_address(tmp_path: Path, capsys: pytest.CaptureFixtur
         main(["-b", "127.0.0.1:0", "--trusted-proxies", "nginx", str(tmp_path)])
     assert caught.value.code == 2
     assert "--trusted-proxies: 'nginx'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "text"),
+    [
+        (["--user", "no such user"], 1, "no user"),
+        (["--user", "root", "--group", "no such group"], 1, "no group"),
+        (["--group", "root"], 2, "--group needs --user"),
+        (["--umask", "999"], 2, "not a mode"),
+        (["--limit-parts", "x"], 2, "neither a number nor 'none'"),
+    ],
+)
+def test_who_it_becomes_and_limits_are_checked_before_anything_is_opened(
+    arguments: list[str], status: int, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        got: int | str | None = main([*arguments, "-b", "127.0.0.1:0", "."])
+    except SystemExit as end:
+        got = end.code
+    assert got == status
+    assert text in capsys.readouterr().err

@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
-from circuits import BaseComponent, handler
+from circuits import BaseComponent, handler, sleep
 from circuits.testing import Recorder, settle
+from circuits.web import Controller, error_page
+from circuits.web.dispatchers import Dispatcher
 from tests.web.http_support import App, Errors, MemoryServer, Reply, get, parse, post
 
 _KINDS = [ValueError, asyncio.CancelledError, GeneratorExit, SystemExit, KeyboardInterrupt]
@@ -117,7 +119,10 @@ _PLACES = [_chooser, _result, _late_result, _body, _replaced_body, _page, _page_
 
 
 def _ask(
-    kind: type[BaseException], *parts: BaseComponent, watch: tuple[str, ...] = ()
+    kind: type[BaseException],
+    *parts: BaseComponent,
+    watch: tuple[str, ...] = (),
+    target: str = "/",
 ) -> list[Reply]:
     """The answers; checks that the connection is closed, and who is still served."""
     server = MemoryServer(*parts, Errors(), *([Recorder(*watch)] if watch else []))
@@ -125,7 +130,7 @@ def _ask(
     with server.running():
         client = server.connect()
         settle(server)
-        client.feed(post(b"abc"))
+        client.feed(post(b"abc", target=target))
         settle(server)
         assert client.is_closed
         assert not server.http._connections
@@ -140,9 +145,69 @@ def test_whatever_is_raised_the_client_gets_one_answer(
     place: Any, kind: type[BaseException], watch: tuple[str, ...]
 ) -> None:
     (reply,) = _ask(kind, *place(kind), watch=watch)
-    # With every page broken, the last resort is all that is left.
-    is_unavailable = kind in _ENDERS and place not in (_page, _page_of_a_failure)
-    assert reply.code == (503 if is_unavailable else 500)
+    assert reply.code == (503 if kind in _ENDERS else 500)
+
+
+class Filters(BaseComponent):
+    """Raises while the page of an error is made, or a response is sent."""
+
+    channel = "web"
+
+    def __init__(self, kind: type[BaseException], name: str, way: str, **options: Any) -> None:
+        super().__init__()
+        self._kind = kind
+        self.addHandler(handler(name, **options)(getattr(Filters, way)))
+
+    def plain(self, *args: Any, **kwargs: Any) -> Any:
+        raise self._kind
+
+    def generator(self, *args: Any, **kwargs: Any) -> Any:
+        yield None
+        raise self._kind
+
+    async def coroutine(self, *args: Any, **kwargs: Any) -> Any:
+        await sleep(0)
+        raise self._kind
+
+
+@pytest.mark.parametrize("kind", _KINDS)
+@pytest.mark.parametrize("way", ["plain", "generator", "coroutine"])
+@pytest.mark.parametrize("options", [{"filter": True, "priority": 2}, {"priority": 2}, {}])
+@pytest.mark.parametrize("name", ["httperror", "response"])
+def test_who_makes_pages_raises(
+    name: str, options: dict[str, Any], way: str, kind: type[BaseException]
+) -> None:
+    app = App(lambda app, request, response: 1 / 0)
+    replies = _ask(kind, Filters(kind, name, way, **options), app)
+    assert len(replies) == 1
+    if kind in _ENDERS and name == "httperror" and options.get("filter"):
+        assert replies[0].code == 503
+    else:
+        assert replies[0].code in (500, 503)
+
+
+class Root(Controller):
+    def __init__(self, kind: type[BaseException]) -> None:
+        super().__init__()
+        self._kind = kind
+
+    @error_page(404)
+    def _missing(self, error: Any) -> Any:
+        raise self._kind
+
+    @error_page(405)
+    async def _refused(self, error: Any) -> Any:
+        raise self._kind
+
+    def GET(self) -> str:
+        return "index"
+
+
+@pytest.mark.parametrize("kind", _KINDS)
+@pytest.mark.parametrize("target", ["/nowhere", "/"])
+def test_a_page_of_a_controller_raises(target: str, kind: type[BaseException]) -> None:
+    (reply,) = _ask(kind, Dispatcher(), Root(kind), target=target)
+    assert reply.code == (503 if kind in _ENDERS else 500)
 
 
 class Pieces:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import socket
+import ssl
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -204,8 +205,8 @@ def test_options_reach_those_who_want_them(make: Make) -> None:
     assert (server.debug, server.display_banner, http.encoding) == (True, False, "utf-16be")
     assert (limits.request_line_bytes, limits.header_block_bytes) == (1, 2)
     assert (limits.header_count, limits.body_bytes) == (3, None)
-    assert (http.memory_body_bytes, http.stream_buffer_bytes) == (4, 10)
-    assert (http.header_timeout, http.body_timeout, http.idle_timeout) == (5, 6, 7)
+    assert (limits.memory_body_bytes, limits.stream_buffer_bytes) == (4, 10)
+    assert (limits.header_timeout, limits.body_timeout, limits.idle_timeout) == (5, 6, 7)
 
 
 def test_every_limit_is_finite_by_default(make: Make) -> None:
@@ -213,8 +214,38 @@ def test_every_limit_is_finite_by_default(make: Make) -> None:
     limits = http.limits
     assert (limits.request_line_bytes, limits.header_block_bytes) == (8 * 1024, 64 * 1024)
     assert (limits.header_count, limits.body_bytes) == (100, 16 * 1024 * 1024)
-    assert (http.memory_body_bytes, http.stream_buffer_bytes) == (1024 * 1024, 256 * 1024)
-    assert (http.header_timeout, http.body_timeout, http.idle_timeout) == (30, 60, 75)
+    assert (limits.memory_body_bytes, limits.stream_buffer_bytes) == (1024 * 1024, 256 * 1024)
+    assert (limits.header_timeout, limits.body_timeout, limits.idle_timeout) == (30, 60, 75)
+
+
+@pytest.mark.parametrize("is_taken_over", [False, True])
+def test_the_file_of_a_socket_is_removed_unless_another_server_has_it(
+    tmp_path: Path, is_taken_over: bool
+) -> None:
+    path = tmp_path / "socket"
+    server = BaseServer(str(path), mode=0o660)
+    with server.running():
+        settle(server)
+        assert path.stat().st_mode & 0o777 == 0o660
+        others = [BaseServer(str(path))] if is_taken_over else []
+    assert path.exists() is is_taken_over
+    for other in others:
+        other.server.close()
+    assert not path.exists()
+
+
+def test_tls_takes_a_context() -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server = BaseServer(("127.0.0.1", 0), tls=context)
+    assert (server.secure, server.scheme) == (True, "https")
+    server.server.close()
+    for options in (
+        {"tls": True},
+        {"tls": context, "secure": True},
+        {"tls": context, "certfile": "x"},
+    ):
+        with pytest.raises(TypeError, match="tls"):
+            BaseServer(("127.0.0.1", 0), **options)
 
 
 def test_an_unknown_option_is_a_mistake() -> None:

@@ -74,6 +74,16 @@ def test_a_whole_file(served: list[Response], path: str) -> None:
         ("a.ico", "image/x-icon"),
         ("a.xhtml", "application/xhtml+xml"),
         ("a.tar.gz", "application/gzip"),
+        ("a.flac", "audio/flac"),
+        ("a.epub", "application/epub+zip"),
+        ("a.tar.zst", "application/zstd"),
+        ("a.7z", "application/x-7z-compressed"),
+        ("a.js", "text/javascript"),
+        ("a.mjs", "text/javascript"),
+        ("a.wasm", "application/wasm"),
+        ("a.jxl", "image/jxl"),
+        ("a.docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
+        ("a.pmtiles", "application/octet-stream"),
     ],
 )
 def test_types(served: list[Response], tmp_path: Path, name: str, kind: str) -> None:

@@ -19,7 +19,7 @@ _METHODS = [name for name in vars(Transport) if not name.startswith("_")]
 
 @pytest.mark.parametrize("kind", [TCPServer, TCP6Server, UNIXServer, _Stdio, MemoryTransport])
 def test_servers_are_transports(kind: Any) -> None:
-    assert len(_METHODS) == 10
+    assert len(_METHODS) == 11
     for name in _METHODS:
         wanted = inspect.signature(getattr(Transport, name))
         offered = inspect.signature(getattr(kind, name))

@@ -188,6 +188,39 @@ def test_bodies() -> None:
     assert file.closed
 
 
+class Resource:
+    """Notes that it was closed, and may fail."""
+
+    def __init__(self, closed: list[str], name: str, problem: BaseException | None = None) -> None:
+        self._closed = closed
+        self._name = name
+        self._problem = problem
+
+    def read(self, size: int = -1) -> bytes:
+        return b""
+
+    def close(self) -> None:
+        self._closed.append(self._name)
+        if self._problem is not None:
+            raise self._problem
+
+
+@pytest.mark.parametrize("failing", ["first", "second", "body"])
+@pytest.mark.parametrize("kind", [OSError, KeyboardInterrupt])
+def test_everything_is_released_when_something_fails(
+    failing: str, kind: type[BaseException]
+) -> None:
+    closed: list[str] = []
+    request = make_request()
+    problem = kind("no")
+    for name in ("first", "second"):
+        request._release_later(Resource(closed, name, problem if name == failing else None))
+    request.body = Resource(closed, "body", problem if failing == "body" else None)
+    with pytest.raises(kind, match="no"):
+        request.release()
+    assert closed == ["first", "second", "body"]
+
+
 def test_what_a_wsgi_server_lent_is_not_closed() -> None:
     request = Request(None, "GET", "http", "/", (1, 1), "")
     request.body = file = io.BytesIO()

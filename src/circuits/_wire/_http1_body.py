@@ -7,6 +7,7 @@ more must be received first.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from enum import Enum
 from typing import Final
 
@@ -87,6 +88,10 @@ class ChunkedBody:
         self._remaining = 0  # of the current chunk
         self._received = 0  # announced by all chunks so far
         self._extension_bytes = 0
+
+    def limit(self, body_bytes: int | None) -> None:
+        """Set how long it may be, in place of what the limits say."""
+        self._limits = replace(self._limits, body_bytes=body_bytes)
 
     def read(self, buffer: ReceiveBuffer, eof: bool) -> bytes | None:
         # All chunks that are here become one piece: small ones would cost a message each.

@@ -387,6 +387,11 @@ class RequestDecoder(_Decoder):
             self._last_key, self._last_facts = key, facts
         return facts
 
+    def limit_body(self, body_bytes: int | None) -> None:
+        """Set how long the body of the latest head may be, if that says nothing of its length."""
+        if isinstance(self._body, ChunkedBody):
+            self._body.limit(body_bytes)
+
     def _begin_body(self, head: RequestHead) -> None:
         limit = self.limits.body_bytes
         self._keep_alive = head.keep_alive

@@ -44,8 +44,17 @@ def log_error(
     """Log a failure that no handler hears of; with ``debug``, because somebody else does."""
     import logging  # expensive, and needed for errors only
 
-    text = format_error(type(problem), problem, lines, method, event)
-    logging.getLogger("circuits").log(logging.DEBUG if debug else logging.ERROR, text)
+    brief = _brief(problem, method)
+    text = brief or format_error(type(problem), problem, lines, method, event)
+    level = logging.DEBUG if debug else logging.INFO if brief else logging.ERROR
+    logging.getLogger("circuits").log(level, text)
+
+
+def _brief(problem: BaseException, method: Any) -> str | None:
+    """The one line for what is an answer rather than a failure, and says so by ``_brief``."""
+    make = getattr(type(problem), "_brief", None)
+    text: str | None = None if make is None else make(problem)
+    return text and f"{text} ({describe(method)})"
 
 
 def log_unheard(event: BaseEvent) -> None:

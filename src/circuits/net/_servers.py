@@ -62,7 +62,10 @@ class Server(Endpoint):
         self._take_options(bufsize, kwargs)
         self._reuse_port = bool(kwargs.pop("reuse_port", False))
         self._mode = kwargs.pop("mode", None) if self._takes_mode else None
+        self._removes = bool(kwargs.pop("remove", False)) if self._takes_mode else False
         self.socket_options = list(kwargs.pop("socket_options", self.socket_options))
+        self._max_connections: int | None = kwargs.pop("max_connections", None)
+        self._is_full = False
         self._take_tls(secure, kwargs)
         if kwargs:
             raise TypeError(f"{type(self).__name__}() has no option {', '.join(sorted(kwargs))}")
@@ -296,6 +299,14 @@ class Server(Endpoint):
         connection = self._connections.get(sock)
         return connection is not None and connection.is_congested
 
+    def pending_bytes(self, sock: Any) -> int:
+        """How much is pending for a client, in bytes.
+
+        .. versionadded:: 2.1
+        """
+        connection = self._connections.get(sock)
+        return 0 if connection is None else connection.pending_bytes
+
     def send_file(self, sock: Any, file: Any, offset: int, count: int) -> int:
         """Send a part of a file by the kernel, without reading it into this process.
 
@@ -376,6 +387,12 @@ class Server(Endpoint):
             listener = self._sock
             if listener is None:
                 return
+            if self._max_connections is not None:
+                self._is_full = len(self._connections) >= self._max_connections
+                if self._is_full:
+                    if self._poller is not None:
+                        self._poller.removeReader(listener)  # which would stay readable
+                    return
             try:
                 sock, address = listener.accept()
             except (BlockingIOError, InterruptedError):
@@ -456,7 +473,7 @@ class Server(Endpoint):
         return self._connections.values()
 
     def _join_poller(self, poller: Any) -> None:
-        if not self._accept_pause.is_on:
+        if not (self._accept_pause.is_on or self._is_full):
             self._watch_listener()
         super()._join_poller(poller)
 
@@ -517,4 +534,7 @@ class Server(Endpoint):
             if connection.was_open:
                 self.fire(Disconnect(connection.sock))
             self._accept_pause.cut_short()
+            if self._is_full:
+                self._is_full = False
+                self._watch_listener()
             self._drained()

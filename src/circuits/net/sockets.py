@@ -7,6 +7,7 @@ and fail. All data is bytes.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
@@ -262,6 +263,7 @@ class TCPServer(Server):
         bufsize: With how many bytes reading starts; more while they are filled.
         channel: Channel of the component.
         **kwargs: ``reuse_port=False``, whether other processes may listen on the same port;
+            ``max_connections``, with so many no more are accepted until one ends;
             ``socket_options``, tuples of level, option and value for the listening socket;
             ``high_water``, ``low_water``, ``max_pending``: see ``pause`` and ``resume``;
             ``write_timeout=60.0``, after how many seconds in which a peer reads nothing of
@@ -307,7 +309,8 @@ class TCP6Server(TCPServer):
 class UNIXServer(Server):
     """Listens on a path; else as :class:`TCPServer`, but ``connect`` carries the socket alone.
 
-    A socket or an empty file at that path is replaced; when the server is closed, it stays.
+    A socket or an empty file at that path is replaced; when the server is closed, it stays, unless
+    ``remove=True`` is given.
     A path that begins with a zero byte is an abstract name: Linux keeps it without any file.
     Who may connect is decided by ``mode=0o660``, say, the permissions of the file.
 
@@ -318,6 +321,7 @@ class UNIXServer(Server):
 
     socket_family = getattr(socket, "AF_UNIX", socket.AF_INET)
     _takes_mode = True
+    _made: tuple[int, int] | None = None  # the file to remove, and who has made it
 
     def parse_bind_parameter(self, bind_parameter: Any) -> Any:
         """A path is used as it is."""
@@ -346,4 +350,16 @@ class UNIXServer(Server):
 
     def _create_socket(self) -> Any:
         self._make_room(self._bind)
-        return self._bound(_unix_socket())
+        sock = self._bound(_unix_socket())
+        if self._removes and self._bind[:1] not in ("\0", b"\0"):
+            self._made = (os.stat(self._bind).st_ino, os.getpid())
+        return sock
+
+    def _close_listener(self) -> None:
+        super()._close_listener()
+        made, self._made = self._made, None
+        if made is not None:
+            # Another server may have the path meanwhile, and a forked process is none.
+            with contextlib.suppress(OSError):
+                if made == (os.stat(self._bind).st_ino, os.getpid()):
+                    os.unlink(self._bind)

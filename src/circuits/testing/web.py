@@ -34,6 +34,7 @@ from circuits.web._client_errors import ProtocolError, StatusError, TooManyRedir
 from circuits.web._client_request import MAX_REDIRECTS, Outgoing, joined
 from circuits.web._client_response import ClientResponse, Inflating
 from circuits.web._websocket import ConnectionClosed
+from circuits.web.exceptions import HTTPException
 from circuits.web.servers import BaseServer, Server
 
 from .clock import VirtualClock, installed_clock
@@ -64,7 +65,8 @@ class _Problems(BaseComponent):
 
     @handler("error", channel="*")
     def _on_error(self, kind: Any, problem: BaseException, *rest: Any) -> None:
-        self.raised.append(problem)
+        if not (isinstance(problem, HTTPException) and problem.code < 500):  # which are answers
+            self.raised.append(problem)
 
 
 class WebClient:

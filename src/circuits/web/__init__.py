@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import errors
+from ._limits import Limits
 from ._websocket import WebSocket
 from .compression import Compression
 from .controllers import BaseController, Controller, JSONController, error_page, expose, exposeJSON
@@ -13,6 +14,7 @@ from .events import Request, Response, Stream, request, response, stream
 from .eventstream import EventStream, ServerSentEvent
 from .health import Health, RequestIDFilter, RequestIDs
 from .loggers import Logger
+from .openapi import OpenAPI
 from .routes import Route, routes
 from .security import CORS, RateLimit, SecurityHeaders
 from .servers import BaseServer, Server
@@ -43,7 +45,9 @@ __all__ = [
     "Controller",
     "Dispatcher",
     "JSONController",
+    "Limits",
     "Logger",
+    "OpenAPI",
     "Request",
     "Response",
     "Route",

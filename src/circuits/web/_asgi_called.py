@@ -162,7 +162,7 @@ class Line:
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """A piece of the body."""
         if not self.has_head:  # the last resort of an exchange, which is no body
-            self.start(500, [(b"content-length", b"0")])
+            self.start(int(bytes(data[9:12])), [(b"content-length", b"0")])
         elif data:
             data = bytes(data)
             self._put({"type": "http.response.body", "body": data, "more_body": True}, len(data))

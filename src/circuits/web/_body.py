@@ -11,11 +11,13 @@ import binascii
 import os
 import re
 import shutil
+import sys
 import tempfile
 from contextlib import closing
 from dataclasses import dataclass
 from email.parser import BytesParser
 from email.policy import HTTP
+from io import BytesIO
 from typing import IO, TYPE_CHECKING, Final
 from urllib.parse import unquote, unquote_to_bytes
 
@@ -34,6 +36,7 @@ class FormLimits:
 
     Attributes:
         parts: Fields and files together; more is a 413.
+        part_bytes: Content of one of them.
         part_headers: Header fields of one part.
         part_header_bytes: Bytes of one header line of a part.
         text_bytes: Bytes of all fields that are no files, since these stay in memory.
@@ -41,6 +44,7 @@ class FormLimits:
     """
 
     parts: int = 1000
+    part_bytes: int = sys.maxsize
     part_headers: int = 16
     part_header_bytes: int = 8 * 1024
     text_bytes: int = 4 * 1024 * 1024
@@ -141,7 +145,8 @@ def parse_form(
         limits: What it may cost.
 
     Returns:
-        Names with texts or uploads, in the order of the body; ``None`` if it is no form.
+        Names with texts or uploads, in the order of the body; ``None`` if it is no form. A field
+        that states a type other than text, and is none, is an upload without the name of a file.
 
     Raises:
         BadRequest: If the body does not have the form that its type promises.
@@ -165,7 +170,7 @@ def parse_form(
     body.seek(0)
     try:
         with closing(_Reader(body, boundary, limits).events()) as events:
-            return _collect(events, limits)
+            return _collect(events, limits, _charset(params))
     finally:
         body.seek(0)
 
@@ -193,6 +198,8 @@ def parse_urlencoded(
     fields = []
     try:
         for pair in data.split(b"&"):
+            if len(pair) > limits.part_bytes:
+                raise RequestEntityTooLarge(f"A field may have {limits.part_bytes} bytes.")
             name, equals, value = pair.partition(b"=")
             if value or (keep_blank_values and (name or equals)):
                 fields.append((_unescaped(name).decode(charset), _unescaped(value).decode(charset)))
@@ -323,7 +330,7 @@ def _header_text(value: str) -> str:
 
 
 def _collect(
-    events: Iterable[Headers | bytes | None], limits: FormLimits
+    events: Iterable[Headers | bytes | None], limits: FormLimits, charset: str
 ) -> list[tuple[str, str | Upload]]:
     fields: list[tuple[str, str | Upload]] = []
     uploads: list[IO[bytes]] = []
@@ -333,10 +340,15 @@ def _collect(
     filename: str | None = None
     file: IO[bytes] | None = None
     text: list[bytes] = []
+    part_left = 0
     try:
         for event in events:
+            if isinstance(event, bytes):
+                part_left -= len(event)
+                if part_left < 0:
+                    raise RequestEntityTooLarge(f"A part may have {limits.part_bytes} bytes.")
             if isinstance(event, Headers):
-                headers = event
+                headers, part_left = event, limits.part_bytes
                 name, filename = _disposition(headers)
                 kind = headers.get("Content-Type", "")
                 if filename is None and kind.strip().lower().startswith("multipart/"):
@@ -347,7 +359,10 @@ def _collect(
                     uploads.append(file)
             elif event is None:
                 if file is None or filename is None:
-                    fields.append((name, _text(b"".join(text), headers)))
+                    field = _text_or_file(name, b"".join(text), headers, charset)
+                    if name == "_charset_" and isinstance(field, str):
+                        charset = _charset({"charset": field})  # of all that follow
+                    fields.append((name, field))
                 elif not filename and not file.tell():
                     # What browsers send for a file field that was left empty.
                     uploads.remove(file)
@@ -376,18 +391,21 @@ def _temporary(spool_bytes: int) -> IO[bytes]:
     return tempfile.SpooledTemporaryFile(max_size=spool_bytes)  # closed by Upload
 
 
-def _text(data: bytes, headers: Headers) -> str:
-    content_type = headers.get("Content-Type")
-    charset = _charset(HeaderElement.parse(content_type)[1] if content_type else {})
+def _text_or_file(name: str, data: bytes, headers: Headers, charset: str) -> str | Upload:
+    """A field without the name of a file: text, unless it says that it is none and is none."""
+    kind, params = HeaderElement.parse(headers.get("Content-Type") or "text/plain")
+    charset = _charset(params, charset)
     try:
         return data.decode(charset)
     except UnicodeDecodeError:
-        raise UnicodeError(f"A field of the form is not {charset.upper()}.") from None
+        if kind.partition("/")[0].lower() == "text" or kind.lower().endswith(("json", "xml")):
+            raise UnicodeError(f"A field of the form is not {charset.upper()}.") from None
+        return Upload(name, "", headers, BytesIO(data))
 
 
-def _charset(params: Mapping[str, str]) -> str:
-    charset = next((value for key, value in params.items() if key.lower() == "charset"), "utf-8")
-    return charset if charset.lower() in _CHARSETS else "utf-8"
+def _charset(params: Mapping[str, str], default: str = "utf-8") -> str:
+    charset = next((value for key, value in params.items() if key.lower() == "charset"), default)
+    return charset if charset.lower() in _CHARSETS else default
 
 
 #: Character sets that a part may state; a codec named by a stranger is not looked up.

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from circuits._wire.http1 import RequestHead
     from circuits.core._tasks import Task
 
+    from ._limits import Share
     from ._request import Request
 
 __all__ = ["BodyStream", "IncomingBody", "Reading", "gather"]
@@ -44,13 +45,20 @@ class BodyStream:
     .. versionadded:: 2.1
     """
 
-    def __init__(self, limit_bytes: int, on_demand: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        limit_bytes: int,
+        on_demand: Callable[[], None] | None = None,
+        share: Share | None = None,
+    ) -> None:
         """Make an empty one.
 
         Args:
             limit_bytes: With more than this many bytes that nobody has taken it is full.
             on_demand: Called when a handler waits for more, and when there is room again.
+            share: Is told how much is held.
         """
+        self._share = share
         self._limit_bytes = limit_bytes
         self._on_demand = on_demand
         self._pieces: deque[bytes] = deque()
@@ -106,7 +114,7 @@ class BodyStream:
     def feed(self, data: bytes) -> None:
         """Add what has arrived."""
         self._pieces.append(data)
-        self._held_bytes += len(data)
+        self._hold(self._held_bytes + len(data))
         self._tell()
 
     def end(self) -> None:
@@ -125,9 +133,15 @@ class BodyStream:
     def close(self) -> None:
         """Forget what was not taken; whoever still reads is told so."""
         self._pieces.clear()
-        self._held_bytes = self._offset = 0
+        self._offset = 0
+        self._hold(0)
         self._is_over = False
         self.fail(ValueError("the body of a request cannot be read after its response"))
+
+    def _hold(self, held_bytes: int) -> None:
+        self._held_bytes = held_bytes
+        if self._share is not None:
+            self._share.set(held_bytes)
 
     def _tell(self) -> None:
         reading = self._reading
@@ -163,7 +177,8 @@ class BodyStream:
         if size < 0 and self._problem is None:
             data = b"".join(pieces)[self._offset :]
             pieces.clear()
-            self._held_bytes = self._offset = 0
+            self._offset = 0
+            self._hold(0)
             return data
         if not pieces or size <= 0:
             if self._problem is not None:
@@ -176,7 +191,7 @@ class BodyStream:
             pieces.popleft()
             self._offset = 0
         before = self._held_bytes
-        self._held_bytes = before - len(data)
+        self._hold(before - len(data))
         if self._held_bytes * 2 <= self._limit_bytes < before * 2:
             self._demand()
         return data
@@ -207,12 +222,16 @@ class IncomingBody:
         size: Bytes so far.
         must_ask: Whether the client waits until somebody wants the body.
         redirect: Where the request is sent when the body is complete, or ``None``.
+        share: What it takes of the memory for all clients.
     """
 
-    __slots__ = ("_file", "head", "must_ask", "redirect", "size", "stream")
+    __slots__ = ("_file", "head", "must_ask", "redirect", "share", "size", "stream")
 
-    def __init__(self, head: RequestHead, stream: BodyStream | None, redirect: str | None) -> None:
+    def __init__(
+        self, head: RequestHead, stream: BodyStream | None, redirect: str | None, share: Share
+    ) -> None:
         self.head = head
+        self.share = share
         self.stream = stream
         self.redirect = redirect
         self.size = 0
@@ -239,6 +258,7 @@ class IncomingBody:
             spooled.write(memory.getvalue())
         self._file.write(data)
         self.size = size
+        self.share.set(0 if size > memory_bytes else size)
 
     def gathered(self) -> Any:
         """The file, once everything is there; whoever takes it closes it.
@@ -256,6 +276,7 @@ class IncomingBody:
             self.stream.fail(problem)
         elif self._file is not None:
             self._file.close()
+            self.share.close()
 
 
 class Reading(Suspension):

@@ -56,8 +56,8 @@ class Caller:
             self.is_ready.set()
 
     def write(self, data: bytes) -> None:
-        """Answer without anything of the exchange, which could not be sent."""
-        self.give_up("500 Internal Server Error")
+        """Answer without anything of the exchange, which could not be sent, but for the status."""
+        self.give_up(data[9:].partition(b"\r\n")[0].decode("latin-1"))
 
     def give_up(self, status: str) -> None:
         """Answer with a status and nothing else, if there is no response yet."""

@@ -184,7 +184,10 @@ def parse_ranges(
             return None
         seen = True
         # Python refuses to convert digits without end; no file needs more than these.
-        first, last = (digits if len(digits) <= 20 else "9" * 20 for digits in match.groups())
+        first, last = (
+            digits if len(digits) <= 20 else (digits.lstrip("0") or "0")[:21]
+            for digits in match.groups()
+        )
         if first:
             start = int(first)
             stop = int(last) + 1 if last else length

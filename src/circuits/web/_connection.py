@@ -26,10 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Connection", "State"]
 
-#: What a client may send ahead of the answer before we stop reading from it: in bytes, and in
-#: requests (without a body; what looks like one counts).
+#: What a client may send ahead of the answer before we stop reading from it, in bytes. Requests
+#: are limited, too (without a body; what looks like one counts).
 _AHEAD_BYTES = 65536
-_AHEAD_REQUESTS = 16
 
 #: How long, and for how much, a client is listened to after an answer that came before it had
 #: finished. As much as a body may have by default: who sends one sees the answer.
@@ -119,7 +118,10 @@ class Connection:
         if self.exchange is None or intake.body is not None:
             intake.advance()
         if self.exchange is not None or self.is_congested:
-            if decoder.pending_bytes > _AHEAD_BYTES or decoder.pending_heads > _AHEAD_REQUESTS:
+            most = self.owner.limits.ahead_requests
+            if decoder.pending_bytes > _AHEAD_BYTES or (
+                most is not None and decoder.pending_heads > most
+            ):
                 self.hold_reading()
 
     def _receive_other(self, data: bytes) -> None:
@@ -363,17 +365,21 @@ class Connection:
         owner, incoming = self.owner, self.intake.body
         seconds = (sweeps - self._age) * interval
         if incoming is not None and not (self.is_held or incoming.must_ask):
-            if seconds > owner.body_timeout:
+            if seconds > _seconds(owner.limits.body_timeout):
                 self.intake.refuse(408, incoming.head)
         elif self.exchange is not None:
             # A handler is waited for. Who has finished writing may have gone as well.
-            if self.at_end and seconds > owner.idle_timeout:
+            if self.at_end and seconds > _seconds(owner.limits.idle_timeout):
                 self.cut()
         elif self.state is _IDLE:
-            if seconds > owner.idle_timeout:
+            if seconds > _seconds(owner.limits.idle_timeout):
                 self.close()
-        elif seconds > owner.header_timeout:
+        elif seconds > _seconds(owner.limits.header_timeout):
             if self.intake.decoder.pending_bytes:
                 self.intake.refuse(408)
             else:
                 self.close()
+
+
+def _seconds(timeout: float | None) -> float:
+    return float("inf") if timeout is None else timeout

@@ -29,7 +29,9 @@ class Connections(dict[Any, Connection]):
         super().__init__()
         self.sweeps = 0
         self._owner = owner
-        shortest = min(owner.header_timeout, owner.body_timeout, owner.idle_timeout)
+        limits = owner.limits
+        times = (limits.header_timeout, limits.body_timeout, limits.idle_timeout)
+        shortest = min((seconds for seconds in times if seconds is not None), default=60.0)
         self._interval = max(0.01, min(_SWEEP_SECONDS, shortest / 4))
         self._sweeper = NEVER
 
@@ -51,8 +53,13 @@ class Connections(dict[Any, Connection]):
         self._sweeper = schedule.call_in(self._interval, self._sweep)
 
     def _sweep(self) -> None:
+        held_bytes = 0
         if self:
             self.sweeps += 1
+            transport = self._owner.transport
             for connection in list(self.values()):
                 connection.check(self.sweeps, self._interval)
+                held_bytes += connection.intake.decoder.pending_bytes
+                held_bytes += transport.pending_bytes(connection.sock)
             self._schedule()
+        self._owner.budget.count(held_bytes)

@@ -50,16 +50,18 @@ class CookieJar(SimpleCookie):
         """Add the cookies of a ``Cookie`` header; what cannot be parsed is passed over."""
         for pair in header.split(";"):
             name, equals, coded = pair.partition("=")
-            name = name.strip()
+            name = _text(name.strip())
             # "$Version" and its like are attributes of an obsolete form.
-            if not equals or not name or name[0] == "$":
+            if not equals or not name or name[0] == "$" or not name.isprintable():
                 continue
             coded = _text(coded.strip())
             morsel: Morsel[Any] = Morsel()
+            value, _ = self.value_decode(coded)
             try:
-                value, _ = self.value_decode(coded)
-                morsel.set(name, value, coded)
-            except CookieError:
+                # Not by ``set``: clients have names, such as "a[b]", that servers may not give.
+                state = {"key": name, "value": value, "coded_value": coded}
+                morsel.__setstate__(state)  # type: ignore[attr-defined]  # typeshed lacks it
+            except CookieError:  # there are control characters
                 continue
             dict.__setitem__(self, name, morsel)
             self._received[name] = morsel.copy()

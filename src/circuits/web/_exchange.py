@@ -23,10 +23,13 @@ from circuits.core.values import Value
 from . import _results as results
 from . import errors, events, wrappers
 from ._outgoing import Outgoing, has_filter
+from ._status import Status
 from ._transport import Takeover
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from circuits.core.events import BaseEvent
 
     from ._connection import Connection
     from ._transport import Successor
@@ -37,9 +40,7 @@ __all__ = ["Exchange", "State"]
 #: a second system call.
 _JOIN_BYTES = 65536
 
-_LAST_RESORT = (
-    b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-)
+_LAST_RESORT = b"HTTP/1.1 %b\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 class State(enum.IntEnum):
@@ -200,7 +201,10 @@ class Exchange:
     def _check_sent(self, handed: Any) -> None:
         """All handlers of a response are done; a filter may have kept it from being sent."""
         if self.state is _READY and self._handed is handed:
-            self.connection.owner.later(self._miss_sending, handed)
+            if results.was_cut(handed.value):
+                self._send_last_resort()
+            else:
+                self.connection.owner.later(self._miss_sending, handed)
 
     def _miss_sending(self, handed: Any) -> None:
         # What the filter has fired, an error perhaps, is on its way with another response.
@@ -248,6 +252,8 @@ class Exchange:
             owner.watch(source, self._take_page, event)
         elif value.errors:
             self.replace(value.exceptions[0])
+        elif results.was_cut(value):
+            self._send_last_resort()
         elif page is None:
             owner.later(self._miss_page, event)
         elif page is not True and page is not False:
@@ -256,7 +262,10 @@ class Exchange:
                 response = results.to_response(event.args[1], page)
             except BaseException as problem:
                 owner.report(problem)
-                self.replace(problem)
+                if isinstance(problem, results.ENDERS):
+                    self._send_last_resort()  # a page for that would be made by the same handler
+                else:
+                    self.replace(problem)
             else:
                 self.respond(response)
 
@@ -278,13 +287,38 @@ class Exchange:
                 door.failed(door.event(response), methods[0], problem)
                 if isinstance(problem, results.ENDERS):  # which is no failure
                     self.replace(problem)
-        elif methods is None or not door.attempt(response):
+        elif methods is None:
             self._handed = event = events.Response(response)
             owner.watch(event, self._check_sent, event)
             owner.fire(event, *door.channels)
-        elif self.state is _READY and not len(owner._tree_engine.tasks):
-            self._handed = response  # with a filter suspended, it would not be over
-            self._check_sent(response)
+        else:
+            self._hand_to(methods, response)
+
+    def _hand_to(
+        self, methods: tuple[Callable[..., Any], ...], response: wrappers.Response
+    ) -> None:
+        """Have a response sent by calls of its handlers."""
+        owner = self.connection.owner
+        door = owner.response_door
+        for method in methods:
+            try:
+                result = method(response)
+            except BaseException as problem:
+                door.failed(self._handed_event(response), method, problem)
+                break
+            if result is not None:
+                event = self._handed_event(response)
+                door.take(event, method, result)
+                if event.waitingHandlers:
+                    owner.watch(event, self._check_sent, event)
+                    return
+                break
+        if self.state is _READY and self._handed is not None:
+            self._check_sent(self._handed)
+
+    def _handed_event(self, response: wrappers.Response) -> BaseEvent:
+        self._handed = event = self.connection.owner.response_door.event(response)
+        return event
 
     def replace(self, problem: BaseException) -> None:
         """Answer 500 in place of what could not be sent; if that fails, too, with less.
@@ -295,7 +329,7 @@ class Exchange:
             self.cut()
             return
         if self.failed is not None:
-            self._send_last_resort()
+            self._send_last_resort(problem)
             return
         self.failed = self.response
         owner = self.connection.owner
@@ -307,16 +341,18 @@ class Exchange:
             event = errors.HTTPError(self.request, response, code, error=error)
         except BaseException as another:
             owner.report(another)
-            self._send_last_resort()
+            self._send_last_resort(problem)
             return
         self.response = response
         self.state = _DECIDED
         owner.fire(event)
 
-    def _send_last_resort(self) -> None:
+    def _send_last_resort(self, problem: BaseException | None = None) -> None:
+        """Answer without anything that could fail; without a problem, because all ends."""
         connection = self.connection
         self.state = _SENDING
-        connection.write(_LAST_RESORT)
+        code = 503 if problem is None else results.status_of(problem)
+        connection.write(_LAST_RESORT % Status(code).encode())
         connection.exchange = None
         self.drop()
         connection.finished(True)

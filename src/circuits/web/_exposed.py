@@ -33,7 +33,30 @@ if TYPE_CHECKING:
 
     from .wrappers import Request
 
-__all__ = ["call_json", "call_page", "call_plain", "make_exposed"]
+__all__ = ["call_json", "call_page", "call_plain", "event_name", "make_exposed", "page_name"]
+
+#: Events that the framework fires or hears everywhere. A page may have such a name: its own event
+#: has another one then, so that neither is taken for the other.
+_EVERYWHERE = frozenset((
+    "bridge_lost", "complete", "done", "draining", "error", "failure", "generate_events", "ipc",
+    "load_success", "prepare_unregister", "prepare_unregister_complete", "ready", "registered",
+    "signal", "started", "stopped", "success", "unregister", "unregistered",
+))  # fmt: skip
+_PREFIX = "page:"
+
+
+def event_name(page: str) -> str:
+    """The name of the event of a page: the same, unless the framework has an event of that name."""
+    return _PREFIX + page if page in _EVERYWHERE else page
+
+
+def page_name(event: str) -> str | None:
+    """The page that an event is for; ``None`` for an event of the framework."""
+    if event in _EVERYWHERE:
+        return None
+    page = event.removeprefix(_PREFIX)
+    return page if page in _EVERYWHERE else event
+
 
 #: Request and response of the method that is being run.
 _current: ContextVar[tuple[Request, Response]] = ContextVar("circuits.web.current")
@@ -124,7 +147,7 @@ def make_exposed(
     )
     wrapper.binding_of = function
     wrapper.binding_call = call
-    return handler(*names, **{"override": True, **config})(wrapper)
+    return handler(*map(event_name, names), **{"override": True, **config})(wrapper)
 
 
 def call_plain(

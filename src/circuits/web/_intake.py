@@ -16,6 +16,7 @@ from . import errors, exceptions, wrappers
 from ._body_stream import DRAIN_BYTES, BodyStream, IncomingBody
 from ._exchange import Exchange
 from ._exchange import State as ExchangeState
+from ._limits import Share, number
 from ._paths import parse_target
 from ._results import status_of
 
@@ -56,7 +57,7 @@ class Intake:
         self._connection = connection
         self._scheme = "https" if getattr(owner.web_server, "secure", False) else "http"
         self._unread_bytes = 0  # of a body that nobody wants, how many are taken
-        self.decoder = RequestDecoder(owner.limits)
+        self.decoder = RequestDecoder(owner.wire_limits)
         self.body: IncomingBody | None = None
         self.is_advancing = False
 
@@ -109,6 +110,9 @@ class Intake:
         target = parse_target(head.target, head.method)
         connection = self._connection
         owner = connection.owner
+        if owner.budget.spare_bytes < 0:
+            owner.budget.tell()
+            raise exceptions.ServiceUnavailable
         version = head.version
         request = wrappers.Request(
             connection.sock,
@@ -137,10 +141,18 @@ class Intake:
             return
         connection.touch()
         must_ask = head.expect_continue and not self.decoder.pending_bytes
-        stream = None
+        stream, limits, share = None, owner.limits, Share(owner.budget)
+        limit = limits.body_bytes
         if redirect is None and owner.wants_stream(request, True):
-            stream = request.body = BodyStream(owner.stream_buffer_bytes, self._body_wanted)
-        incoming = self.body = IncomingBody(head, stream, redirect)
+            limit = limits.stream_body_bytes
+            buffer_bytes = number(limits.stream_buffer_bytes)
+            stream = request.body = BodyStream(buffer_bytes, self._body_wanted, share)
+        if limit is not None:
+            if (head.content_length or 0) > limit:
+                self.decoder.release()
+                raise RemoteProtocolError(413, f"body of more than {limit} bytes", head)
+            self.decoder.limit_body(limit)
+        incoming = self.body = IncomingBody(head, stream, redirect, share)
         if stream is not None:
             incoming.must_ask = must_ask
             exchange.begin()
@@ -171,7 +183,7 @@ class Intake:
             self._connection.touch()
         stream = incoming.stream
         if stream is None:
-            incoming.gather(data, self._connection.owner.memory_body_bytes)
+            incoming.gather(data, number(self._connection.owner.limits.memory_body_bytes))
             return
         incoming.size = before + len(data)
         if self._connection.exchange is not None:
@@ -193,6 +205,7 @@ class Intake:
         if incoming.stream is None:
             assert exchange is not None
             exchange.request.body = incoming.gathered()
+            exchange.request._release_later(incoming.share)
             self.body = None
             exchange.begin(incoming.redirect)
             return

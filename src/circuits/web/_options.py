@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import fields
+from typing import Any
 
+from ._limits import Limits
 from .constants import SERVER_VERSION
 
-__all__ = ["DEFAULT_HOST", "DEFAULT_PORT", "POLLERS", "make_parser", "parse_bind"]
+__all__ = ["DEFAULT_HOST", "DEFAULT_PORT", "POLLERS", "limits_of", "make_parser", "parse_bind"]
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
@@ -88,6 +91,24 @@ def _threads_argument(text: str) -> int:
     return int(text)
 
 
+def _limit(text: str) -> int | None:
+    if text == "none":
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 20):
+        raise argparse.ArgumentTypeError(f"neither a number nor 'none': {text!r}")
+    return int(text)
+
+
+def _seconds_limit(text: str) -> float | None:
+    return None if text == "none" else _seconds_argument(text)
+
+
+def limits_of(options: argparse.Namespace) -> dict[str, Any]:
+    """The limits that were given, by the names of :class:`~circuits.web.Limits`."""
+    names = {f"limit_{field.name}": field.name for field in fields(Limits)}
+    return {names[key]: value for key, value in vars(options).items() if key in names}
+
+
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="circuits.web",
@@ -156,6 +177,9 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="how long readiness is denied before the end begins (default: 0)",
     )
+    add("--user", metavar="NAME", help="whose process it becomes once it listens (for root)")
+    add("--group", metavar="NAME", help="the group of that (default: the one of the user)")
+    add("--umask", type=_mode_argument, metavar="MASK", help="what new files do not permit: 027")
     add("--pid", metavar="FILE", help="write the number of the process to a file")
     add("--reload", action="store_true", help="begin anew when a file of a module has changed")
     add("-p", "--profile", action="store_true", help="print a profile at the end")
@@ -205,6 +229,14 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="N",
         help="threads that call a WSGI application; 0 calls it in the loop (default: 8)",
     )
+    for field in fields(Limits):
+        add(
+            f"--limit-{field.name.replace('_', '-')}",
+            type=_seconds_limit if field.name.endswith("timeout") else _limit,
+            metavar="N",
+            default=argparse.SUPPRESS,
+            help=f"default: {'none' if field.default is None else field.default}",
+        )
     add("--routes", action="store_true", help="print what the application answers, and exit")
     add(
         "--passwd",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
 from . import _json, utils
@@ -486,13 +487,14 @@ class Request:
         """
         resources, self._resources = self._resources, None
         body = self._body
-        for resource in resources or ():
-            resource.close()
-        # Input that the WSGI server lent us is not ours to close.
-        if body is not None and not isinstance(body, bytes) and self.server is not None:
-            close = getattr(body, "close", None)
-            if close is not None:
-                close()
+        if resources is None and body is None:
+            return
+        with ExitStack() as stack:  # one that fails does not keep the others open
+            # Input that the WSGI server lent us is not ours to close.
+            if self.server is not None and hasattr(body, "close"):
+                stack.callback(body.close)
+            for resource in reversed(resources or ()):
+                stack.callback(resource.close)
 
     def __repr__(self) -> str:
         major, minor = self.protocol

@@ -311,7 +311,7 @@ class Response:
 
     def _complete(self, headers: Headers, length: int | None) -> None:
         code = self.code
-        if type(code) is not int or not 100 <= code <= 999:
+        if type(code) is not int or not 100 <= code <= 599:
             raise ValueError(f"not a status code: {code!r}")
         request = self.request
         self._prepared = True
@@ -429,7 +429,7 @@ class Response:
         code = self.code
         if (
             type(code) is not int
-            or not 200 <= code <= 999
+            or not 200 <= code <= 599
             or code in (204, 304, 413)
             or self.request._display_banner is not None
         ):

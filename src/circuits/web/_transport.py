@@ -56,6 +56,9 @@ class Transport(Protocol):
         It is the truth of this moment; ``pause`` and ``resume``, which tell of it, are events.
         """
 
+    def pending_bytes(self, sock: Any) -> int:
+        """How much is held that the client has not taken."""
+
     def send_file(self, sock: Any, file: Any, offset: int, count: int) -> int:
         """Have the kernel send a part of a file.
 
@@ -87,6 +90,9 @@ class EventTransport:
 
     def is_congested(self, sock: Any) -> bool:
         return False
+
+    def pending_bytes(self, sock: Any) -> int:
+        return 0
 
     def send_file(self, sock: Any, file: Any, offset: int, count: int) -> int:
         return 0

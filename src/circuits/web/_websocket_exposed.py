@@ -14,6 +14,7 @@ from circuits.net.protocols._websocket_conversation import CLOSE_TIMEOUT
 from circuits.net.protocols.websocket import MAX_SIZE, Deflate
 
 from ._binding import Binding
+from ._exposed import event_name
 from ._websocket import BUFFERED_BYTES, ConnectionClosed
 from ._websocket_accepting import Policy, accept
 
@@ -121,7 +122,7 @@ def _exposed(call: Call, function: Any, names: tuple[str, ...], policy: Policy) 
     wrapper.binding = Binding(function, 2)
     wrapper.binding_of = function
     wrapper.binding_call = call
-    return handler(*(names or (function.__name__,)), override=True)(wrapper)
+    return handler(*map(event_name, names or (function.__name__,)), override=True)(wrapper)
 
 
 class _Serve(Event):

@@ -24,7 +24,7 @@ from circuits.core.utils import flatten
 
 from . import errors, tools
 from ._binding import Binding
-from ._exposed import _current, call_json, call_plain, make_exposed
+from ._exposed import _current, call_json, call_plain, make_exposed, page_name
 from ._websocket_exposed import with_websocket
 from .wrappers import Request, Response
 
@@ -248,8 +248,8 @@ class BaseController(BaseComponent):
                 continue
             binding = _binding_of(spec)
             if binding is not None:
-                for name in spec.names:
-                    if name != "*":
+                for name in map(page_name, spec.names):
+                    if name is not None and name != "*":
                         table[name] = (*table.get(name, ()), binding)
         return table
 

@@ -47,6 +47,9 @@ __all__ = [
     "unauthorized",
 ]
 
+#: A line of the page that is of no use without one.
+_NO_TRACEBACK = ' <pre id="traceback"></pre>\n'
+
 #: After these the connection goes on: nothing about them makes it doubtful where the next request
 #: begins.
 _KEEPS_CONNECTION = frozenset({*range(300, 400), 401, 404, 405, 416})
@@ -155,7 +158,8 @@ class HTTPError(Event[Any]):
         if self.description != describe(self.code):
             data["description"] = f"<p>{escape(self.description)}</p>" if self.description else ""
         data["footer"] = POWERED_BY % data if self.request.display_banner else ""
-        return DEFAULT_ERROR_MESSAGE % data
+        page = DEFAULT_ERROR_MESSAGE % data
+        return page if self.traceback else page.replace(_NO_TRACEBACK, "")
 
     def _told(self) -> dict[str, Any]:
         """What programs are told."""

@@ -76,6 +76,15 @@ class HTTPException(Exception):
     def _default(self) -> str:
         return type(self).description or describe(self.code)
 
+    def _brief(self) -> str | None:
+        """How the log tells of it in one line; ``None`` if it is a failure of the program."""
+        if self.code >= 500:
+            return None
+        if self.description in ("", self._default()):
+            return str(self)
+        text = f"{self}: {self.description}"
+        return text if text.isprintable() else repr(text)[1:-1]  # it may quote the client
+
     @property
     def name(self) -> str:
         """The reason phrase."""

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from circuits._wire.http1 import Limits
 from circuits.core._direct import Direct
 from circuits.core.components import BaseComponent
 from circuits.core.events import Event
@@ -29,6 +28,7 @@ from . import errors, events
 from ._connection import Connection
 from ._connections import Connections
 from ._exchange import Exchange, State
+from ._limits import Budget, Limits
 from ._outgoing import has_filter
 from ._transport import EventTransport
 
@@ -98,15 +98,8 @@ class HTTP(BaseComponent):
         encoding: How text in bodies is encoded.
         channel: The channel of the transport.
         server: The server component that requests refer to.
-        limits: What clients may send at most.
-        header_timeout: Seconds for a request's head to arrive; then 408.
-        body_timeout: Seconds in which a body must make progress of 64 KiB; then 408.
-        idle_timeout: Seconds that an idle connection is kept, and one whose client has finished
-            writing while its request is handled.
-        memory_body_bytes: Bodies beyond this many bytes go to a temporary file.
-        stream_buffer_bytes: With more of a streamed body than this waiting for its handler, no
-            more is read from the client.
         proxies: Whom to believe where requests come from; ``None`` is nobody.
+        **limits: ``limits=``, a :class:`~circuits.web.Limits`, or each by its name.
     """
 
     channel = "web"
@@ -116,25 +109,20 @@ class HTTP(BaseComponent):
         encoding: str = "utf-8",
         channel: str = "web",
         server: Any = None,
-        limits: Limits | None = None,
-        header_timeout: float = 30.0,
-        body_timeout: float = 60.0,
-        idle_timeout: float = 75.0,
-        memory_body_bytes: int = 1024 * 1024,
-        stream_buffer_bytes: int = 256 * 1024,
         proxies: Proxies | None = None,
+        **limits: Any,
     ) -> None:
         super().__init__(channel=channel)
         self.encoding = encoding
         self.web_server = server
         # Requests want one even where HTTP stands on a transport that somebody else made.
         self.server: Any = self if server is None else server
-        self.limits = Limits() if limits is None else limits
-        self.header_timeout = header_timeout
-        self.body_timeout = body_timeout
-        self.idle_timeout = idle_timeout
-        self.memory_body_bytes = memory_body_bytes
-        self.stream_buffer_bytes = stream_buffer_bytes
+        self.limits = Limits.take(limits)
+        if limits:
+            raise TypeError(f"HTTP() has no option {', '.join(limits)}")
+        self.wire_limits = self.limits.of_wire()
+        self.form_limits = self.limits.of_forms()
+        self.budget = Budget(self.limits.buffered_bytes)
         self.proxies = proxies
         self.stopping = False
         self.transport: Transport | EventTransport = EventTransport()
@@ -316,7 +304,8 @@ class HTTP(BaseComponent):
         self, event: Any, request: Any, response: Any, code: int | None = None, **kwargs: Any
     ) -> None:
         exchange = self.exchange_of(response)
-        if exchange is not None and exchange.state < _SENDING:
+        # Where who makes the page has ended the program, there is none.
+        if exchange is not None and exchange.state < _SENDING and not results.was_cut(event.value):
             response.body = str(event)
             exchange.respond(response)
 

@@ -19,7 +19,8 @@ from circuits.core.utils import findtype, flatten
 from circuits.net.sockets import inherited_sockets
 
 from . import tools
-from ._options import DEFAULT_HOST, DEFAULT_PORT, POLLERS, make_parser, parse_bind
+from ._limits import Limits
+from ._options import DEFAULT_HOST, DEFAULT_PORT, POLLERS, limits_of, make_parser, parse_bind
 from ._prefork import Master
 from ._program import Program, say
 from ._reloading import Reloader, begin_anew, wait_for_repair
@@ -100,6 +101,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     _check(parser, options)
     try:
+        _check_user(options)
+        if options.umask is not None:
+            os.umask(options.umask)
         with _pid_file(options.pid):
             if options.workers > 1:
                 return _run_workers(parser, options)
@@ -121,6 +125,8 @@ def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
         parser.error("--reload is for one process, not for --workers")
     if options.keyfile and not options.certfile:
         parser.error("--keyfile needs --certfile")
+    if options.group and not options.user:
+        parser.error("--group needs --user")
     if options.mode is not None and not isinstance(options.bind, str):
         parser.error("--mode is for a UNIX socket: --bind unix:PATH")
     if options.certfile:
@@ -133,6 +139,26 @@ def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
         except OSError as problem:
             say(f"circuits.web: cannot read the certificate {options.certfile}: {problem}")
             sys.exit(1)
+
+
+def _check_user(options: argparse.Namespace) -> None:
+    """Refuse who cannot be become, before anything is opened; complete the group."""
+    if options.user is None:
+        return
+    import grp  # not on Windows
+    import pwd
+
+    try:
+        user = pwd.getpwnam(options.user)
+    except KeyError:
+        raise _Refused(f"there is no user {options.user!r}") from None
+    try:
+        group = grp.getgrnam(options.group) if options.group else grp.getgrgid(user.pw_gid)
+    except KeyError:
+        raise _Refused(f"there is no group {options.group or user.pw_gid!r}") from None
+    if os.getuid() not in (0, user.pw_uid):
+        raise _Refused(f"only root can become {options.user}")
+    options.group = group.gr_name
 
 
 @contextlib.contextmanager
@@ -173,7 +199,7 @@ def _make_server(
     parser: argparse.ArgumentParser, options: argparse.Namespace, listener: socket.socket | None
 ) -> BaseServer:
     kind = BaseServer if options.server == "base" else Server
-    extra: dict[str, Any] = {}
+    extra: dict[str, Any] = {"limits": Limits(**limits_of(options))}
     bind = listener or options.bind or (DEFAULT_HOST, DEFAULT_PORT)
     if options.mode is not None and listener is None:
         extra["mode"] = options.mode
@@ -202,7 +228,15 @@ def _run_workers(parser: argparse.ArgumentParser, options: argparse.Namespace) -
             say(f"circuits.web: {problem}")
             return 1
 
-    Master(serve, options.workers, options.drain_delay + options.stop_timeout).run()
+    path = options.bind if isinstance(options.bind, str) else None
+    made = None if path is None else (os.stat(path).st_ino, os.getpid())
+    try:
+        Master(serve, options.workers, options.drain_delay + options.stop_timeout).run()
+    finally:
+        if path is not None:
+            with contextlib.suppress(OSError):
+                if (os.stat(path).st_ino, os.getpid()) == made:  # neither another's, nor a worker
+                    os.unlink(path)
     return 0
 
 
@@ -246,9 +280,10 @@ def _serve(
         server = _make_server(parser, options, listener)
         server.register(app)
     else:
-        for name in ("bind", "certfile"):
-            if getattr(options, name) is not None:
-                parser.error(f"--{name}: {what} has a server of its own")
+        given = [f"--limit-{name.replace('_', '-')}" for name in limits_of(options)]
+        given += [f"--{name}" for name in ("bind", "certfile") if getattr(options, name)]
+        if given:
+            parser.error(f"{given[0]}: {what} has a server of its own")
         if tell is not None:
             parser.error(f"--workers: {what} has a server of its own")
     channel = server.channel
@@ -260,6 +295,12 @@ def _serve(
             Logger(path, format=options.log_format, channel=channel).register(app)
         except OSError as problem:
             raise _Refused(f"cannot write {path}: {problem}") from None
+    if options.user:
+        # The program stands above both packages, which do not know each other.
+        privileges = importlib.import_module("circuits.app.dropprivileges")
+        umask = os.umask(0o077) if options.umask is None else options.umask
+        os.umask(umask)
+        privileges.DropPrivileges(options.user, options.group, umask).register(app)
     if options.debug:
         Debugger().register(app)
         print(_draw(app), file=sys.stderr)

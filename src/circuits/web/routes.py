@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from circuits.core.manager import Manager
 from circuits.core.utils import flatten
 
+from ._exposed import page_name
 from .controllers import BaseController
 from .dispatchers.dispatcher import VERBS
 from .dispatchers.static import Static
@@ -79,7 +80,9 @@ def _routes_of(controller: BaseController, mount: str) -> list[Route]:
         if binding is None:
             continue
         arguments = _arguments(function.binding_of, skip=1 + bool(function.event))
-        for name in spec.names:
+        for name in map(page_name, spec.names):
+            if name is None:
+                continue
             if name in VERBS:
                 methods, path = (name,), mount
             else:

@@ -6,10 +6,8 @@ import logging
 import os
 import socket
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from circuits._wire.http1 import Limits
 from circuits.core.components import BaseComponent
 from circuits.core.events import Event
 from circuits.core.handlers import handler
@@ -17,6 +15,7 @@ from circuits.core.pollers import BasePoller, Poller
 from circuits.core.utils import findtype
 from circuits.net import sockets
 
+from ._limits import Limits
 from ._proxies import Proxies
 from ._transport import EventTransport
 from .constants import SERVER_VERSION
@@ -34,20 +33,6 @@ __all__ = ["BaseServer", "FakeSock", "Server", "StdinServer"]
 
 _log = logging.getLogger("circuits.web")
 
-_LIMITS = (
-    "request_line_bytes",
-    "header_block_bytes",
-    "header_count",
-    "body_bytes",
-)
-_HTTP_OPTIONS = (
-    "header_timeout",
-    "body_timeout",
-    "idle_timeout",
-    "memory_body_bytes",
-    "stream_buffer_bytes",
-)
-
 #: What serves a socket that listens already.
 _TRANSPORTS = {
     socket.AF_INET6: sockets.TCP6Server,
@@ -62,8 +47,8 @@ class BaseServer(BaseComponent):
 
     Args:
         bind: A port for all interfaces (0 picks a free one), a pair of host and port, text with
-            both (``"localhost:8000"``, ``"[::1]:8000"``), the path of a UNIX socket, or a socket
-            that listens already.
+            both (``"localhost:8000"``, ``"[::1]:8000"``), the path of a UNIX socket, which is
+            removed at the end, or a socket that listens already.
         encoding: How text in responses is encoded.
         secure: Whether to speak TLS.
         certfile: Certificate, and perhaps key, for TLS.
@@ -73,10 +58,9 @@ class BaseServer(BaseComponent):
             networks of proxies that are believed where requests come from, by ``Forwarded`` or
             ``X-Forwarded-For``, ``-Proto``, ``-Host`` and ``-Port`` (``"unix"`` is who comes over a UNIX
             socket); ``debug=False``, whether error pages carry tracebacks; ``display_banner=True``;
-            the limits ``request_line_bytes``, ``header_block_bytes``, ``header_count``,
-            ``body_bytes``, ``memory_body_bytes``, ``stream_buffer_bytes`` and the times in
-            seconds ``header_timeout``, ``body_timeout``, ``idle_timeout``; anything else is for
-            the transport.
+            ``tls``, an ``ssl.SSLContext``, in place of ``secure`` and ``certfile``;
+            ``limits``, a :class:`~circuits.web.Limits`, or each of them by its name, such as
+            ``body_bytes``; anything else is for the transport.
 
     Attributes:
         server: The transport.
@@ -101,12 +85,14 @@ class BaseServer(BaseComponent):
         super().__init__(channel=channel)
         self.debug = bool(extra.pop("debug", False))
         self.display_banner = bool(extra.pop("display_banner", True))
-        limits = replace(Limits(), **{name: extra.pop(name) for name in _LIMITS if name in extra})
-        options = {name: extra.pop(name) for name in _HTTP_OPTIONS if name in extra}
+        limits = Limits.take(extra)
         trusted = extra.pop("trusted_proxies", ())
-        if trusted:
-            options["proxies"] = Proxies(trusted)
+        proxies = Proxies(trusted) if trusted else None
         access_log = extra.pop("access_log", None)
+        if extra.pop("workers", 1) != 1:
+            raise ValueError("a server is one process: circuits.web --workers N serves by several")
+        if extra.get("mode", 0) is None:
+            del extra["mode"]
         transport: Any = sockets.TCPServer
         address: Any = bind
         if isinstance(bind, bool) or not isinstance(bind, int | str | list | tuple | socket.socket):
@@ -120,17 +106,25 @@ class BaseServer(BaseComponent):
                 address = _split_address(bind)
             else:
                 transport = sockets.UNIXServer
+                extra.setdefault("remove", True)
         else:
             address = tuple(bind)
             if len(address) not in (2, 4):
                 raise TypeError(f"bind must be a pair of host and port, not {bind!r}")
         if isinstance(address, tuple) and ":" in str(address[0]):
             transport = sockets.TCP6Server
-        self._secure = bool(secure)
-        if secure:
-            extra.update(secure=True, certfile=certfile)
+        tls = extra.pop("tls", None)
+        if tls is not None:
+            if secure or certfile is not None:
+                raise TypeError("tls is a context: there is no secure or certfile beside it")
+            if not hasattr(tls, "wrap_bio"):
+                raise TypeError(f"tls must be an ssl.SSLContext, not {tls!r}")
+        self._secure = bool(secure or tls)
+        if self._secure:
+            extra.update(secure=tls or True, certfile=certfile)
+        extra["max_connections"] = limits.connections
         self.server = transport(address, channel=channel, **extra)
-        self.http = HTTP(encoding, channel, self, limits, **options)
+        self.http = HTTP(encoding, channel, self, proxies, limits=limits)
         self.http.attach(self.server)
         self.server.register(self)
         self.http.register(self)

@@ -201,7 +201,7 @@ def parse_body(
     request: Request,
     response: Response,
     params: dict[str, Any],
-    limits: _body.FormLimits = _body.DEFAULT_LIMITS,
+    limits: _body.FormLimits | None = None,
 ) -> None:
     """Add the fields of a form in a request's body to the parameters.
 
@@ -211,7 +211,7 @@ def parse_body(
         request: The request.
         response: Its response, which is not used.
         params: Is updated; a field replaces a parameter of the same name.
-        limits: What the form may cost.
+        limits: What the form may cost; ``None`` takes what the server says.
 
     Raises:
         RequestEntityTooLarge: If a limit is exceeded.
@@ -226,13 +226,13 @@ def parse_body(
 
 
 def form_fields(
-    request: Request, limits: _body.FormLimits = _body.DEFAULT_LIMITS
+    request: Request, limits: _body.FormLimits | None = None
 ) -> list[tuple[str, str | _body.Upload]]:
     """The fields of the form in a request's body, which is read once; none if it is no form.
 
     Args:
         request: The request.
-        limits: What the form may cost.
+        limits: What the form may cost; ``None`` takes what the server says.
 
     Raises:
         RequestEntityTooLarge, BadRequest, UnicodeError: As :func:`parse_body`.
@@ -241,6 +241,9 @@ def form_fields(
     """
     fields = request._fields
     if fields is None:
+        if limits is None:
+            http = getattr(request.server, "http", request.server)
+            limits = getattr(http, "form_limits", _body.DEFAULT_LIMITS)
         content_type = request.headers.get("Content-Type")
         found = _body.parse_form(content_type, request.body, limits) if content_type else None
         fields = request._fields = found or []

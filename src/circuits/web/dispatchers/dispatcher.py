@@ -23,7 +23,7 @@ from circuits.core.handlers import handler
 from circuits.core.utils import flatten
 from circuits.web import errors, events, exceptions, wrappers
 from circuits.web._body_stream import BodyStream, gather
-from circuits.web._exposed import call_page
+from circuits.web._exposed import call_page, event_name
 from circuits.web._paths import unescape_segment
 from circuits.web._results import error_of, to_error
 from circuits.web.controllers import BaseController, JSONController
@@ -247,7 +247,8 @@ class Dispatcher(BaseComponent):
         if rest and arguments[0] in table and arguments[0] not in VERBS:
             bindings = table[arguments[0]]
             if _accept(bindings, len(rest) - 1):
-                return _Choice(arguments[0], arguments[1:], False, channels, bindings)
+                name = event_name(arguments[0])
+                return _Choice(name, arguments[1:], False, channels, bindings)
         if "index" in table and _accept(table["index"], len(rest)):
             return _Choice("index", arguments, True, channels, table["index"])
         allowed = [v for v in table if v in VERBS and _accept(table[v], len(rest))]

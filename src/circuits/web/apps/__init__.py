@@ -1,0 +1,1 @@
+"""Ready-made controllers that look into a running application."""

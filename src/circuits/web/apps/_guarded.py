@@ -1,0 +1,101 @@
+"""What keeps strangers out of pages that show, or change, everything."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import logging
+import secrets
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from circuits.web import exceptions, tools
+from circuits.web._origins import own_place, parse_origin
+from circuits.web.controllers import BaseController
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Guarded"]
+
+_log = logging.getLogger("circuits.web")
+
+_FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
+
+
+class Guarded(BaseController):
+    """A controller for people at this machine who know a password.
+
+    Args:
+        users: Hashes of passwords by the names of users, as ``circuits.web.passwords`` makes them.
+            Without any there is one user ``admin``, whose password is made up and logged.
+        loopback_only: Whether requests from other machines are refused, whatever they bring. It
+            includes those that came by a proxy, and those for other names than that of this machine.
+        **kwargs: As for every controller: ``channel``.
+    """
+
+    realm = "circuits"
+
+    def __init__(
+        self, users: Mapping[str, str] | None = None, *, loopback_only: bool = True, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.loopback_only = loopback_only
+        self._encrypt: Any = None
+        if users is None:
+            password = secrets.token_urlsafe(18)
+            self._encrypt, users = str, {"admin": password}
+            _log.warning("%s: the user is admin, the password %s", type(self).__name__, password)
+        self._users = dict(users)
+        self._token = secrets.token_urlsafe(18)
+
+    def _admit(self) -> None:
+        """Raise unless the client may see this; every page begins with it."""
+        request, response = self.request, self.response
+        if self.loopback_only and not _is_from_here(request):
+            raise exceptions.Forbidden("This is for the machine that the server runs on.")
+        if tools.basic_auth(request, response, self.realm, self._users, self._encrypt):
+            raise exceptions.Unauthorized
+        headers = response.headers
+        headers["Cache-Control"] = "no-store"
+        headers["X-Frame-Options"] = "DENY"
+        headers["X-Content-Type-Options"] = "nosniff"
+        headers["Content-Security-Policy"] = (
+            f"default-src 'none'; connect-src 'self'; script-src 'nonce-{self._token}'; "
+            f"style-src 'nonce-{self._token}'; img-src 'self'; frame-ancestors 'none'"
+        )
+
+    def _admit_change(self) -> None:
+        """Raise unless the client may do this: its browser asks for a page of ours."""
+        self._admit()
+        request = self.request
+        if request.method != "POST":
+            raise exceptions.MethodNotAllowed(["POST"])
+        origin = request.headers["Origin"]
+        if origin is not None:
+            place = parse_origin(origin)
+            if place is None or place[1:] != own_place(request, place[0]):
+                raise exceptions.Forbidden("This came from another site.")
+        token = request.headers["X-Token"] or ""
+        if not hmac.compare_digest(token.encode(), self._token.encode()):
+            raise exceptions.Forbidden("The token of the page is missing.")
+
+
+def _is_from_here(request: Any) -> bool:
+    if request._client is None and any(name in request.headers for name in _FORWARDED):
+        return False  # somebody has passed it on, and nobody is trusted to say for whom
+    name = urlsplit(request.base).hostname or ""
+    return (
+        _is_loopback(request.remote.ip)
+        and _is_loopback(request.client[0])
+        and (name == "localhost" or _is_loopback(name))  # not one that was made to lead here
+    )
+
+
+def _is_loopback(address: str | None) -> bool:
+    try:
+        found = ipaddress.ip_address(address or "")
+    except ValueError:
+        return False
+    mapped = getattr(found, "ipv4_mapped", None)
+    return (mapped or found).is_loopback
