@@ -59,7 +59,7 @@ _FLOORS: dict[str, list[str]] = {
     "web": [
         """constants headers exceptions utils _auth _body _body_stream _conditional _cookies _files _limits
         _client_auth _client_body _client_cookies _client_errors _client_outcome _client_proxies
-        _client_request _client_response _json _multi _origins _paths _status passwords""",
+        _client_request _client_response _json _multi _origins _paths _release _status passwords""",
         "wrappers events errors _request _response",
         """_transport _results _exchange _connection _binding _conversion _intake _async_pieces _coding _proxies eventstream _exposed _outgoing _connections _serving
         _client_pending _client_sending _client_tunnel _client_wire

@@ -13,7 +13,6 @@ follows or the connection is broken off.
 from __future__ import annotations
 
 import enum
-from contextlib import ExitStack
 from types import CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,7 @@ from circuits.core.values import Value
 from . import _results as results
 from . import errors, events, wrappers
 from ._outgoing import Outgoing, has_filter
+from ._release import call_all
 from ._status import Status
 from ._transport import Takeover
 
@@ -432,11 +432,10 @@ class Exchange:
         outgoing, self.outgoing = self.outgoing, None
         request, response, owner = self.request, self.response, self.connection.owner
         try:
-            with ExitStack() as stack:
-                stack.callback(request.release)
-                stack.callback(response.release)
-                if outgoing is not None:
-                    stack.callback(outgoing.close)
+            if outgoing is None:
+                call_all((response.release, request.release))
+            else:
+                call_all((outgoing.close, response.release, request.release))
         except BaseException as problem:
             owner.report(problem)
 

@@ -6,7 +6,6 @@ time, and none while the client does not keep up, so memory stays flat however l
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from circuits._wire.http1 import BodyEncoder
@@ -184,11 +183,12 @@ class Outgoing:
         """Nothing more is sent."""
         source: Any = self._source
         self._source = self._event = None
-        with ExitStack() as stack:
-            if self._cause is not None:
-                stack.callback(self._exchange.connection.owner._tree_engine.end_hold, self._cause)
+        try:
             if source is not self._exchange.response._body and hasattr(source, "close"):
-                stack.callback(source.close)
+                source.close()
+        finally:
+            if self._cause is not None:
+                self._exchange.connection.owner._tree_engine.end_hold(self._cause)
 
 
 def has_filter(http: HTTP, *names: str) -> bool:

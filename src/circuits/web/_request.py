@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
@@ -11,6 +10,7 @@ from . import _json, utils
 from ._body import Upload, parse_urlencoded
 from ._body_stream import BodyStream
 from ._multi import MultiValues
+from ._release import call_all
 from .constants import SERVER_PROTOCOL
 from .exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 from .headers import Headers
@@ -489,12 +489,11 @@ class Request:
         body = self._body
         if resources is None and body is None:
             return
-        with ExitStack() as stack:  # one that fails does not keep the others open
-            # Input that the WSGI server lent us is not ours to close.
-            if self.server is not None and hasattr(body, "close"):
-                stack.callback(body.close)
-            for resource in reversed(resources or ()):
-                stack.callback(resource.close)
+        closes = [resource.close for resource in resources or ()]
+        # Input that the WSGI server lent us is not ours to close.
+        if self.server is not None and hasattr(body, "close"):
+            closes.append(body.close)
+        call_all(closes)
 
     def __repr__(self) -> str:
         major, minor = self.protocol

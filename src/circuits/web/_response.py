@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from circuits.core import _clock
 from . import _json, utils
 from ._files import Body
 from ._json import is_record
+from ._release import call_all
 from ._request import made_once
 from ._status import Status, has_no_body, reason
 from .constants import SERVER_VERSION
@@ -222,9 +222,7 @@ class Response:
         """
         resources, self._resources = self._resources, None
         if resources is not None:
-            with ExitStack() as stack:  # one that fails does not keep the others open
-                for resource in resources:
-                    stack.callback(resource.close)
+            call_all([resource.close for resource in resources])
 
     # -- preparing ---------------------------------------------------------------------------
 

@@ -376,12 +376,17 @@ def _refuse_cached(request: Request, response: Response) -> HTTPError:
     return HTTPError(request, response, 412)
 
 
+_CONDITIONS = frozenset({"if-match", "if-none-match", "if-modified-since", "if-unmodified-since"})
+
+
 def _validate_file(request: Request, response: Response, modified: int) -> HTTPError | None:
     """Compare a file with what the client has of it.
 
     Dates are compared exactly: an older copy that was put in its place is a change, too.
     """
     headers = request.headers
+    if _CONDITIONS.isdisjoint(headers._index_keys()):  # as most often
+        return None
     tag = response.headers["ETag"]
     current = rules.parse_etag(tag) if tag else None
     if "If-Match" in headers:
