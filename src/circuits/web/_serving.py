@@ -18,7 +18,7 @@ from . import _conditional as rules
 from . import utils
 from ._paths import TROUBLES
 from .errors import Forbidden, HTTPError, NotFound, Redirect
-from .headers import quote_string
+from .headers import check_value, quote_string
 from .wrappers import FileRange
 
 if TYPE_CHECKING:
@@ -237,24 +237,49 @@ def _deliver(
     disposition: str | None,
 ) -> Any:
     headers = response.headers
-    headers["Last-Modified"] = utils.formatdate(status.st_mtime)
-    if "ETag" not in headers:
-        headers["ETag"] = f'"{status.st_ino:x}-{status.st_size:x}-{status.st_mtime_ns:x}"'
-    refused = _validate_file(request, response, int(status.st_mtime))
-    if refused is not None:
-        file.close()
-        return refused
-    headers["Content-Type"] = kind
+    fields = _fields(status.st_ino, status.st_size, status.st_mtime_ns, check_value(kind))
+    if "ETag" in headers:  # the application's own
+        fields = tuple(field for field in fields if field[0] != "ETag")
+    headers._put_all(fields)
     if disposition is not None:
         headers["Content-Disposition"] = disposition
     length = status.st_size
-    headers["Accept-Ranges"] = "bytes"
-    ranges = _ranges(request, response, length, status.st_mtime)
-    if ranges is not None:
-        return _serve_ranges(request, response, file, length, ranges)
-    headers["Content-Length"] = str(length)
+    if not _CONDITIONS.isdisjoint(request.headers._index_keys()):
+        refused = _validate_file(request, response, int(status.st_mtime))
+        if refused is not None:
+            file.close()
+            for name in _OF_CONTENT:
+                del headers[name]
+            return refused
+        ranges = _ranges(request, response, length, status.st_mtime)
+        if ranges is not None:
+            del headers["Content-Length"]
+            return _serve_ranges(request, response, file, length, ranges)
     response.body = FileRange(file, 0, length)
     return response
+
+
+#: What a client may ask of a file beyond having it.
+_CONDITIONS = frozenset(
+    {"if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "range"}
+)
+#: What is not said of a file that is not sent.
+_OF_CONTENT = ("Content-Type", "Content-Disposition", "Accept-Ranges", "Content-Length")
+
+
+@lru_cache(maxsize=256)
+def _fields(number: int, length: int, modified: int, kind: str) -> tuple[tuple[str, str, str], ...]:
+    """The fields of the response for a file as it is now, for ``Headers._put_all``."""
+    return tuple(
+        (name, name.lower(), value)
+        for name, value in (
+            ("Last-Modified", utils.formatdate(modified // 1_000_000_000)),
+            ("ETag", f'"{number:x}-{length:x}-{modified:x}"'),
+            ("Content-Type", kind),
+            ("Accept-Ranges", "bytes"),
+            ("Content-Length", str(length)),
+        )
+    )
 
 
 def _ranges(
@@ -376,17 +401,12 @@ def _refuse_cached(request: Request, response: Response) -> HTTPError:
     return HTTPError(request, response, 412)
 
 
-_CONDITIONS = frozenset({"if-match", "if-none-match", "if-modified-since", "if-unmodified-since"})
-
-
 def _validate_file(request: Request, response: Response, modified: int) -> HTTPError | None:
     """Compare a file with what the client has of it.
 
     Dates are compared exactly: an older copy that was put in its place is a change, too.
     """
     headers = request.headers
-    if _CONDITIONS.isdisjoint(headers._index_keys()):  # as most often
-        return None
     tag = response.headers["ETag"]
     current = rules.parse_etag(tag) if tag else None
     if "If-Match" in headers:

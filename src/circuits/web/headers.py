@@ -218,6 +218,16 @@ class Headers(dict[str, Any]):
         self._pairs.append((name, value))
         dict.__setitem__(self, key, value)
 
+    def _put_all(self, fields: Iterable[tuple[str, str, str]]) -> None:
+        """Set fields that are known to be good: names, the same in lower case, and values."""
+        if not self._indexed:
+            self._index()
+        for name, key, value in fields:
+            if dict.__contains__(self, key):
+                self._drop(key)
+            self._pairs.append((name, value))
+            dict.__setitem__(self, key, value)
+
     def _drop(self, key: str) -> None:
         if dict.pop(self, key, None) is not None:
             self._pairs = [pair for pair in self._pairs if pair[0].lower() != key]
