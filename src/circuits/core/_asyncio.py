@@ -106,6 +106,7 @@ class _TurnSelector(PollerFollower, selectors.DefaultSelector):
         self._manager = manager
         self._ready: list[Any] = []
         self._has_input = False  # as the poller says
+        self._version = 0  # of the routes in which the poller was found
         self.loop: asyncio.AbstractEventLoop | None = None
         self.single = False  # end the loop after this turn
         self.is_plain = False  # the application has ended: leave the engine alone
@@ -143,7 +144,9 @@ class _TurnSelector(PollerFollower, selectors.DefaultSelector):
         manager = self._manager
         engine = manager._tree_engine
         engine.loop.latch = self
-        self._use_poller(engine.loop.find_poller())
+        if engine.routes.version != self._version:
+            self._version = engine.routes.version
+            self._use_poller(engine.loop.find_poller())
         worked = False
         if engine.schedule.heap:
             worked = engine.schedule.run_due(_clock.now())

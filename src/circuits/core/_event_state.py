@@ -91,10 +91,11 @@ class EventState:
                 handlers raise.
             refired: For the latest firing, even if an earlier one goes on.
         """
-        firing = self._event_firing
-        if refired and self._event_refirings:
-            self._event_refirings[-1].waiters[waiter] = None
-        elif firing is not None and firing.unfinished and not refired:
+        refirings = self._event_refirings if refired else None
+        firing = None if refired else self._event_firing
+        if refirings:
+            refirings[-1].waiters[waiter] = None
+        elif firing is not None and firing.unfinished:
             firing.expect(waiter)
         elif self._event_waiters is None:
             self._event_waiters = {waiter: None}

@@ -39,6 +39,14 @@ if TYPE_CHECKING:
 __all__ = ["Sleep", "Wait", "check_seconds", "sleep"]
 
 
+def _running_loop() -> Any:
+    """That of asyncio, which whoever awaits has loaded; found once, since an import costs."""
+    global _running_loop
+    from asyncio import get_running_loop as _running_loop
+
+    return _running_loop()
+
+
 def check_seconds(seconds: object, what: str) -> float:
     """Refuse what is no number of seconds."""
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
@@ -280,11 +288,9 @@ class Wait(Suspension):
         self.detach()
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        import asyncio  # whoever awaits has it loaded
-
         if self._state == _WAITING:
             self._refuse_second()
-        self._future = asyncio.get_running_loop().create_future()
+        self._future = _running_loop().create_future()
         if self._state == _NEW:
             self._begin_timed()
         if self._state == _WAITING:
