@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 from circuits.core.handlers import wants_event
 
 from . import _json
-from ._body import Upload
 from ._conversion import BodyType, make_converter, resolve
+from ._forms import Upload
 from .exceptions import BadRequest, HTTPException, UnsupportedMediaType
 from .utils import form_fields
 

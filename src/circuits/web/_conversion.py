@@ -19,7 +19,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 from uuid import UUID
 
-from ._body import Upload
+from ._forms import Upload
 from ._json import is_record
 
 try:

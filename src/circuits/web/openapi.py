@@ -15,7 +15,7 @@ from uuid import UUID
 from circuits.core.components import BaseComponent
 from circuits.core.handlers import handler
 
-from ._body import Upload
+from ._forms import Upload
 from ._json import encode, is_record
 from .controllers import BaseController, JSONController
 from .routes import Route, routes
