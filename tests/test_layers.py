@@ -61,12 +61,12 @@ _FLOORS: dict[str, list[str]] = {
         _client_auth _client_body _client_cookies _client_errors _client_outcome _client_proxies
         _client_request _client_response _json _multi_values _origins _paths _status passwords""",
         "wrappers events errors _request _response",
-        """_transport _results _exchange _connection _binding _conversion _intake _pieces _threads _coding _proxies eventstream _exposed _outgoing _connections _serving
+        """_transport _results _exchange _connection _binding _conversion _intake _pieces _threads _coding _proxies eventstream _exposed _outgoing _connections _media_types _validators _file_response
         _client_pending _client_sending _client_tunnel _client_connection
-        _wsgi_hosting _websocket _websocket_accepting _asgi_hosting _asgi_hosting_lifespan _asgi_hosting_websocket""",
+        _wsgi_hosting _websocket _websocket_options _websocket_link _websocket_waits _websocket_accepting _asgi_hosting _asgi_hosting_lifespan _asgi_hosting_websocket""",
         "http client websocket _wsgi_application _asgi_application _websocket_events _websocket_exposed",
         # The applications that others host have a dispatcher of their own, as servers have.
-        """servers controllers dispatchers sessions loggers tools wsgi asgi compression csrf routes health security
+        """servers controllers dispatchers sessions loggers tools wsgi asgi compression csrf _routes health requestids security
         _session _session_cookie _session_memory _session_sqlite websockets""",
         "openapi _command_line _program",
         "_prefork _reloading",

@@ -153,7 +153,7 @@ class Request:
         peer_cert: The client's TLS certificate as a dictionary, or ``None``.
         virtual_prefix: What ``VirtualHosts`` has put before the path, ``None`` if nothing.
         id: Text that stands for this request in logs; only with
-            :class:`~circuits.web.health.RequestIDs`.
+            :class:`~circuits.web.requestids.RequestIDs`.
         session, sid: The session and its id; only with
             :class:`~circuits.web.sessions.Sessions`.
         print_debug: Whether error pages show tracebacks; by default what the server says.

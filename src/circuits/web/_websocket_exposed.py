@@ -15,8 +15,9 @@ from circuits.net.protocols.websocket import MAX_SIZE, Deflate
 
 from ._binding import Binding
 from ._exposed import event_name
-from ._websocket import BUFFERED_BYTES, ConnectionClosed
+from ._websocket import ConnectionClosed
 from ._websocket_accepting import Policy, accept
+from ._websocket_options import BUFFERED_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable

@@ -24,10 +24,10 @@ from ._limits import Limits
 from ._prefork import Master
 from ._program import Program, say
 from ._reloading import Reloader, begin_anew, wait_for_repair
+from ._routes import routes
 from .controllers import Controller
 from .dispatchers.static import Static
 from .loggers import Logger
-from .routes import routes
 from .servers import BaseServer, Server
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from circuits.core.handlers import handler
 
 from ._forms import Upload
 from ._json import encode, is_record
+from ._routes import Route, routes
 from .controllers import BaseController, JSONController
-from .routes import Route, routes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
