@@ -120,7 +120,7 @@ def _exposed(call: Call, function: Any, names: tuple[str, ...], policy: Policy) 
 
     wrapper: Any = update_wrapper(exposed, function)
     wrapper.event = False
-    wrapper.binding = Binding(function, 2)
+    wrapper.binding = Binding(function, 2, is_websocket=True)
     wrapper.binding_of = function
     wrapper.binding_call = call
     return handler(*map(event_name, names or (function.__name__,)), override=True)(wrapper)
