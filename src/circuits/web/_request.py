@@ -491,8 +491,7 @@ class Request:
         if resources is None and body is None:
             return
         closes = [resource.close for resource in resources or ()]
-        # Input that the WSGI server lent us is not ours to close.
-        if self.server is not None and hasattr(body, "close"):
+        if hasattr(body, "close"):
             closes.append(body.close)
         call_all(closes)
 

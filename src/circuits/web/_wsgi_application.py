@@ -204,7 +204,6 @@ def translate(
     )
     if body is not None:
         request.body = body
-        request._release_later(body)
     request.script_name = _text(environ.get("SCRIPT_NAME", ""))
     request.host = environ["SERVER_NAME"]
     request.local = wrappers.Host(environ["SERVER_NAME"], _number(environ["SERVER_PORT"]))

@@ -473,7 +473,6 @@ class Application(BaseComponent):
         elif has_body and refusal is None:
             body = tempfile.SpooledTemporaryFile(max_size=_MEMORY_BYTES)  # noqa: SIM115 - closed with the request
             request.body = body
-            request._release_later(body)
             size, limit = 0, self.body_bytes
             while True:
                 size += len(data)
