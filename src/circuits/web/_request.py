@@ -191,7 +191,7 @@ class Request:
     _resources: list[Closable] | None = None
     _fields: list[tuple[str, Any]] | None = None  # of the form, if somebody has looked already
     _problem: bool = False  # errors are told as problem+json
-    _caller: Any = None  # the HTTP component that has its exchange, where there is no server
+    _http_component: Any = None  # which has its exchange, where there is no server
     _csrf: Callable[[], str] | None = None
 
     def __init__(
@@ -474,6 +474,17 @@ class Request:
             if limit is not None and count > limit:
                 break
         return _decoded(b"".join(pieces), limit)
+
+    @property
+    def _http(self) -> Any:
+        """The HTTP component that it belongs to, or ``None``."""
+        server = self.server
+        return self._http_component if server is None else getattr(server, "http", server)
+
+    def _exchange_of(self, response: Any) -> Any:
+        """What sends a response to it, or ``None``."""
+        http = self._http
+        return None if http is None else http.exchange_of(response)
 
     def _release_later(self, resource: Closable) -> None:
         """Have something closed when the response is over."""

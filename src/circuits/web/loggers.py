@@ -18,6 +18,8 @@ from circuits.core import _clock
 from circuits.core.components import BaseComponent
 from circuits.core.handlers import handler
 
+from ._status import has_no_body
+
 if TYPE_CHECKING:
     from circuits.core.manager import Manager
 
@@ -253,7 +255,7 @@ def _bytes_of(response: Response) -> int:
     counted = response.__dict__.get("_bytes_logged")
     if counted is not None:
         return int(counted)
-    if response.request.method == "HEAD" or response.code in (204, 304):
+    if response.request.method == "HEAD" or has_no_body(response.code):
         return 0
     length = response.headers.get("Content-Length")
     return int(length) if length is not None and length.isdigit() else 0
