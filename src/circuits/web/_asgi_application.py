@@ -26,13 +26,13 @@ from circuits._wire.websocket import (
 )
 
 from . import exceptions, wrappers
-from ._asgi_hosting import to_bytes
 from ._exchange import Exchange, State
 from ._limits import number
 from ._outgoing import Outgoing
 from ._paths import parse_target
 from ._status import has_no_body
-from ._wsgi_hosting import HOP_BY_HOP
+from ._wsgi_application import plain_fields
+from .headers import to_wire
 
 if TYPE_CHECKING:
     from circuits.core._clock import Appointment
@@ -348,10 +348,6 @@ class SocketLine(Line):
             super().stop()
 
 
-#: Fields of the connection, and the date, which an ASGI server puts in.
-_NOT_OURS = HOP_BY_HOP | {"date"}
-
-
 class LineExchange(Exchange):
     """A request whose response goes through a :class:`Line`."""
 
@@ -365,13 +361,12 @@ class LineExchange(Exchange):
         payload = response._prepare()
         response.chunked = False  # the server frames the body
         code, line = response.code, self.connection
-        is_bare = has_no_body(code)
         headers = [
-            (to_bytes(name.lower()), to_bytes(value))
-            for name, value in response.headers.items()
-            if name.lower() not in _NOT_OURS and not (is_bare and name.lower() == "content-type")
+            (name, to_wire(value))
+            for field, value in plain_fields(response)
+            if (name := to_wire(field.lower())) != b"date"  # which the server puts in
         ]
-        if self.request.method == "HEAD" or is_bare:
+        if self.request.method == "HEAD" or has_no_body(code):
             payload = b""
         if code == 101:
             self.state = State.SENDING

@@ -21,7 +21,7 @@ from ._pieces import Pieces
 from ._request_body import BodyStream
 from ._response_body import FileRange
 from ._wsgi_hosting import HOP_BY_HOP
-from .headers import Headers, check_name, check_value
+from .headers import check_name, check_value, replaced_by, to_wire
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, MutableMapping
@@ -62,7 +62,6 @@ __all__ = [
     "is_asgi",
     "make_scope",
     "response_pairs",
-    "to_bytes",
 ]
 
 #: Of ASGI, and of its messages for HTTP and WebSocket.
@@ -102,14 +101,6 @@ def is_asgi(app: Any) -> bool:
     )
 
 
-def to_bytes(text: str) -> bytes:
-    """Text of a head as it was on the wire."""
-    try:
-        return text.encode("latin-1")
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "surrogateescape")
-
-
 def make_scope(request: Request, root_path: str, path: str, is_websocket: bool) -> dict[str, Any]:
     """Make what an application is told of a request.
 
@@ -131,10 +122,10 @@ def make_scope(request: Request, root_path: str, path: str, is_websocket: bool) 
         "http_version": f"{request.protocol[0]}.{request.protocol[1]}",
         "scheme": scheme.replace("http", "ws", 1) if is_websocket else scheme,
         "path": root_path + path,
-        "raw_path": to_bytes(request.raw_path),
-        "query_string": to_bytes(request.qs),
+        "raw_path": to_wire(request.raw_path),
+        "query_string": to_wire(request.qs),
         "root_path": root_path,
-        "headers": [(to_bytes(name.lower()), to_bytes(value)) for name, value in pairs],
+        "headers": [(to_wire(name.lower()), to_wire(value)) for name, value in pairs],
         "client": (address, port) if address else None,
         "server": (local.ip, local.port) if local.ip else (request.host or "localhost", None),
     }
@@ -336,10 +327,7 @@ class Call:
         self._add_fields(pair for pair in pairs if pair[0].lower() not in HOP_BY_HOP)
 
     def _add_fields(self, pairs: Iterable[tuple[str, str]]) -> None:
-        headers, fields = self.response.headers, list(pairs)
-        replaced = {name.lower() for name, _ in fields} - {"set-cookie"}
-        kept = [field for field in headers.items() if field[0].lower() not in replaced]
-        self.response.headers = Headers.from_pairs([*kept, *fields])
+        self.response.headers = replaced_by(self.response.headers, pairs)
 
 
 class HTTPCall(Call):

@@ -17,6 +17,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 from . import exceptions
 from .exceptions import BadRequest
+from .headers import to_wire
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,7 +93,7 @@ def _parse_target(target: str, method: str) -> Target:
     if method == "CONNECT":
         raise exceptions.NotImplemented("This server is no proxy.")
     if not target.isascii():
-        target = _utf8(_latin1(target))
+        target = _utf8(to_wire(target))
     path, _, qs = target.partition("?")
     authority = None
     if path[0] != "/":
@@ -114,13 +115,6 @@ def _parse_target(target: str, method: str) -> Target:
     if "." in segments or ".." in segments:
         redirect = "/".join([quote(segment, safe="") for segment in normalise(segments)])
     return Target(join_segments(segments), path, qs, authority, redirect)
-
-
-def _latin1(text: str) -> bytes:
-    try:
-        return text.encode("latin-1")
-    except UnicodeEncodeError:
-        return text.encode()
 
 
 def _utf8(data: bytes) -> str:

@@ -16,14 +16,15 @@ from ._exchange import Exchange, State
 from ._paths import parse_target
 from ._pieces import Feed
 from ._status import has_no_body
-from ._wsgi_hosting import HOP_BY_HOP, to_wsgi
+from ._wsgi_hosting import HOP_BY_HOP
+from .headers import to_wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ._hosted_tree import HostedHTTP
 
-__all__ = ["CalledBody", "CalledExchange", "Caller", "make_request"]
+__all__ = ["CalledBody", "CalledExchange", "Caller", "make_request", "plain_fields"]
 
 
 class Caller:
@@ -82,15 +83,9 @@ class CalledExchange(Exchange):
         if not self.takes(response):
             return
         payload = response._prepare()
-        code = response.code
-        fields = [
-            (name, _native(value))
-            for name, value in response.headers.items()
-            if name.lower() not in HOP_BY_HOP
-            and not (has_no_body(code) and name.lower() == "content-type")
-        ]
+        fields = [(name, _native(value)) for name, value in plain_fields(response)]
         body: Any = payload
-        if self.request.method == "HEAD" or has_no_body(code):
+        if self.request.method == "HEAD" or has_no_body(response.code):
             body = b""
         elif payload is None:
             # Without a body the application pushes it, and may have begun already.
@@ -110,12 +105,16 @@ class CalledExchange(Exchange):
             feed.push(self.response.encode_part(data))
 
 
+def plain_fields(response: wrappers.Response) -> list[tuple[str, str]]:
+    """The fields of a response without those of the connection, which is the server's."""
+    left_out = HOP_BY_HOP
+    if has_no_body(response.code):
+        left_out |= {"content-type"}
+    return [field for field in response.headers.items() if field[0].lower() not in left_out]
+
+
 def _native(value: str) -> str:
-    try:
-        value.encode("latin-1")
-    except UnicodeEncodeError:
-        return to_wsgi(value)
-    return value
+    return to_wire(value).decode("latin-1")
 
 
 class CalledBody:
