@@ -57,18 +57,18 @@ _FLOORS: dict[str, list[str]] = {
         "_process workers bridge supervisor",
     ],
     "web": [
-        """constants headers exceptions utils _auth _body _body_stream _conditional _cookies _files _limits
+        """constants headers exceptions utils _auth _conditional _cookies _forms _limits _request_body _response_body
         _client_auth _client_body _client_cookies _client_errors _client_outcome _client_proxies
-        _client_request _client_response _json _multi _origins _paths _release _status passwords""",
+        _client_request _client_response _json _multi_values _origins _paths _status passwords""",
         "wrappers events errors _request _response",
-        """_transport _results _exchange _connection _binding _conversion _intake _async_pieces _coding _proxies eventstream _exposed _outgoing _connections _serving
-        _client_pending _client_sending _client_tunnel _client_wire
-        _feed _wsgi _websocket _websocket_accepting _asgi _asgi_lifespan _asgi_websocket""",
-        "http client websocket _called _asgi_called _websocket_events _websocket_exposed",
+        """_transport _results _exchange _connection _binding _conversion _intake _pieces _threads _coding _proxies eventstream _exposed _outgoing _connections _media_types _validators _file_response
+        _client_pending _client_sending _client_tunnel _client_connection
+        _wsgi_hosting _websocket _websocket_options _websocket_link _websocket_waits _websocket_accepting _asgi_hosting _asgi_hosting_lifespan _asgi_hosting_websocket""",
+        "http client websocket _wsgi_application _asgi_application _websocket_events _websocket_exposed",
         # The applications that others host have a dispatcher of their own, as servers have.
-        """servers controllers dispatchers sessions loggers tools wsgi asgi compression csrf routes health security
+        """servers controllers dispatchers sessions loggers tools wsgi asgi compression csrf _routes health requestids security
         _session _session_cookie _session_memory _session_sqlite websockets""",
-        "openapi _options _program",
+        "openapi _command_line _program",
         "_prefork _reloading",
         "main __main__ apps",
     ],

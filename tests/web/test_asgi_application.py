@@ -18,7 +18,7 @@ from circuits.web import (
     Stream,
     WebSocket,
     WebSockets,
-    _asgi_called,
+    _asgi_application,
     expose,
 )
 from circuits.web.asgi import Application, Gateway
@@ -589,7 +589,7 @@ def test_what_a_client_has_sent_is_taken_before_its_end(end: dict[str, Any], see
 
 
 def test_who_never_takes_it_is_left_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_asgi_called, "_LEAVE_SECONDS", 0.01)
+    monkeypatch.setattr(_asgi_application, "_LEAVE_SECONDS", 0.01)
 
     async def test(call: Any) -> None:
         chat = call(socket_scope("/ws"))
@@ -635,7 +635,7 @@ def test_floods_keep_nobody_waiting() -> None:
 
 
 def test_what_is_pushed_at_who_takes_nothing_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_asgi_called, "_MAX_BYTES", 10_000)
+    monkeypatch.setattr(_asgi_application, "_MAX_BYTES", 10_000)
 
     class Pusher(BaseComponent):
         channel = "ws"

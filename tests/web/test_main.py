@@ -11,7 +11,7 @@ import pytest
 from circuits.core import pollers
 from circuits.core.components import BaseComponent
 from circuits.web import main as module
-from circuits.web._options import make_parser
+from circuits.web._command_line import make_parser
 from circuits.web.main import main, parse_bind
 
 _MAN_PAGE = Path(__file__).parents[2] / "docs" / "man" / "circuits.web.1"

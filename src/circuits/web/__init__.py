@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import errors
 from ._limits import Limits
+from ._routes import Route, routes
 from ._websocket import WebSocket
 from .compression import Compression
 from .controllers import BaseController, Controller, JSONController, error_page, expose, exposeJSON
@@ -12,10 +13,10 @@ from .dispatchers import JSONRPC, XMLRPC, Dispatcher, Static, VirtualHosts, WebS
 from .errors import *  # noqa: F403 - documented names
 from .events import Request, Response, Stream, request, response, stream
 from .eventstream import EventStream, ServerSentEvent
-from .health import Health, RequestIDFilter, RequestIDs
+from .health import Health
 from .loggers import Logger
 from .openapi import OpenAPI
-from .routes import Route, routes
+from .requestids import RequestIDFilter, RequestIDs
 from .security import CORS, RateLimit, SecurityHeaders
 from .servers import BaseServer, Server
 from .sessions import CookieStore, MemoryStore, Session, Sessions, SQLiteStore, Store

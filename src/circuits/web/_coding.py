@@ -18,8 +18,8 @@ try:
 except ImportError:
     _brotli = None  # type: ignore[assignment, unused-ignore]
 
-from ._async_pieces import NOT_YET
-from ._files import FileRange
+from ._pieces import NOT_YET
+from ._response_body import FileRange
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence

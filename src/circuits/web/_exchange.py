@@ -17,12 +17,12 @@ from types import CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any
 
 from circuits._wire.http1 import LAST_CHUNK
+from circuits.core.utils import call_all
 from circuits.core.values import Value
 
 from . import _results as results
 from . import errors, events, wrappers
 from ._outgoing import Outgoing, has_filter
-from ._release import call_all
 from ._status import Status
 from ._transport import Takeover
 

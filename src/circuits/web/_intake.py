@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from circuits._wire.http1 import Data, RemoteProtocolError, RequestDecoder, RequestHead, State
 
 from . import errors, exceptions, wrappers
-from ._body_stream import DRAIN_BYTES, BodyStream, IncomingBody
 from ._exchange import Exchange
 from ._exchange import State as ExchangeState
 from ._limits import Share, number
 from ._paths import parse_target
+from ._request_body import DRAIN_BYTES, BodyStream, IncomingBody
 from ._results import status_of
 
 if TYPE_CHECKING:

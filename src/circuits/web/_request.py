@@ -6,11 +6,12 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
+from circuits.core.utils import call_all
+
 from . import _json, utils
-from ._body import Upload, parse_urlencoded
-from ._body_stream import BodyStream
-from ._multi import MultiValues
-from ._release import call_all
+from ._forms import Upload, parse_urlencoded
+from ._multi_values import MultiValues
+from ._request_body import BodyStream
 from .constants import SERVER_PROTOCOL
 from .exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 from .headers import Headers
@@ -152,7 +153,7 @@ class Request:
         peer_cert: The client's TLS certificate as a dictionary, or ``None``.
         virtual_prefix: What ``VirtualHosts`` has put before the path, ``None`` if nothing.
         id: Text that stands for this request in logs; only with
-            :class:`~circuits.web.health.RequestIDs`.
+            :class:`~circuits.web.requestids.RequestIDs`.
         session, sid: The session and its id; only with
             :class:`~circuits.web.sessions.Sessions`.
         print_debug: Whether error pages show tracebacks; by default what the server says.

@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from circuits.core import _clock
+from circuits.core.utils import call_all
 
 from . import _json, utils
-from ._files import Body
 from ._json import is_record
-from ._release import call_all
 from ._request import made_once
+from ._response_body import Body
 from ._status import Status, has_no_body, reason
 from .constants import SERVER_VERSION
 from .headers import Headers, check_value

@@ -14,12 +14,13 @@ from circuits._wire.websocket import (
 
 from . import errors
 from ._origins import own_place, parse_origin, parse_origins
-from ._websocket import Options, WebSocket
+from ._websocket import WebSocket
+from ._websocket_options import Options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from ._websocket import Listener
+    from ._websocket_link import Listener
     from .wrappers import Request, Response
 
 __all__ = ["Policy", "accept", "refuse"]
@@ -33,7 +34,7 @@ class Policy(Options):
             of them, ``None`` the site of the server itself. Others than browsers do not say where
             they come from, and are let in.
         subprotocols: What is spoken here; the client's favourite among them is chosen.
-        **options: As for :class:`~circuits.web._websocket.Options`.
+        **options: As for :class:`~circuits.web._websocket_options.Options`.
 
     Raises:
         ValueError: An origin is none.

@@ -15,8 +15,9 @@ from circuits.net.protocols.websocket import MAX_SIZE, Deflate
 
 from ._binding import Binding
 from ._exposed import event_name
-from ._websocket import BUFFERED_BYTES, ConnectionClosed
+from ._websocket import ConnectionClosed
 from ._websocket_accepting import Policy, accept
+from ._websocket_options import BUFFERED_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
@@ -119,7 +120,7 @@ def _exposed(call: Call, function: Any, names: tuple[str, ...], policy: Policy) 
 
     wrapper: Any = update_wrapper(exposed, function)
     wrapper.event = False
-    wrapper.binding = Binding(function, 2)
+    wrapper.binding = Binding(function, 2, is_websocket=True)
     wrapper.binding_of = function
     wrapper.binding_call = call
     return handler(*map(event_name, names or (function.__name__,)), override=True)(wrapper)

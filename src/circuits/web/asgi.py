@@ -23,14 +23,21 @@ from circuits.core.handlers import handler
 
 from . import _results as results
 from . import events, exceptions, wrappers
-from ._asgi import HTTPCall, is_asgi, make_scope
-from ._asgi_called import Line, LineExchange, SocketLine, make_request, take_messages, take_rest
-from ._asgi_lifespan import Lifespan
-from ._asgi_websocket import SocketCall
-from ._body_stream import BodyStream
-from ._called import CalledHTTP
+from ._asgi_application import (
+    Line,
+    LineExchange,
+    SocketLine,
+    make_request,
+    take_messages,
+    take_rest,
+)
+from ._asgi_hosting import HTTPCall, is_asgi, make_scope
+from ._asgi_hosting_lifespan import Lifespan
+from ._asgi_hosting_websocket import SocketCall
 from ._exchange import State
+from ._request_body import BodyStream
 from ._websocket_accepting import Policy, refuse
+from ._wsgi_application import CalledHTTP
 from .dispatchers.dispatcher import Dispatcher
 from .wsgi import Gateway as _WSGIGateway
 
@@ -41,7 +48,7 @@ if TYPE_CHECKING:
     from circuits.core._engine import Engine
     from circuits.core.manager import Manager
 
-    from ._asgi import App, Call, Message, Receive, Send
+    from ._asgi_hosting import App, Call, Message, Receive, Send
 
 __all__ = ["Application", "Gateway"]
 

@@ -8,7 +8,7 @@ from circuits.core.components import BaseComponent
 from circuits.core.handlers import handler
 
 from . import _coding
-from ._files import FileRange
+from ._response_body import FileRange
 from .headers import HeaderElement, add_vary
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from circuits.core.components import BaseComponent
 from circuits.core.handlers import handler
 
 from . import errors
-from ._body_stream import BodyStream
 from ._origins import own_place, parse_origin, parse_origins
+from ._request_body import BodyStream
 from ._session import CSRF_KEY, Session
 from ._session_cookie import decode, encode, signing_keys
 from .headers import HeaderElement

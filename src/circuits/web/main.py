@@ -19,15 +19,15 @@ from circuits.core.utils import findtype, flatten
 from circuits.net.sockets import inherited_sockets
 
 from . import tools
+from ._command_line import DEFAULT_HOST, DEFAULT_PORT, POLLERS, limits_of, make_parser, parse_bind
 from ._limits import Limits
-from ._options import DEFAULT_HOST, DEFAULT_PORT, POLLERS, limits_of, make_parser, parse_bind
 from ._prefork import Master
 from ._program import Program, say
 from ._reloading import Reloader, begin_anew, wait_for_repair
+from ._routes import routes
 from .controllers import Controller
 from .dispatchers.static import Static
 from .loggers import Logger
-from .routes import routes
 from .servers import BaseServer, Server
 
 if TYPE_CHECKING:
@@ -368,7 +368,7 @@ def _load(
 
 def _interface_of(found: Any) -> str:
     """What something looks like that is no component."""
-    from ._asgi import is_asgi  # brings asyncio
+    from ._asgi_hosting import is_asgi  # brings asyncio
 
     if is_asgi(found):
         return "asgi"

@@ -6,7 +6,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from . import _auth, _coding, utils
-from ._serving import serve_download, serve_file, validate_etags, validate_since
+from ._file_response import serve_download, serve_file
+from ._validators import validate_etags, validate_since
 from .errors import HTTPError, Unauthorized
 from .headers import HeaderElement, add_vary
 

@@ -29,8 +29,10 @@ from circuits.net.protocols._websocket_conversation import CLOSE_TIMEOUT
 from circuits.net.protocols.websocket import MAX_SIZE, Deflate
 
 from ._client_request import parse_absolute
-from ._websocket import BUFFERED_BYTES, Opening, Options, WebSocket
+from ._websocket import WebSocket
 from ._websocket_events import Messages
+from ._websocket_options import BUFFERED_BYTES, Options
+from ._websocket_waits import Opening
 
 if TYPE_CHECKING:
     import ssl

@@ -20,11 +20,11 @@ from circuits.core.handlers import handler
 
 from . import _results as results
 from . import events, wrappers
-from ._body_stream import BodyStream, gather
-from ._called import CalledBody, CalledExchange, CalledHTTP, Caller, translate
-from ._feed import Threads
-from ._files import FileRange
-from ._wsgi import Call, FileWrapper, ThreadedCall, make_environ
+from ._request_body import BodyStream, gather
+from ._response_body import FileRange
+from ._threads import Threads
+from ._wsgi_application import CalledBody, CalledExchange, CalledHTTP, Caller, translate
+from ._wsgi_hosting import Call, FileWrapper, ThreadedCall, make_environ
 from .dispatchers.dispatcher import Dispatcher
 
 if TYPE_CHECKING:

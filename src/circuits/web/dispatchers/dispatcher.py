@@ -22,9 +22,9 @@ from circuits.core.events import literal_class
 from circuits.core.handlers import handler
 from circuits.core.utils import flatten
 from circuits.web import errors, events, exceptions, wrappers
-from circuits.web._body_stream import BodyStream, gather
 from circuits.web._exposed import call_page, event_name
 from circuits.web._paths import unescape_segment
+from circuits.web._request_body import BodyStream, gather
 from circuits.web._results import error_of, to_error
 from circuits.web.controllers import BaseController, JSONController
 from circuits.web.utils import parse_body, parse_qs

@@ -8,9 +8,10 @@ from circuits.core.components import BaseComponent
 from circuits.core.handlers import handler
 from circuits.net.protocols._websocket_conversation import CLOSE_TIMEOUT
 from circuits.net.protocols.websocket import MAX_SIZE, Deflate
-from circuits.web._websocket import BUFFERED_BYTES, broadcast
+from circuits.web._websocket import broadcast
 from circuits.web._websocket_accepting import Policy, accept
 from circuits.web._websocket_events import Messages
+from circuits.web._websocket_options import BUFFERED_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -16,9 +16,9 @@ from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from ._feed import Feed
-from ._files import FileRange
 from ._paths import unescape_segment
+from ._pieces import Feed
+from ._response_body import FileRange
 from .headers import Headers, check_name, check_value
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 What an application is told is made by :func:`make_scope`. A call of it is one task; :class:`Call`
 is what every call has, :class:`HTTPCall` that of a request. The loop takes the body out of
-:class:`Pieces` as fast as the client reads; an application that is ahead of that waits where it sends.
+:class:`~circuits.web._pieces.Pieces` as fast as the client reads; an application that is ahead of that waits where it sends.
 """
 
 from __future__ import annotations
@@ -10,18 +10,17 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from collections import deque
 from contextvars import copy_context
 from functools import partial
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
 from . import exceptions
-from ._async_pieces import NOT_YET
-from ._body_stream import BodyStream
-from ._files import FileRange
 from ._paths import unescape_segment
-from ._wsgi import HOP_BY_HOP
+from ._pieces import Pieces
+from ._request_body import BodyStream
+from ._response_body import FileRange
+from ._wsgi_hosting import HOP_BY_HOP
 from .headers import Headers, check_name, check_value
 
 if TYPE_CHECKING:
@@ -71,9 +70,6 @@ VERSIONS = {"version": "3.0", "spec_version": "2.4"}
 
 #: How much of a body is given to an application at a time, in bytes.
 _PIECE_BYTES = 65536
-
-#: With more than this that the client has not taken, an application waits, in bytes.
-_AHEAD_BYTES = 65536
 
 #: Seconds that an application goes on after its client has left, before it is cancelled.
 _GRACE_SECONDS = 10.0
@@ -161,81 +157,6 @@ def response_pairs(message: Message) -> list[tuple[str, str]]:
         check_value(pair[1])
         pairs.append(pair)
     return pairs
-
-
-class Pieces:
-    """The body of a response, from the task of an application to the loop, both in one thread."""
-
-    def __init__(self) -> None:
-        self._pieces: deque[bytes] = deque()
-        self._held_bytes = 0
-        self._is_over = False
-        self._is_awaited = False
-        self._problem: BaseException | None = None
-        self._resume: Callable[[], object] | None = None
-        self._room: asyncio.Future[None] | None = None
-        # What the loop does with a piece must not see what belongs to the task.
-        self._context = copy_context()
-
-    # -- for the application --
-
-    def add(self, data: bytes) -> None:
-        """Add a piece."""
-        if data:
-            self._pieces.append(data)
-            self._held_bytes += len(data)
-            self._tell()
-
-    async def drain(self) -> None:
-        """Wait while the client does not keep up."""
-        while self._held_bytes > _AHEAD_BYTES and not self._is_over:
-            self._room = asyncio.get_running_loop().create_future()
-            await self._room
-
-    def end(self, problem: BaseException | None = None) -> None:
-        """Nothing else will come; with a ``problem``, what should have."""
-        self._is_over = True
-        self._problem = problem
-        self._tell()
-
-    def _tell(self) -> None:
-        if self._is_awaited and self._resume is not None:
-            self._is_awaited = False
-            loop = asyncio.get_running_loop()
-            loop.call_soon(self._resume, context=self._context)
-
-    # -- for the loop --
-
-    def attach(self, resume: Callable[[], object]) -> None:
-        """Have a function called when there is something after ``NOT_YET``."""
-        self._resume = resume
-
-    def __iter__(self) -> Pieces:
-        return self
-
-    def __next__(self) -> Any:
-        if self._pieces:
-            data = b"".join(self._pieces)
-            self._forget()
-            return data
-        if self._problem is not None:
-            raise self._problem
-        if self._is_over:
-            raise StopIteration
-        self._is_awaited = True
-        return NOT_YET
-
-    def _forget(self) -> None:
-        self._pieces.clear()
-        self._held_bytes = 0
-        if self._room is not None and not self._room.done():
-            self._room.set_result(None)
-
-    def close(self) -> None:
-        """Nobody wants the rest."""
-        self._is_over = True
-        self._resume = None
-        self._forget()
 
 
 class Call:
@@ -364,7 +285,7 @@ class Call:
                 self._set_body(data)
                 self._respond()
                 return
-            pieces = self._pieces = Pieces()
+            pieces = self._pieces = Pieces(asyncio.get_running_loop())
             pieces.add(data)
             response.stream = True
             self._set_body(pieces)

@@ -26,19 +26,19 @@ from circuits._wire.websocket import (
 )
 
 from . import exceptions, wrappers
-from ._asgi import to_bytes
+from ._asgi_hosting import to_bytes
 from ._exchange import Exchange, State
 from ._outgoing import Outgoing
 from ._paths import parse_target
-from ._wsgi import HOP_BY_HOP
+from ._wsgi_hosting import HOP_BY_HOP
 
 if TYPE_CHECKING:
     from circuits.core._clock import Appointment
 
-    from ._asgi import Message, Receive
-    from ._body_stream import BodyStream
-    from ._called import CalledHTTP
+    from ._asgi_hosting import Message, Receive
+    from ._request_body import BodyStream
     from ._transport import Takeover
+    from ._wsgi_application import CalledHTTP
 
 __all__ = ["Line", "LineExchange", "SocketLine", "make_request", "take_messages", "take_rest"]
 

@@ -11,7 +11,7 @@ import pytest
 from circuits import BaseComponent, Event, handler
 from circuits.testing import VirtualClock, settle
 from circuits.web import Controller, Limits, exceptions, expose, wrappers
-from circuits.web._body_stream import BodyStream
+from circuits.web._request_body import BodyStream
 from circuits.web.dispatchers.dispatcher import Dispatcher
 from tests.web.http_support import Client, MemoryServer, get, parse, post, serving
 

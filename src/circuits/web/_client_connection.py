@@ -62,7 +62,7 @@ class _Aside(Event):
     name = "_aside"
 
 
-class Wire(BaseComponent):
+class ClientConnection(BaseComponent):
     """A connection, on a channel of its own.
 
     Attributes:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from circuits._wire.websocket import ABNORMAL, NORMAL
 
 from . import errors, exceptions
-from ._asgi import Call, ClientGone, is_about, response_pairs
+from ._asgi_hosting import Call, ClientGone, is_about, response_pairs
 from ._websocket import ConnectionClosed
 from ._websocket_accepting import accept
-from ._wsgi import HOP_BY_HOP
+from ._wsgi_hosting import HOP_BY_HOP
 
 if TYPE_CHECKING:
-    from ._asgi import App, Gate, Message
+    from ._asgi_hosting import App, Gate, Message
     from ._response import Response
     from ._websocket import WebSocket
     from ._websocket_accepting import Policy

@@ -16,9 +16,9 @@ from circuits.core.handlers import handler
 
 from . import errors, exceptions, wrappers
 from ._exchange import Exchange, State
-from ._feed import Feed
 from ._paths import parse_target
-from ._wsgi import HOP_BY_HOP, to_wsgi
+from ._pieces import Feed
+from ._wsgi_hosting import HOP_BY_HOP, to_wsgi
 from .http import HTTP
 
 if TYPE_CHECKING:
