@@ -49,7 +49,7 @@ _FLOORS: dict[str, list[str]] = {
         "_clock errors utils _latch _signals _turns",
         """_flags _event_state _created _fields _signatures events values handlers _reports _routing
         _queue _causes""",
-        "_awaited _tasks _waits _outcomes _dispatch _direct",
+        "_name_waits _tasks _waits _outcomes _dispatch _direct",
         "_loop _session _asyncio",
         "_engine",
         "_nodes manager components",
@@ -59,14 +59,14 @@ _FLOORS: dict[str, list[str]] = {
     "web": [
         """constants headers exceptions url utils _auth _conditional _cookies _forms _limits _request_body _response_body
         _client_auth _client_body _client_cookies _client_errors _client_outcome _client_proxies
-        _client_request _client_response _json _multi_values _origins _paths _status passwords""",
+        _client_request _client_response _json _multi_values _networks _origins _paths _status passwords""",
         "wrappers events errors _request _response",
         """_transport _results _exchange _connection _binding _conversion _intake _pieces _threads _coding _proxies eventstream _exposed _outgoing _connections _media_types _validators _file_response
         _client_pending _client_sending _client_tunnel _client_connection
         _wsgi_hosting _websocket _websocket_options _websocket_link _websocket_waits _websocket_accepting _asgi_hosting _asgi_hosting_lifespan _asgi_hosting_websocket""",
         "http client websocket _wsgi_application _asgi_application _websocket_events _websocket_exposed",
         # The applications that others host have a dispatcher of their own, as servers have.
-        """servers controllers dispatchers sessions loggers tools wsgi asgi compression csrf _routes health requestids security
+        """servers controllers dispatchers sessions loggers tools _hosted_tree wsgi asgi compression csrf _routes health requestids security
         _session _session_cookie _session_memory _session_sqlite websockets""",
         "openapi _command_line _program",
         "_prefork _reloading",

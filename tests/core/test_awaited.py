@@ -1,101 +1,123 @@
-"""Waits for a name: found by channel, resumed in the order of their arrival."""
+"""What is to come and then has a result: yielded, awaited, left."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
 from circuits import Component, Event
-from circuits.core._waits import Wait
+from circuits.core._waits import Awaited
 from circuits.testing import settle
 
 
-class ping(Event): ...
+class Ask(Event):
+    """Have somebody wait."""
 
 
-class go(Event): ...
+class Parcel(Awaited):
+    """May be waited for by one at a time."""
+
+    def __init__(self, shelf: list[Parcel]) -> None:
+        super().__init__()
+        self.shelf = shelf
+        self.content: Any = None
+
+    def is_ready(self) -> bool:
+        return self.content is not None
+
+    def take(self) -> Any:
+        if isinstance(self.content, Exception):
+            raise self.content
+        return self.content
+
+    def enter(self) -> None:
+        if self.shelf:
+            raise RuntimeError("somebody waits already")
+        self.shelf.append(self)
+
+    def leave(self) -> None:
+        if self in self.shelf:
+            self.shelf.remove(self)
+
+    def come(self, content: Any) -> None:
+        self.content = content
+        self.wake()
 
 
-class Client(Component):
-    """Waits for ``ping`` on some channels when it is told to."""
-
-    def init(self, log: list[Any], number: int, *channels: Any) -> None:
-        self.channel = f"client{number}"
-        self.number = number
-        self.log = log
-        self.channels = channels
-
-    def go(self) -> Any:
-        yield self.wait("ping", *self.channels)
-        self.log.append(self.number)
+class Waits(Component):
+    def __init__(self) -> None:
+        super().__init__()
+        self.shelf: list[Parcel] = []
+        self.got: list[Any] = []
 
 
-def waiting(log: list[Any], *places: tuple[Any, ...]) -> Component:
-    """A tree whose clients wait, which write their numbers."""
-    app = Component()
-    for number, channels in enumerate(places):
-        Client(log, number, *channels).register(app)
-    for number in range(len(places)):
-        app.fire(go(), f"client{number}")
+class Yields(Waits):
+    def ask(self, parcel: Parcel) -> Any:
+        try:
+            self.got.append((yield parcel))
+        except Exception as problem:
+            self.got.append(type(problem))
+
+
+class Awaits(Waits):
+    async def ask(self, parcel: Parcel) -> None:
+        try:
+            self.got.append(await parcel)
+        except Exception as problem:
+            self.got.append(type(problem))
+
+
+@pytest.fixture(params=[Yields, Awaits])
+def app(request: pytest.FixtureRequest) -> Iterator[Waits]:
+    app: Waits = request.param()
+    with app.running():
+        yield app
+
+
+def ask(app: Waits, content: Any = None) -> Parcel:
+    parcel = Parcel(app.shelf)
+    parcel.content = content
+    app.fire(Ask(parcel))
     settle(app)
-    return app
+    return parcel
 
 
-def test_whoever_waits_first_goes_on_first_whatever_the_channels() -> None:
-    log: list[Any] = []
-    app = waiting(log, ("*",), ("a",), ("*",), ("b", "a"), ("b",))
-    app.fire(ping(), "a")
+def test_it_is_waited_for(app: Waits) -> None:
+    parcel = ask(app)
+    assert (app.got, app.shelf) == ([], [parcel])
+    parcel.come("here")
     settle(app)
-    assert log == [0, 1, 2, 3]
-    app.fire(ping(), "*")
+    assert (app.got, app.shelf) == (["here"], [])
+
+
+def test_what_is_there_is_taken(app: Waits) -> None:
+    ask(app, "here")
+    assert (app.got, app.shelf) == (["here"], [])
+
+
+def test_what_it_raises_is_raised_where_it_is_waited_for(app: Waits) -> None:
+    ask(app, KeyError("lost"))
+    ask(app).come(ValueError("broken"))
     settle(app)
-    assert log == [0, 1, 2, 3, 4]
-    assert not app._tree_engine.tasks.awaited
+    assert app.got == [KeyError, ValueError]
 
 
-def test_one_that_waits_on_several_channels_goes_on_once() -> None:
-    log: list[Any] = []
-    app = waiting(log, ("a", "b"))
-    app.fire(ping(), "a", "b")
-    app.fire(ping(), "b")
+def test_there_may_be_room_for_one(app: Waits) -> None:
+    first = ask(app)
+    ask(app)
+    assert app.got == [RuntimeError]
+    first.come("here")
     settle(app)
-    assert log == [0]
+    assert app.got == [RuntimeError, "here"]
 
 
-def test_an_event_at_the_component_itself_is_one_it_waits_for() -> None:
-    log: list[Any] = []
-    app = waiting(log, ("a",), ("a",))
-    app.fire(ping(), [*app.components][1])
+def test_who_is_cancelled_leaves(app: Waits) -> None:
+    parcel = ask(app)
+    for task in list(app._tree_engine.tasks):
+        app._tree_engine.tasks.cancel(task)
     settle(app)
-    assert log == [1]
-
-
-def test_a_channel_that_cannot_be_compared_is_itself_alone() -> None:
-    class Odd:
-        def __eq__(self, other: object) -> bool:
-            raise ValueError("not comparable")
-
-        def __hash__(self) -> int:
-            return 1
-
-    one, log = Odd(), list[Any]()
-    app = waiting(log, (one,), (Odd(),))
-    app.fire(ping(), one)
+    parcel.come("too late")
     settle(app)
-    assert log == [0]
-
-
-def test_an_event_does_not_look_at_waits_on_other_channels(monkeypatch: Any) -> None:
-    log: list[Any] = []
-    app = waiting(log, *[(f"c{n}",) for n in range(300)])
-    asked: list[Wait] = []
-    matches = Wait.matches
-
-    def counted(wait: Wait, event: Any) -> bool:
-        asked.append(wait)
-        return matches(wait, event)
-
-    monkeypatch.setattr(Wait, "matches", counted)
-    app.fire(ping(), "c7")
-    settle(app)
-    assert log == [7]
-    assert len(asked) == 1
+    assert (app.got, app.shelf) == ([], [])

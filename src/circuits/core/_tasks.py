@@ -12,9 +12,9 @@ import _thread
 from collections import deque
 from types import GeneratorType
 
-from ._awaited import Awaited
 from ._causes import Firing
 from ._flags import SUSPENDED
+from ._name_waits import NameWaits
 from ._routing import TREE_LOCK
 from .events import Event
 
@@ -67,7 +67,7 @@ class TaskTable:
         self._tasks: dict[Any, None] = {}
         self.ready: deque[Any] = deque()
         self.polled: list[Task] = []
-        self.awaited = Awaited()
+        self.awaited = NameWaits()
         self.stepping = 0
 
     def __len__(self) -> int:
@@ -247,7 +247,7 @@ class TaskTable:
             other.await_name(name, wait)
         self._tasks.clear()
         self.ready.clear()
-        self.awaited = Awaited()
+        self.awaited = NameWaits()
 
 
 def cancel_each(tasks: Iterable[Any]) -> None:

@@ -28,17 +28,19 @@ from circuits._wire.websocket import (
 from . import exceptions, wrappers
 from ._asgi_hosting import to_bytes
 from ._exchange import Exchange, State
+from ._limits import number
 from ._outgoing import Outgoing
 from ._paths import parse_target
+from ._status import has_no_body
 from ._wsgi_hosting import HOP_BY_HOP
 
 if TYPE_CHECKING:
     from circuits.core._clock import Appointment
 
     from ._asgi_hosting import Message, Receive
+    from ._hosted_tree import HostedHTTP
     from ._request_body import BodyStream
     from ._transport import Takeover
-    from ._wsgi_application import CalledHTTP
 
 __all__ = ["Line", "LineExchange", "SocketLine", "make_request", "take_messages", "take_rest"]
 
@@ -82,7 +84,7 @@ class Line:
     is_cut_off = False
     intake = SimpleNamespace(body=None)
 
-    def __init__(self, owner: CalledHTTP, peer: tuple[Any, Any] | None) -> None:
+    def __init__(self, owner: HostedHTTP, peer: tuple[Any, Any] | None) -> None:
         self.owner = owner
         self.peer = peer
         self.exchange: Exchange | None = None
@@ -242,7 +244,7 @@ class SocketLine(Line):
         can_deny: Whether the server sends a response in place of a WebSocket.
     """
 
-    def __init__(self, owner: CalledHTTP, peer: tuple[Any, Any] | None, *, can_deny: bool) -> None:
+    def __init__(self, owner: HostedHTTP, peer: tuple[Any, Any] | None, *, can_deny: bool) -> None:
         super().__init__(owner, peer)
         self.sock = self
         self._can_deny = can_deny
@@ -363,7 +365,7 @@ class LineExchange(Exchange):
         payload = response._prepare()
         response.chunked = False  # the server frames the body
         code, line = response.code, self.connection
-        is_bare = code in (204, 304)
+        is_bare = has_no_body(code)
         headers = [
             (to_bytes(name.lower()), to_bytes(value))
             for name, value in response.headers.items()
@@ -437,14 +439,15 @@ def make_request(
     request.host = host
     request.local = wrappers.Host(host, port or (443 if scheme == "https" else 80))
     request.remote = wrappers.Host(*(line.peer or (None, None)))
-    request._caller = line.owner
+    request._http_component = line.owner
     request.asgi_scope = scope  # type: ignore[attr-defined]  # documented; only here
     return request, refusal, redirect
 
 
-async def take_rest(line: Line, stream: BodyStream | None, receive: Receive) -> None:
-    """Receive what is left of a body, and the end of the client."""
+async def take_rest(line: Line, stream: BodyStream | None, receive: Receive, size: int = 0) -> None:
+    """Receive what is left of a body, of which so much is here, and the end of the client."""
     wanted = asyncio.Event()
+    limit = number(line.owner.limits.stream_body_bytes)
     if stream is not None:
         stream._on_demand = wanted.set
     while True:
@@ -457,6 +460,10 @@ async def take_rest(line: Line, stream: BodyStream | None, receive: Receive) -> 
             break
         if stream is None:
             return  # a server that does not wait here cannot tell when the client goes
+        size += len(message.get("body", b""))
+        if size > limit:
+            await line.call(stream.fail, exceptions.RequestEntityTooLarge())
+            return
         if message.get("body"):
             await line.call(stream.feed, message["body"])
         if not message.get("more_body", False):

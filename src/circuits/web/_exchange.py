@@ -23,7 +23,7 @@ from circuits.core.values import Value
 from . import _results as results
 from . import errors, events, wrappers
 from ._outgoing import Outgoing, has_filter
-from ._status import Status
+from ._status import Status, has_no_body
 from ._transport import Takeover
 
 if TYPE_CHECKING:
@@ -70,7 +70,10 @@ class Exchange:
         state: How far it is.
         failed: What could not be sent, so that the response stands for it; or ``None``.
         outgoing: The body of the response, if that goes out piece by piece; else ``None``.
+        can_be_taken_over: Whether another protocol may go on behind it.
     """
+
+    can_be_taken_over = True
 
     __slots__ = ("_handed", "connection", "failed", "outgoing", "request", "response", "state")
 
@@ -395,7 +398,9 @@ class Exchange:
             owner.write_door.call(connection.sock, head)
             outgoing.begin()
             return
-        if response.chunked and _may_have_body(response):
+        if response.chunked and not (
+            response.request.method == "HEAD" or has_no_body(response.code)
+        ):
             size = len(payload)
             payload = b"%x\r\n%b\r\n%b" % (size, payload, LAST_CHUNK) if size else LAST_CHUNK
         self.state = _SENDING
@@ -480,8 +485,3 @@ def _peer_certificate(sock: Any) -> dict[str, Any] | None:
         return None if get is None else get()
     except (OSError, ValueError):  # gone already
         return None
-
-
-def _may_have_body(response: wrappers.Response) -> bool:
-    code = response.code
-    return response.request.method != "HEAD" and code >= 200 and code not in (204, 304)

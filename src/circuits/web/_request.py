@@ -191,7 +191,7 @@ class Request:
     _resources: list[Closable] | None = None
     _fields: list[tuple[str, Any]] | None = None  # of the form, if somebody has looked already
     _problem: bool = False  # errors are told as problem+json
-    _caller: Any = None  # the HTTP component that has its exchange, where there is no server
+    _http_component: Any = None  # which has its exchange, where there is no server
     _csrf: Callable[[], str] | None = None
 
     def __init__(
@@ -475,6 +475,17 @@ class Request:
                 break
         return _decoded(b"".join(pieces), limit)
 
+    @property
+    def _http(self) -> Any:
+        """The HTTP component that it belongs to, or ``None``."""
+        server = self.server
+        return self._http_component if server is None else getattr(server, "http", server)
+
+    def _exchange_of(self, response: Any) -> Any:
+        """What sends a response to it, or ``None``."""
+        http = self._http
+        return None if http is None else http.exchange_of(response)
+
     def _release_later(self, resource: Closable) -> None:
         """Have something closed when the response is over."""
         if self._resources is None:
@@ -491,8 +502,7 @@ class Request:
         if resources is None and body is None:
             return
         closes = [resource.close for resource in resources or ()]
-        # Input that the WSGI server lent us is not ours to close.
-        if self.server is not None and hasattr(body, "close"):
+        if hasattr(body, "close"):
             closes.append(body.close)
         call_all(closes)
 

@@ -95,7 +95,7 @@ def _routes_of(controller: BaseController, mount: str) -> list[Route]:
                 methods = ("GET",) if binding.is_websocket else ("*",)
                 path = mount if name == "index" else f"{mount}/{name}"
             path = (path + arguments) or "/"
-            found.append(Route(methods, path, function.binding_of, controller, kind, binding))
+            found.append(Route(methods, path, function.exposed_function, controller, kind, binding))
     return found
 
 

@@ -115,10 +115,8 @@ def accept(
         agreement = response_headers(asked, subprotocol, policy.deflate)
     except HandshakeError as problem:
         return refuse(request, response, problem)
-    server: Any = request.server
-    http = request._caller if server is None else getattr(server, "http", server)
-    exchange = None if http is None else http.exchange_of(response)
-    if exchange is None:
+    exchange = request._exchange_of(response)
+    if exchange is None or not exchange.can_be_taken_over:
         return errors.HTTPError(request, response, 501, description="There is no connection here.")
     websocket = WebSocket(
         request, request.sock, agreement.subprotocol, agreement.deflate, policy, listener

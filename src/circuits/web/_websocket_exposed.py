@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial, update_wrapper
+from functools import partial
 from types import CoroutineType, GeneratorType, MethodType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, overload
 
@@ -14,7 +14,7 @@ from circuits.net.protocols._websocket_conversation import CLOSE_TIMEOUT
 from circuits.net.protocols.websocket import MAX_SIZE, Deflate
 
 from ._binding import Binding
-from ._exposed import event_name
+from ._exposed import event_name, mark
 from ._websocket import ConnectionClosed
 from ._websocket_accepting import Policy, accept
 from ._websocket_options import BUFFERED_BYTES
@@ -118,11 +118,7 @@ def _exposed(call: Call, function: Any, names: tuple[str, ...], policy: Policy) 
         run = partial(_run, method, MethodType(function, self), args, kwargs)
         return accept(request, response, policy, _Talk(run))
 
-    wrapper: Any = update_wrapper(exposed, function)
-    wrapper.event = False
-    wrapper.binding = Binding(function, 2, is_websocket=True)
-    wrapper.binding_of = function
-    wrapper.binding_call = call
+    wrapper = mark(exposed, function, Binding(function, 2, is_websocket=True), call)
     return handler(*map(event_name, names or (function.__name__,)), override=True)(wrapper)
 
 

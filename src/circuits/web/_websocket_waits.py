@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from circuits.core._tasks import Suspension
+from circuits.core._waits import Awaited
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -32,82 +32,25 @@ class Handled:
         self._websocket._release(1, self._size)
 
 
-class Waiting(Suspension):
+class Waiting(Awaited):
     """Something of a connection that a handler waits for."""
 
-    __slots__ = ("_future", "_task", "_websocket")
+    __slots__ = ("_websocket",)
 
     def __init__(self, websocket: WebSocket) -> None:
         self._websocket = websocket
-        self._task: Task | None = None
-        self._future: Any = None
-
-    def is_ready(self) -> bool:
-        """Whether there is nothing to wait for."""
-        raise NotImplementedError
-
-    def take(self) -> Any:
-        """The result."""
-        return None
+        super().__init__()
 
     def enter(self) -> None:
-        """Have ``wake`` called."""
         websocket = self._websocket
         if websocket._waiting is None:
             websocket._waiting = []
         websocket._waiting.append(self)
 
     def leave(self) -> None:
-        """Nobody waits any more."""
         waiting = self._websocket._waiting
         if waiting is not None and self in waiting:
             waiting.remove(self)
-
-    def wake(self) -> None:
-        """Look again."""
-        if self._task is not None:
-            self._resume(self._task)
-        elif self._future is not None and not self._future.done():
-            self._future.set_result(None)
-
-    def _resume(self, task: Task) -> None:
-        self._task = None
-        self.leave()
-        try:
-            result = self.take()
-        except BaseException as problem:
-            task.resume(None, problem)
-        else:
-            task.resume(result)
-
-    def attach(self, task: Task) -> None:
-        if self.is_ready():
-            self._resume(task)
-            return
-        try:
-            self.enter()
-        except RuntimeError as problem:  # for the handler, not for whoever runs it
-            task.resume(None, problem)
-        else:
-            self._task = task
-
-    def detach(self) -> None:
-        self.leave()
-
-    def __iter__(self) -> Generator[Any, Any, Any]:
-        return (yield self)
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        if not self.is_ready():
-            import asyncio  # whoever awaits has it loaded
-
-            self._future = asyncio.get_running_loop().create_future()
-            self.enter()
-            try:
-                yield from self._future.__await__()
-            finally:
-                self.leave()
-        return self.take()
 
 
 class Receiving(Waiting):

@@ -6,25 +6,24 @@ that the response is handed over instead of written.
 
 from __future__ import annotations
 
-import tempfile
 import threading
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from circuits.core.handlers import handler
-
-from . import errors, exceptions, wrappers
+from . import exceptions, wrappers
 from ._exchange import Exchange, State
 from ._paths import parse_target
 from ._pieces import Feed
+from ._status import has_no_body
 from ._wsgi_hosting import HOP_BY_HOP, to_wsgi
-from .http import HTTP
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["CalledBody", "CalledExchange", "CalledHTTP", "Caller", "translate"]
+    from ._hosted_tree import HostedHTTP
+
+__all__ = ["CalledBody", "CalledExchange", "Caller", "make_request"]
 
 
 class Caller:
@@ -42,7 +41,7 @@ class Caller:
     is_congested = False
     intake = SimpleNamespace(body=None)
 
-    def __init__(self, owner: CalledHTTP) -> None:
+    def __init__(self, owner: HostedHTTP) -> None:
         self.owner = owner
         self.exchange: Exchange | None = None
         self.head: tuple[str, list[tuple[str, str]]] | None = None
@@ -75,6 +74,8 @@ class CalledExchange(Exchange):
 
     __slots__ = ()
 
+    can_be_taken_over = False
+
     connection: Any
 
     def send(self, response: wrappers.Response) -> None:
@@ -86,10 +87,10 @@ class CalledExchange(Exchange):
             (name, _native(value))
             for name, value in response.headers.items()
             if name.lower() not in HOP_BY_HOP
-            and not (code in (204, 304) and name.lower() == "content-type")
+            and not (has_no_body(code) and name.lower() == "content-type")
         ]
         body: Any = payload
-        if self.request.method == "HEAD" or code in (204, 304):
+        if self.request.method == "HEAD" or has_no_body(code):
             body = b""
         elif payload is None:
             # Without a body the application pushes it, and may have begun already.
@@ -115,28 +116,6 @@ def _native(value: str) -> str:
     except UnicodeEncodeError:
         return to_wsgi(value)
     return value
-
-
-class CalledHTTP(HTTP):
-    """HTTP without connections: it finds exchanges by their requests."""
-
-    def __init__(self, encoding: str, channel: str) -> None:
-        super().__init__(encoding, channel)
-        self.exchanges: dict[wrappers.Request, CalledExchange] = {}
-
-    def exchange_of(self, response: wrappers.Response) -> Exchange | None:
-        return self.exchanges.get(response.request)
-
-    @handler("response", override=True)
-    def _on_response(self, response: wrappers.Response | errors.HTTPError) -> None:
-        if isinstance(response, errors.HTTPError):  # a tool has refused
-            problem, response = response, response.response
-            response.body = str(problem)
-        exchange = self.exchange_of(response)
-        if exchange is not None and exchange.state < State.SENDING:
-            exchange.send(response)
-        elif exchange is None or exchange.response is not response:
-            response.release()
 
 
 class CalledBody:
@@ -167,14 +146,14 @@ class CalledBody:
             self._close(self._exchange)
 
 
-def translate(
-    environ: dict[str, Any], limit: int | None
+def make_request(
+    environ: dict[str, Any], http: HostedHTTP
 ) -> tuple[wrappers.Request, exceptions.HTTPException | None, str | None]:
     """Make a request of an environ.
 
     Args:
         environ: What a WSGI server says of it.
-        limit: How long its body may be, in bytes.
+        http: Who has the exchange.
 
     Returns:
         The request, what is wrong with it, and where it should be sent instead.
@@ -188,7 +167,7 @@ def translate(
     path, raw_path, qs, redirect = "/", "/", "", None
     try:
         path, raw_path, qs, _, redirect = parse_target(text, method)
-        body = _read(environ, limit)
+        body = _read(environ, http)
     except exceptions.HTTPException as problem:
         refusal, body = problem, None
     request = wrappers.Request(
@@ -204,7 +183,7 @@ def translate(
     )
     if body is not None:
         request.body = body
-        request._release_later(body)
+    request._http_component = http
     request.script_name = _text(environ.get("SCRIPT_NAME", ""))
     request.host = environ["SERVER_NAME"]
     request.local = wrappers.Host(environ["SERVER_NAME"], _number(environ["SERVER_PORT"]))
@@ -214,7 +193,7 @@ def translate(
     return request, refusal, redirect
 
 
-def _read(environ: dict[str, Any], limit: int | None) -> Any:
+def _read(environ: dict[str, Any], http: HostedHTTP) -> Any:
     """Read the body of a request."""
     text = environ.get("CONTENT_LENGTH") or ""
     if text and not (text.isascii() and text.isdigit()):
@@ -222,9 +201,10 @@ def _read(environ: dict[str, Any], limit: int | None) -> Any:
     left = int(text) if text else None
     if left is None and not environ.get("wsgi.input_terminated"):
         return None
+    limit = http.limits.body_bytes
     if limit is not None and left is not None and left > limit:
         raise exceptions.RequestEntityTooLarge
-    body = tempfile.SpooledTemporaryFile(max_size=1024 * 1024)  # noqa: SIM115 - closed with the request
+    body = http.body_file()
     read = environ["wsgi.input"].read
     try:
         while left is None or left > 0:

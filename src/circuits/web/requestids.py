@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import re
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from circuits.core.components import BaseComponent
 from circuits.core.handlers import handler
 
 from ._exposed import _current
+from ._networks import Networks
 from .headers import check_value
 
 if TYPE_CHECKING:
@@ -30,14 +30,14 @@ class RequestIDs(BaseComponent):
     Handles ``request`` before everybody else (priority 40) and ``response`` (priority 0.02).
 
     Args:
-        trusted: Addresses and networks of the proxies whose ``X-Request-ID`` is taken over, and
-            ``"unix"`` for those that come over a UNIX socket. All others get a new id, of 128
-            random bits.
+        trusted_proxies: Addresses and networks of the proxies whose ``X-Request-ID`` is taken
+            over, and ``"unix"`` for those that come over a UNIX socket. All others get a new id,
+            of 128 random bits.
         header: The header.
         channel: The channel of the server.
 
     Raises:
-        ValueError: ``trusted`` holds something else.
+        TypeError, ValueError: ``trusted_proxies`` holds something else.
 
     .. versionadded:: 2.1
     """
@@ -45,30 +45,16 @@ class RequestIDs(BaseComponent):
     channel = "web"
 
     def __init__(
-        self, trusted: Iterable[str] = (), *, header: str = "X-Request-ID", **kwargs: Any
+        self, trusted_proxies: Iterable[str] = (), *, header: str = "X-Request-ID", **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        given = [trusted] if isinstance(trusted, str) else list(trusted)
-        self._trusts_unix = "unix" in given
-        self._networks = [ipaddress.ip_network(text) for text in given if text != "unix"]
+        self._trusted = Networks(trusted_proxies, "trusted_proxies")
         self._header = check_value(header)
-
-    def _is_trusted(self, request: Request) -> bool:
-        peer = request.remote.ip
-        if not peer:
-            return self._trusts_unix
-        if not self._networks:
-            return False
-        try:
-            address = ipaddress.ip_address(peer)
-        except ValueError:
-            return False
-        return any(address in network for network in self._networks)
 
     @handler("request", priority=40, filter=True)
     def _on_request(self, request: Request, response: Response, *peer_cert: Any) -> None:
         given = request.headers[self._header]
-        if given is None or not _is_request_id(given) or not self._is_trusted(request):
+        if given is None or not _is_request_id(given) or not self._trusted.has(request.remote.ip):
             given = _clock.random_bytes(16).hex()
         request.id = given
 

@@ -242,8 +242,7 @@ def form_fields(
     fields = request._fields
     if fields is None:
         if limits is None:
-            http = getattr(request.server, "http", request.server)
-            limits = getattr(http, "form_limits", _forms.DEFAULT_LIMITS)
+            limits = getattr(request._http, "form_limits", _forms.DEFAULT_LIMITS)
         content_type = request.headers.get("Content-Type")
         found = _forms.parse_form(content_type, request.body, limits) if content_type else None
         fields = request._fields = found or []

@@ -12,6 +12,7 @@ between two requests, and an idle loop sleeps.
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from circuits.core.components import BaseComponent
@@ -20,12 +21,12 @@ from circuits.core.handlers import handler
 
 from . import _results as results
 from . import events, wrappers
+from ._hosted_tree import HostedTree
 from ._request_body import BodyStream, gather
 from ._response_body import FileRange
 from ._threads import Threads
-from ._wsgi_application import CalledBody, CalledExchange, CalledHTTP, Caller, translate
+from ._wsgi_application import CalledBody, CalledExchange, Caller, make_request
 from ._wsgi_hosting import Call, FileWrapper, ThreadedCall, make_environ
-from .dispatchers.dispatcher import Dispatcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -198,7 +199,7 @@ class Gateway(BaseComponent):
 # -- our components in the server of others ---------------------------------------------------------
 
 
-class Application(BaseComponent):
+class Application(HostedTree):
     """A WSGI application that is made of components: ``application = Application() + Root()``.
 
     It has an HTTP component and a dispatcher, so controllers, ``request`` handlers and tools work
@@ -209,28 +210,18 @@ class Application(BaseComponent):
 
     Args:
         encoding: How text in responses is encoded.
-        body_bytes: How long the body of a request may be; ``None`` is without limit.
-        **kwargs: For the component, such as ``channel``.
+        **kwargs: For the component, such as ``channel``, and limits as for
+            :class:`~circuits.web.Server`. Those of bodies and forms count; the server has the rest.
 
     Attributes:
         http: The protocol component.
+
+    .. versionchanged:: 2.1
+       Limits are new.
     """
 
-    channel = "web"
-
-    def __init__(
-        self,
-        *args: Any,
-        encoding: str = "utf-8",
-        body_bytes: int | None = 16 * 1024 * 1024,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.encoding = encoding
-        self.body_bytes = body_bytes
-        self.http = CalledHTTP(encoding, self.channel)
-        self.http.register(self)
-        Dispatcher(channel=self.channel).register(self)
         self._starting = threading.Lock()
 
     def __call__(
@@ -238,7 +229,7 @@ class Application(BaseComponent):
     ) -> Any:
         """Answer a request; as PEP 3333 has it."""
         caller = Caller(self.http)
-        request, refusal, redirect = translate(environ, self.body_bytes)
+        request, refusal, redirect = make_request(environ, self.http)
         exchange = CalledExchange(caller, request, wrappers.Response(request, self.encoding))  # type: ignore[arg-type]  # as good as a connection
         caller.exchange = exchange
         self.http.exchanges[request] = exchange
@@ -272,19 +263,12 @@ class Application(BaseComponent):
         redirect: str | None,
     ) -> None:
         """Have a request handled; in the loop, which is started if there is none."""
-
-        def begin() -> None:
-            if refusal is None:
-                exchange.begin(redirect)
-            else:
-                exchange.fail((type(refusal), refusal, []))
-
         root = self.root
         with self._starting:
             if not root.running:
                 root.join()  # a run that is about to end
                 root.start()
-        self.fire(_Call(begin), self)
+        self.fire(_Call(partial(self._begin, exchange, refusal, redirect)), self)
         loop = self._tree_engine.loop
         if loop.thread == threading.get_ident():
             while not exchange.connection.is_ready.is_set():

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from ._waits import Wait
     from .events import BaseEvent
 
-__all__ = ["Awaited"]
+__all__ = ["NameWaits"]
 
 _EVERYWHERE = ChannelKey("*")
 
 
-class Awaited:
+class NameWaits:
     """The waits of one tree for names; true while there are any."""
 
     __slots__ = ("_by_name", "_numbers")
