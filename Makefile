@@ -59,7 +59,7 @@ changes: $(VENV)/.dev ## Show what CHANGES.md will say; RELEASE=2.1.0 writes it 
 
 RIVALS = .venv-bench/old/.ready .venv-bench/peers/.ready
 
-bench: $(VENV)/.runtime $(if $(BASE),,$(RIVALS)) ## Compare with others, or with BASE=commit (BENCH="kernel http ..." BENCH_ARGS=...)
+bench: $(VENV)/.peers $(if $(BASE),,$(RIVALS)) ## Compare with others, or with BASE=commit (BENCH="kernel http ..." BENCH_ARGS=...)
 	$(PY) -m benchmarks $(if $(BASE),--base $(BASE)) $(BENCH_ARGS) $(BENCH)
 
 budgets: $(VENV)/.runtime ## Count anew what the hot paths take, on every Python that is here
