@@ -289,6 +289,16 @@ _HTTP: Final = (
     _beside("static", "a Static"),
     _beside("sessions", "Sessions, for visitors who come back,"),
     Row(
+        "http.workers",
+        "hello by a Controller, 64 connections to worker processes",
+        _REQUESTS,
+        tuple(
+            Contender(name, "here", "http_circuits_workers.py", (number,), _connections(64))
+            for name, number in (("two workers", "2"), ("one", "1"))
+        ),
+        (Bound("one", 0.95, 1),),
+    ),
+    Row(
         "http.static",
         "a file of 1 MiB, 16 connections",
         _REQUESTS,
