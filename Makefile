@@ -23,7 +23,7 @@ demo: $(VENV)/.runtime ## Start the demonstration and print its address
 
 test: test-this test-others ## Whole suite here; fast and documented tests on the other Pythons
 
-test-this: $(VENV)/.dev
+test-this: $(VENV)/.peers
 	$(PYTEST) $(PARALLEL) -m "not integration"
 	$(PYTEST) -m integration
 
@@ -59,7 +59,7 @@ changes: $(VENV)/.dev ## Show what CHANGES.md will say; RELEASE=2.1.0 writes it 
 
 RIVALS = .venv-bench/old/.ready .venv-bench/peers/.ready
 
-bench: $(VENV)/.runtime $(if $(BASE),,$(RIVALS)) ## Compare with others, or with BASE=commit (BENCH="kernel http ..." BENCH_ARGS=...)
+bench: $(VENV)/.peers $(if $(BASE),,$(RIVALS)) ## Compare with others, or with BASE=commit (BENCH="kernel http ..." BENCH_ARGS=...)
 	$(PY) -m benchmarks $(if $(BASE),--base $(BASE)) $(BENCH_ARGS) $(BENCH)
 
 budgets: $(VENV)/.runtime ## Count anew what the hot paths take, on every Python that is here
@@ -69,7 +69,7 @@ budgets: $(VENV)/.runtime ## Count anew what the hot paths take, on every Python
 	    [ -z "$$python" ] || PYTHONPATH=src "$$python" -m tests.hot_paths --record || exit 1; \
 	done
 
-nightly: $(VENV)/.dev ## Once with many more examples, then 20 times over, then every comparison
+nightly: $(VENV)/.peers ## Once with many more examples, then 20 times over, then every comparison
 	HYPOTHESIS_PROFILE=nightly $(PYTEST)
 	for round in $$(seq 1 $${ROUNDS:-20}); do $(PYTEST) || exit 1; done
 	$(MAKE) bench
@@ -98,6 +98,11 @@ $(VENV)/.runtime: requirements/build.txt pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime
 	$(PIP) install --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# What integration tests run beside us.
+$(VENV)/.peers: requirements/peers.txt $(VENV)/.dev
+	$(PIP) install --require-hashes -r requirements/peers.txt
 	@touch $@
 
 .venv-bench/old/.ready: requirements/bench-old.txt

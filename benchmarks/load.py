@@ -20,9 +20,11 @@ from time import clock_gettime, perf_counter
 
 
 def server_cpu(pid: int) -> float:
-    """CPU seconds that all threads of a process have used (Linux)."""
+    """CPU seconds that all threads of a process and of its children have used (Linux)."""
+    with open(f"/proc/{pid}/task/{pid}/children") as children:
+        pids = [pid, *map(int, children.read().split())]
     # What clock_getcpuclockid(3) makes of a pid; /proc counts in hundredths of a second only.
-    return clock_gettime((~pid << 3) | 2)
+    return sum(clock_gettime((~each << 3) | 2) for each in pids)
 
 
 def plain_request(host: str, path: str = "/") -> bytes:
@@ -30,6 +32,25 @@ def plain_request(host: str, path: str = "/") -> bytes:
         f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: load/1.0\r\nAccept: */*\r\n"
         "Accept-Encoding: gzip, deflate\r\n\r\n"
     ).encode()
+
+
+def with_cookies(request: bytes, port: int) -> bytes:
+    """The same request by who has been there before: with the cookies that the server gave."""
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as sock:
+        sock.sendall(request)
+        head = b""
+        while b"\r\n\r\n" not in head:
+            data = sock.recv(65536)
+            if not data:
+                sys.exit(f"load: no answer: {head!r}")
+            head += data
+    fields = (line.partition(b":") for line in head.partition(b"\r\n\r\n")[0].split(b"\r\n"))
+    cookies = [
+        text.partition(b";")[0].strip() for name, _, text in fields if name.lower() == b"set-cookie"
+    ]
+    if not cookies:
+        sys.exit(f"load: a response without a cookie: {head!r}")
+    return request[:-2] + b"Cookie: " + b"; ".join(cookies) + b"\r\n\r\n"
 
 
 def varied_requests(host: str, number: int = 20_000) -> list[bytes]:
@@ -205,6 +226,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--vary", action="store_true", help="no two request heads are equal")
     parser.add_argument("--path", default="/", help="what to ask for, without --vary")
+    parser.add_argument("--cookies", action="store_true", help="bring the cookies that were given")
     parser.add_argument("--echo", type=int, metavar="BYTES", help="send bytes, expect them back")
     parser.add_argument("--transport", choices=["tcp", "tls", "udp", "websocket"], default="tcp")
     options = parser.parse_args()
@@ -216,6 +238,8 @@ def main() -> None:
         requests = varied_requests(host)
     else:
         requests = [plain_request(host, options.path)]
+        if options.cookies:
+            requests = [with_cookies(requests[0], options.port)]
     echo = bool(options.echo)
     load = Load(options.port, options.connections, requests, echo, options.transport)
     load.run(options.seconds / 4)  # the server warms up

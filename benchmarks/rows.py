@@ -222,12 +222,13 @@ def _connections(number: int, *more: str) -> tuple[str, ...]:
 
 def _beside(what: str, title: str) -> Row:
     script, load = "http_circuits_controller.py", _connections(64)
+    visitor = (*load, "--cookies") if what == "sessions" else load
     return Row(
         f"http.beside_{what}",
         f"hello by a Controller, {title} in the tree that concerns no request",
         _REQUESTS,
         (
-            Contender("beside it", "here", script, (what,), load),
+            Contender("beside it", "here", script, (what,), visitor),
             Contender("alone", "here", script, load=load),
         ),
         (Bound("alone", 0.95, 1),),
@@ -285,6 +286,18 @@ _HTTP: Final = (
     _beside("coroutine", "a coroutine handler"),
     _beside("coroutine_waiter", "a suspended coroutine handler"),
     _beside("timer", "a Timer"),
+    _beside("static", "a Static"),
+    _beside("sessions", "Sessions, for visitors who come back,"),
+    Row(
+        "http.workers",
+        "hello by a Controller, 64 connections to worker processes",
+        _REQUESTS,
+        tuple(
+            Contender(name, "here", "http_circuits_workers.py", (number,), _connections(64))
+            for name, number in (("two workers", "2"), ("one", "1"))
+        ),
+        (Bound("one", 0.95, 1),),
+    ),
     Row(
         "http.static",
         "a file of 1 MiB, 16 connections",
@@ -298,6 +311,65 @@ _HTTP: Final = (
             )
         ),
         (Bound(_STARLETTE, 3, 5), Bound(_UVICORN, 0.8, 1.5)),
+    ),
+)
+
+
+_WAITRESS: Final = "waitress, 4 threads"
+
+
+def _wsgi(name: str, title: str, threads: int, at_least: float, aim: float) -> Row:
+    load = _connections(64)
+    return Row(
+        f"wsgi.{name}",
+        title,
+        _REQUESTS,
+        (
+            Contender("circuits", "here", "wsgi_circuits.py", (str(threads),), load),
+            Contender(_WAITRESS, "peers", "wsgi_waitress.py", load=load),
+        ),
+        (Bound(_WAITRESS, at_least, aim),),
+    )
+
+
+_WSGI: Final = (
+    _wsgi("hello", "hello by a WSGI application, called in the loop", 0, 3, 5),
+    _wsgi("threads", "the same, called in 4 threads", 4, 1, 2),
+)
+
+
+def _asgi(name: str, title: str, bounds: dict[tuple[str, str], tuple[float | None, float]]) -> Row:
+    load = _connections(64)
+    names = {kind: f"uvicorn ({', '.join(kind)})" for kind in bounds}
+    return Row(
+        f"asgi.{name}",
+        title,
+        _REQUESTS,
+        (
+            Contender("circuits", "here", "asgi_circuits.py", (name,), load),
+            *(
+                Contender(title, "peers", "asgi_uvicorn.py", (name, *kind), load)
+                for kind, title in names.items()
+            ),
+        ),
+        tuple(Bound(names[kind], *each) for kind, each in bounds.items()),
+    )
+
+
+_ASGI: Final = (
+    _asgi(
+        "starlette",
+        "hello by a route of starlette",
+        {
+            ("asyncio", "httptools"): (1, 1.2),
+            ("asyncio", "h11"): (1, 1.5),
+            ("uvloop", "httptools"): (None, 1),
+        },
+    ),
+    _asgi(
+        "bare",
+        "hello by a bare function",
+        {("asyncio", "httptools"): (None, 1), ("uvloop", "httptools"): (None, 1)},
     ),
 )
 
@@ -503,7 +575,19 @@ _WEBSOCKET: Final = (
     _websocket("generator_64", "64 bytes, 64 connections, yield", _WS_64, None, None, "generator"),
 )
 
-ROWS: Final = (*_KERNEL, *_MEMORY, *_IMPORT, *_HTTP, *_TCP, *_TLS, *_UDP, *_WEBSOCKET, *_WORK)
+ROWS: Final = (
+    *_KERNEL,
+    *_MEMORY,
+    *_IMPORT,
+    *_HTTP,
+    *_WSGI,
+    *_ASGI,
+    *_TCP,
+    *_TLS,
+    *_UDP,
+    *_WEBSOCKET,
+    *_WORK,
+)
 
 #: One of each kind, for a first look.
 QUICK: Final = (

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 
@@ -22,11 +24,25 @@ def require_program(name: str, hint: str = "") -> str:
     """
     path = shutil.which(name)
     if path is None:
-        message = f"needs the program {name!r}: install {hint or name}"
-        if CI:
-            pytest.fail(message)
-        pytest.skip(message)
+        _do_without(f"needs the program {name!r}: install {hint or name}")
     return path
+
+
+def require_package(name: str) -> Any:
+    """Return a module of others that the test uses, or that a program of the test imports.
+
+    Without it the test is skipped, but fails where ``CI=true``: nobody reads skips there.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError as problem:
+        _do_without(f"needs a package that requirements/peers.txt has: {problem}")
+
+
+def _do_without(message: str) -> NoReturn:
+    if CI:
+        pytest.fail(message)
+    pytest.skip(message)
 
 
 def vectors_folder() -> Path | None:

@@ -49,7 +49,7 @@ _FLOORS: dict[str, list[str]] = {
         "_clock errors utils _latch _signals _turns",
         """_flags _event_state _created _fields _signatures events values handlers _reports _routing
         _queue _causes""",
-        "_tasks _waits _outcomes _dispatch _direct",
+        "_name_waits _tasks _waits _outcomes _dispatch _direct",
         "_loop _session _asyncio",
         "_engine",
         "_nodes manager components",
@@ -57,7 +57,7 @@ _FLOORS: dict[str, list[str]] = {
         "_process workers bridge supervisor",
     ],
     "web": [
-        """constants headers exceptions utils _auth _conditional _cookies _forms _limits _request_body _response_body
+        """constants headers exceptions url utils _auth _conditional _cookies _forms _limits _request_body _response_body
         _client_auth _client_body _client_cookies _client_errors _client_outcome _client_proxies
         _client_request _client_response _json _multi_values _networks _origins _paths _status passwords""",
         "wrappers events errors _request _response",

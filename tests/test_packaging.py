@@ -16,7 +16,12 @@ _EXTRAS: dict[str, list[str]] = _PROJECT["project"]["optional-dependencies"]
 _GROUPS: dict[str, list[Any]] = _PROJECT["dependency-groups"]
 
 # What is imported where that is not the name of the distribution.
-_MODULES = {"pyserial": "serial", "pyyaml": "yaml", "websocket-client": "websocket"}
+_MODULES = {
+    "pyserial": "serial",
+    "python-multipart": "python_multipart",
+    "pyyaml": "yaml",
+    "websocket-client": "websocket",
+}
 # These work without being imported.
 _PLUGINS = {"pytest-xdist"}
 
@@ -40,7 +45,8 @@ def requirements(group: str) -> list[str]:
 def never_imported(names: list[str], folder: str) -> list[str]:
     source = "\n".join(path.read_text(encoding="utf-8") for path in (_ROOT / folder).rglob("*.py"))
     imports = re.compile(
-        r"^\s*(?:import|from) (\w+)|(?:import_module|importorskip)\(\"(\w+)\"", re.MULTILINE
+        r"^\s*(?:import|from) (\w+)|(?:import_module|importorskip|require_package)\(\"(\w+)\"",
+        re.MULTILINE,
     )
     imported = {first or second for first, second in imports.findall(source)}
     return [name for name in names if _MODULES.get(name, name) not in imported | _PLUGINS]
@@ -62,8 +68,9 @@ def test_the_readme_lists_the_extras() -> None:
     assert re.findall(r"`(\w+)`", listed[1]) == list(_EXTRAS)
 
 
-def test_nothing_is_installed_for_tests_that_they_do_not_import() -> None:
-    assert never_imported(requirements("test"), "tests") == []
+@pytest.mark.parametrize("group", ["test", "peers"])
+def test_nothing_is_installed_for_tests_that_they_do_not_import(group: str) -> None:
+    assert never_imported(requirements(group), "tests") == []
 
 
 def test_what_an_extra_needs_is_there_for_the_tests() -> None:
@@ -71,7 +78,7 @@ def test_what_an_extra_needs_is_there_for_the_tests() -> None:
     assert needed <= set(requirements("test"))
 
 
-@pytest.mark.parametrize("group", ["build", "dev", "bench"])
+@pytest.mark.parametrize("group", ["build", "dev", "peers", "bench"])
 def test_the_pins_have_what_a_group_asks_for(group: str) -> None:
     pins = (_ROOT / "requirements" / f"{group}.txt").read_text(encoding="utf-8")
     pinned = {name.lower() for name in re.findall(r"^([\w.-]+)==", pins, re.MULTILINE)}

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from serving import announce, many_descriptors
+from serving import announce, folder_with_file, many_descriptors
 
 from circuits import Component, Event, Timer, handler
-from circuits.web import Controller, Server
+from circuits.web import Controller, Server, Sessions, Static
 
 
 class Root(Controller):
@@ -43,6 +43,8 @@ BESIDE = {
     "waiter": Waiter,
     "coroutine": Coroutine,
     "coroutine_waiter": CoroutineWaiter,
+    "static": lambda: Static("/static", docroot=folder_with_file()),
+    "sessions": Sessions,
     "timer": lambda: Timer(0.1, Event.create("Tick"), "beside", persist=True),
 }
 

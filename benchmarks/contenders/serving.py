@@ -23,13 +23,19 @@ def many_descriptors() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def listening_socket() -> socket.socket:
-    """A listening socket on a free port, announced."""
-    many_descriptors()
+def silent_socket() -> socket.socket:
+    """A listening socket on a free port."""
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.bind(("127.0.0.1", 0))
     sock.listen(4096)
+    return sock
+
+
+def listening_socket() -> socket.socket:
+    """A listening socket on a free port, announced."""
+    many_descriptors()
+    sock = silent_socket()
     announce(sock.getsockname()[1])
     return sock
 

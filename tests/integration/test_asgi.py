@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.web_support import CHECKOUT, Program, running
+from tests.support import require_package
 
 EXAMPLES = CHECKOUT / "examples/web"
 
@@ -90,7 +90,7 @@ async def chat(websocket: WebSocket):
 
 
 def chats(program: Program, path: str, subprotocols: list[str] | None = None) -> None:
-    client = pytest.importorskip("websockets.sync.client")
+    client = require_package("websockets.sync.client")
     with client.connect(f"ws://127.0.0.1:{program.port}{path}", subprotocols=subprotocols) as ws:
         assert ws.subprotocol == (subprotocols[0] if subprotocols else None)
         for message in ("a", "b" * 100_000, ""):
@@ -103,7 +103,7 @@ def chats(program: Program, path: str, subprotocols: list[str] | None = None) ->
 
 @pytest.fixture
 def starlette(tmp_path: Path) -> Iterator[Program]:
-    pytest.importorskip("starlette")
+    require_package("starlette")
     (tmp_path / "pages.py").write_text(_STARLETTE)
     with running("-m", "circuits.web", "-b", "127.0.0.1:0", "pages:app", cwd=tmp_path) as program:
         yield program
@@ -130,16 +130,16 @@ def test_starlette_receives_and_goes_on_behind_its_answer(starlette: Program) ->
 
 def test_starlette_speaks_websocket(starlette: Program) -> None:
     chats(starlette, "/chat", ["a"])
-    client = pytest.importorskip("websockets.sync.client")
-    refused = pytest.importorskip("websockets.exceptions").InvalidStatus
+    client = require_package("websockets.sync.client")
+    refused = require_package("websockets.exceptions").InvalidStatus
     with pytest.raises(refused) as raised:
         client.connect(f"ws://127.0.0.1:{starlette.port}/closed")
     assert raised.value.response.status_code == 403
 
 
 def test_fastapi_answers(tmp_path: Path) -> None:
-    pytest.importorskip("fastapi")
-    client = pytest.importorskip("websockets.sync.client")
+    require_package("fastapi")
+    client = require_package("websockets.sync.client")
     (tmp_path / "items.py").write_text(_FASTAPI)
     with running("-m", "circuits.web", "-b", "127.0.0.1:0", "items:app", cwd=tmp_path) as program:
         assert program.get("/items/7").body == b'{"number":7}'
@@ -206,7 +206,8 @@ asyncio.run(serve(application, config))
 """
 
 _UVICORN = """
-import socket, uvicorn
+import socket
+import uvicorn
 from asgi_application import application
 
 with socket.create_server(("127.0.0.1", 0)) as sock:
@@ -219,8 +220,7 @@ with socket.create_server(("127.0.0.1", 0)) as sock:
 @pytest.fixture(params=["uvicorn", "hypercorn"])
 def hosted(request: pytest.FixtureRequest) -> Iterator[Program]:
     """The application of the examples, in a server of others."""
-    if importlib.util.find_spec(request.param) is None:
-        pytest.skip(f"{request.param} is not installed")
+    require_package(request.param)
     source = {"uvicorn": _UVICORN, "hypercorn": _HYPERCORN}[request.param]
     with running("-W", "default", "-c", source, cwd=EXAMPLES, status=None) as program:
         for _ in range(1000):  # hypercorn does not say when it listens

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -116,6 +118,24 @@ def test_it_gives_up_being_root(tmp_path: Path) -> None:
     with running(*command, "who:Root", cwd=tmp_path) as program:
         expected = f"{user.pw_uid} {user.pw_gid} [{user.pw_gid}] 27"
         assert program.get("/").body.decode() == expected
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="needs root")
+@pytest.mark.parametrize("workers", [(), ("--workers", "2")], ids=["one", "workers"])
+def test_its_unix_socket_is_for_the_group_that_it_has(
+    workers: tuple[str, ...], tmp_path: Path
+) -> None:
+    import grp
+    import pwd
+
+    path = tmp_path / "web.sock"
+    options = ["-b", f"unix:{path}", "--mode", "660", "--user", "nobody", "--group", "mail"]
+    served = re.compile(rb"Serving .* on .*")
+    with running("-m", "circuits.web", *options, *workers, os.fspath(tmp_path), greeting=served):
+        found = path.stat()
+    assert stat.S_IMODE(found.st_mode) == 0o660
+    owner = pwd.getpwnam("nobody").pw_uid
+    assert (found.st_uid, found.st_gid) == (owner, grp.getgrnam("mail").gr_gid)
 
 
 def test_a_unix_socket(tmp_path: Path) -> None:

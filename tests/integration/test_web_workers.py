@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -16,7 +17,7 @@ import pytest
 
 from tests.certificates import Certificates
 from tests.integration.process_support import eventually, is_alive, needs_fork
-from tests.integration.web_support import SECONDS, Program, running
+from tests.integration.web_support import SECONDS, Program, Wire, running
 
 pytestmark = [pytest.mark.integration, needs_fork]
 
@@ -105,6 +106,21 @@ def test_both_workers_serve_and_end_with_their_master(site: Path) -> None:
     assert not any(is_alive(pid) for pid in found)
     assert program.output.count("Serving") == 1
     assert ", 2 workers" in program.output
+
+
+def test_the_workers_share_what_comes(site: Path) -> None:
+    with start(site) as program, contextlib.ExitStack() as open_ones:
+        found = workers(program)
+        served = dict.fromkeys(found, 0)
+        for number in range(600):
+            wire = Wire(program.port)
+            if number % 2:  # some stay, some go
+                open_ones.enter_context(wire)
+            served[int(wire.get("/").body)] += 1
+            if not number % 2:
+                wire.__exit__()
+        # On a quiet machine between 40 and 60 of a hundred; this one may have others to serve.
+        assert min(served.values()) >= 0.3 * 600, served
 
 
 def test_the_end_waits_for_requests_in_flight_and_no_signal_comes_twice(site: Path) -> None:

@@ -50,7 +50,10 @@ class Program:
 
 @contextlib.contextmanager
 def running(
-    *arguments: str | os.PathLike[str], cwd: Path | None = None, status: int | None = 0
+    *arguments: str | os.PathLike[str],
+    cwd: Path | None = None,
+    status: int | None = 0,
+    greeting: re.Pattern[bytes] = _ADDRESS,
 ) -> Iterator[Program]:
     """Run a Python program until the block ends; then it must end well when it is asked to.
 
@@ -58,6 +61,7 @@ def running(
         *arguments: What follows the name of the interpreter. The program must print its address.
         cwd: Its working directory.
         status: The exit status to expect; ``None`` is any.
+        greeting: What it prints when it serves; a group of it is the port.
     """
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     process = subprocess.Popen(
@@ -69,8 +73,7 @@ def running(
         env=environment,
     )
     try:
-        port, greeting = _read_address(process)
-        program = Program(process, port, greeting)
+        program = Program(process, *_read_address(process, greeting))
         yield program
         found = program.terminate()
         assert status is None or found == status, program.output
@@ -80,16 +83,16 @@ def running(
         process.communicate(timeout=SECONDS)
 
 
-def _read_address(process: subprocess.Popen[bytes]) -> tuple[int, str]:
+def _read_address(process: subprocess.Popen[bytes], greeting: re.Pattern[bytes]) -> tuple[int, str]:
     assert process.stdout is not None
     number, seen = process.stdout.fileno(), b""
     deadline = time.monotonic() + SECONDS
-    while (match := _ADDRESS.search(seen)) is None or not seen.endswith(b"\n"):
+    while (match := greeting.search(seen)) is None or not seen.endswith(b"\n"):
         ready, _, _ = select.select([number], [], [], max(0.0, deadline - time.monotonic()))
         data = os.read(number, 65536) if ready else b""
         assert data, f"the program told no address:\n{seen.decode()}"
         seen += data
-    return int(match[1]), seen.decode()
+    return int(match[1]) if match.re.groups else 0, seen.decode()
 
 
 class Answer:

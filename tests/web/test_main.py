@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -63,7 +64,7 @@ def test_what_is_no_address(text: str) -> None:
         (["-m", "many"], "not a number of processes"),
         (["no/such/folder"], "there is no folder 'no/such/folder'"),
         (["no_such_module:App"], "neither a folder nor a module 'no_such_module'"),
-        (["json:no_such_thing"], "module 'json' has no 'no_such_thing'"),
+        (["json:no_such_thing"], f"module 'json' ({json.__file__}) has no 'no_such_thing'"),
         (["json:JSONDecoder"], "neither a component nor a class of components"),
         (["string:digits"], "neither a component nor a class of components"),
         (["--interface", "component", "json:dumps"], "neither a component nor a class"),

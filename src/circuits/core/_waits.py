@@ -257,6 +257,10 @@ class Wait(Suspension):
             schedule = self._manager._tree_engine.schedule
             self._appointment = schedule.call_in(self.timeout, self._expire)
 
+    def places(self) -> tuple[Any, ...]:
+        """The channels on which it waits; its component is one."""
+        return (self._manager, *self._channels)
+
     def matches(self, event: BaseEvent) -> bool:
         """Whether an event that is about to be dispatched is the one."""
         for channel in event.channels:

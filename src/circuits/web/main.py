@@ -7,6 +7,7 @@ import importlib
 import inspect
 import os
 import re
+import shutil
 import socket
 import sys
 from typing import TYPE_CHECKING, Any
@@ -206,7 +207,11 @@ def _make_server(
     if options.certfile:
         extra.update(secure=True, certfile=options.certfile, keyfile=options.keyfile)
     try:
-        return kind(bind, trusted_proxies=options.trusted_proxies, **extra)
+        server = kind(bind, trusted_proxies=options.trusted_proxies, **extra)
+        if options.user and listener is None and isinstance(options.bind, str):
+            # --group is the one of who may connect: nginx, which is not root either.
+            shutil.chown(options.bind, options.user, options.group)
+        return server
     except ValueError as problem:
         parser.error(f"--trusted-proxies: {problem}")
     except OSError as problem:
@@ -233,6 +238,7 @@ def _run_workers(parser: argparse.ArgumentParser, options: argparse.Namespace) -
     try:
         Master(serve, options.workers, options.drain_delay + options.stop_timeout).run()
     finally:
+        listener.close()
         if path is not None:
             with contextlib.suppress(OSError):
                 if (os.stat(path).st_ino, os.getpid()) == made:  # neither another's, nor a worker
@@ -351,7 +357,8 @@ def _load(
         try:
             found = getattr(found, part)
         except AttributeError:
-            parser.error(f"module {module_name!r} has no {attribute!r}")
+            where = getattr(sys.modules[module_name], "__file__", "built in")
+            parser.error(f"module {module_name!r} ({where}) has no {attribute!r}")
     if interface in ("auto", "component"):
         if isinstance(found, type) and issubclass(found, BaseComponent):
             found = found()
