@@ -24,9 +24,10 @@ from ._response_body import FileRange
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
+    from .headers import Headers
     from .wrappers import Response
 
-__all__ = ["available", "choose", "code_body"]
+__all__ = ["available", "choose", "code_body", "mark_coded"]
 
 
 class Encoder(Protocol):
@@ -167,8 +168,18 @@ async def encode_async(
             await close()
 
 
-def code_body(response: Response, encoder: Encoder) -> None:
-    """Replace the body of a response by a coded one; its headers are up to the caller."""
+def mark_coded(headers: Headers, name: str) -> None:
+    """Say that a body is coded: it has other bytes than those that a tag or a range stands for."""
+    headers["Content-Encoding"] = name
+    del headers["Accept-Ranges"]
+    tag = headers["ETag"]
+    if tag is not None and not tag.startswith("W/"):
+        headers["ETag"] = f"W/{tag}"
+
+
+def code_body(response: Response, encoder: Encoder, name: str) -> None:
+    """Replace the body of a response by a coded one, and say so."""
+    mark_coded(response.headers, name)
     body = response.body
     to_bytes = response.encode_part
     if isinstance(body, list) and not response.stream:
