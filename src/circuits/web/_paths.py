@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 __all__ = [
     "Docroot",
     "Target",
+    "is_below",
     "join_segments",
+    "mount",
     "normalise",
     "parse_target",
     "resolve",
@@ -171,6 +173,16 @@ def _unescape(match: re.Match[str]) -> str:
 def unescape_segment(segment: str) -> str:
     """One segment of a request's path as text: a ``%2F`` becomes a slash."""
     return _SLASH.sub(_unescape, segment)
+
+
+def mount(path: str) -> str:
+    """A prefix as it stands before a path: with a slash before, none behind."""
+    return "/".join(["", *filter(None, path.split("/"))])
+
+
+def is_below(path: str, prefix: str) -> bool:
+    """Whether a path begins with all segments of a :func:`mount`; ``"*"`` is below none."""
+    return path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in ("/", "")
 
 
 def split_segments(path: str) -> list[str]:

@@ -22,6 +22,7 @@ from circuits.core.handlers import handler
 from . import _results as results
 from . import events, wrappers
 from ._hosted_tree import HostedTree
+from ._paths import is_below, mount
 from ._request_body import BodyStream, gather
 from ._response_body import FileRange
 from ._threads import Threads
@@ -91,8 +92,8 @@ class Gateway(BaseComponent):
             if not callable(app):
                 raise TypeError(f"{app!r} for {path!r} is no WSGI application: it is not callable")
         #: prefix without a slash at its end -> application; the longest one first.
-        mounts = {"/".join(["", *filter(None, path.split("/"))]): a for path, a in given.items()}
-        self.apps = dict(sorted(mounts.items(), key=lambda mount: -len(mount[0])))
+        mounts = {mount(path): app for path, app in given.items()}
+        self.apps = dict(sorted(mounts.items(), key=lambda item: -len(item[0])))
         self.processes = processes
         self._threads = Threads(threads, "wsgi") if threads else None
 
@@ -101,11 +102,7 @@ class Gateway(BaseComponent):
         return None if self._mount_of(request) is None else False
 
     def _mount_of(self, request: wrappers.Request) -> str | None:
-        path = request.path
-        for prefix in self.apps:
-            if path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in ("/", ""):
-                return prefix if path[:1] == "/" else None  # "*" is the server as a whole
-        return None
+        return next((prefix for prefix in self.apps if is_below(request.path, prefix)), None)
 
     @handler("request", filter=True, priority=0.2)
     def _on_request(

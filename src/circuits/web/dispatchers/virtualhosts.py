@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from circuits.core.components import BaseComponent
 from circuits.core.handlers import handler
 from circuits.web._networks import Networks
-from circuits.web._paths import normalise
+from circuits.web._paths import mount, normalise
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -50,7 +50,7 @@ class VirtualHosts(BaseComponent):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.domains = {host.lower(): _prefix(path) for host, path in domains.items()}
+        self.domains = {host.lower(): mount(path) for host, path in domains.items()}
         self._trusted = Networks(trusted_gateways or trusted_proxies, "trusted_gateways")
         self.trusted_gateways = frozenset(trusted_gateways or trusted_proxies)
 
@@ -77,8 +77,3 @@ class VirtualHosts(BaseComponent):
                 return forwarded.partition(",")[0].strip().lower()
         # Not the header: an absolute target goes before it (RFC 9112, 3.2.2).
         return request.base.partition("://")[2].lower()
-
-
-def _prefix(path: str) -> str:
-    """A prefix as it stands before a path: with a slash before, none behind."""
-    return "/".join(["", *[segment for segment in path.split("/") if segment]])
