@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from circuits._wire.websocket import (
     ABNORMAL,
+    NO_STATUS,
     Close,
     Codec,
     Ping,
@@ -153,7 +154,7 @@ class WebSocketSession:
                 if not self._is_closing:
                     self._is_closing = True
                     self._line.send(
-                        codec.send_close(None if message.code == 1005 else message.code)
+                        codec.send_close(None if message.code == NO_STATUS else message.code)
                     )
                 self._line.flush()
             elif not isinstance(message, Pong):

@@ -17,6 +17,7 @@ from urllib.parse import quote
 from circuits._wire import websocket as wire
 from circuits._wire.websocket import (
     ABNORMAL,
+    NORMAL,
     Close,
     Codec,
     Limits,
@@ -31,6 +32,7 @@ from ._limits import number
 from ._outgoing import Outgoing
 from ._paths import parse_target
 from ._status import has_no_body
+from ._websocket_link import GRACE_SECONDS
 from ._wsgi_application import plain_fields
 from .headers import to_wire
 
@@ -61,10 +63,6 @@ _HANDSHAKE = frozenset((
 def _settle(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
-
-
-#: How many seconds after its client a WebSocket may still take what that has sent.
-_LEAVE_SECONDS = 10.0
 
 
 class Line:
@@ -295,7 +293,7 @@ class SocketLine(Line):
             elif isinstance(message, Ping):
                 self.owner.later(self._answer, codec.send_pong(message.payload))
             elif isinstance(message, Close):
-                code = message.code if is_sendable_code(message.code) else 1000
+                code = message.code if is_sendable_code(message.code) else NORMAL
                 self._put({"type": "websocket.close", "code": code, "reason": message.reason})
                 if codec.state is not wire.State.PEER_CLOSED:
                     continue  # it is the answer to ours
@@ -322,7 +320,7 @@ class SocketLine(Line):
         # What came before is taken first, and the close, by which it ends. If there is none, it
         # ends when it reads on.
         schedule = self.owner._tree_engine.schedule
-        self._leaving = schedule.call_in(_LEAVE_SECONDS, self.lost)
+        self._leaving = schedule.call_in(GRACE_SECONDS, self.lost)
 
     def resume_reading(self) -> None:
         """Receive on; when there is nothing, that was all."""

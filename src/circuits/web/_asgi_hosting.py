@@ -20,6 +20,7 @@ from ._paths import unescape_segment
 from ._pieces import Pieces
 from ._request_body import BodyStream
 from ._response_body import FileRange
+from ._websocket_link import GRACE_SECONDS
 from ._wsgi_hosting import HOP_BY_HOP
 from .headers import check_name, check_value, replaced_by, to_wire
 
@@ -69,9 +70,6 @@ VERSIONS = {"version": "3.0", "spec_version": "2.4"}
 
 #: How much of a body is given to an application at a time, in bytes.
 _PIECE_BYTES = 65536
-
-#: Seconds that an application goes on after its client has left, before it is cancelled.
-_GRACE_SECONDS = 10.0
 
 
 class ClientGone(ConnectionResetError):
@@ -228,7 +226,7 @@ class Call:
         """Nobody waits any more: give the application some time to find out."""
         self.is_gone = True
         if self._task is not None and self._grace is None:
-            self._grace = self._gate.call_in(_GRACE_SECONDS, self.cancel)
+            self._grace = self._gate.call_in(GRACE_SECONDS, self.cancel)
 
     def cancel(self) -> None:
         """Cancel the application."""

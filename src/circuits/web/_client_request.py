@@ -62,6 +62,11 @@ def parse_absolute(url: str, plain: str, secure: str) -> tuple[str, int, str, bo
     return host, port, resource, is_secure
 
 
+def quoted(target: str) -> str:
+    """What to ask for, as it goes over the wire."""
+    return quote(target, safe="/?:@!$&'()*+,;=%~-._[]|")
+
+
 def joined(base: str, url: str) -> str:
     """A URL as seen from another one.
 
@@ -164,7 +169,7 @@ class Outgoing:
     def _go_to(self, url: str) -> None:
         self.host, self.port, target, self.secure = parse_absolute(url, "http", "https")
         parts = urlsplit(url)
-        self.target = quote(target, safe="/?:@!$&'()*+,;=%~-._[]|")
+        self.target = quoted(target)
         self.url = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment=""))
         self._host = host_header(self.host, self.port, self.secure)
 

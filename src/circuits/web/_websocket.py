@@ -19,6 +19,7 @@ from circuits._wire.websocket import (
     ABNORMAL,
     GOING_AWAY,
     NO_STATUS,
+    TRY_AGAIN_LATER,
     Codec,
     Deflate,
     SharedMessage,
@@ -47,7 +48,6 @@ _HELD_BYTES = 256 * 1024
 #: What a connection may hold of an unfinished message although all together hold too much.
 _FAIR_BYTES = 65536
 
-_TRY_AGAIN_LATER = 1013
 _OPEN = State.OPEN
 
 
@@ -388,7 +388,7 @@ class WebSocket:
         self._partial_bytes = held
         if held > _FAIR_BYTES and options.held_bytes > options.buffered_bytes:
             assert self._conversation is not None
-            self._conversation.fail(_TRY_AGAIN_LATER, "too much is being received")
+            self._conversation.fail(TRY_AGAIN_LATER, "too much is being received")
 
     # -- waiting -----------------------------------------------------------------------------
 
@@ -440,7 +440,7 @@ def broadcast(
         if link is None or conversation is None or not websocket.is_open:
             continue  # closed by what was sent to another
         if link.must_pause():
-            websocket.shut(_TRY_AGAIN_LATER, "does not keep up")
+            websocket.shut(TRY_AGAIN_LATER, "does not keep up")
             continue
         codec = conversation.codec
         data = codec.send(message) if codec.is_client else codec.send_shared(shared)

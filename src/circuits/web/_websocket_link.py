@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
     from ._websocket import WebSocket
 
-__all__ = ["Link", "Listener"]
+__all__ = ["GRACE_SECONDS", "Link", "Listener"]
+
+#: Seconds that who answers a client goes on after that has gone, before it is cancelled.
+GRACE_SECONDS = 10.0
 
 
 class _Owner(Protocol):
@@ -60,14 +63,14 @@ class Link(Protocol):
         """Close at once."""
 
 
-class Listener(Protocol):
-    """Who is told about connections.
+class Listener:
+    """Who is told about connections; by default only that they are opened and closed.
 
     Attributes:
         takes_messages: Whether messages are told, too, and do not wait for ``receive``.
     """
 
-    takes_messages: bool
+    takes_messages: bool = False
 
     def opened(self, websocket: WebSocket) -> None:
         """It can be written to."""
@@ -76,7 +79,8 @@ class Listener(Protocol):
         """A message has come."""
 
     def peer_closes(self, websocket: WebSocket, code: int, reason: str) -> None:
-        """The peer closes; answer by ``websocket.shut()``."""
+        """The peer closes; answer by ``websocket.shut()``, as this does."""
+        websocket.shut()
 
     def failed(self, websocket: WebSocket, problem: Exception) -> None:
         """The peer broke the rules, or is silent."""
