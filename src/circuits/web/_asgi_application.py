@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -80,7 +79,7 @@ class Line:
 
     sock: Any = None
     is_cut_off = False
-    intake = SimpleNamespace(body=None)
+    incoming = None
 
     def __init__(self, owner: HostedHTTP, peer: tuple[Any, Any] | None) -> None:
         self.owner = owner
@@ -302,7 +301,7 @@ class SocketLine(Line):
 
     def _answer(self, data: bytes) -> None:
         if self.successor is not None and self._is_open:
-            self.successor.receive(data)
+            self.successor.receive_data(data)
 
     def receive(self, message: Message) -> None:
         """Take a message of the server."""
@@ -351,14 +350,13 @@ class LineExchange(Exchange):
 
     __slots__ = ()
 
-    connection: Any
-
     def send(self, response: wrappers.Response) -> None:
         if not self.takes(response):
             return
         payload = response._prepare()
         response.chunked = False  # the server frames the body
-        code, line = response.code, self.connection
+        code = response.code
+        line: Any = self.connection
         headers = [
             (name, to_wire(value))
             for field, value in plain_fields(response)

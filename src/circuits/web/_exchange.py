@@ -31,8 +31,7 @@ if TYPE_CHECKING:
 
     from circuits.core.events import BaseEvent
 
-    from ._connection import Connection
-    from ._transport import Successor
+    from ._transport import Peer, Successor
 
 __all__ = ["Exchange", "State"]
 
@@ -78,7 +77,7 @@ class Exchange:
     __slots__ = ("_handed", "connection", "failed", "outgoing", "request", "response", "state")
 
     def __init__(
-        self, connection: Connection, request: wrappers.Request, response: wrappers.Response
+        self, connection: Peer, request: wrappers.Request, response: wrappers.Response
     ) -> None:
         self.connection = connection
         self.request = request
@@ -383,7 +382,7 @@ class Exchange:
         owner = connection.owner
         if response is not self.response and not self.takes(response):
             return
-        incoming = connection.intake.body
+        incoming = connection.incoming
         if owner.stopping or (
             incoming is not None and not response.stream and not incoming.may_drain
         ):

@@ -7,7 +7,6 @@ that the response is handed over instead of written.
 from __future__ import annotations
 
 import threading
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ._hosted_tree import HostedHTTP
+    from ._transport import Takeover
 
 __all__ = ["CalledBody", "CalledExchange", "Caller", "make_request", "plain_fields"]
 
@@ -38,9 +38,9 @@ class Caller:
     """
 
     sock = None
-    successor = None
+    successor: Takeover | None = None
     is_congested = False
-    intake = SimpleNamespace(body=None)
+    incoming = None
 
     def __init__(self, owner: HostedHTTP) -> None:
         self.owner = owner
@@ -77,7 +77,7 @@ class CalledExchange(Exchange):
 
     can_be_taken_over = False
 
-    connection: Any
+    connection: Caller
 
     def send(self, response: wrappers.Response) -> None:
         if not self.takes(response):

@@ -398,7 +398,7 @@ class Application(HostedTree):
             line = Line(self.http, peer)
         request, refusal, redirect = make_request(scope, line)
         response = wrappers.Response(request, self.encoding)
-        exchange = LineExchange(line, request, response)  # type: ignore[arg-type]  # as good as a connection
+        exchange = LineExchange(line, request, response)
         self._lines.add(line)
         rest: asyncio.Task[None] | None = None
         try:

@@ -229,7 +229,7 @@ class HTTP(BaseComponent):
         connection = self._connections.get(sock)
         if connection is None:
             connection = self._connections.open(sock)
-        connection.receive(data)
+        connection.receive_data(data)
 
     def end_of_input(self, sock: Any) -> bool:
         """Take note that a client has finished writing; for the transport.

@@ -227,7 +227,7 @@ class Application(HostedTree):
         """Answer a request; as PEP 3333 has it."""
         caller = Caller(self.http)
         request, refusal, redirect = make_request(environ, self.http)
-        exchange = CalledExchange(caller, request, wrappers.Response(request, self.encoding))  # type: ignore[arg-type]  # as good as a connection
+        exchange = CalledExchange(caller, request, wrappers.Response(request, self.encoding))
         caller.exchange = exchange
         self.http.exchanges[request] = exchange
         try:
