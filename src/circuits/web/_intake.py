@@ -15,6 +15,7 @@ from circuits._wire.http1 import Data, RemoteProtocolError, RequestDecoder, Requ
 from . import errors, exceptions, wrappers
 from ._exchange import Exchange
 from ._exchange import State as ExchangeState
+from ._exchange_errors import replace
 from ._limits import Share, number
 from ._paths import parse_target
 from ._request_body import DRAIN_BYTES, BodyStream, IncomingBody
@@ -285,4 +286,4 @@ class Intake:
             self.refuse(507 if no_space else status_of(problem))
         else:
             self._connection.is_cut_off = True
-            exchange.replace(problem)
+            replace(exchange, problem)

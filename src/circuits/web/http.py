@@ -28,6 +28,7 @@ from . import errors, events
 from ._connection import Connection
 from ._connections import Connections
 from ._exchange import Exchange, State
+from ._exchange_errors import expect_page, replace
 from ._limits import Budget, Limits
 from ._outgoing import has_filter
 from ._transport import EventTransport
@@ -297,7 +298,7 @@ class HTTP(BaseComponent):
     ) -> None:
         exchange = self.exchange_of(response)
         if exchange is not None and exchange.state < _SENDING:
-            exchange.expect_page(event)
+            expect_page(exchange, event)
 
     @handler("httperror")
     def _on_httperror(
@@ -324,7 +325,7 @@ class HTTP(BaseComponent):
             try:
                 exchange.send(response)
             except results.ENDERS as problem:  # which is no failure
-                exchange.replace(problem)
+                replace(exchange, problem)
                 raise
         elif exchange is None or exchange.response is not response:
             response.release()  # the client has gone, or got its answer
@@ -337,7 +338,7 @@ class HTTP(BaseComponent):
         exchange = self.exchange_of(response)
         # When it is being sent, whatever breaks that off has done so.
         if exchange is not None and exchange.state < _SENDING:
-            exchange.replace(error[1])
+            replace(exchange, error[1])
 
     @handler("stream")
     def _on_stream(self, response: wrappers.Response, data: Any) -> None:
@@ -351,7 +352,7 @@ class HTTP(BaseComponent):
         # this is known more exactly, and at once.
         exchange = self.exchange_of(e.args[0])
         if exchange is not None and not exchange.is_pulled and has_filter(self, "stream"):
-            exchange.replace(error[1])
+            replace(exchange, error[1])
 
     # -- the beginning and the end -------------------------------------------------------------
 
