@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Self
 
-    from circuits.web._client_request import Outgoing
+    from circuits.web._client_request import ClientRequest
 
     from .web import WebClient
 
@@ -43,7 +43,7 @@ class WebSocketSession:
     """
 
     def __init__(
-        self, client: WebClient, outgoing: Outgoing, subprotocols: tuple[str, ...]
+        self, client: WebClient, outgoing: ClientRequest, subprotocols: tuple[str, ...]
     ) -> None:
         self._client = client
         self.close_code: int | None = None

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Self
 
-    from circuits.web._client_request import Outgoing
+    from circuits.web._client_request import ClientRequest
 
     from .connections import MemoryConnection
     from .web import WebClient
@@ -94,7 +94,7 @@ class StreamedResponse:
         response: What is known so far, without the body.
     """
 
-    def __init__(self, client: WebClient, outgoing: Outgoing) -> None:
+    def __init__(self, client: WebClient, outgoing: ClientRequest) -> None:
         self._client = client
         self._outgoing = outgoing
         self._decoder = ResponseDecoder(Limits(body_bytes=None))

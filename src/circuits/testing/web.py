@@ -11,7 +11,7 @@ from circuits.core.handlers import handler
 from circuits.core.utils import findtype
 from circuits.web._client_cookies import Cookies
 from circuits.web._client_errors import TooManyRedirects
-from circuits.web._client_request import MAX_REDIRECTS, Outgoing, joined
+from circuits.web._client_request import MAX_REDIRECTS, ClientRequest, joined
 from circuits.web._client_response import ClientResponse
 from circuits.web.exceptions import HTTPException
 from circuits.web.servers import BaseServer, Server
@@ -212,10 +212,10 @@ class WebClient:
 
     # -- machinery --
 
-    def _outgoing(self, method: str, url: str, options: dict[str, Any]) -> Outgoing:
-        return Outgoing(method, joined(f"{self.base}/", url), **options)
+    def _outgoing(self, method: str, url: str, options: dict[str, Any]) -> ClientRequest:
+        return ClientRequest(method, joined(f"{self.base}/", url), **options)
 
-    def _exchange(self, outgoing: Outgoing) -> StreamedResponse:
+    def _exchange(self, outgoing: ClientRequest) -> StreamedResponse:
         return StreamedResponse(self, outgoing)
 
     def _connect(self) -> Line:

@@ -1,8 +1,8 @@
 """Our components behind an ASGI server: a call in place of a connection.
 
-A :class:`Line` is what a connection is elsewhere, between the tree and the coroutine that the server
+A :class:`ASGIConnection` is what a connection is elsewhere, between the tree and the coroutine that the server
 awaits. Both are in one thread, but each step of the tree is taken in its loop, by ``later``. A
-WebSocket speaks in frames over its line, as over any other, and :class:`SocketLine` turns these into
+WebSocket speaks in frames over its line, as over any other, and :class:`ASGISocket` turns these into
 messages: so whatever works on a connection works here.
 """
 
@@ -43,7 +43,14 @@ if TYPE_CHECKING:
     from ._request_body import BodyStream
     from ._transport import Takeover
 
-__all__ = ["Line", "LineExchange", "SocketLine", "make_request", "take_messages", "take_rest"]
+__all__ = [
+    "ASGIConnection",
+    "ASGIExchange",
+    "ASGISocket",
+    "make_request",
+    "take_messages",
+    "take_rest",
+]
 
 #: With more than this that the server has not taken, nothing else is made, in bytes.
 _AHEAD_BYTES = 65536
@@ -64,7 +71,7 @@ def _settle(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
-class Line:
+class ASGIConnection:
     """One call by an ASGI server, as a connection. Iterate for what is to be sent.
 
     Attributes:
@@ -97,7 +104,7 @@ class Line:
 
     # -- for the coroutine --
 
-    def __aiter__(self) -> Line:
+    def __aiter__(self) -> ASGIConnection:
         return self
 
     async def __anext__(self) -> Message:
@@ -233,11 +240,11 @@ def _same(data: bytes | bytearray | memoryview, key: bytes) -> bytes:
     return bytes(data)
 
 
-class SocketLine(Line):
+class ASGISocket(ASGIConnection):
     """The call for a WebSocket.
 
     Args:
-        owner, peer: As for :class:`Line`.
+        owner, peer: As for :class:`ASGIConnection`.
         can_deny: Whether the server sends a response in place of a WebSocket.
     """
 
@@ -345,8 +352,8 @@ class SocketLine(Line):
             super().stop()
 
 
-class LineExchange(Exchange):
-    """A request whose response goes through a :class:`Line`."""
+class ASGIExchange(Exchange):
+    """A request whose response goes through a :class:`ASGIConnection`."""
 
     __slots__ = ()
 
@@ -383,7 +390,7 @@ class LineExchange(Exchange):
 
 
 def make_request(
-    scope: Message, line: Line
+    scope: Message, line: ASGIConnection
 ) -> tuple[wrappers.Request, exceptions.HTTPException | None, str | None]:
     """Make a request of a scope.
 
@@ -435,7 +442,9 @@ def make_request(
     return request, refusal, redirect
 
 
-async def take_rest(line: Line, stream: BodyStream | None, receive: Receive, size: int = 0) -> None:
+async def take_rest(
+    line: ASGIConnection, stream: BodyStream | None, receive: Receive, size: int = 0
+) -> None:
     """Receive what is left of a body, of which so much is here, and the end of the client."""
     wanted = asyncio.Event()
     limit = number(line.owner.limits.stream_body_bytes)
@@ -466,7 +475,7 @@ async def take_rest(line: Line, stream: BodyStream | None, receive: Receive, siz
     line.owner.later(line.lost)
 
 
-async def take_messages(line: SocketLine, receive: Receive) -> None:
+async def take_messages(line: ASGISocket, receive: Receive) -> None:
     """Receive the messages of a WebSocket."""
     while True:
         message = await receive()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from circuits.core._clock import Appointment
 
     from ._client_connection import ClientConnection
-    from ._client_request import Outgoing
+    from ._client_request import ClientRequest
     from ._client_response import ClientResponse
     from .client import Client
 
@@ -97,7 +97,7 @@ class Pending(Outcome):
     def __init__(
         self,
         client: Client,
-        outgoing: Outgoing,
+        outgoing: ClientRequest,
         timeout: Timeout,
         follows: bool,
         streams: bool,

@@ -87,7 +87,7 @@ def host_header(host: str, port: int, secure: bool) -> str:
     return name if port == (443 if secure else 80) else f"{name}:{port}"
 
 
-class Outgoing:
+class ClientRequest:
     """A request that is to be sent.
 
     Args:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ._client_connection import ClientConnection
-    from ._client_request import Outgoing
+    from ._client_request import ClientRequest
 
 #: After so many bytes others are first: the answer may be there already.
 _AT_ONCE_BYTES: Final = 256 * 1024
@@ -30,7 +30,7 @@ class Sending:
         is_over: Whether all is written, or nothing else will be.
     """
 
-    def __init__(self, wire: ClientConnection, outgoing: Outgoing) -> None:
+    def __init__(self, wire: ClientConnection, outgoing: ClientRequest) -> None:
         self._wire = wire
         self._encoder = BodyEncoder(outgoing.length, chunked=outgoing.length is None)
         self._coroutine: Any = None

@@ -187,14 +187,14 @@ def code_body(response: Response, encoder: Encoder, name: str) -> None:
         response.body = encode_whole(encoder, data)
     elif hasattr(body, "__aiter__"):
         idle = getattr(body, "idle", None)
-        response.body = _AsyncPieces(encode_async(encoder, body, to_bytes), idle, encoder)
+        response.body = _CodedAsync(encode_async(encoder, body, to_bytes), idle, encoder)
     else:
         pieces = encode_pieces(encoder, body, to_bytes, not isinstance(body, FileRange))
-        response.body = _AttachedPieces(pieces, body) if hasattr(body, "attach") else pieces
+        response.body = _CodedAttached(pieces, body) if hasattr(body, "attach") else pieces
     del response.headers["Content-Length"]
 
 
-class _AsyncPieces:
+class _CodedAsync:
     """Pieces that come asynchronously, with what is sent between them coded like them."""
 
     def __init__(self, pieces: Any, idle: tuple[float, bytes] | None, encoder: Encoder) -> None:
@@ -211,7 +211,7 @@ class _AsyncPieces:
         return aiter(self._pieces)
 
 
-class _AttachedPieces:
+class _CodedAttached:
     """Coded pieces from another thread."""
 
     def __init__(self, pieces: Any, source: Any) -> None:
@@ -219,7 +219,7 @@ class _AttachedPieces:
         self.attach = source.attach
         self.close = pieces.close
 
-    def __iter__(self) -> _AttachedPieces:
+    def __iter__(self) -> _CodedAttached:
         return self
 
     def __next__(self) -> Any:

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
     from ._request import Request
 
-__all__ = ["Proxies"]
+__all__ = ["TrustedProxies"]
 
 _AUTHORITY = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
 #: Hops that are looked at; each costs as much as a header of a client may be long.
 _HOPS_LIMIT = 32
 
 
-class Proxies:
+class TrustedProxies:
     """Proxies whose word is taken for where a request came from.
 
     Args:

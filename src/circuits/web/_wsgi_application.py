@@ -1,6 +1,6 @@
 """Our components behind a WSGI server: a call in place of a connection.
 
-A :class:`Caller` is the thread of the server, which waits. Its exchange is like any other, but
+A :class:`WSGIConnection` is the thread of the server, which waits. Its exchange is like any other, but
 that the response is handed over instead of written.
 """
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from ._hosted_tree import HostedHTTP
     from ._transport import Takeover
 
-__all__ = ["CalledBody", "CalledExchange", "Caller", "make_request", "plain_fields"]
+__all__ = ["WSGIBody", "WSGIExchange", "WSGIConnection", "make_request", "plain_fields"]
 
 
-class Caller:
+class WSGIConnection:
     """The thread of a WSGI server that waits for a response; what a connection is elsewhere.
 
     Attributes:
@@ -70,14 +70,14 @@ class Caller:
         self.feed.end(RuntimeError("the response broke off"))
 
 
-class CalledExchange(Exchange):
-    """A request whose response goes to a :class:`Caller`."""
+class WSGIExchange(Exchange):
+    """A request whose response goes to a :class:`WSGIConnection`."""
 
     __slots__ = ()
 
     can_be_taken_over = False
 
-    connection: Caller
+    connection: WSGIConnection
 
     def send(self, response: wrappers.Response) -> None:
         if not self.takes(response):
@@ -117,17 +117,17 @@ def _native(value: str) -> str:
     return to_wire(value).decode("latin-1")
 
 
-class CalledBody:
+class WSGIBody:
     """The body of a response for a WSGI server, which closes it."""
 
     def __init__(
-        self, source: Any, exchange: CalledExchange, close: Callable[[CalledExchange], None]
+        self, source: Any, exchange: WSGIExchange, close: Callable[[WSGIExchange], None]
     ) -> None:
         self._source: Iterator[Any] = source
         self._exchange = exchange
         self._close = close
 
-    def __iter__(self) -> CalledBody:
+    def __iter__(self) -> WSGIBody:
         return self
 
     def __next__(self) -> bytes:

@@ -22,9 +22,9 @@ from circuits.core.handlers import handler
 from . import _results as results
 from . import events, exceptions, wrappers
 from ._asgi_application import (
-    Line,
-    LineExchange,
-    SocketLine,
+    ASGIConnection,
+    ASGIExchange,
+    ASGISocket,
     make_request,
     take_messages,
     take_rest,
@@ -306,7 +306,7 @@ class Application(HostedTree):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._lines: set[Line] = set()
+        self._lines: set[ASGIConnection] = set()
         self._tree_task: asyncio.Task[None] | None = None
         self._started = asyncio.Event()
         self._failure: BaseException | None = None
@@ -390,20 +390,20 @@ class Application(HostedTree):
     async def _answer(self, scope: Message, receive: Receive, send: Send) -> None:
         client = scope.get("client")
         peer = (client[0], client[1]) if client else None
-        line: Line
+        line: ASGIConnection
         if scope["type"] == "websocket":
             can_deny = "websocket.http.response" in (scope.get("extensions") or {})
-            line = SocketLine(self.http, peer, can_deny=can_deny)
+            line = ASGISocket(self.http, peer, can_deny=can_deny)
         else:
-            line = Line(self.http, peer)
+            line = ASGIConnection(self.http, peer)
         request, refusal, redirect = make_request(scope, line)
         response = wrappers.Response(request, self.encoding)
-        exchange = LineExchange(line, request, response)
+        exchange = ASGIExchange(line, request, response)
         self._lines.add(line)
         rest: asyncio.Task[None] | None = None
         try:
             message = await receive()
-            if isinstance(line, SocketLine):
+            if isinstance(line, ASGISocket):
                 rest = asyncio.create_task(take_messages(line, receive))
             else:
                 stream, refusal = await self._take_body(message, request, receive, refusal)
@@ -420,7 +420,7 @@ class Application(HostedTree):
             self._lines.discard(line)
             self.http.later(self._release, line, request)
 
-    def _release(self, line: Line, request: wrappers.Request) -> None:
+    def _release(self, line: ASGIConnection, request: wrappers.Request) -> None:
         line.lost()
         self.http.exchanges.pop(request, None)
 

@@ -37,7 +37,7 @@ from ._client_errors import (
 )
 from ._client_pending import Pending, Timeout
 from ._client_proxies import Proxies
-from ._client_request import MAX_REDIRECTS, Outgoing, joined, parse_absolute
+from ._client_request import MAX_REDIRECTS, ClientRequest, joined, parse_absolute
 from ._client_response import ClientResponse
 
 if TYPE_CHECKING:
@@ -256,7 +256,7 @@ class Client(BaseComponent):
             host, port, _, secure = parse_url(url)
             if (host, port, secure) == self._origin:
                 options["auth"] = self._auth
-        outgoing = Outgoing(method, url, headers=headers, **options)
+        outgoing = ClientRequest(method, url, headers=headers, **options)
         times = self.timeout if timeout is _AS_EVER else Timeout.of(timeout)
         follows = self.follow_redirects if follow_redirects is None else follow_redirects
         pending = Pending(self, outgoing, times, follows, streams, max_bytes)

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from circuits.core.values import Value
 
     from . import wrappers
-    from ._proxies import Proxies
+    from ._proxies import TrustedProxies
     from ._transport import Transport
 
 __all__ = ["HTTP"]
@@ -110,7 +110,7 @@ class HTTP(BaseComponent):
         encoding: str = "utf-8",
         channel: str = "web",
         server: Any = None,
-        proxies: Proxies | None = None,
+        proxies: TrustedProxies | None = None,
         **limits: Any,
     ) -> None:
         super().__init__(channel=channel)

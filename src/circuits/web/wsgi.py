@@ -26,7 +26,7 @@ from ._paths import is_below, mount
 from ._request_body import BodyStream, gather
 from ._response_body import FileRange
 from ._threads import Threads
-from ._wsgi_application import CalledBody, CalledExchange, Caller, make_request
+from ._wsgi_application import WSGIBody, WSGIConnection, WSGIExchange, make_request
 from ._wsgi_hosting import Call, FileWrapper, ThreadedCall, make_environ
 
 if TYPE_CHECKING:
@@ -225,9 +225,9 @@ class Application(HostedTree):
         self, environ: dict[str, Any], start_response: Callable[..., Any], exc_info: Any = None
     ) -> Any:
         """Answer a request; as PEP 3333 has it."""
-        caller = Caller(self.http)
+        caller = WSGIConnection(self.http)
         request, refusal, redirect = make_request(environ, self.http)
-        exchange = CalledExchange(caller, request, wrappers.Response(request, self.encoding))
+        exchange = WSGIExchange(caller, request, wrappers.Response(request, self.encoding))
         caller.exchange = exchange
         self.http.exchanges[request] = exchange
         try:
@@ -242,11 +242,11 @@ class Application(HostedTree):
             self._release(exchange)
             body = [body] if body else []
         else:
-            body = CalledBody(body, exchange, self._release)
+            body = WSGIBody(body, exchange, self._release)
         try:
             start_response(*caller.head, *([exc_info] if exc_info else []))
         except BaseException:
-            if isinstance(body, CalledBody):
+            if isinstance(body, WSGIBody):
                 body.close()
             raise
         return body
@@ -255,7 +255,7 @@ class Application(HostedTree):
 
     def _run(
         self,
-        exchange: CalledExchange,
+        exchange: WSGIExchange,
         refusal: exceptions.HTTPException | None,
         redirect: str | None,
     ) -> None:
@@ -281,7 +281,7 @@ class Application(HostedTree):
             for exchange in list(self.http.exchanges.values()):
                 exchange.connection.give_up("503 Service Unavailable")
 
-    def _release(self, exchange: CalledExchange) -> None:
+    def _release(self, exchange: WSGIExchange) -> None:
         self.http.exchanges.pop(exchange.request, None)
         exchange.response.done = True
         exchange.drop()
