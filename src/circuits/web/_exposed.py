@@ -12,7 +12,6 @@ since one controller serves many requests at a time:
 
 from __future__ import annotations
 
-from contextvars import ContextVar
 from functools import update_wrapper
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from circuits.core._tasks import CallValue, Suspension
 from circuits.core.handlers import handler, wants_event
 
 from . import errors
+from ._at_hand import at_hand
 from ._binding import Binding, returns_data
 from ._json import encode as _json_text
 from ._json import is_record
@@ -65,9 +65,6 @@ def page_name(event: str) -> str | None:
     page = event.removeprefix(_PREFIX)
     return page if page in _EVERYWHERE else event
 
-
-#: Request and response of the method that is being run.
-_current: ContextVar[tuple[Request, Response]] = ContextVar("circuits.web.current")
 
 _MISSING: Any = object()
 
@@ -120,12 +117,12 @@ def make_exposed(
             # The same as call_plain, which would be one more call for every request.
             request.args, request.kwargs = args, kwargs
             current = (request, response)
-            token = _current.set(current)
+            token = at_hand.set(current)
             try:
                 # Nothing is passed on as such, as most often there is nothing, and that is faster.
                 result = function(self, *args, **kwargs) if args or kwargs else function(self)
             finally:
-                _current.reset(token)
+                at_hand.reset(token)
             if result.__class__ is str:
                 return result
             return _kept(result, current)
@@ -189,11 +186,11 @@ def call_plain(
 ) -> Any:
     """Call a method with the request at hand, also for what it does later."""
     current = (request, response)
-    token = _current.set(current)
+    token = at_hand.set(current)
     try:
         result = function(controller, *args, **kwargs)
     finally:
-        _current.reset(token)
+        at_hand.reset(token)
     return _kept(result, current)
 
 
@@ -241,7 +238,7 @@ def _resumed(
     sent: Any = None
     problem: BaseException | None = None
     while True:
-        token = _current.set(current)
+        token = at_hand.set(current)
         try:
             if problem is not None:
                 yielded = generator.throw(problem)
@@ -250,7 +247,7 @@ def _resumed(
         except StopIteration as end:
             return end.value
         finally:
-            _current.reset(token)
+            at_hand.reset(token)
         sent = problem = None
         if isinstance(yielded, GeneratorType):
             yielded = _resumed(current, yielded, last)
@@ -270,20 +267,20 @@ def _resumed(
 
 
 def _close(current: tuple[Request, Response], generator: Generator[Any, Any, Any]) -> None:
-    token = _current.set(current)
+    token = at_hand.set(current)
     try:
         generator.close()
     finally:
-        _current.reset(token)
+        at_hand.reset(token)
 
 
 async def _awaited(current: tuple[Request, Response], coroutine: Any) -> Any:
-    _current.set(current)  # of the task, and so gone with it
+    at_hand.set(current)  # of the task, and so gone with it
     return _kept(await coroutine, current)
 
 
 async def _streamed(current: tuple[Request, Response], generator: Any) -> AsyncGenerator[Any, None]:
-    _current.set(current)  # of the one task that takes the pieces
+    at_hand.set(current)  # of the one task that takes the pieces
     try:
         async for piece in generator:
             yield piece

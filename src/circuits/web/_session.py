@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 
 from circuits.core import _clock
 
-from ._exposed import _current
+from ._at_hand import at_hand
 from ._signing import encode
 from .exceptions import ServiceUnavailable
 
@@ -208,7 +208,7 @@ class Session(dict[str, Any]):
     def _caller(self, request: Request | None) -> Request:
         holds = self._holds
         if request is None:
-            current = _current.get(None)
+            current = at_hand.get(None)
             request = current[0] if current is not None and current[0] in holds else None
         if request is None:
             waiting = [known for known, hold in holds.items() if not hold.is_answered]

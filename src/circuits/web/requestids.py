@@ -10,7 +10,7 @@ from circuits.core import _clock
 from circuits.core.components import BaseComponent
 from circuits.core.handlers import handler
 
-from ._exposed import _current
+from ._at_hand import at_hand
 from ._networks import Networks
 from .headers import check_value
 
@@ -78,6 +78,6 @@ class RequestIDFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Add the attribute; every record passes."""
-        current = _current.get(None)
+        current = at_hand.get(None)
         record.request_id = "-" if current is None else getattr(current[0], "id", "-")
         return True
