@@ -8,8 +8,10 @@ And nobody outside ``core`` reaches into the engine or its parts.
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
@@ -430,6 +432,14 @@ def test_every_floor_exists() -> None:
     coming = {"client", "websocket", "wsgi", "asgi", "sessions", "apps"}
     named = {name for floors in _FLOORS.values() for floor in floors for name in floor.split()}
     assert named - present - coming == set()
+
+
+@pytest.mark.parametrize("package", ["core", "web"])
+def test_the_map_for_newcomers_has_every_module(package: str) -> None:
+    text = (Path(__file__).parent.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = {name.removeprefix(f"{package}/").rstrip("/") for name in re.findall("`([^`]+)`", text)}
+    present = {path.stem for path in (_SOURCES / package).iterdir() if path.stem[:2] != "__"}
+    assert {n for n in present if not any(fnmatchcase(n, pattern) for pattern in named)} == set()
 
 
 @pytest.mark.parametrize(
