@@ -5,7 +5,7 @@ from __future__ import annotations
 from . import errors
 from ._limits import Limits
 from ._routes import Route, routes
-from ._websocket import WebSocket
+from ._websocket import ConnectionClosed, WebSocket, broadcast
 from .compression import Compression
 from .controllers import BaseController, Controller, JSONController, error_page, expose, exposeJSON
 from .csrf import CSRF
@@ -19,51 +19,54 @@ from .openapi import OpenAPI
 from .requestids import RequestIDFilter, RequestIDs
 from .security import CORS, RateLimit, SecurityHeaders
 from .servers import BaseServer, Server
-from .sessions import CookieStore, MemoryStore, Session, Sessions, SQLiteStore, Store
+from .sessions import CookieStore, MemoryStore, Session, Sessions, SQLiteStore, Store, StoreError
 from .utils import url
 
 __all__ = [
-    "JSONRPC",
-    "XMLRPC",
-    "RequestIDFilter",
-    "RequestIDs",
-    "Health",
-    "SecurityHeaders",
-    "RateLimit",
     "CORS",
     "CSRF",
-    "Store",
-    "EventStream",
-    "ServerSentEvent",
-    "Sessions",
-    "Session",
-    "SQLiteStore",
-    "MemoryStore",
-    "CookieStore",
+    "JSONRPC",
+    "XMLRPC",
     "BaseController",
     "BaseServer",
     "Compression",
+    "ConnectionClosed",
     "Controller",
+    "CookieStore",
     "Dispatcher",
+    "EventStream",
+    "Health",
     "JSONController",
     "Limits",
     "Logger",
+    "MemoryStore",
     "OpenAPI",
+    "RateLimit",
     "Request",
+    "RequestIDFilter",
+    "RequestIDs",
     "Response",
     "Route",
-    "routes",
+    "SQLiteStore",
+    "SecurityHeaders",
     "Server",
+    "ServerSentEvent",
+    "Session",
+    "Sessions",
     "Static",
+    "Store",
+    "StoreError",
     "Stream",
     "VirtualHosts",
     "WebSocket",
     "WebSockets",
+    "broadcast",
     "error_page",
     "expose",
     "exposeJSON",
     "request",
     "response",
+    "routes",
     "stream",
     "url",
 ]

@@ -55,10 +55,10 @@ if TYPE_CHECKING:
 
 
 __all__ = [
+    "VERSIONS",
     "Call",
     "ClientGone",
     "HTTPCall",
-    "VERSIONS",
     "is_about",
     "is_asgi",
     "make_scope",

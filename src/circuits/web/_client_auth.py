@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ._client_request import ClientRequest
     from ._client_response import ClientResponse
 
+__all__ = ["DigestAuth", "basic"]
+
 #: Where a challenge of the scheme begins, also behind others in one field.
 _CHALLENGE: Final = re.compile(r"(?:^|,)\s*Digest\s+", re.IGNORECASE)
 #: The favourite first.

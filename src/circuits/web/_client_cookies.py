@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ._client_request import ClientRequest
     from ._client_response import ClientResponse
 
+__all__ = ["Cookies"]
+
 #: How many are kept; RFC 6265, 6.1, asks for 3000 at least.
 _LIMIT: Final = 3000
 

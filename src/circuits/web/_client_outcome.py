@@ -9,6 +9,8 @@ from circuits.core._waits import Awaited
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+__all__ = ["Outcome"]
+
 
 class Outcome(Awaited):
     """A result, or a problem, that may be there already.

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from ._client_response import ClientResponse
     from .client import Client
 
+__all__ = ["Pending", "Timeout"]
+
 #: Of a response that is not what was asked for: twenty redirects are kept, with their bodies.
 _PASSING_BYTES: Final = 1024 * 1024
 _WHAT: Final = {

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ._client_body import Pairs
     from ._client_response import ClientResponse
 
+__all__ = ["MAX_REDIRECTS", "ClientRequest", "host_header", "joined", "parse_absolute", "quoted"]
+
 #: How many redirects are followed.
 MAX_REDIRECTS: Final = 20
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})

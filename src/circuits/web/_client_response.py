@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from ._client_request import ClientRequest
 
+__all__ = ["Arriving", "ClientResponse", "Inflating"]
+
 #: So many bytes are decompressed at once.
 _PIECE_BYTES: Final = 64 * 1024
 #: With more than this waiting for whoever reads a response, nothing more is read of it.

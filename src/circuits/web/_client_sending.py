@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from ._client_connection import ClientConnection
     from ._client_request import ClientRequest
 
+__all__ = ["Sending"]
+
 #: After so many bytes others are first: the answer may be there already.
 _AT_ONCE_BYTES: Final = 256 * 1024
 _PIECE_BYTES: Final = 64 * 1024

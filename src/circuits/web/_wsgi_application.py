@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ._hosted_tree import HostedHTTP
     from ._transport import Takeover
 
-__all__ = ["WSGIBody", "WSGIExchange", "WSGIConnection", "make_request", "plain_fields"]
+__all__ = ["WSGIBody", "WSGIConnection", "WSGIExchange", "make_request", "plain_fields"]
 
 
 class WSGIConnection:

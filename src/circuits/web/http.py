@@ -92,7 +92,8 @@ class HTTP(BaseComponent):
     """Speaks HTTP/1.1 for the transport on its channel.
 
     Handles ``connect``, ``read``, ``disconnect``, ``pause``, ``resume``, ``request_success``, ``request_failure``,
-    ``request_value_changed``, ``response``, ``response_failure``, ``stream`` and ``httperror``.
+    ``request_value_changed``, ``response``, ``response_failure``, ``stream``, ``stream_failure``, ``httperror``,
+    ``started``, ``stopped`` and ``prepare_unregister``.
     Fires ``request``, ``response``, ``stream``, ``httperror``, ``write`` and ``close``.
 
     Args:

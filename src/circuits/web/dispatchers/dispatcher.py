@@ -112,8 +112,8 @@ class _Choice:
 class Dispatcher(BaseComponent):
     """Has the methods of controllers answer requests.
 
-    Handles ``request`` (a filter of priority 0.1) and ``request_value_changed`` on its channel,
-    and ``registered`` and ``unregistered`` everywhere, and ``httperror`` (a filter of priority 0.1). Fires the events of exposed methods on the
+    Handles ``request`` and ``httperror`` (filters with priority 0.1) and ``request_value_changed``,
+    everywhere ``registered`` and ``unregistered``. Fires the events of exposed methods on the
     channels of their controllers, ``httperror`` and ``response``.
 
     Attributes:
