@@ -20,7 +20,8 @@ from .requestids import RequestIDFilter, RequestIDs
 from .security import CORS, RateLimit, SecurityHeaders
 from .servers import BaseServer, Server
 from .sessions import CookieStore, MemoryStore, Session, Sessions, SQLiteStore, Store
-from .utils import url
+from .url import URL, parse_url
+from .utils import url  # the module of that name is loaded above, and comes no more
 
 __all__ = [
     "JSONRPC",
@@ -65,6 +66,8 @@ __all__ = [
     "request",
     "response",
     "stream",
+    "URL",
+    "parse_url",
     "url",
 ]
 __all__ += errors.__all__
