@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -9,6 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from circuits.web.url import URL, parse_url
+
+
+def test_the_function_of_that_name_stays_in_the_package() -> None:
+    code = "import circuits.web.url, circuits.web as w; assert w.url is w.utils.url"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_parts_of_a_url() -> None:

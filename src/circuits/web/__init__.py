@@ -20,12 +20,14 @@ from .requestids import RequestIDFilter, RequestIDs
 from .security import CORS, RateLimit, SecurityHeaders
 from .servers import BaseServer, Server
 from .sessions import CookieStore, MemoryStore, Session, Sessions, SQLiteStore, Store, StoreError
-from .utils import url
+from .url import URL, parse_url
+from .utils import url  # the module of that name is loaded above, and comes no more
 
 __all__ = [
     "CORS",
     "CSRF",
     "JSONRPC",
+    "URL",
     "XMLRPC",
     "BaseController",
     "BaseServer",
@@ -64,6 +66,7 @@ __all__ = [
     "error_page",
     "expose",
     "exposeJSON",
+    "parse_url",
     "request",
     "response",
     "routes",
