@@ -70,7 +70,7 @@ _FLOORS: dict[str, list[str]] = {
         # The applications that others host have a dispatcher of their own, as servers have.
         """servers controllers dispatchers sessions loggers tools _hosted_tree wsgi asgi compression csrf _routes health requestids security
         _session _session_cookie _session_memory _session_sqlite websockets""",
-        "openapi _command_line _program",
+        "openapi _command_line _loading _program _validation",
         "_prefork _reloading",
         "main __main__ apps",
     ],
