@@ -74,6 +74,7 @@ class Server(Endpoint):
         #: Of those whose handshake is not done.
         self._addresses: dict[Connection, Any] = {}
         self._accept_pause = AcceptPause(self._watch_listener)
+        self._named: tuple[Any, Any] = (None, None)  # a socket, and its address
         self._take_bind(bind)
 
     def _take_tls(self, secure: Any, kwargs: dict[str, Any]) -> None:
@@ -161,12 +162,15 @@ class Server(Endpoint):
         return True
 
     def _address(self) -> Any:
-        if self._sock is None:
+        sock = self._sock
+        if sock is None:
             return None
-        try:
-            return self._sock.getsockname()
-        except OSError:
-            return None
+        if sock is not self._named[0]:  # the system is asked once: applications ask at each request
+            try:
+                self._named = sock, sock.getsockname()
+            except OSError:
+                return None
+        return self._named[1]
 
     @property
     def host(self) -> Any:

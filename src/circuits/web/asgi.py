@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from circuits._wire.websocket import HandshakeError, check_request
 from circuits.core._direct import Direct
+from circuits.core._tasks import CoroutineTask
 from circuits.core.events import Event
 from circuits.core.handlers import handler
 
@@ -170,7 +171,15 @@ class Gateway(_WSGIGateway):
     def _spawn(self, coroutine: Any) -> None:
         """Have a coroutine run, as if a handler of ours had returned it."""
         door = self._task_door
-        door.take(door.event(coroutine), self._on_task, coroutine)
+        event, engine = door.event(coroutine), self._tree_engine
+        if engine.loop.host is None:
+            door.take(event, self._on_task, coroutine)
+        else:
+            # asyncio's turn comes anyway. A task that is ready here would turn all that others
+            # send in this turn into events, for the sake of an order that nobody sees.
+            task = CoroutineTask(engine, event, coroutine, self._on_task)
+            engine.tasks.add(task)
+            task.step()
 
     @handler("_task")
     def _on_task(self, coroutine: Any) -> Any:
