@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -426,10 +427,25 @@ def test_files_are_sent_by_the_kernel(serve: Serve, tmp_path: Path) -> None:
     assert server.server.sent == b"0123456789"
 
 
-def test_a_file_that_is_none_is_an_error(serve: Serve, tmp_path: Path, errors: Errors) -> None:
-    app = answering(start(), {"type": "http.response.pathsend", "path": str(tmp_path / "no")})
+@pytest.mark.parametrize("name", ["no", "folder", "pipe"])
+def test_a_file_that_is_none_is_an_error(
+    serve: Serve, tmp_path: Path, errors: Errors, name: str
+) -> None:
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")  # to open it as a file would wait for ever
+    app = answering(start(), {"type": "http.response.pathsend", "path": str(tmp_path / name)})
     assert serve(app).connect().get().code == 500
     assert isinstance(errors.seen[0], FileNotFoundError)
+
+
+def test_whatever_ends_an_application_its_client_is_answered(serve: Serve, errors: Errors) -> None:
+    class Odd(BaseException): ...
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise Odd
+
+    assert serve(app).connect().get().code == 500
+    assert isinstance(errors.seen[0], Odd)
 
 
 def test_the_application_may_close_the_connection(serve: Serve) -> None:

@@ -227,6 +227,8 @@ def test_a_body_is_decoded(kind: str) -> None:
         ("application/json", b"{", exceptions.BadRequest),
         ("application/json", b"\xff", exceptions.BadRequest),
         ("application/json", b"NaN", exceptions.BadRequest),
+        ("application/json", b"[1e999]", exceptions.BadRequest),
+        ("application/json", b"[-1e400]", exceptions.BadRequest),
         ("application/json", b"[" * 100_000, exceptions.BadRequest),
         ("application/json", b"[1, 2, 3, 4]", exceptions.RequestEntityTooLarge),
     ],

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import stat
 from contextvars import copy_context
 from functools import partial
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
 from . import exceptions
-from ._paths import unescape_segment
+from ._paths import open_file, unescape_segment
 from ._pieces import Pieces
 from ._request_body import BodyStream
 from ._response_body import FileRange
@@ -185,8 +184,10 @@ class Call:
             self._is_cancelled = True
             self._ended(RuntimeError("the application was cancelled"))
             raise
-        except Exception as problem:
+        except BaseException as problem:
             self._ended(problem)
+            if isinstance(problem, KeyboardInterrupt | SystemExit):
+                raise
         finally:
             self._task = None
             if self._grace is not None:
@@ -290,14 +291,7 @@ class Call:
             raise ClientGone
 
     def _send_path(self, path: str) -> None:
-        file = open(path, "rb", buffering=0)  # noqa: SIM115 - closed with the response
-        try:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise OSError(f"{path} is no file")
-        except BaseException:
-            file.close()
-            raise
+        file, status = open_file(path)
         self._apply()
         self._is_answered = True
         self._set_body(FileRange(file, 0, status.st_size))

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-import stat
 from functools import lru_cache
-from io import FileIO
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -15,7 +13,7 @@ from circuits.core import _clock
 from . import _conditional as rules
 from . import utils
 from ._media_types import guess_type
-from ._paths import TROUBLES
+from ._paths import TROUBLES, open_file
 from ._validators import validate_file
 from .errors import Forbidden, HTTPError, NotFound
 from .headers import check_value, quote_string
@@ -69,13 +67,10 @@ def serve_file(
         raise ValueError(f"{path!r} is not an absolute path")
     header = _disposition(disposition, name or os.path.basename(path)) if disposition else None
     try:
-        # Looked at before it is opened: opening a pipe or a device may block or worse.
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            return NotFound(request, response)
-        file = open(path, "rb", buffering=0)  # noqa: SIM115 - closed with the response
+        file, status = open_file(path)
     except (OSError, ValueError) as problem:  # ValueError: a NUL in the path
         return refuse_file(request, response, problem)
-    return _serve(request, response, file, type or guess_type(path), header)
+    return _serve(request, response, file, status, type or guess_type(path), header)
 
 
 def serve_real_file(request: Request, response: Response, path: str) -> Any:
@@ -88,10 +83,10 @@ def serve_real_file(request: Request, response: Response, path: str) -> Any:
             place of the file since is not followed.
     """
     try:
-        file = FileIO(path, opener=_open_real)
+        file, status = open_file(path, is_real=True)
     except (OSError, ValueError) as problem:
         return refuse_file(request, response, problem)
-    return _serve(request, response, file, guess_type(path), None)
+    return _serve(request, response, file, status, guess_type(path), None)
 
 
 def refuse_file(request: Request, response: Response, problem: OSError | ValueError) -> HTTPError:
@@ -103,22 +98,15 @@ def refuse_file(request: Request, response: Response, problem: OSError | ValueEr
     return kind(request, response)
 
 
-#: So that neither a link is followed nor a pipe waited for; not every system has these.
-_REAL = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-
-
-def _open_real(path: str, flags: int) -> int:
-    return os.open(path, flags | _REAL)
-
-
 def _serve(
-    request: Request, response: Response, file: IO[bytes], kind: str, disposition: str | None
+    request: Request,
+    response: Response,
+    file: IO[bytes],
+    status: os.stat_result,
+    kind: str,
+    disposition: str | None,
 ) -> Any:
     try:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            file.close()
-            return NotFound(request, response)
         return _deliver(request, response, file, status, kind, disposition)
     except OSError as problem:
         file.close()

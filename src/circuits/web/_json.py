@@ -7,6 +7,7 @@ import json
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
+from math import isinf
 from typing import Any, NoReturn
 from uuid import UUID
 
@@ -45,7 +46,14 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
 
 
-_decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
+def _finite(text: str) -> float:
+    number = float(text)
+    if isinf(number):  # what is too large becomes infinite, which cannot be written again
+        raise ValueError(f"{text:.40} is too large a number")
+    return number
+
+
+_decode = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite).decode
 
 
 def decode(data: bytes) -> Any:

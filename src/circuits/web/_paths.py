@@ -12,6 +12,7 @@ import errno
 import os
 import re
 import stat
+from io import FileIO
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
@@ -29,6 +30,7 @@ __all__ = [
     "join_segments",
     "mount",
     "normalise",
+    "open_file",
     "parse_target",
     "resolve",
     "split_segments",
@@ -37,6 +39,47 @@ __all__ = [
 
 #: Errors that tell nothing about a file: the system is short of something, or broken.
 TROUBLES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE})
+
+#: So that no pipe is waited for, and no link followed; not every system has these.
+_AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+_REAL = _AT_ONCE | getattr(os, "O_NOFOLLOW", 0)
+
+
+def open_file(path: str, *, is_real: bool = False) -> tuple[FileIO, os.stat_result]:
+    """Open a regular file, and nothing else: a pipe or a device may block, or worse.
+
+    Args:
+        path: Its path.
+        is_real: Whether it was found to be one, and no link; a link that has taken its place since
+            is not followed.
+
+    Returns:
+        The file, without a buffer, and what the system knows of it.
+
+    Raises:
+        OSError: It cannot be opened, or is something else.
+        ValueError: There is a NUL in the path.
+    """
+    if not is_real and not stat.S_ISREG(os.stat(path).st_mode):
+        raise FileNotFoundError(errno.ENOENT, "not a regular file", path)
+    file = FileIO(path, opener=_open_real if is_real else _open_at_once)
+    try:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise FileNotFoundError(errno.ENOENT, "not a regular file", path)
+    except BaseException:
+        file.close()
+        raise
+    return file, status
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | _AT_ONCE)
+
+
+def _open_real(path: str, flags: int) -> int:
+    return os.open(path, flags | _REAL)
+
 
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _CONTROL = re.compile(r"[\x00-\x20\x7f#]").search

@@ -222,7 +222,7 @@ def test_a_handler_may_choose_its_error() -> None:
 # -- limits and odd data ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("constant", [b"NaN", b"Infinity", b"-Infinity"])
+@pytest.mark.parametrize("constant", [b"NaN", b"Infinity", b"-Infinity", b"1e999", b"-1e999"])
 def test_constants_that_are_no_json_are_refused(client: Peer, constant: bytes) -> None:
     body = b'{"jsonrpc": "2.0", "method": "give", "params": [%b], "id": 1}' % constant
     assert shape(ask(client, body)) == error(-32700)

@@ -237,6 +237,8 @@ class JSONRPC(Remote):
         try:
             return encode(answer)
         except Exception as unsendable:  # the data of an error that a handler raised
+            if problem.data is None:
+                raise
             return self._failure(call, JSONRPCError(_INTERNAL_ERROR, describe(unsendable)))
 
     def _encode(self, answer: str) -> bytes:
