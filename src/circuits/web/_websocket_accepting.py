@@ -80,11 +80,11 @@ class _Successor:
     """Takes a connection over from HTTP, for a WebSocket."""
 
     def __init__(self, websocket: WebSocket) -> None:
-        self.begin = websocket.begin
-        self.receive_data = websocket.receive_data
-        self.congested = websocket.congested
-        self.stopping = websocket.stopping
-        self.closed = websocket.closed
+        self.begin = websocket._begin
+        self.receive_data = websocket._receive_data
+        self.congested = websocket._congested
+        self.stopping = websocket._stopping
+        self.closed = websocket._closed
 
 
 def accept(

@@ -59,7 +59,7 @@ class CSRF(BaseComponent):
             must not be let in by a cookie.
         name: Name of the cookie that is used without ``Sessions``. Scripts can read it, to send it
             in the header.
-        channel: The channel of the server.
+        **kwargs: For the component, such as ``channel``.
 
     Raises:
         ValueError: The secret is empty, an origin is none, or a path does not begin with a slash.
