@@ -21,7 +21,7 @@ from circuits.core.handlers import handler
 from circuits.net import sockets
 
 from ._client_errors import ClientTimeout, ConnectError, ProtocolError
-from ._client_response import ClientResponse, Inflating
+from ._client_response import ClientResponse, Decompressor
 from ._client_sending import Sending
 from ._client_tunnel import Tunnel
 
@@ -88,7 +88,7 @@ class ClientConnection(BaseComponent):
         # How long a body may be depends on who asks, and is seen to here.
         self._limits = replace(client.limits, body_bytes=None)
         self._decoder = ResponseDecoder(self._limits)
-        self._inflating = Inflating("")
+        self._inflating = Decompressor("")
         self._inflated: Iterator[bytes] = iter(())
         self._sending: Sending | None = None
         self._size = 0
@@ -316,7 +316,7 @@ class ClientConnection(BaseComponent):
     def _begin(self, pending: Pending, head: ResponseHead) -> None:
         response = pending.response = ClientResponse(head, pending.outgoing)
         self._client.cookies.take(response)
-        self._inflating = Inflating(response.headers.get("Content-Encoding", ""))
+        self._inflating = Decompressor(response.headers.get("Content-Encoding", ""))
         self._size = 0
         if self._sending is not None and (head.status >= 400 or not head.keep_alive):
             self._stop_sending()  # it will not be read

@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 #: Errors that tell nothing about a file: the system is short of something, or broken.
-TROUBLES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE})
+SYSTEM_ERRORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE})
 
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _CONTROL = re.compile(r"[\x00-\x20\x7f#]").search
@@ -266,7 +266,7 @@ class Docroot:
             no such file, or none that may be served.
 
         Raises:
-            OSError: The system cannot tell; see ``TROUBLES``.
+            OSError: The system cannot tell; see ``SYSTEM_ERRORS``.
         """
         # Elsewhere there are more ways to lead astray than what a stat calls a link.
         if os.name == "posix":
@@ -315,5 +315,5 @@ class Docroot:
 
 def _check_absence(problem: OSError | ValueError) -> None:
     """Raise, unless this means that there is no such file that may be served."""
-    if isinstance(problem, OSError) and problem.errno in TROUBLES:
+    if isinstance(problem, OSError) and problem.errno in SYSTEM_ERRORS:
         raise problem
