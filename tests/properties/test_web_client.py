@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from circuits._wire.http1 import Limits
-from circuits.web._client_response import Inflating
+from circuits.web._client_response import Decompressor
 from circuits.web.client import Client, ClientError, ProtocolError
 from tests.properties.test_http1 import cut
 from tests.web.client_support import network
@@ -106,7 +106,7 @@ def test_what_is_no_compressed_body_is_refused(
     """Or it is one by chance; nothing else happens, and cuts mean nothing."""
 
     def inflate(pieces: list[bytes]) -> bytes | None:
-        inflating = Inflating(coding)
+        inflating = Decompressor(coding)
         try:
             made = b"".join(part for piece in pieces for part in inflating.feed(piece))
             inflating.end()
@@ -120,7 +120,7 @@ def test_what_is_no_compressed_body_is_refused(
 @given(st.lists(st.binary(max_size=300), max_size=4), CUTS)
 def test_compressed_members_one_after_the_other(parts: list[bytes], positions: list[int]) -> None:
     data = b"".join(map(gzip.compress, parts))
-    inflating = Inflating("gzip")
+    inflating = Decompressor("gzip")
     made = [part for piece in cut(data, positions) for part in inflating.feed(piece)]
     inflating.end()
     assert b"".join(made) == b"".join(parts)

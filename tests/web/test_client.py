@@ -9,6 +9,7 @@ import pytest
 from circuits import Component, Event
 from circuits.testing import Recorder
 from circuits.web._client_cookies import Cookies
+from circuits.web._client_pool import Pool
 from circuits.web._client_request import ClientRequest
 from circuits.web.client import (
     Client,
@@ -184,7 +185,7 @@ def test_a_connection_that_has_ended_is_not_used(net: Network) -> None:
     """Nobody has told yet; what must not be repeated would be lost there."""
     client = make(net, max_connections=1)
     net.wait(client.get("/"))
-    client._wires[0].transport._abort()
+    client._pool.connections[0].transport._abort()
     waiting = [client.post("/"), client.post("/")]
     assert [net.wait(pending).status for pending in waiting] == [200, 200]
     net.lines[1].send(OK)  # that nobody has asked for
@@ -331,16 +332,19 @@ def test_a_body_that_is_used_up_is_not_sent_to_where_a_redirect_leads(net: Netwo
 def test_credentials_do_not_follow_to_another_origin(net: Network, elsewhere: str) -> None:
     sent = []
 
-    class Sent(Client):
+    class Sent(Pool):
         def send_off(self, pending: Any, fresh: bool = False) -> None:
             if pending.history:
-                sent.append(pending.outgoing.head(cookie=self.cookies.header(pending.outgoing)))
+                sent.append(
+                    pending.outgoing.head(cookie=self.client.cookies.header(pending.outgoing))
+                )
                 pending.finish()
             else:
                 super().send_off(pending, fresh)
 
     net.answer = redirecting(302, elsewhere)
-    client = Sent("http://a.example/", follow_redirects=True).register(net.app)
+    client = Client("http://a.example/", follow_redirects=True).register(net.app)
+    client._pool = Sent(client, client._pool._proxies, 1)
     headers = {"authorization": "Bearer secret", "COOKIE": "b=secret", "Host": "a.example"}
     net.wait(client.get("/a", headers=headers, cookies={"c": "secret"}))
     assert b"secret" in net.requests[0]

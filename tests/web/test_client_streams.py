@@ -16,7 +16,7 @@ import pytest
 from circuits import Component, Event
 from circuits.testing import Recorder
 from circuits.web._client_body import Body, make_body
-from circuits.web._client_response import Inflating
+from circuits.web._client_response import Decompressor
 from circuits.web.client import (
     ClientError,
     ClientResponse,
@@ -674,7 +674,7 @@ def test_a_line_without_end(net: Network) -> None:
 def test_compressed_bodies_in_pieces(bits: int) -> None:
     coder = zlib.compressobj(wbits=bits)
     data = coder.compress(b"text " * 1000) + coder.flush()
-    inflating = Inflating("gzip" if bits == 31 else "deflate")
+    inflating = Decompressor("gzip" if bits == 31 else "deflate")
     assert (
         b"".join(part for at in range(len(data)) for part in inflating.feed(data[at : at + 1]))
         == b"text " * 1000

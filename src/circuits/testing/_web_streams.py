@@ -15,7 +15,7 @@ from circuits._wire.http1 import (
 )
 from circuits.core import _clock
 from circuits.web._client_errors import ProtocolError
-from circuits.web._client_response import ClientResponse, Inflating
+from circuits.web._client_response import ClientResponse, Decompressor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -160,7 +160,7 @@ class StreamedResponse:
             assert self._head is not None
             self.response = ClientResponse(self._head, outgoing)
             self._client.cookies.take(self.response)
-            self._inflating = Inflating(self.response.headers.get("Content-Encoding", ""))
+            self._inflating = Decompressor(self.response.headers.get("Content-Encoding", ""))
             self._pieces = [part for piece in self._pieces for part in self._inflating.feed(piece)]
             if self._is_over:
                 self._inflating.end()

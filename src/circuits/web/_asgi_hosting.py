@@ -40,16 +40,16 @@ if TYPE_CHECKING:
     class Gate(Protocol):
         """Who calls applications: what a call needs of it."""
 
-        def respond(self, response: Response) -> None:
+        def _respond(self, response: Response) -> None:
             """Send a response."""
 
-        def refuse(self, response: Response, problem: BaseException) -> None:
+        def _refuse(self, response: Response, problem: BaseException) -> None:
             """Answer with an error in place of a response."""
 
-        def report(self, problem: BaseException) -> None:
+        def _report(self, problem: BaseException) -> None:
             """Tell of an exception."""
 
-        def call_in(self, seconds: float, call: Callable[[], object]) -> Appointment:
+        def _call_in(self, seconds: float, call: Callable[[], object]) -> Appointment:
             """Have something done later."""
 
 
@@ -206,7 +206,7 @@ class Call:
         if self.is_gone or self._is_answered:
             # That a client goes is no fault of the application.
             if problem is not None and not self._is_cancelled and not is_about(problem, ClientGone):
-                self._gate.report(problem)
+                self._gate._report(problem)
             return
         self._is_answered = True
         if problem is None:
@@ -214,8 +214,8 @@ class Call:
         if self._pieces is not None:
             self._pieces.end(problem)
         else:
-            self._gate.report(problem)
-            self._context.run(self._gate.refuse, self.response, problem)
+            self._gate._report(problem)
+            self._context.run(self._gate._refuse, self.response, problem)
 
     def close(self) -> None:
         """The response is over, or its client has gone."""
@@ -227,7 +227,7 @@ class Call:
         """Nobody waits any more: give the application some time to find out."""
         self.is_gone = True
         if self._task is not None and self._grace is None:
-            self._grace = self._gate.call_in(GRACE_SECONDS, self.cancel)
+            self._grace = self._gate._call_in(GRACE_SECONDS, self.cancel)
 
     def cancel(self) -> None:
         """Cancel the application."""
@@ -307,7 +307,7 @@ class Call:
         response._adopt(self)
 
     def _respond(self) -> None:
-        self._context.run(self._gate.respond, self.response)
+        self._context.run(self._gate._respond, self.response)
 
     def _apply(self) -> None:
         """Put status and fields into the response."""
@@ -335,7 +335,7 @@ class HTTPCall(Call):
                 # What the client sends is wrong; the application cannot know what to say to that.
                 if self._pieces is None and not self._is_answered:
                     self._is_answered = True
-                    self._context.run(self._gate.refuse, self.response, problem)
+                    self._context.run(self._gate._refuse, self.response, problem)
             except (ConnectionError, ValueError):  # the client has gone, or has its answer
                 pass
             else:

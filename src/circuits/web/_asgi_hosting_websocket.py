@@ -70,7 +70,7 @@ class SocketCall(Call, Listener):
                     raise ClientGone from problem
                 return
             if kind == "websocket.close":
-                websocket.shut(message.get("code") or NORMAL, message.get("reason") or "")
+                websocket._shut(message.get("code") or NORMAL, message.get("reason") or "")
                 return
         elif kind == "websocket.accept":
             await self._accept(message)
@@ -79,7 +79,7 @@ class SocketCall(Call, Listener):
             self._check_open(kind)
             self._is_answered = True
             refusal = exceptions.Forbidden("The application does not want this connection.")
-            self._context.run(self._gate.refuse, self.response, refusal)
+            self._context.run(self._gate._refuse, self.response, refusal)
             return
         elif await self._answer(message):
             return
@@ -97,7 +97,7 @@ class SocketCall(Call, Listener):
         result = accept(response.request, response, self._policy, self, lambda offered: subprotocol)
         self._is_answered = True
         if isinstance(result, errors.HTTPError):
-            self._context.run(self._gate.refuse, response, exceptions.NotImplemented())
+            self._context.run(self._gate._refuse, response, exceptions.NotImplemented())
         else:
             self._respond()
         await self._decided.wait()
@@ -118,8 +118,8 @@ class SocketCall(Call, Listener):
             super()._ended(problem)
             return
         if problem is not None and not self._is_cancelled and not is_about(problem, ClientGone):
-            self._gate.report(problem)
-        websocket.shut(NORMAL if problem is None else INTERNAL_ERROR)
+            self._gate._report(problem)
+        websocket._shut(NORMAL if problem is None else INTERNAL_ERROR)
 
     def close(self) -> None:
         super().close()

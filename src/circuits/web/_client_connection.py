@@ -21,14 +21,14 @@ from circuits.core.handlers import handler
 from circuits.net import sockets
 
 from ._client_errors import ClientTimeout, ConnectError, ProtocolError
-from ._client_response import ClientResponse, Inflating
+from ._client_response import ClientResponse, Decompressor
 from ._client_sending import Sending
 from ._client_tunnel import Tunnel
 
 if TYPE_CHECKING:
     from ._client_pending import Pending
+    from ._client_pool import Pool
     from ._client_proxies import Proxy
-    from .client import Client
 
 __all__ = ["DEFAULT_LIMITS", "ClientConnection", "Route"]
 
@@ -73,11 +73,13 @@ class ClientConnection(BaseComponent):
         is_open: Whether requests can be sent.
     """
 
-    def __init__(self, client: Client, route: Route, timeout: float | None) -> None:
+    def __init__(self, pool: Pool, route: Route, timeout: float | None) -> None:
+        client = pool.client
         super().__init__(channel=f"{client.channel}.{id(self):x}")
         self.route = route
         self.pending: Pending | None = None
         self.is_open = False
+        self._pool = pool
         self._client = client
         self._was_used = False
         self._has_answered = False
@@ -86,7 +88,7 @@ class ClientConnection(BaseComponent):
         # How long a body may be depends on who asks, and is seen to here.
         self._limits = replace(client.limits, body_bytes=None)
         self._decoder = ResponseDecoder(self._limits)
-        self._inflating = Inflating("")
+        self._inflating = Decompressor("")
         self._inflated: Iterator[bytes] = iter(())
         self._sending: Sending | None = None
         self._size = 0
@@ -148,7 +150,7 @@ class ClientConnection(BaseComponent):
 
     def _unreachable(self, text: str, is_late: bool = False) -> None:
         pending = self.pending
-        self._client.lost(self)
+        self._pool.lost(self)
         if pending is not None:
             text = f"{pending.outgoing.url}: {text}"
             pending.finish(ClientTimeout(text, "connect") if is_late else ConnectError(text))
@@ -251,7 +253,7 @@ class ClientConnection(BaseComponent):
                 self._read_of_proxy(self._tunnel, data)
             return
         if self.pending is None:
-            self._client.lost(self)  # nobody has asked: whatever this is, it is no answer
+            self._pool.lost(self)  # nobody has asked: whatever this is, it is no answer
             return
         self._has_answered = True
         try:
@@ -274,7 +276,7 @@ class ClientConnection(BaseComponent):
             self._decoder.receive_eof()
             self.go_on()
         if self.pending is None:
-            self._client.lost(self)
+            self._pool.lost(self)
 
     def go_on(self) -> None:
         """Decode what has come, as far as somebody has room for it."""
@@ -314,7 +316,7 @@ class ClientConnection(BaseComponent):
     def _begin(self, pending: Pending, head: ResponseHead) -> None:
         response = pending.response = ClientResponse(head, pending.outgoing)
         self._client.cookies.take(response)
-        self._inflating = Inflating(response.headers.get("Content-Encoding", ""))
+        self._inflating = Decompressor(response.headers.get("Content-Encoding", ""))
         self._size = 0
         if self._sending is not None and (head.status >= 400 or not head.keep_alive):
             self._stop_sending()  # it will not be read
@@ -345,7 +347,7 @@ class ClientConnection(BaseComponent):
         keeps = is_sent and self.is_open and self._decoder.state is State.HEAD
         if not keeps or self._decoder.pending_bytes:
             self.cut()
-        self._client.complete(pending, self)
+        self._pool.complete(pending, self)
 
     def _fail(self, problem: Exception) -> None:
         pending = self.pending
@@ -361,8 +363,8 @@ class ClientConnection(BaseComponent):
         ):
             pending.is_repeated = True
             self.pending = pending.wire = None
-            self._client.lost(self)
-            self._client.send_off(pending, fresh=True)
+            self._pool.lost(self)
+            self._pool.send_off(pending, fresh=True)
             return
         text = f"{pending.outgoing.url}: {problem}"
         if not self.is_open and self._reason:

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from circuits.core._clock import Appointment
 
     from ._client_connection import ClientConnection
+    from ._client_pool import Pool
     from ._client_request import ClientRequest
     from ._client_response import ClientResponse
-    from .client import Client
 
 __all__ = ["Pending", "Timeout"]
 
@@ -91,14 +91,14 @@ class Pending(Outcome):
     """
 
     __slots__ = (
-        "_alarm", "_client", "_phase", "_streams", "_timer", "arriving", "follows", "history",
+        "_alarm", "_phase", "_pool", "_streams", "_timer", "arriving", "follows", "history",
         "is_challenged", "is_over", "is_redirected", "is_repeated", "max_bytes", "outgoing",
         "response", "timeout", "wire",
     )  # fmt: skip
 
     def __init__(
         self,
-        client: Client,
+        pool: Pool,
         outgoing: ClientRequest,
         timeout: Timeout,
         follows: bool,
@@ -106,7 +106,7 @@ class Pending(Outcome):
         max_bytes: int | None,
     ) -> None:
         super().__init__(self._give_up)
-        self._client = client
+        self._pool = pool
         self.outgoing = outgoing
         self.timeout = timeout
         self.follows = follows
@@ -127,7 +127,7 @@ class Pending(Outcome):
     # -- time --
 
     def _call_in(self, seconds: float, function: Any) -> Appointment:
-        schedule = self._client._tree_engine.schedule
+        schedule = self._pool.client._tree_engine.schedule
         return schedule.call_at(_clock.now() + seconds, function)
 
     def phase(self, name: str) -> None:
@@ -165,7 +165,7 @@ class Pending(Outcome):
         """How many bytes the body of the response may have."""
         if self.arriving is not None:
             return self.max_bytes
-        limit = self._client.limits.body_bytes
+        limit = self._pool.client.limits.body_bytes
         if self.is_redirected or self.is_challenged:
             return _PASSING_BYTES if limit is None else min(limit, _PASSING_BYTES)
         return limit
@@ -199,7 +199,7 @@ class Pending(Outcome):
             self._alarm.cancel()
         wire, self.wire = self.wire, None
         if problem is not None:
-            self._client.abandon(self, wire)
+            self._pool.abandon(self, wire)
         if self.arriving is not None:
             self.arriving.end(problem)
         if not self.is_done:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from ._client_request import ClientRequest
 
-__all__ = ["Arriving", "ClientResponse", "Inflating"]
+__all__ = ["Arriving", "ClientResponse", "Decompressor"]
 
 #: So many bytes are decompressed at once.
 _PIECE_BYTES: Final = 64 * 1024
@@ -265,7 +265,7 @@ class ClientResponse(ResponseObject):
         self.close()
 
 
-class Inflating:
+class Decompressor:
     """Decompresses what comes, in pieces of bounded size.
 
     Args:

@@ -13,7 +13,7 @@ from circuits.core import _clock
 from . import _conditional as rules
 from . import utils
 from ._media_types import guess_type
-from ._paths import TROUBLES, open_file
+from ._paths import SYSTEM_ERRORS, open_file
 from ._validators import validate_file
 from .errors import Forbidden, HTTPError, NotFound
 from .headers import check_value, quote_string
@@ -91,7 +91,7 @@ def serve_real_file(request: Request, response: Response, path: str) -> Any:
 
 def refuse_file(request: Request, response: Response, problem: OSError | ValueError) -> HTTPError:
     """The error for a file that cannot be served: not there, not allowed, or not now."""
-    if isinstance(problem, OSError) and problem.errno in TROUBLES:
+    if isinstance(problem, OSError) and problem.errno in SYSTEM_ERRORS:
         _log.error("%s could not be served: %s", request.path, problem)
         return HTTPError(request, response, 503)
     kind = Forbidden if isinstance(problem, PermissionError) else NotFound

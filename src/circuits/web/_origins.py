@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from .wrappers import Request
 
-__all__ = ["own_place", "parse_origin", "parse_origins"]
+__all__ = ["own_authority", "parse_origin", "parse_origins"]
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
@@ -46,7 +46,7 @@ def parse_origins(origins: str | Iterable[str]) -> frozenset[tuple[str, str, int
     return frozenset(found)
 
 
-def own_place(request: Request, scheme: str) -> tuple[str | None, int | None]:
+def own_authority(request: Request, scheme: str) -> tuple[str | None, int | None]:
     """Host and port of this server, as an origin of that scheme would have them."""
     own = parse_origin(f"{scheme}://{urlsplit(request.base).netloc}")
     return (None, None) if own is None else own[1:]

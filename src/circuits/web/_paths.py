@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 #: Errors that tell nothing about a file: the system is short of something, or broken.
-TROUBLES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE})
+SYSTEM_ERRORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE})
 
 #: So that no pipe is waited for, and no link followed; not every system has these.
 _AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
@@ -309,7 +309,7 @@ class Docroot:
             no such file, or none that may be served.
 
         Raises:
-            OSError: The system cannot tell; see ``TROUBLES``.
+            OSError: The system cannot tell; see ``SYSTEM_ERRORS``.
         """
         # Elsewhere there are more ways to lead astray than what a stat calls a link.
         if os.name == "posix":
@@ -358,5 +358,5 @@ class Docroot:
 
 def _check_absence(problem: OSError | ValueError) -> None:
     """Raise, unless this means that there is no such file that may be served."""
-    if isinstance(problem, OSError) and problem.errno in TROUBLES:
+    if isinstance(problem, OSError) and problem.errno in SYSTEM_ERRORS:
         raise problem

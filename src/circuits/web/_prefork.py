@@ -41,7 +41,7 @@ _SOON_SECONDS = 1.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 10.0
 
 #: Seconds that a worker has beyond its own patience with requests in flight.
-_GRACE = 5.0
+_GRACE_SECONDS = 5.0
 
 #: The supervisor is not to give up: whether it is too bad is decided here.
 _ANY_NUMBER = sys.maxsize
@@ -104,7 +104,7 @@ class Master(DescriptorOwner):
         self._serve = serve
         self._number = number
         self._worker_timeout = stop_timeout
-        self.stop_timeout = stop_timeout + 2 * _GRACE
+        self.stop_timeout = stop_timeout + 2 * _GRACE_SECONDS
         self._workers: dict[str, Worker] = {}
         self._serving_since: dict[str, float] = {}
         self._has_served = False

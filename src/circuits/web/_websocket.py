@@ -187,7 +187,7 @@ class WebSocket:
             code: 1000, or another that a close frame may have.
             reason: For a log, 123 bytes of UTF-8 at most.
         """
-        self.shut(code, reason)
+        self._shut(code, reason)
         self._messages = None
         self._release(self._waiting_messages, self._waiting_bytes)
         return SENT if self._is_ended or self._link is None else Ending(self)
@@ -200,13 +200,13 @@ class WebSocket:
 
     # -- for events --------------------------------------------------------------------------
 
-    def write(self, message: str | bytes | bytearray | memoryview) -> None:
+    def _write(self, message: str | bytes | bytearray | memoryview) -> None:
         """Send a message; it is dropped when the connection is closing."""
         codec = self._codec
         if codec is not None and codec.state is _OPEN and self._link is not None:
             self._link.write(codec.send(message))
 
-    def shut(self, code: int | None = None, reason: str = "") -> None:
+    def _shut(self, code: int | None = None, reason: str = "") -> None:
         """Begin to close, or answer the peer; what comes from now on is not looked at."""
         conversation = self._conversation
         if conversation is not None and not self._is_ended:
@@ -215,7 +215,7 @@ class WebSocket:
             if self.is_full:
                 self._read_on()
 
-    def expect(self, event: Any) -> None:
+    def _expect(self, event: Any) -> None:
         """Count a message until all handlers of its event are done."""
         size = len(event.args[-1])
         self._hold(size)
@@ -223,7 +223,7 @@ class WebSocket:
 
     # -- what takes a connection over from HTTP ------------------------------------------------
 
-    def begin(self, link: Link) -> None:
+    def _begin(self, link: Link) -> None:
         """The handshake is over."""
         options = self._options
         self._link = link
@@ -242,17 +242,17 @@ class WebSocket:
         self._listener.opened(self)
         self._wake()  # whoever waits for it to open
 
-    def agreed(self, subprotocol: str | None, deflate: Deflate | None) -> None:
+    def _agreed(self, subprotocol: str | None, deflate: Deflate | None) -> None:
         """A client has found a server that agrees; ``begin`` follows."""
         self.subprotocol = subprotocol
         self._deflate = deflate
 
-    def refused(self, reason: str) -> None:
+    def _refused(self, reason: str) -> None:
         """Instead of ``begin``: nothing has come of it."""
         self._refusal = reason
         self._end()
 
-    def receive_data(self, data: bytes) -> None:
+    def _receive_data(self, data: bytes) -> None:
         """Take what the peer has sent."""
         conversation, codec = self._conversation, self._codec
         if conversation is None or codec is None:
@@ -262,11 +262,11 @@ class WebSocket:
         if held != self._partial_bytes:
             self._count_partial(held)
 
-    def stopping(self) -> None:
+    def _stopping(self) -> None:
         """The application stops."""
-        self.shut(GOING_AWAY)
+        self._shut(GOING_AWAY)
 
-    def congested(self, is_congested: bool) -> None:
+    def _congested(self, is_congested: bool) -> None:
         """The peer does not keep up, or does again."""
         if self._conversation is None:
             return
@@ -274,7 +274,7 @@ class WebSocket:
             self._wake()
         self._listener.congested(self, is_congested)
 
-    def closed(self) -> None:
+    def _closed(self) -> None:
         """The connection has ended, or was never handed over."""
         conversation = self._conversation
         if conversation is not None:
@@ -440,7 +440,7 @@ def broadcast(
         if link is None or conversation is None or not websocket.is_open:
             continue  # closed by what was sent to another
         if link.must_pause():
-            websocket.shut(TRY_AGAIN_LATER, "does not keep up")
+            websocket._shut(TRY_AGAIN_LATER, "does not keep up")
             continue
         codec = conversation.codec
         data = codec.send(message) if codec.is_client else codec.send_shared(shared)

@@ -13,7 +13,7 @@ from circuits._wire.websocket import (
 )
 
 from . import errors
-from ._origins import own_place, parse_origin, parse_origins
+from ._origins import own_authority, parse_origin, parse_origins
 from ._websocket import WebSocket
 from ._websocket_options import Options
 
@@ -69,7 +69,7 @@ class Policy(Options):
         if self._origins is not None:
             return parsed in self._origins
         # Not the scheme: a proxy may speak TLS for us.
-        return parsed[1:] == own_place(request, parsed[0])
+        return parsed[1:] == own_authority(request, parsed[0])
 
     def choose(self, offered: Sequence[str]) -> str | None:
         """The subprotocol."""
@@ -80,11 +80,11 @@ class _Successor:
     """Takes a connection over from HTTP, for a WebSocket."""
 
     def __init__(self, websocket: WebSocket) -> None:
-        self.begin = websocket.begin
-        self.receive_data = websocket.receive_data
-        self.congested = websocket.congested
-        self.stopping = websocket.stopping
-        self.closed = websocket.closed
+        self.begin = websocket._begin
+        self.receive_data = websocket._receive_data
+        self.congested = websocket._congested
+        self.stopping = websocket._stopping
+        self.closed = websocket._closed
 
 
 def accept(

@@ -91,20 +91,20 @@ class Messages(BaseComponent, Listener):
         else:
             websocket = self.websockets.get(None)
         if websocket is not None:
-            websocket.write(args[-1])
+            websocket._write(args[-1])
 
     @handler("close")
     def _on_close(self, *args: Any, **kwargs: Any) -> None:
         websockets = self.websockets
         if not args:
             for websocket in list(websockets.values()):
-                websocket.shut(**kwargs)
+                websocket._shut(**kwargs)
         elif None not in websockets:
             if args[0] in websockets:
-                websockets[args[0]].shut(*args[1:], **kwargs)
+                websockets[args[0]]._shut(*args[1:], **kwargs)
         # On a channel that is shared with servers, theirs begin with a socket.
         elif args[0] is None or isinstance(args[0], int):
-            websockets[None].shut(*args, **kwargs)
+            websockets[None]._shut(*args, **kwargs)
 
     # -- the connections tell --
 
@@ -125,7 +125,7 @@ class Messages(BaseComponent, Listener):
         methods = door.methods()
         if methods is None:
             event = Read(*args, request=websocket.request)
-            websocket.expect(event)
+            websocket._expect(event)
             self.fire(event)
             return
         for method in methods:
@@ -138,7 +138,7 @@ class Messages(BaseComponent, Listener):
                 made = door.event(*args, request=websocket.request)
                 door.take(made, method, result)
                 if made.waitingHandlers:
-                    websocket.expect(made)
+                    websocket._expect(made)
                 return
 
     def peer_closes(self, websocket: WebSocket, code: int, reason: str) -> None:

@@ -164,14 +164,14 @@ def _run(
         result = None
     except BaseException as problem:  # as the engine catches it, with what stops it
         door.failed(event, bound, problem)
-        websocket.shut(INTERNAL_ERROR)
+        websocket._shut(INTERNAL_ERROR)
         return event
     if isinstance(result, CoroutineType):
         result = _until_closed(websocket, result)
     elif isinstance(result, GeneratorType):
         result = _while_open(websocket, result)
     else:
-        websocket.shut()
+        websocket._shut()
         return event
     door.take(event, bound, result)
     return event
@@ -212,9 +212,9 @@ class _Over:
         if self._talk._grace is not None:
             self._talk._grace.cancel()
         if value.errors:
-            self._websocket.shut(INTERNAL_ERROR)
+            self._websocket._shut(INTERNAL_ERROR)
         else:
-            self._websocket.shut(GOING_AWAY if value.cut else NORMAL)
+            self._websocket._shut(GOING_AWAY if value.cut else NORMAL)
 
 
 def _cancel(engine: Engine, event: BaseEvent) -> None:

@@ -79,8 +79,8 @@ class Listener:
         """A message has come."""
 
     def peer_closes(self, websocket: WebSocket, code: int, reason: str) -> None:
-        """The peer closes; answer by ``websocket.shut()``, as this does."""
-        websocket.shut()
+        """The peer closes; answer by ``websocket._shut()``, as this does."""
+        websocket._shut()
 
     def failed(self, websocket: WebSocket, problem: Exception) -> None:
         """The peer broke the rules, or is silent."""

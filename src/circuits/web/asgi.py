@@ -159,7 +159,7 @@ class Gateway(_WSGIGateway):
             if self._has_lifespan:
                 lifespan = self._lifespan_of(app)
                 if await lifespan.start() is not None:
-                    self.refuse(call.response, exceptions.ServiceUnavailable())
+                    self._refuse(call.response, exceptions.ServiceUnavailable())
                     return
                 call.scope["state"] = lifespan.state.copy()
             await call.run()
@@ -187,7 +187,7 @@ class Gateway(_WSGIGateway):
 
     # -- for calls --
 
-    def respond(self, response: wrappers.Response) -> None:
+    def _respond(self, response: wrappers.Response) -> None:
         """Send a response, if it is still waited for."""
         exchange = response.request._exchange_of(response)
         if exchange is None:
@@ -197,16 +197,16 @@ class Gateway(_WSGIGateway):
         else:
             response.release()
 
-    def refuse(self, response: wrappers.Response, problem: BaseException) -> None:
+    def _refuse(self, response: wrappers.Response, problem: BaseException) -> None:
         """Answer with an error in place of a response."""
         error = (type(problem), problem, problem.__traceback__)
         self.fire(results.to_error(response.request, response, error))
 
-    def report(self, problem: BaseException) -> None:
+    def _report(self, problem: BaseException) -> None:
         """Fire the ``error`` event of an exception."""
         self._tree_engine.report(problem, None, None)
 
-    def call_in(self, seconds: float, call: Callable[[], object]) -> Appointment:
+    def _call_in(self, seconds: float, call: Callable[[], object]) -> Appointment:
         """Have something done later."""
         return self._tree_engine.schedule.call_in(seconds, call)
 
@@ -215,7 +215,7 @@ class Gateway(_WSGIGateway):
     def _lifespan_of(self, app: App) -> Lifespan:
         lifespan = self._lifespans.get(id(app))
         if lifespan is None:
-            lifespan = self._lifespans[id(app)] = Lifespan(app, self.report)
+            lifespan = self._lifespans[id(app)] = Lifespan(app, self._report)
             self._spawn(lifespan.run())
             self._spawn(self._watch(lifespan))
         return lifespan

@@ -12,7 +12,6 @@ A coroutine awaits responses, a generator yields for them::
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -23,7 +22,7 @@ from circuits.net.protocols.http import Response
 from circuits.net.sockets import Close, Connect, Write
 
 from ._client_auth import DigestAuth
-from ._client_connection import DEFAULT_LIMITS, ClientConnection, Route
+from ._client_connection import DEFAULT_LIMITS
 from ._client_cookies import Cookies
 from ._client_errors import (
     ClientError,
@@ -36,8 +35,9 @@ from ._client_errors import (
     TooManyRedirects,
 )
 from ._client_pending import Pending, Timeout
+from ._client_pool import Pool
 from ._client_proxies import Proxies
-from ._client_request import MAX_REDIRECTS, ClientRequest, joined, parse_absolute
+from ._client_request import ClientRequest, joined, parse_absolute
 from ._client_response import ClientResponse
 
 if TYPE_CHECKING:
@@ -169,21 +169,17 @@ class Client(BaseComponent):
         self.cookies = Cookies()
         self._auth = auth
         self._origin = None if known is None else (known[0], known[1], known[3])
-        self._proxies = Proxies(proxy, trust_env)
-        self._max_connections = max_connections
-        self._response: ClientResponse | None = None
-        self._wires: list[ClientConnection] = []
-        self._queue: deque[Pending] = deque()
+        self._pool = Pool(self, Proxies(proxy, trust_env), max_connections)
 
     @property
     def connected(self) -> bool:
         """Whether there is a connection to a server."""
-        return any(wire.is_open for wire in self._wires)
+        return any(connection.is_open for connection in self._pool.connections)
 
     @property
     def response(self) -> ClientResponse | None:
         """The last response; ``None`` before there is one."""
-        return self._response
+        return self._pool.response
 
     # -- asking --
 
@@ -259,8 +255,8 @@ class Client(BaseComponent):
         outgoing = ClientRequest(method, url, headers=headers, **options)
         times = self.timeout if timeout is _AS_EVER else Timeout.of(timeout)
         follows = self.follow_redirects if follow_redirects is None else follow_redirects
-        pending = Pending(self, outgoing, times, follows, streams, max_bytes)
-        self.send_off(pending)
+        pending = Pending(self._pool, outgoing, times, follows, streams, max_bytes)
+        self._pool.send_off(pending)
         return pending
 
     def get(self, url: str, **options: Any) -> Pending:
@@ -312,29 +308,21 @@ class Client(BaseComponent):
             raise NotConnected("the client has no URL")
         default = known[1] if host == known[0] and secure == known[3] else None
         origin = host, port or default or (443 if secure else 80), secure
-        self._dial(self._route(origin), self.timeout.connect)
+        self._pool.connect(origin, self.timeout.connect)
 
     @handler("write")
     def write(self, data: bytes) -> None:
         """Write to the server that is connected, past HTTP."""
-        for wire in self._wires:
-            if wire.is_open:
-                wire.transport.write(data)
+        for connection in self._pool.connections:
+            if connection.is_open:
+                connection.transport.write(data)
                 return
         raise NotConnected("there is no connection")
 
     @handler("close")
     def close(self) -> None:
         """Close all connections; who waits for a response gets an error."""
-        for pending in list(self._queue):
-            pending.finish(ConnectError("the client was closed"))
-        for wire in list(self._wires):
-            if wire.pending is not None:
-                wire.pending.finish(ConnectError("the client was closed"))
-            elif wire.is_open:
-                wire.transport.close()
-            else:
-                self.lost(wire)
+        self._pool.close()
 
     @handler("stopped", channel="*", priority=1)
     def _on_stopped(self, component: Manager) -> None:
@@ -345,85 +333,3 @@ class Client(BaseComponent):
     def _on_prepare_unregister(self, event: Any, component: Manager) -> None:
         if event.in_subtree(self):
             self.close()
-
-    # -- connections --
-
-    def _route(self, origin: tuple[str, int, bool]) -> Route:
-        proxy = self._proxies.find(*origin)
-        is_told = proxy is not None and not origin[2]
-        return Route(None if is_told else origin, proxy)
-
-    def send_off(self, pending: Pending, fresh: bool = False) -> None:
-        """Find a connection for a request, or have it wait for one.
-
-        Raises:
-            ValueError: The environment names a proxy that cannot be used.
-        """
-        route = self._route(pending.outgoing.origin)
-        idle = [wire for wire in self._wires if wire.is_usable]
-        for wire in idle:
-            if wire.route == route and not fresh:
-                wire.take(pending)
-                return
-        if len(self._wires) < self._max_connections or idle:
-            if len(self._wires) >= self._max_connections:
-                self._drop(idle[0])  # another server is wanted now
-            self._dial(route, pending.timeout.connect).take(pending)
-        else:
-            pending.phase("pool")
-            self._queue.append(pending)
-
-    def _dial(self, route: Route, timeout: float | None) -> ClientConnection:
-        wire = ClientConnection(self, route, timeout).register(self)
-        self._wires.append(wire)
-        wire.connect()
-        return wire
-
-    def _drop(self, wire: ClientConnection) -> None:
-        self._wires.remove(wire)
-        wire.cut()
-        wire.unregister()
-
-    def lost(self, wire: ClientConnection) -> None:
-        """A connection is over."""
-        if wire in self._wires:
-            self._drop(wire)
-            self._next()
-
-    def _next(self) -> None:
-        """Whoever waits for a connection is served, first come first."""
-        while self._queue and (
-            len(self._wires) < self._max_connections or any(wire.is_usable for wire in self._wires)
-        ):
-            self.send_off(self._queue.popleft())
-
-    def abandon(self, pending: Pending, wire: ClientConnection | None) -> None:
-        """A request has failed, and with it its connection."""
-        if pending in self._queue:
-            self._queue.remove(pending)
-        if wire is not None:
-            self.lost(wire)
-
-    def complete(self, pending: Pending, wire: ClientConnection) -> None:
-        """A response is complete; the connection is free, or closed."""
-        if not wire.is_open or not wire.transport.connected:
-            self.lost(wire)
-        response = self._response = pending.response
-        assert response is not None
-        response.body.seek(0)
-        if not (pending.is_redirected or pending.is_challenged):
-            pending.finish()
-        else:
-            try:
-                self._send_again(pending, response)
-            except (ClientError, ValueError) as problem:
-                pending.finish(problem)
-        self._next()
-
-    def _send_again(self, pending: Pending, response: ClientResponse) -> None:
-        if pending.is_redirected:
-            pending.outgoing.follow(response)
-            pending.history.append(response)
-            if len(pending.history) > MAX_REDIRECTS:
-                raise TooManyRedirects(f"more than {MAX_REDIRECTS}, to {pending.outgoing.url}")
-        self.send_off(pending)

@@ -16,7 +16,7 @@ from circuits.core.components import BaseComponent
 from circuits.core.handlers import handler
 
 from . import errors
-from ._origins import own_place, parse_origin, parse_origins
+from ._origins import own_authority, parse_origin, parse_origins
 from ._paths import is_below, mount
 from ._request_body import BodyStream
 from ._session import CSRF_KEY, Session
@@ -59,7 +59,7 @@ class CSRF(BaseComponent):
             must not be let in by a cookie.
         name: Name of the cookie that is used without ``Sessions``. Scripts can read it, to send it
             in the header.
-        channel: The channel of the server.
+        **kwargs: For the component, such as ``channel``.
 
     Raises:
         ValueError: The secret is empty, an origin is none, or a path does not begin with a slash.
@@ -119,7 +119,7 @@ class CSRF(BaseComponent):
             if parsed in self._origins:
                 return True
             # Not the scheme: a proxy may speak TLS for us.
-            if parsed[1:] != own_place(request, parsed[0]):
+            if parsed[1:] != own_authority(request, parsed[0]):
                 return False
         return bool(headers.get("Sec-Fetch-Site") != "cross-site")
 

@@ -42,7 +42,7 @@ class Health(BaseComponent):
         ready: Where readiness is asked for; ``None`` for nowhere.
         checks: By name, functions that say whether something that is needed is there. They are
             called on the loop, for each question, and must not wait. One that raises has failed.
-        channel: The channel of the server.
+        **kwargs: For the component, such as ``channel``.
 
     Attributes:
         is_draining: Whether no new clients are wanted.

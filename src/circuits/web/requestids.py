@@ -34,7 +34,7 @@ class RequestIDs(BaseComponent):
             over, and ``"unix"`` for those that come over a UNIX socket. All others get a new id,
             of 128 random bits.
         header: The header.
-        channel: The channel of the server.
+        **kwargs: For the component, such as ``channel``.
 
     Raises:
         TypeError, ValueError: ``trusted_proxies`` holds something else.

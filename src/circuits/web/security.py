@@ -39,7 +39,7 @@ class CORS(BaseComponent):
         credentials: Whether browsers may send cookies along. Not together with all origins.
         max_age: Seconds for which a browser need not ask again.
         expose: Response headers that scripts may read beside the usual ones.
-        channel: The channel of the server.
+        **kwargs: For the component, such as ``channel``.
 
     Raises:
         ValueError: An origin is none, or all origins would get to see what users see.
@@ -129,7 +129,7 @@ class SecurityHeaders(BaseComponent):
         content_type: Whether browsers shall believe the media type (``nosniff``).
         referrer: ``Referrer-Policy``, or ``None``.
         csp: ``Content-Security-Policy``, or ``None``.
-        channel: The channel of the server.
+        **kwargs: For the component, such as ``channel``.
 
     Raises:
         ValueError: A value holds CR, LF or NUL.
@@ -201,7 +201,7 @@ class RateLimit(BaseComponent):
             none, and nothing is counted.
         clients: How many are remembered; of more, who has not asked for the longest time is
             forgotten.
-        channel: The channel of the server.
+        **kwargs: For the component, such as ``channel``.
 
     Raises:
         ValueError: A number is not positive.

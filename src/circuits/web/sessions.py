@@ -77,7 +77,7 @@ class Sessions(Component):
         domain: For the cookie; by default it is for this host alone.
         eager: Whether everybody gets an id, also while the session holds nothing; ``False``:
             with the first thing that is put into it. A store in cookies has none for nothing.
-        channel: The channel of the server.
+        **kwargs: For the component, such as ``channel``.
 
     Attributes:
         store: The store.

@@ -180,7 +180,7 @@ class WebSocketClient(BaseComponent):
         """Close the connection in order, or give up connecting."""
         websocket = self.websocket
         if websocket is not None:
-            websocket.shut(code, reason)
+            websocket._shut(code, reason)
         else:
             self._link.give_up(ConnectionAbortedError("it was closed before it was open"))
 
@@ -259,7 +259,7 @@ class _Messages(Messages):
         if len(args) == 1:
             websocket = self.websockets.get(None)
             if websocket is not None:
-                websocket.write(args[0])
+                websocket._write(args[0])
             elif self.early is not None:
                 self.early.append(args[0])
 
@@ -270,7 +270,7 @@ class _Messages(Messages):
             return
         websocket = self.websockets.get(None)
         if websocket is not None:
-            websocket.shut(*args, **kwargs)
+            websocket._shut(*args, **kwargs)
         else:
             self._client.close()
 
@@ -280,7 +280,7 @@ class _Messages(Messages):
         self.fire(sockets.Connected(handshake.host, handshake.port))
         early, self.early = self.early, []
         for message in early or ():
-            websocket.write(message)
+            websocket._write(message)
 
     def closed(self, websocket: WebSocket) -> None:
         del self.websockets[None]
@@ -348,7 +348,7 @@ class _Link(BaseComponent):
         self._forget()
         if self._messages.early:
             self._messages.early = []
-        websocket.refused(str(reason))
+        websocket._refused(str(reason))
         self._client.fire(NotConnected(reason))
         self._transport.close()
 
@@ -389,7 +389,7 @@ class _Link(BaseComponent):
         websocket, decoder = self._websocket, self._decoder
         if decoder is None:
             if websocket is not None:
-                websocket.receive_data(data)
+                websocket._receive_data(data)
             return
         decoder.receive_data(data)
         try:
@@ -405,10 +405,10 @@ class _Link(BaseComponent):
         assert websocket is not None
         self._cancel_timer()
         self._decoder = None
-        websocket.agreed(subprotocol, deflate)
-        websocket.begin(self)
+        websocket._agreed(subprotocol, deflate)
+        websocket._begin(self)
         if rest := decoder.release():
-            websocket.receive_data(rest)
+            websocket._receive_data(rest)
 
     @handler("disconnected")
     def _on_disconnected(self) -> None:
@@ -416,7 +416,7 @@ class _Link(BaseComponent):
         self.give_up(ConnectionResetError("the server has closed the connection"))
         self._forget()
         if websocket is not None:
-            websocket.closed()
+            websocket._closed()
         if self._is_reached:
             self._is_reached = False
             self._client.fire(sockets.Disconnected())
@@ -467,15 +467,15 @@ class _Link(BaseComponent):
     @handler("pause")
     def _on_pause(self) -> None:
         if self._websocket is not None:
-            self._websocket.congested(True)
+            self._websocket._congested(True)
 
     @handler("resume")
     def _on_resume(self) -> None:
         if self._websocket is not None:
-            self._websocket.congested(False)
+            self._websocket._congested(False)
 
     @handler("stopped", channel="*", priority=1)
     def _on_stopped(self, component: Manager) -> None:
         if component is self.root and self._websocket is not None:
-            self._websocket.stopping()
+            self._websocket._stopping()
             self.give_up(ConnectionAbortedError("the application stops"))

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from circuits.web import exceptions, tools
 from circuits.web._networks import unmapped
-from circuits.web._origins import own_place, parse_origin
+from circuits.web._origins import own_authority, parse_origin
 from circuits.web.controllers import BaseController
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Guarded(BaseController):
         origin = request.headers["Origin"]
         if origin is not None:
             place = parse_origin(origin)
-            if place is None or place[1:] != own_place(request, place[0]):
+            if place is None or place[1:] != own_authority(request, place[0]):
                 raise exceptions.Forbidden("This came from another site.")
         token = request.headers["X-Token"] or ""
         if not hmac.compare_digest(token.encode(), self._token.encode()):

@@ -166,4 +166,4 @@ class WebSockets(BaseComponent):
     def _on_prepare_unregister(self, event: Any, component: Manager) -> None:
         if event.in_subtree(self):
             for websocket in list(self._messages.websockets.values()):
-                websocket.stopping()
+                websocket._stopping()
