@@ -45,6 +45,12 @@ def test_relative_links_exist() -> None:
     assert missing == []
 
 
+def test_recipes_lead_back_to_their_list() -> None:
+    pages = [page for page in (_ROOT / "docs" / "howto").glob("*.md") if page.stem != "index"]
+    ends = {page.read_text(encoding="utf-8").splitlines()[-1] for page in pages}
+    assert ends == {"Back to the [recipes](index.md)."}
+
+
 def test_no_link_needs_the_reference_to_have_been_made() -> None:
     links = [
         f"{name_of(page)}: {target}"

@@ -8,8 +8,10 @@ And nobody outside ``core`` reaches into the engine or its parts.
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
@@ -49,7 +51,7 @@ _FLOORS: dict[str, list[str]] = {
         "_clock errors utils _latch _signals _turns",
         """_flags _event_state _created _fields _signatures events values handlers _reports _routing
         _queue _causes""",
-        "_tasks _waits _outcomes _dispatch _direct",
+        "_name_waits _tasks _waits _outcomes _dispatch _direct",
         "_loop _session _asyncio",
         "_engine",
         "_nodes manager components",
@@ -57,18 +59,18 @@ _FLOORS: dict[str, list[str]] = {
         "_process workers bridge supervisor",
     ],
     "web": [
-        """constants headers exceptions utils _auth _body _body_stream _conditional _cookies _files _limits
+        """_at_hand constants headers exceptions url utils _auth _conditional _cookies _forms _limits _request_body _response_body
         _client_auth _client_body _client_cookies _client_errors _client_outcome _client_proxies
-        _client_request _client_response _json _multi _origins _paths _release _status passwords""",
+        _client_request _client_response _json _multi_values _networks _origins _paths _signing _status passwords""",
         "wrappers events errors _request _response",
-        """_transport _results _exchange _connection _binding _conversion _intake _async_pieces _coding _proxies eventstream _exposed _outgoing _connections _serving
-        _client_pending _client_sending _client_tunnel _client_wire
-        _feed _wsgi _websocket _websocket_accepting _asgi _asgi_lifespan _asgi_websocket""",
-        "http client websocket _called _asgi_called _websocket_events _websocket_exposed",
+        """_transport _results _exchange _exchange_errors _exchange_state _connection _binding _conversion _intake _pieces _threads _coding _proxies eventstream _exposed _outgoing _connections _media_types _validators _file_response
+        _client_pending _client_sending _client_tunnel _client_connection
+        _wsgi_hosting _websocket _websocket_options _websocket_link _websocket_waits _websocket_accepting _asgi_hosting _asgi_hosting_lifespan _asgi_hosting_websocket""",
+        "http client websocket _wsgi_application _asgi_application _websocket_events _websocket_exposed",
         # The applications that others host have a dispatcher of their own, as servers have.
-        """servers controllers dispatchers sessions loggers tools wsgi asgi compression csrf routes health security
+        """servers controllers dispatchers sessions loggers tools _hosted_tree wsgi asgi compression csrf _routes health requestids security
         _session _session_cookie _session_memory _session_sqlite websockets""",
-        "openapi _options _program",
+        "openapi _command_line _loading _program _validation",
         "_prefork _reloading",
         "main __main__ apps",
     ],
@@ -430,6 +432,14 @@ def test_every_floor_exists() -> None:
     coming = {"client", "websocket", "wsgi", "asgi", "sessions", "apps"}
     named = {name for floors in _FLOORS.values() for floor in floors for name in floor.split()}
     assert named - present - coming == set()
+
+
+@pytest.mark.parametrize("package", ["core", "web"])
+def test_the_map_for_newcomers_has_every_module(package: str) -> None:
+    text = (Path(__file__).parent.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = {name.removeprefix(f"{package}/").rstrip("/") for name in re.findall("`([^`]+)`", text)}
+    present = {path.stem for path in (_SOURCES / package).iterdir() if path.stem[:2] != "__"}
+    assert {n for n in present if not any(fnmatchcase(n, pattern) for pattern in named)} == set()
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from circuits.web import Controller, Server, expose
-from circuits.web.websockets import broadcast
+from circuits.web import Controller, Server, broadcast, expose
 
 PAGE = """<!DOCTYPE html>
 <html lang="en">

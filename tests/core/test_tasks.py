@@ -300,7 +300,7 @@ def test_a_stop_closes_what_is_suspended() -> None:
         settle(app)
     assert app.log == ["closed"]
     assert app._tasks == set()
-    assert app._tree_engine.tasks.awaited == {}
+    assert not app._tree_engine.tasks.awaited
 
 
 def test_a_generator_that_resists_being_closed_is_reported() -> None:

@@ -166,7 +166,7 @@ def test_nothing_is_left_behind_after_a_call() -> None:
     app.fire(go())
     settle(app)
     assert {name: len(handlers) for name, handlers in app._handlers.items()} == before
-    assert app._tree_engine.tasks.awaited == {}
+    assert not app._tree_engine.tasks.awaited
     assert app._tasks == set()
 
 
@@ -175,7 +175,7 @@ def test_nothing_is_fired_before_the_first_advance() -> None:
     app.call(foo())
     app.wait("foo")
     assert len(app) == 0
-    assert app._tree_engine.tasks.awaited == {}
+    assert not app._tree_engine.tasks.awaited
 
 
 # -- wait --
@@ -244,7 +244,7 @@ def test_the_channels_of_wait(mine: str, waited: Any, fired: Any, seen: bool) ->
     app.fire(foo(), "*")
     settle(app)
     assert app.log == ["seen"]
-    assert app._tree_engine.tasks.awaited == {}
+    assert not app._tree_engine.tasks.awaited
 
 
 def test_a_plain_manager_waits_on_every_channel() -> None:
@@ -359,7 +359,7 @@ def test_the_objects_can_be_driven_by_hand(how: str) -> None:
         app.tick()
         assert turn < 10
     assert app.log == ["handled"]
-    assert app._tree_engine.tasks.awaited == {}
+    assert not app._tree_engine.tasks.awaited
 
 
 def test_they_can_be_driven_from_another_thread(app_thread: Callable[[Any], Any]) -> None:
@@ -517,7 +517,7 @@ def test_driven_by_hand_it_is_raised_too(virtual_clock: VirtualClock, kind: str)
     virtual_clock.advance(1)
     with pytest.raises(TimeoutError):
         next(driven)
-    assert app._tree_engine.tasks.awaited == {}
+    assert not app._tree_engine.tasks.awaited
 
 
 @pytest.mark.parametrize("timeout", ["5", True, object()])

@@ -7,7 +7,7 @@ import inspect
 import circuits.web.client
 from circuits import BaseComponent, Event
 from circuits._wire.http1 import ResponseHead
-from circuits.web._client_request import Outgoing
+from circuits.web._client_request import ClientRequest
 from circuits.web.client import Client, ClientResponse, Request, parse_url
 
 
@@ -60,7 +60,7 @@ def test_what_can_be_awaited() -> None:
     names = ["status", "reason", "headers", "text", "content", "cookies", "url", "history"]
     names += ["json", "raise_for_status", "__aiter__", "iter_bytes", "iter_lines", "iter_text"]
     head = ResponseHead(200, "OK", (1, 1), (), True, 0, False, False, False)
-    response = ClientResponse(head, Outgoing("GET", "http://example.org/"))
+    response = ClientResponse(head, ClientRequest("GET", "http://example.org/"))
     assert [name for name in names if not hasattr(response, name)] == []
 
 

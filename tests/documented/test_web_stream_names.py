@@ -10,7 +10,7 @@ import pytest
 
 from circuits import Component, handler
 from circuits.web import Controller, Limits, expose
-from circuits.web._body_stream import BodyStream
+from circuits.web._request_body import BodyStream
 from circuits.web.dispatchers import Dispatcher
 from circuits.web.http import HTTP
 from tests.web.http_support import get, serving

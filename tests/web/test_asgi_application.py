@@ -15,10 +15,11 @@ from circuits.web import (
     Controller,
     EventStream,
     Forbidden,
+    Limits,
     Stream,
     WebSocket,
     WebSockets,
-    _asgi_called,
+    _asgi_application,
     expose,
 )
 from circuits.web.asgi import Application, Gateway
@@ -247,6 +248,29 @@ def test_a_body_that_is_too_long_is_413() -> None:
         assert page.sent[0]["status"] == 413
 
     run(application(body_bytes=9), test)
+
+
+@pytest.mark.parametrize("first", [2, 9])
+def test_a_stream_that_is_too_long_is_413(first: int) -> None:
+    async def test(call: Any) -> None:
+        made = call("/count", "POST")
+        made.body(bytes(first), True)
+        made.body(bytes(9 - first))
+        await made.end()
+        assert made.sent[0]["status"] == 413
+
+    run(application(stream_body_bytes=8), test)
+
+
+def test_limits_are_those_of_a_server() -> None:
+    async def test(call: Any) -> None:
+        headers = [(b"host", b"test"), (b"content-type", b"application/x-www-form-urlencoded")]
+        made = call("/echo", "POST", headers=headers)
+        made.body(b"a=1&b=2")
+        await made.end()
+        assert made.sent[0]["status"] == 413
+
+    run(application(limits=Limits(parts=1), memory_body_bytes=0), test)
 
 
 def test_a_body_is_streamed_and_waits_for_its_handler() -> None:
@@ -589,7 +613,7 @@ def test_what_a_client_has_sent_is_taken_before_its_end(end: dict[str, Any], see
 
 
 def test_who_never_takes_it_is_left_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_asgi_called, "_LEAVE_SECONDS", 0.01)
+    monkeypatch.setattr(_asgi_application, "GRACE_SECONDS", 0.01)
 
     async def test(call: Any) -> None:
         chat = call(socket_scope("/ws"))
@@ -635,7 +659,7 @@ def test_floods_keep_nobody_waiting() -> None:
 
 
 def test_what_is_pushed_at_who_takes_nothing_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_asgi_called, "_MAX_BYTES", 10_000)
+    monkeypatch.setattr(_asgi_application, "_MAX_BYTES", 10_000)
 
     class Pusher(BaseComponent):
         channel = "ws"

@@ -9,7 +9,7 @@ import pytest
 from circuits import Component, Event
 from circuits.testing import Recorder
 from circuits.web._client_cookies import Cookies
-from circuits.web._client_request import Outgoing
+from circuits.web._client_request import ClientRequest
 from circuits.web.client import (
     Client,
     ConnectError,
@@ -420,10 +420,10 @@ def test_cookies_of_all_kinds_go_in_one_field(net: Network) -> None:
 
 def test_secure_cookies_go_by_tls() -> None:
     cookies = Cookies()
-    secure = Outgoing("GET", "https://a.example/")
+    secure = ClientRequest("GET", "https://a.example/")
     cookies.jar.set_cookie(_cookie("a", secure=True))
     assert cookies.header(secure) == "a=1"
-    assert cookies.header(Outgoing("GET", "http://a.example/")) == ""
+    assert cookies.header(ClientRequest("GET", "http://a.example/")) == ""
 
 
 def _cookie(name: str, domain: str = "a.example", secure: bool = False) -> Any:

@@ -248,7 +248,7 @@ def test_a_body_that_was_spooled_and_grows_too_long_is_closed(
         files.append(io.BytesIO())
         return files[-1]
 
-    monkeypatch.setattr("circuits.web._body_stream.tempfile.TemporaryFile", keep)
+    monkeypatch.setattr("circuits.web._request_body.tempfile.TemporaryFile", keep)
     client = serve("hello", limits=_LIMITS, memory_body_bytes=10)
     client.feed(get("/", "Transfer-Encoding: chunked"), b"14\r\n" + b"b" * 20 + b"\r\n")
     client.feed(b"30\r\n" + b"b" * 48 + b"\r\n")
@@ -745,7 +745,7 @@ def test_a_handler_never_gets_a_part_of_a_body(
             disk._fail()
         return disk
 
-    monkeypatch.setattr("circuits.web._body_stream.tempfile.TemporaryFile", make)
+    monkeypatch.setattr("circuits.web._request_body.tempfile.TemporaryFile", make)
     app = App("got it")
     client = serve(app, Errors(), memory_body_bytes=25)
     if is_chunked:
@@ -768,7 +768,7 @@ def test_what_is_left_of_such_a_body_is_heard(server: MemoryServer, monkeypatch:
     def make() -> Any:
         raise OSError(errno.ENOSPC, "full")
 
-    monkeypatch.setattr("circuits.web._body_stream.tempfile.TemporaryFile", make)
+    monkeypatch.setattr("circuits.web._request_body.tempfile.TemporaryFile", make)
     server.http.limits = Limits(memory_body_bytes=1)
     Errors().register(server)
     client = server.connect()

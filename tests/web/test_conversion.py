@@ -14,8 +14,8 @@ from uuid import UUID
 import pytest
 
 from circuits.web import Controller, JSONController, _conversion, _json, expose
-from circuits.web._body import Upload
 from circuits.web._conversion import BodyType, Converter, make_converter
+from circuits.web._forms import Upload
 from circuits.web.headers import Headers
 from tests.web.controller_support import Outcome, Site
 

@@ -16,8 +16,8 @@ import pytest
 
 from circuits import Component, handler, sleep
 from circuits.web import Controller, _json, exceptions, expose
-from circuits.web._body_stream import BodyStream
-from circuits.web._multi import MultiValues
+from circuits.web._multi_values import MultiValues
+from circuits.web._request_body import BodyStream
 from circuits.web.dispatchers import Dispatcher
 from tests.web.http_support import App, Client, Errors, get, post, serving
 from tests.web.support import make, make_request

@@ -1,4 +1,4 @@
-"""Feed and threads: what is handed over, and that it is handed over once."""
+"""Feeds: what is handed over, and that it is handed over once."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from circuits.web import _feed
-from circuits.web._async_pieces import NOT_YET
-from circuits.web._feed import Feed, Threads
+from circuits.web import _pieces
+from circuits.web._pieces import NOT_YET, Feed
 
 
 def test_pieces_come_in_order_and_then_the_end() -> None:
@@ -208,7 +207,7 @@ def test_nothing_is_polled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_who_pushes_without_waiting_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_feed, "_MAX_BYTES", 20)
+    monkeypatch.setattr(_pieces, "_MAX_BYTES", 20)
     feed = Feed(3)
     for _ in range(2):
         feed.push(b"x" * 10)
@@ -218,31 +217,3 @@ def test_who_pushes_without_waiting_has_a_bound(monkeypatch: pytest.MonkeyPatch)
     assert feed._held_bytes == 0
     with pytest.raises(BufferError, match="breaks off"):
         next(feed)
-
-
-def test_threads_are_as_many_as_are_needed() -> None:
-    threads = Threads(2, "few")
-    done = threading.Semaphore(0)
-    go = threading.Event()
-    names: set[str] = set()
-
-    def job() -> None:
-        names.add(threading.current_thread().name)
-        go.wait(10)
-        done.release()
-
-    threads.submit(job)
-    threads.submit(job)
-    threads.submit(job)
-    go.set()
-    for _ in range(3):
-        assert done.acquire(timeout=10)
-    assert names <= {"few-1", "few-2"}
-    mine = [thread for thread in threading.enumerate() if thread.name in names]
-    threads.close()
-    for thread in mine:
-        thread.join(10)
-    assert not any(thread.is_alive() for thread in mine)
-    threads.submit(job)  # and there are new ones
-    assert done.acquire(timeout=10)
-    threads.close()

@@ -15,7 +15,9 @@ from circuits.web.headers import (
     Headers,
     header_elements,
     parse_headers,
+    replaced_by,
     split_quoted,
+    to_wire,
 )
 
 
@@ -286,3 +288,24 @@ def test_parsing_a_block() -> None:
 def test_malformed_blocks(bad: str) -> None:
     with pytest.raises(ValueError):
         parse_headers(bad + "\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "data"),
+    [
+        ("a", b"a"),
+        ("\xe4", b"\xe4"),
+        ("\u20ac", b"\xe2\x82\xac"),
+        ("\u20ac\udcff", b"\xe2\x82\xac\xff"),
+    ],
+)
+def test_text_on_the_wire(text: str, data: bytes) -> None:
+    assert to_wire(text) == data
+
+
+def test_fields_replace_those_of_the_same_names() -> None:
+    headers = Headers([("A", "1"), ("Set-Cookie", "a=1"), ("B", "2")])
+    found = replaced_by(headers, [("a", "3"), ("a", "4"), ("set-cookie", "b=2")])
+    assert found.items() == [
+        ("Set-Cookie", "a=1"), ("B", "2"), ("a", "3"), ("a", "4"), ("set-cookie", "b=2"),
+    ]  # fmt: skip

@@ -13,7 +13,7 @@ from circuits import BaseComponent, handler
 from circuits.net.sockets import TCPServer
 from circuits.testing import VirtualClock, settle
 from circuits.web import BaseServer, Controller, Limits, Server, expose
-from circuits.web._options import limits_of, make_parser
+from circuits.web._command_line import limits_of, make_parser
 from circuits.web.dispatchers import Dispatcher
 from tests.web.http_support import App, get, parse, post, serving
 

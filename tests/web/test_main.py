@@ -12,7 +12,8 @@ import pytest
 from circuits.core import pollers
 from circuits.core.components import BaseComponent
 from circuits.web import main as module
-from circuits.web._options import make_parser
+from circuits.web._command_line import make_parser
+from circuits.web._loading import load
 from circuits.web.main import main, parse_bind
 
 _MAN_PAGE = Path(__file__).parents[2] / "docs" / "man" / "circuits.web.1"
@@ -119,10 +120,10 @@ def test_an_application_is_found_in_the_working_directory(
     parser = make_parser()
     name = "an_application_of_this_test"
     try:
-        assert isinstance(module._load(parser, f"{name}:App"), BaseComponent)
-        assert type(module._load(parser, f"{name}:App.Inner")).__name__ == "Inner"
-        made = module._load(parser, f"{name}:made")
-        assert module._load(parser, f"{name}:made") is made
+        assert isinstance(load(parser, f"{name}:App"), BaseComponent)
+        assert type(load(parser, f"{name}:App.Inner")).__name__ == "Inner"
+        made = load(parser, f"{name}:made")
+        assert load(parser, f"{name}:made") is made
     finally:
         sys.modules.pop(name, None)
 

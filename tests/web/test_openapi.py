@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, NewType
 from uuid import UUID
 
 from circuits.web import Controller, JSONController, OpenAPI, WebSocket, expose
@@ -25,6 +25,9 @@ class Part:
     parts: list[Part] = field(default_factory=list)
 
 
+Key = NewType("Key", UUID)
+
+
 class Root(Controller):
     def index(self) -> str:
         """The start.
@@ -40,7 +43,7 @@ class Root(Controller):
         return {"size": part.size}
 
     @expose.websocket
-    async def chat(self, websocket: WebSocket) -> None: ...
+    async def chat(self, ws: WebSocket, room: str) -> None: ...
 
 
 class Api(JSONController):
@@ -50,6 +53,24 @@ class Api(JSONController):
         return []
 
     def DELETE(self, key: UUID) -> None: ...
+
+
+class Told(Controller):
+    channel = "/told"
+
+    def index(self, event: Any, name: str = "") -> str:
+        return name
+
+    def page(self, websocket: str) -> str:
+        return websocket
+
+    def put(self, name: str, part: Part, note: str) -> str:
+        return name
+
+    def typed(
+        self, key: Key, size: Annotated[int, "in bytes"], keys: list[Annotated[Key, "many"]]
+    ) -> str:
+        return str(key)
 
 
 def _describe() -> Any:
@@ -81,6 +102,8 @@ def test_the_description() -> None:
         },
     }  # fmt: skip
     assert set(found["paths"]["/api/{key}"]) == {"get", "delete"}
+    nothing = found["paths"]["/api/{key}"]["delete"]["responses"]["200"]["content"]
+    assert nothing == {"application/json": {"schema": {"type": "null"}}}
     key, tags = found["paths"]["/api/{key}"]["get"]["parameters"]
     assert key["schema"] == {"type": "string", "format": "uuid"}
     assert (tags["in"], tags["required"]) == ("query", False)
@@ -102,3 +125,19 @@ def test_records_are_described_once() -> None:
     }
     answer = found["paths"]["/api/{key}"]["get"]["responses"]["200"]["content"]
     assert answer == {"application/json": {"schema": {"type": "array", "items": reference}}}
+
+
+def test_what_is_described_is_what_a_client_gives() -> None:
+    with serving(Dispatcher(), Told(), OpenAPI()) as server:
+        paths = json.loads(server.connect().get("/openapi.json").body)["paths"]
+    assert set(paths) == {
+        "/told", "/told/page/{websocket}", "/told/put/{name}", "/told/typed/{key}/{size}/{keys}",
+    }  # fmt: skip
+    put = paths["/told/put/{name}"]["post"]["parameters"]
+    assert [(p["name"], p["in"]) for p in put] == [("name", "path"), ("note", "query")]
+    assert [p["name"] for p in paths["/told"]["get"]["parameters"]] == ["name"]
+    uuid = {"type": "string", "format": "uuid"}
+    typed = paths["/told/typed/{key}/{size}/{keys}"]["get"]["parameters"]
+    assert [p["schema"] for p in typed] == [
+        uuid, {"type": "integer"}, {"type": "array", "items": uuid},
+    ]  # fmt: skip

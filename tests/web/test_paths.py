@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from circuits.web import exceptions
 from circuits.web._paths import (
     Docroot,
+    is_below,
     join_segments,
+    mount,
     normalise,
     parse_target,
     resolve,
@@ -319,3 +321,19 @@ def test_the_root_of_the_system_may_be_kept() -> None:
     assert found(folder) == os.path.abspath(os.sep)
     top = next(name for name in os.listdir(os.sep) if not name.startswith("."))
     assert found(folder, top) == os.path.realpath(os.path.join(os.sep, top))
+
+
+@pytest.mark.parametrize(
+    ("prefix", "path", "is_its"),
+    [
+        ("/", "/", True),
+        ("", "/a", True),
+        ("/", "*", False),
+        ("a", "/a", True),
+        ("/a//b/", "/a/b/c", True),
+        ("/a", "/ab", False),
+        ("/a/b", "/a", False),
+    ],
+)
+def test_what_is_below_a_mount(prefix: str, path: str, is_its: bool) -> None:
+    assert is_below(path, mount(prefix)) == is_its

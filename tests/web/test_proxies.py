@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from circuits.web import BaseServer, Controller, Logger, Redirect
-from circuits.web._proxies import Proxies
+from circuits.web._proxies import TrustedProxies
 from circuits.web.dispatchers import Dispatcher
 from circuits.web.wrappers import Host
 from tests.web.http_support import serving
@@ -18,7 +18,7 @@ from tests.web.support import make_request
 def told(trusted: list[str], peer: str | None, **headers: str) -> tuple[tuple[str, int], str, str]:
     request = make_request(headers={k.replace("_", "-"): v for k, v in headers.items()})
     request.remote = Host(peer, None if peer is None else 1)
-    Proxies(trusted).apply(request)
+    TrustedProxies(trusted).apply(request)
     return request.client, request.scheme, request.base
 
 
@@ -100,7 +100,7 @@ def test_a_mapped_address_is_the_same() -> None:
 @pytest.mark.parametrize("trusted", [["nginx"], "10.0.0.1", ["10.0.0.1/33"]])
 def test_what_is_no_proxy_is_refused(trusted: Any) -> None:
     with pytest.raises((TypeError, ValueError)):
-        Proxies(trusted)
+        TrustedProxies(trusted)
 
 
 def test_a_flood_of_hops_costs_little() -> None:
@@ -123,7 +123,7 @@ def test_redirects_and_logs_know_the_client() -> None:
             self.lines.append(text)
 
     lines = Lines()
-    proxies = Proxies(["192.0.2.1"])
+    proxies = TrustedProxies(["192.0.2.1"])
     with serving(Dispatcher(), Root(), Logger(lines), proxies=proxies) as server:
         client = server.connect()
         said = ("X-Forwarded-For: 198.51.100.7", "X-Forwarded-Proto: https")
@@ -140,7 +140,7 @@ def test_redirects_and_logs_know_the_client() -> None:
 def test_the_server_takes_them_as_an_option(caplog: pytest.LogCaptureFixture) -> None:
     server = BaseServer(0, trusted_proxies=["10.0.0.1"], access_log="-")
     try:
-        assert isinstance(server.http.proxies, Proxies)
+        assert isinstance(server.http.proxies, TrustedProxies)
         assert any(isinstance(node, Logger) for node in server.components)
         with caplog.at_level(logging.INFO, "circuits.web"):
             server._on_ready()

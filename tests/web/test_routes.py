@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from circuits.web import Controller, JSONController, Static, expose, routes
+from circuits.web import Controller, JSONController, Static, WebSocket, expose, routes
 from tests.web.controller_support import Site
 
 
@@ -17,6 +17,8 @@ class Root(Controller):
     def texts(self) -> None: ...
     def _hidden(self) -> None: ...
     def told(self, event: Any, name: str) -> None: ...
+    @expose.websocket
+    async def chat(self, ws: WebSocket, room: str = "") -> None: ...
 
 
 class Books(JSONController):
@@ -31,6 +33,7 @@ def test_routes_have_verbs_paths_and_handlers() -> None:
     assert {(",".join(r.methods), r.path) for r in found} == {
         ("GET", "/books[/{number}]"),
         ("DELETE", "/books/{number}"),
+        ("GET", "/chat[/{room}]"),
         ("*", "/humans.txt"),
         ("*", "/page/{number}[/{part}]"),
         ("*", "/robots.txt"),
@@ -42,6 +45,9 @@ def test_routes_have_verbs_paths_and_handlers() -> None:
     page = next(route for route in found if route.path.startswith("/page"))
     assert isinstance(page.component, Root)
     assert page.handler.__name__ == "page"
+    chat = next(route for route in found if route.path.startswith("/chat"))
+    assert (chat.kind, page.kind) == ("websocket", "http")
+    assert str(chat).split()[0] == "WEBSOCKET"
     assert str(page).split() == ["*", "/page/{number}[/{part}]", f"{__name__}.Root.page"]
 
 

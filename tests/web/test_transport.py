@@ -83,7 +83,7 @@ def test_what_a_successor_raises_cuts_its_connection(name: str) -> None:
             "receive_data": (b"x",),
             "congested": (True,),
         }
-        getattr(takeover, name.removesuffix("_data"))(*arguments.get(name, ()))
+        getattr(takeover, name)(*arguments.get(name, ()))
         client.feed()
         client.server.tick(0)
         client.server.tick(0)

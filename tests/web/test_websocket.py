@@ -214,6 +214,8 @@ def test_credentials_of_a_url() -> None:
         "ws://h/a\r\nX: y",
         "ws://h/a b",
         "ws://h:x/",
+        "ws://a%3Ab@h/",  # which would be another user
+        "ws://a..b/",
     ],
 )
 def test_what_is_no_url_is_refused(url: str) -> None:

@@ -221,11 +221,11 @@ def test_everything_is_released_when_something_fails(
     assert closed == ["first", "second", "body"]
 
 
-def test_what_a_wsgi_server_lent_is_not_closed() -> None:
+def test_a_body_is_closed_without_a_server_too() -> None:
     request = Request(None, "GET", "http", "/", (1, 1), "")
     request.body = file = io.BytesIO()
     request.release()
-    assert not file.closed
+    assert file.closed
 
 
 def test_debugging_and_banner_follow_the_server() -> None:

@@ -771,7 +771,7 @@ class Server:
 
 @pytest.fixture
 def application() -> Iterator[Application]:
-    application = Application(body_bytes=1000)
+    application = Application(body_bytes=1000, parts=3, memory_body_bytes=100)
     for part in (Root(), Pusher(), Errors()):
         part.register(application)
     yield application
@@ -877,6 +877,12 @@ def test_bodies(caller: Server, body: bytes, variables: dict[str, Any], status: 
 def test_a_form(caller: Server) -> None:
     kind = "application/x-www-form-urlencoded"
     assert caller.ask("/args", b"a=1&b=2", CONTENT_TYPE=kind).body == b"() {'a': '1', 'b': '2'}"
+
+
+def test_forms_have_the_limits_of_a_server(caller: Server) -> None:
+    kind = "application/x-www-form-urlencoded"
+    answer = caller.ask("/args", b"a=1&b=2&c=3&d=4", CONTENT_TYPE=kind)
+    assert answer.status.startswith("413")
 
 
 def test_a_length_that_is_no_number_is_refused(application: Application) -> None:

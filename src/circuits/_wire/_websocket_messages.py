@@ -18,6 +18,8 @@ NO_STATUS: Final = 1005
 ABNORMAL: Final = 1006
 INVALID_DATA: Final = 1007
 TOO_BIG: Final = 1009
+INTERNAL_ERROR: Final = 1011
+TRY_AGAIN_LATER: Final = 1013
 
 
 def is_sendable_code(code: int) -> bool:

@@ -104,14 +104,14 @@ class Routes:
         self, component: Manager, specs: Iterable[HandlerSpec], kept: Iterable[HandlerSpec] = ()
     ) -> None:
         """Remove some handlers of a component, of which others may stay."""
-        stay = {(n, _Key(_effective(s, component))) for s in kept for n in s.keys}
+        stay = {(n, ChannelKey(_effective(s, component))) for s in kept for n in s.keys}
         for spec in specs:
             if spec.channel is SELF:
                 continue
             channel = component._tree_channels[0] if spec.channel is None else spec.channel
             for name in spec.keys:
                 self._drop(name)
-                if stay and (name, _Key(channel)) in stay:
+                if stay and (name, ChannelKey(channel)) in stay:
                     continue
                 channels = self._by_name.get(name)
                 if channels is None or channel not in channels:
@@ -262,7 +262,7 @@ class Routes:
         return found.values()
 
 
-class _Key:
+class ChannelKey:
     """A channel as part of a set: compared like a key of a dictionary, whatever it is."""
 
     __slots__ = ("channel",)
@@ -274,7 +274,7 @@ class _Key:
         return hash(self.channel)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Key) and same_channel(self.channel, other.channel)
+        return isinstance(other, ChannelKey) and same_channel(self.channel, other.channel)
 
 
 def same_channel(one: Any, other: Any) -> bool:

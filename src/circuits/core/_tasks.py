@@ -14,6 +14,7 @@ from types import GeneratorType
 
 from ._causes import Firing
 from ._flags import SUSPENDED
+from ._name_waits import NameWaits
 from ._routing import TREE_LOCK
 from .events import Event
 
@@ -66,7 +67,7 @@ class TaskTable:
         self._tasks: dict[Any, None] = {}
         self.ready: deque[Any] = deque()
         self.polled: list[Task] = []
-        self.awaited: dict[str, dict[Wait, None]] = {}
+        self.awaited = NameWaits()
         self.stepping = 0
 
     def __len__(self) -> int:
@@ -161,27 +162,26 @@ class TaskTable:
     def await_name(self, name: str, wait: Wait) -> None:
         """Add a wait for the next event of a name. From any thread."""
         with TREE_LOCK:
-            self.awaited.setdefault(name, {})[wait] = None
+            self.awaited.add(name, wait)
             self._engine.routes.set_awaited(name, True)
 
     def forget_name(self, name: str, wait: Wait) -> None:
         """Remove a wait for a name."""
         with TREE_LOCK:
-            waits = self.awaited.get(name)
-            if waits is not None and wait in waits:
-                del waits[wait]
-                if not waits:
-                    del self.awaited[name]
+            if name in self.awaited:
+                self.awaited.discard(name, wait)
+                if name not in self.awaited:
                     self._engine.routes.set_awaited(name, False)
 
     def match_waits(self, event: BaseEvent) -> None:
         """Make the waits that match an event, which is about to be dispatched, its waiters."""
         if event._event_cancelled:
             return
-        for wait in list(self.awaited.get(event._event_name, ())):
-            if wait.matches(event):
-                self.forget_name(event._event_name, wait)
-                event._when_over(wait)
+        with TREE_LOCK:
+            found = self.awaited.matching(event)
+        for wait in found:
+            self.forget_name(event._event_name, wait)
+            event._when_over(wait)
 
     # -- leave --
 
@@ -243,12 +243,11 @@ class TaskTable:
         other.ready.extend(self.ready)
         for task in self.take_polled():
             other.poll(task)
-        for name, waits in self.awaited.items():
-            for wait in waits:
-                other.await_name(name, wait)
+        for name, wait in self.awaited:
+            other.await_name(name, wait)
         self._tasks.clear()
         self.ready.clear()
-        self.awaited.clear()
+        self.awaited = NameWaits()
 
 
 def cancel_each(tasks: Iterable[Any]) -> None:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         def close(self) -> None: ...
 
 
-__all__ = ["Sleep", "Wait", "check_seconds", "sleep"]
+__all__ = ["Awaited", "Sleep", "Wait", "check_seconds", "sleep"]
 
 
 def _running_loop() -> Any:
@@ -54,6 +54,82 @@ def check_seconds(seconds: object, what: str) -> float:
     if seconds != seconds:
         raise ValueError(f"{what} must be a number of seconds, not {seconds!r}")
     return float(seconds)
+
+
+class Awaited(Suspension):
+    """Something that is to come, and then has a result: yielded, or awaited.
+
+    Whoever has it calls :meth:`wake`. One that is cancelled before that leaves.
+    """
+
+    __slots__ = ("_future", "_task")
+
+    def __init__(self) -> None:
+        self._task: Task | None = None
+        self._future: Any = None
+
+    def is_ready(self) -> bool:
+        """Whether there is nothing to wait for."""
+        raise NotImplementedError
+
+    def take(self) -> Any:
+        """The result; or raise why there is none."""
+        return None
+
+    def enter(self) -> None:
+        """See to it that ``wake`` is called.
+
+        Raises:
+            RuntimeError: Somebody else waits, and there is room for one.
+        """
+
+    def leave(self) -> None:
+        """Nobody waits any more; called in any case, also behind ``wake``."""
+
+    def wake(self) -> None:
+        """It has come."""
+        if self._task is not None:
+            self._resume(self._task)
+        elif self._future is not None and not self._future.done():
+            self._future.set_result(None)
+
+    def _resume(self, task: Task) -> None:
+        self._task = None
+        self.leave()
+        try:
+            result = self.take()
+        except BaseException as problem:
+            task.resume(None, problem)
+        else:
+            task.resume(result)
+
+    def attach(self, task: Task) -> None:
+        if self.is_ready():
+            self._resume(task)
+            return
+        self._task = task
+        try:
+            self.enter()
+        except RuntimeError as problem:  # for the handler, not for whoever runs it
+            self._task = None
+            task.resume(None, problem)
+
+    def detach(self) -> None:
+        self._task = None
+        self.leave()
+
+    def __iter__(self) -> Generator[Any, Any, Any]:
+        return (yield self)
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        if not self.is_ready():
+            self._future = _running_loop().create_future()
+            self.enter()
+            try:
+                yield from self._future.__await__()
+            finally:
+                self.leave()
+        return self.take()
 
 
 class Sleep(Suspension):
@@ -180,6 +256,10 @@ class Wait(Suspension):
         if self.timeout >= 0 and self._state == _WAITING:
             schedule = self._manager._tree_engine.schedule
             self._appointment = schedule.call_in(self.timeout, self._expire)
+
+    def places(self) -> tuple[Any, ...]:
+        """The channels on which it waits; its component is one."""
+        return (self._manager, *self._channels)
 
     def matches(self, event: BaseEvent) -> bool:
         """Whether an event that is about to be dispatched is the one."""

@@ -6,13 +6,22 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from types import ModuleType
     from typing import Any
 
     from .manager import Manager
 
-__all__ = ["findchannel", "findcmp", "findroot", "findtype", "flatten", "safeimport", "uncamel"]
+__all__ = [
+    "call_all",
+    "findchannel",
+    "findcmp",
+    "findroot",
+    "findtype",
+    "flatten",
+    "safeimport",
+    "uncamel",
+]
 
 
 def uncamel(name: str) -> str:
@@ -107,3 +116,19 @@ def safeimport(name: str) -> ModuleType | None:
 
 
 _NOTHING = object()  # equal to no channel
+
+
+def call_all(functions: Iterable[Callable[[], object]]) -> None:
+    """Call functions, each of them whatever one before has raised.
+
+    Raises:
+        BaseException: What the first one that failed has raised.
+    """
+    first = None
+    for function in functions:
+        try:
+            function()
+        except BaseException as problem:
+            first = first or problem
+    if first is not None:
+        raise first

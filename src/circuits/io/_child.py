@@ -6,16 +6,12 @@ import errno
 import os
 from typing import TYPE_CHECKING, Any
 
-from circuits.core._tasks import Suspension
+from circuits.core._waits import Awaited
 
 from ._modes import OpenFile
 from .file import File
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
-    from circuits.core._tasks import Task
-
     from .process import Process
 
 __all__ = ["ChildPipe", "Ending"]
@@ -91,45 +87,24 @@ class ChildPipe(File):
         self.unregister()
 
 
-class Ending(Suspension):
+class Ending(Awaited):
     """The end of a process, to be yielded or awaited; gives the exit status."""
 
-    __slots__ = ("_future", "_process", "_task")
+    __slots__ = ("_process",)
 
     def __init__(self, process: Process) -> None:
         self._process = process
-        self._task: Task | None = None
-        self._future: Any = None
+        super().__init__()
 
-    def attach(self, task: Task) -> None:
-        self._task = task
-        if self._process._is_busy:
-            self._process._waiting.append(self)
-        else:
-            self.resolve()
+    def is_ready(self) -> bool:
+        return not self._process._is_busy
 
-    def detach(self) -> None:
+    def take(self) -> int | None:
+        return self._process.status
+
+    def enter(self) -> None:
+        self._process._waiting.append(self)
+
+    def leave(self) -> None:
         if self in self._process._waiting:
             self._process._waiting.remove(self)
-
-    def resolve(self) -> None:
-        """The process is over."""
-        if self._task is not None:
-            self._task.resume(self._process.status)
-        elif self._future is not None and not self._future.done():
-            self._future.set_result(None)
-
-    def __iter__(self) -> Generator[Any, Any, Any]:
-        return (yield self)
-
-    def __await__(self) -> Generator[Any, Any, int | None]:
-        import asyncio  # whoever awaits has it loaded
-
-        if self._process._is_busy:
-            self._future = asyncio.get_running_loop().create_future()
-            self._process._waiting.append(self)
-            try:
-                yield from self._future.__await__()
-            finally:
-                self.detach()
-        return self._process.status

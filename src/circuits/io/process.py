@@ -239,7 +239,7 @@ class Process(DescriptorOwner):
         self.fire(Terminated(self))
         waiting, self._waiting = self._waiting, []
         for ending in waiting:
-            ending.resolve()
+            ending.wake()
         self._release_end()
 
     @handler("wait")

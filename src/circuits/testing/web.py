@@ -6,54 +6,33 @@ import socket
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from circuits._wire.http1 import (
-    BodyEncoder,
-    Data,
-    Limits,
-    RemoteProtocolError,
-    ResponseDecoder,
-    ResponseHead,
-    State,
-)
-from circuits._wire.websocket import (
-    ABNORMAL,
-    Close,
-    Codec,
-    Ping,
-    Pong,
-    check_response,
-    make_key,
-    request_headers,
-)
-from circuits.core import _clock
 from circuits.core.components import BaseComponent
 from circuits.core.handlers import handler
 from circuits.core.utils import findtype
 from circuits.web._client_cookies import Cookies
-from circuits.web._client_errors import ProtocolError, StatusError, TooManyRedirects
-from circuits.web._client_request import MAX_REDIRECTS, Outgoing, joined
-from circuits.web._client_response import ClientResponse, Inflating
-from circuits.web._websocket import ConnectionClosed
+from circuits.web._client_errors import TooManyRedirects
+from circuits.web._client_request import MAX_REDIRECTS, ClientRequest, joined
+from circuits.web._client_response import ClientResponse
 from circuits.web.exceptions import HTTPException
 from circuits.web.servers import BaseServer, Server
 
+from ._web_sockets import WebSocketSession
+from ._web_streams import Line, StreamedResponse
 from .clock import VirtualClock, installed_clock
 from .connections import memory_pair
 from .settling import settle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from types import TracebackType
     from typing import Self
 
     from circuits.core.manager import Manager
 
-    from .connections import MemoryConnection
 
 __all__ = ["StreamedResponse", "WebClient", "WebSocketSession", "web_client"]
 
 _TURNS = 100_000
-_SENT_AT_ONCE = 64 * 1024
 
 
 class _Problems(BaseComponent):
@@ -233,18 +212,18 @@ class WebClient:
 
     # -- machinery --
 
-    def _outgoing(self, method: str, url: str, options: dict[str, Any]) -> Outgoing:
-        return Outgoing(method, joined(f"{self.base}/", url), **options)
+    def _outgoing(self, method: str, url: str, options: dict[str, Any]) -> ClientRequest:
+        return ClientRequest(method, joined(f"{self.base}/", url), **options)
 
-    def _exchange(self, outgoing: Outgoing) -> StreamedResponse:
+    def _exchange(self, outgoing: ClientRequest) -> StreamedResponse:
         return StreamedResponse(self, outgoing)
 
-    def _connect(self) -> _Line:
+    def _connect(self) -> Line:
         self.open()
         ours, theirs = memory_pair()
         self._clients += 1
         self._server.adopt(theirs, ("127.0.0.1", 50_000 + self._clients))
-        return _Line(self, ours)
+        return Line(self, ours)
 
     def _settle(self, until: Callable[[], object] | None = None) -> None:
         try:
@@ -256,344 +235,6 @@ class WebClient:
                 problem = problems.raised[0]
                 problems.raised.clear()
                 raise problem
-
-
-class _Line:
-    """Our end of a connection: what is to be sent, and what has come."""
-
-    def __init__(self, client: WebClient, end: MemoryConnection) -> None:
-        self._client = client
-        self._end = end
-        self._pending = bytearray()
-        self.at_end = False
-
-    def send(self, data: bytes) -> None:
-        self._pending += data
-
-    def flush(self) -> bool:
-        """Send what can be sent; whether that is all."""
-        while self._pending:
-            try:
-                count = self._end.send(self._pending[:_SENT_AT_ONCE])
-            except BlockingIOError:
-                return False
-            except OSError:  # they have closed; their answer may be there nevertheless
-                self._pending.clear()
-                break
-            del self._pending[:count]
-        return True
-
-    def receive(self) -> bytes:
-        """What has come."""
-        try:
-            data = self._end.received()
-        except OSError:  # reset
-            data = b""
-            self.at_end = True
-        else:
-            self.at_end = self._end.at_end
-        return data
-
-    def wait(self, done: Callable[[], object], timeout: float | None = None) -> bool:
-        """Turn the application until something is true; whether that was in time."""
-        if timeout is None:
-            self._client._settle(done)
-            return True
-        limit = _clock.now() + timeout
-        # So that the clock stops there on its way.
-        alarm = self._client.app._tree_engine.schedule.call_at(limit, lambda: None)
-        try:
-            self._client._settle(lambda: done() or _clock.now() >= limit)
-            if not done():
-                self._client._settle()  # what is due just now is in time
-        finally:
-            alarm.cancel()
-        return bool(done())
-
-    def close(self) -> None:
-        self._end.close()
-
-
-class StreamedResponse:
-    """An answer that is read piece by piece: ``with client.stream("GET", "/") as response``.
-
-    Attributes:
-        response: What is known so far, without the body.
-    """
-
-    def __init__(self, client: WebClient, outgoing: Outgoing) -> None:
-        self._client = client
-        self._outgoing = outgoing
-        self._decoder = ResponseDecoder(Limits(body_bytes=None))
-        self._line: _Line | None = None
-        self._pieces: list[bytes] = []
-        self._head: ResponseHead | None = None
-        self._is_over = False
-        self._is_cut = False
-        self.response: ClientResponse
-
-    @property
-    def status(self) -> int:
-        """The status of the answer."""
-        return self.response.status
-
-    @property
-    def headers(self) -> Any:
-        """The headers of the answer."""
-        return self.response.headers
-
-    def read(self, timeout: float | None = None) -> bytes:
-        """The next piece, ``b""`` at the end.
-
-        Args:
-            timeout: Virtual seconds to wait for it.
-
-        Raises:
-            TimeoutError: Nothing has come in that time.
-        """
-        for piece in self._read(timeout):
-            return piece
-        return b""
-
-    def lines(self) -> Iterator[str]:
-        """The lines of the body, without their ends, as they come."""
-        rest = ""
-        for piece in self:
-            rest += piece.decode(self.response.encoding, "replace")
-            *lines, rest = rest.split("\n")
-            yield from (line.removesuffix("\r") for line in lines)
-        if rest:
-            yield rest
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self._read(None)
-
-    def _read(self, timeout: float | None) -> Iterator[bytes]:
-        while True:
-            if not self._pieces and not self._is_over and not self._wait(self._has_piece, timeout):
-                raise TimeoutError(f"nothing has come for {timeout} s")
-            if not self._pieces:
-                return
-            yield self._pieces.pop(0)
-
-    def __enter__(self) -> Self:
-        outgoing = self._outgoing
-        line = self._line = self._client._connect()
-        try:
-            line.send(outgoing.head(cookie=self._client.cookies.header(outgoing)))
-            self._decoder.expect(outgoing.method)
-            self._send_body(line)
-            self._wait(lambda: self._head is not None)
-            assert self._head is not None
-            self.response = ClientResponse(self._head, outgoing)
-            self._client.cookies.take(self.response)
-            self._inflating = Inflating(self.response.headers.get("Content-Encoding", ""))
-            self._pieces = [part for piece in self._pieces for part in self._inflating.feed(piece)]
-            if self._is_over:
-                self._inflating.end()
-        except BaseException:
-            line.close()
-            raise
-        return self
-
-    def _send_body(self, line: _Line) -> None:
-        body = self._outgoing.body
-        if isinstance(body, bytes):
-            line.send(body)
-            return
-        length = self._outgoing.length
-        encoder = BodyEncoder(length, chunked=length is None)
-        for piece in body:
-            line.send(bytes(encoder.send(piece.encode() if isinstance(piece, str) else piece)))
-            # The application gets it before the next one is made.
-            self._client._settle()
-            line.wait(line.flush)
-        line.send(encoder.end())
-
-    def __exit__(self, *problem: object) -> None:
-        assert self._line is not None
-        self._line.close()
-        if problem[0] is None:
-            self._client._settle()
-
-    def _wait(self, done: Callable[[], object], timeout: float | None = None) -> bool:
-        line = self._line
-        assert line is not None
-
-        def go_on() -> object:
-            line.flush()
-            self._receive(line)
-            return done()
-
-        return line.wait(go_on, timeout)
-
-    def _has_piece(self) -> bool:
-        return bool(self._pieces) or self._is_over
-
-    def _receive(self, line: _Line) -> None:
-        data = line.receive()
-        decoder = self._decoder
-        try:
-            while data or line.at_end:
-                # The decoder takes a limited amount of what is not asked for.
-                taken, data = data[:_SENT_AT_ONCE], data[_SENT_AT_ONCE:]
-                if taken:
-                    decoder.receive_data(taken)
-                elif not self._is_cut:
-                    self._is_cut = True
-                    decoder.receive_eof()
-                self._decode(decoder)
-                if not taken:
-                    break
-        except RemoteProtocolError as problem:
-            raise ProtocolError(str(problem)) from None
-
-    def _decode(self, decoder: ResponseDecoder) -> None:
-        while not self._is_over and (message := decoder.next_message()) is not None:
-            if isinstance(message, ResponseHead):
-                if not message.interim:
-                    self._head = message
-                    self._is_over = not message.has_body
-            elif isinstance(message, Data):
-                if hasattr(self, "_inflating"):
-                    self._pieces += self._inflating.feed(message.data)
-                else:
-                    self._pieces.append(message.data)
-            else:
-                self._is_over = True
-                if hasattr(self, "_inflating"):
-                    self._inflating.end()
-        if decoder.state is State.CLOSED and self._head is not None:
-            self._is_over = True
-
-
-class WebSocketSession:
-    """A WebSocket, from the client's side.
-
-    Attributes:
-        response: The answer to the handshake.
-        subprotocol: What was agreed on, or ``None``.
-        close_code: The code with which the connection has ended, or ``None``.
-        close_reason: What was said besides.
-    """
-
-    def __init__(
-        self, client: WebClient, outgoing: Outgoing, subprotocols: tuple[str, ...]
-    ) -> None:
-        self._client = client
-        self.close_code: int | None = None
-        self.close_reason = ""
-        self._codec = Codec(is_client=True)
-        self._messages: list[str | bytes] = []
-        self._is_closing = False
-        key = make_key(_clock.random_bytes)
-        outgoing.headers += request_headers(key, subprotocols)
-        exchange = StreamedResponse(client, outgoing)
-        exchange.__enter__()
-        self.response = exchange.response
-        line = exchange._line
-        assert line is not None
-        self._line = line
-        if self.response.status != 101:
-            try:
-                for piece in exchange:
-                    self.response.body.write(piece)
-                self.response.body.seek(0)
-            finally:
-                exchange.__exit__(None)
-            raise StatusError(self.response)
-        head = exchange._head
-        assert head is not None
-        agreement = check_response(head.status, head.headers, key, subprotocols)
-        self.subprotocol = agreement.subprotocol
-        self._take(exchange._decoder.release())
-
-    def send(self, message: str | bytes) -> None:
-        """Send a message: text for ``str``, else binary.
-
-        Raises:
-            ConnectionClosed: The connection is over.
-        """
-        self._receive()
-        if self.close_code is not None:
-            raise ConnectionClosed(self.close_code, self.close_reason)
-        self._line.send(self._codec.send(message))
-        self._line.wait(self._line.flush)
-
-    def receive(self, timeout: float | None = None) -> str | bytes:
-        """The next message.
-
-        Args:
-            timeout: Virtual seconds to wait for it; ``None``: until nothing is left to happen.
-
-        Raises:
-            ConnectionClosed: The connection is over.
-            TimeoutError: Nothing has come in that time.
-        """
-        if not self._wait(lambda: self._messages or self.close_code is not None, timeout):
-            raise TimeoutError(f"no message has come for {timeout} s")
-        if self._messages:
-            return self._messages.pop(0)
-        assert self.close_code is not None
-        raise ConnectionClosed(self.close_code, self.close_reason)
-
-    def __iter__(self) -> Iterator[str | bytes]:
-        """The messages, until the connection is over."""
-        while True:
-            try:
-                yield self.receive()
-            except ConnectionClosed:
-                return
-
-    def close(self, code: int = 1000, reason: str = "") -> None:
-        """Close, and wait for the application to agree."""
-        if not self._is_closing and self.close_code is None:
-            self._is_closing = True
-            self._line.send(self._codec.send_close(code, reason))
-            self._wait(lambda: self.close_code is not None)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *problem: object) -> None:
-        try:
-            if problem[0] is None:
-                self.close()
-                self._client._settle()
-        finally:
-            self._line.close()
-        if problem[0] is None:
-            self._client._settle()
-
-    def _wait(self, done: Callable[[], object], timeout: float | None = None) -> bool:
-        def go_on() -> object:
-            self._line.flush()
-            self._receive()
-            return done()
-
-        return self._line.wait(go_on, timeout)
-
-    def _receive(self) -> None:
-        self._take(self._line.receive())
-        if self._line.at_end and self.close_code is None:
-            self.close_code = ABNORMAL
-
-    def _take(self, data: bytes) -> None:
-        codec = self._codec
-        codec.receive_data(data)
-        while (message := codec.next_message()) is not None:
-            if isinstance(message, Ping):
-                self._line.send(codec.send_pong(message.payload))
-            elif isinstance(message, Close):
-                self.close_code, self.close_reason = message.code, message.reason
-                if not self._is_closing:
-                    self._is_closing = True
-                    self._line.send(
-                        codec.send_close(None if message.code == 1005 else message.code)
-                    )
-                self._line.flush()
-            elif not isinstance(message, Pong):
-                self._messages.append(message)
 
 
 def web_client(

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 from circuits.core.handlers import wants_event
 
 from . import _json
-from ._body import Upload
 from ._conversion import BodyType, make_converter, resolve
+from ._forms import Upload
 from .exceptions import BadRequest, HTTPException, UnsupportedMediaType
 from .utils import form_fields
 
@@ -34,6 +34,8 @@ class Binding:
         strict: Whether parameters that it does not take are refused, and not left out.
         converts: Whether annotations say what parameters are.
         makes: Whether they make them something else than text.
+        parameters: What clients give, in the order of the signature.
+        is_websocket: Whether the function is called with a WebSocket, and not for an answer.
     """
 
     __slots__ = (
@@ -46,8 +48,10 @@ class Binding:
         "_positional",
         "_rest",
         "converts",
+        "is_websocket",
         "limit",
         "makes",
+        "parameters",
         "required",
         "stream",
         "strict",
@@ -61,6 +65,7 @@ class Binding:
         stream: bool = False,
         strict: bool = False,
         annotated: bool = False,
+        is_websocket: bool = False,
     ) -> None:
         """Look at a function.
 
@@ -70,6 +75,7 @@ class Binding:
             stream: As the attribute.
             strict: As the attribute.
             annotated: Whether its annotations say what parameters are made into.
+            is_websocket: As the attribute.
 
         Raises:
             TypeError: Nothing can be made into what an annotation says.
@@ -78,6 +84,9 @@ class Binding:
         parameters = list(inspect.signature(function, follow_wrapped=False).parameters.values())
         own = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         positional = own[skip:]
+        self.parameters = tuple(
+            p for p in parameters if p not in own[:skip] and p.name != "peer_cert"
+        )
         self._positional = tuple(p.name for p in positional)
         self._needed = frozenset(
             p.name
@@ -100,6 +109,7 @@ class Binding:
         self.takes_peer_cert = self._names.get("peer_cert", False)
         self.stream = stream
         self.strict = strict
+        self.is_websocket = is_websocket
         #: Name -> how to make it; what is made of segments that are not named, and of the body.
         self._converters: dict[str, Converter] = {}
         self._rest: Converter | None = None
@@ -109,11 +119,8 @@ class Binding:
         if annotated:
             self._annotations = {
                 p.name: (p.annotation, function)
-                for p in parameters
-                if p.annotation is not p.empty
-                and p not in own[:skip]
-                and p.name != "peer_cert"
-                and p.annotation is not Any
+                for p in self.parameters
+                if p.annotation is not p.empty and p.annotation is not Any
             }
             rest = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), None)
             self._study(rest, with_frames=True)

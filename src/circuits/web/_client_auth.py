@@ -12,8 +12,10 @@ from ._auth import ALGORITHMS, parse_digest
 from .headers import quote_string
 
 if TYPE_CHECKING:
-    from ._client_request import Outgoing
+    from ._client_request import ClientRequest
     from ._client_response import ClientResponse
+
+__all__ = ["DigestAuth", "basic"]
 
 #: Where a challenge of the scheme begins, also behind others in one field.
 _CHALLENGE: Final = re.compile(r"(?:^|,)\s*Digest\s+", re.IGNORECASE)
@@ -52,7 +54,7 @@ class DigestAuth:
         #: By origin: what was asked there, and how often that was answered.
         self._challenges: dict[tuple[str, int, bool], tuple[dict[str, str], int]] = {}
 
-    def take(self, request: Outgoing, response: ClientResponse) -> bool:
+    def take(self, request: ClientRequest, response: ClientResponse) -> bool:
         """Take the challenge of a response; whether there is a new one that can be answered."""
         challenges = [
             fields
@@ -69,7 +71,7 @@ class DigestAuth:
         self._challenges[request.origin] = best, 0
         return known is None or known[0]["nonce"] != best["nonce"]
 
-    def header(self, request: Outgoing) -> str:
+    def header(self, request: ClientRequest) -> str:
         """The value of ``Authorization``; empty as long as nobody has asked."""
         known = self._challenges.get(request.origin)
         if known is None:

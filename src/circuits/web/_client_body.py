@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     Pairs = Mapping[str, Any] | Iterable[tuple[str, Any]]
 
+__all__ = ["PIECE_BYTES", "Body", "make_body", "pairs"]
+
 #: So much of a file is read at once, in bytes.
 PIECE_BYTES: Final = 64 * 1024
 

@@ -12,8 +12,10 @@ from urllib.request import Request as _UrllibRequest
 if TYPE_CHECKING:
     from circuits.net.protocols.http import ResponseHeaders
 
-    from ._client_request import Outgoing
+    from ._client_request import ClientRequest
     from ._client_response import ClientResponse
+
+__all__ = ["Cookies"]
 
 #: How many are kept; RFC 6265, 6.1, asks for 3000 at least.
 _LIMIT: Final = 3000
@@ -55,7 +57,7 @@ class Cookies:
             oldest = next(cookie for cookie in self.jar if cookie.domain == most)
             self.jar.clear(oldest.domain, oldest.path, oldest.name)
 
-    def header(self, request: Outgoing) -> str:
+    def header(self, request: ClientRequest) -> str:
         """What goes out with a request."""
         if not len(self.jar):
             return ""

@@ -19,6 +19,17 @@ from circuits.core.errors import CircuitsError
 if TYPE_CHECKING:
     from ._client_response import ClientResponse
 
+__all__ = [
+    "ClientError",
+    "ClientTimeout",
+    "ConnectError",
+    "HTTPException",
+    "NotConnected",
+    "ProtocolError",
+    "StatusError",
+    "TooManyRedirects",
+]
+
 
 class HTTPException(CircuitsError):
     """A request could not be made."""

@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 
     from circuits.core._clock import Appointment
 
-    from ._client_request import Outgoing
+    from ._client_connection import ClientConnection
+    from ._client_request import ClientRequest
     from ._client_response import ClientResponse
-    from ._client_wire import Wire
     from .client import Client
+
+__all__ = ["Pending", "Timeout"]
 
 #: Of a response that is not what was asked for: twenty redirects are kept, with their bodies.
 _PASSING_BYTES: Final = 1024 * 1024
@@ -97,7 +99,7 @@ class Pending(Outcome):
     def __init__(
         self,
         client: Client,
-        outgoing: Outgoing,
+        outgoing: ClientRequest,
         timeout: Timeout,
         follows: bool,
         streams: bool,
@@ -112,7 +114,7 @@ class Pending(Outcome):
         self.history: list[ClientResponse] = []
         self.response: ClientResponse | None = None
         self.arriving: Arriving | None = None
-        self.wire: Wire | None = None
+        self.wire: ClientConnection | None = None
         self.is_over = self.is_repeated = False
         self.is_redirected = self.is_challenged = False
         self._streams = streams
@@ -168,7 +170,7 @@ class Pending(Outcome):
             return _PASSING_BYTES if limit is None else min(limit, _PASSING_BYTES)
         return limit
 
-    def begin(self, wire: Wire) -> None:
+    def begin(self, wire: ClientConnection) -> None:
         """The head of a response is there: what was asked for, or what leads there."""
         response, outgoing = self.response, self.outgoing
         assert response is not None

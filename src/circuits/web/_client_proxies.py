@@ -9,6 +9,8 @@ from urllib.request import getproxies_environment
 
 from ._client_auth import basic
 
+__all__ = ["Proxies", "Proxy", "parse_proxy"]
+
 
 class Proxy(NamedTuple):
     """A proxy, and what it wants to see; nothing of that is for servers."""

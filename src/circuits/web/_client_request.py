@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ._client_body import Pairs
     from ._client_response import ClientResponse
 
+__all__ = ["MAX_REDIRECTS", "ClientRequest", "host_header", "joined", "parse_absolute", "quoted"]
+
 #: How many redirects are followed.
 MAX_REDIRECTS: Final = 20
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
@@ -62,6 +64,11 @@ def parse_absolute(url: str, plain: str, secure: str) -> tuple[str, int, str, bo
     return host, port, resource, is_secure
 
 
+def quoted(target: str) -> str:
+    """What to ask for, as it goes over the wire."""
+    return quote(target, safe="/?:@!$&'()*+,;=%~-._[]|")
+
+
 def joined(base: str, url: str) -> str:
     """A URL as seen from another one.
 
@@ -82,7 +89,7 @@ def host_header(host: str, port: int, secure: bool) -> str:
     return name if port == (443 if secure else 80) else f"{name}:{port}"
 
 
-class Outgoing:
+class ClientRequest:
     """A request that is to be sent.
 
     Args:
@@ -164,7 +171,7 @@ class Outgoing:
     def _go_to(self, url: str) -> None:
         self.host, self.port, target, self.secure = parse_absolute(url, "http", "https")
         parts = urlsplit(url)
-        self.target = quote(target, safe="/?:@!$&'()*+,;=%~-._[]|")
+        self.target = quoted(target)
         self.url = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment=""))
         self._host = host_header(self.host, self.port, self.secure)
 

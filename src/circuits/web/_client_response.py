@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
     from circuits._wire.http1 import ResponseHead
 
-    from ._client_request import Outgoing
+    from ._client_request import ClientRequest
+
+__all__ = ["Arriving", "ClientResponse", "Inflating"]
 
 #: So many bytes are decompressed at once.
 _PIECE_BYTES: Final = 64 * 1024
@@ -127,7 +129,7 @@ class ClientResponse(ResponseObject):
     .. versionadded:: 2.1
     """
 
-    def __init__(self, head: ResponseHead, request: Outgoing) -> None:
+    def __init__(self, head: ResponseHead, request: ClientRequest) -> None:
         super().__init__(head.status, head.reason, head.version)
         self.headers: ResponseHeaders = ResponseHeaders(head.headers)
         self.method = request.method

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from circuits._wire.http1 import BodyEncoder, LocalProtocolError
 
-from ._async_pieces import NOT_YET, AsyncPieces
+from ._pieces import NOT_YET, AsyncPieces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ._client_request import Outgoing
-    from ._client_wire import Wire
+    from ._client_connection import ClientConnection
+    from ._client_request import ClientRequest
+
+__all__ = ["Sending"]
 
 #: After so many bytes others are first: the answer may be there already.
 _AT_ONCE_BYTES: Final = 256 * 1024
@@ -30,7 +32,7 @@ class Sending:
         is_over: Whether all is written, or nothing else will be.
     """
 
-    def __init__(self, wire: Wire, outgoing: Outgoing) -> None:
+    def __init__(self, wire: ClientConnection, outgoing: ClientRequest) -> None:
         self._wire = wire
         self._encoder = BodyEncoder(outgoing.length, chunked=outgoing.length is None)
         self._coroutine: Any = None

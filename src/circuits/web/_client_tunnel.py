@@ -13,6 +13,8 @@ from ._client_request import host_header
 if TYPE_CHECKING:
     from ._client_proxies import Proxy
 
+__all__ = ["Tunnel"]
+
 
 class Tunnel:
     """One that is being opened. Nothing of what the proxy says is for whoever asked.

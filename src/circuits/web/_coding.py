@@ -18,15 +18,16 @@ try:
 except ImportError:
     _brotli = None  # type: ignore[assignment, unused-ignore]
 
-from ._async_pieces import NOT_YET
-from ._files import FileRange
+from ._pieces import NOT_YET
+from ._response_body import FileRange
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
+    from .headers import Headers
     from .wrappers import Response
 
-__all__ = ["available", "choose", "code_body"]
+__all__ = ["available", "choose", "code_body", "mark_coded"]
 
 
 class Encoder(Protocol):
@@ -167,8 +168,18 @@ async def encode_async(
             await close()
 
 
-def code_body(response: Response, encoder: Encoder) -> None:
-    """Replace the body of a response by a coded one; its headers are up to the caller."""
+def mark_coded(headers: Headers, name: str) -> None:
+    """Say that a body is coded: it has other bytes than those that a tag or a range stands for."""
+    headers["Content-Encoding"] = name
+    del headers["Accept-Ranges"]
+    tag = headers["ETag"]
+    if tag is not None and not tag.startswith("W/"):
+        headers["ETag"] = f"W/{tag}"
+
+
+def code_body(response: Response, encoder: Encoder, name: str) -> None:
+    """Replace the body of a response by a coded one, and say so."""
+    mark_coded(response.headers, name)
     body = response.body
     to_bytes = response.encode_part
     if isinstance(body, list) and not response.stream:
@@ -176,14 +187,14 @@ def code_body(response: Response, encoder: Encoder) -> None:
         response.body = encode_whole(encoder, data)
     elif hasattr(body, "__aiter__"):
         idle = getattr(body, "idle", None)
-        response.body = _AsyncPieces(encode_async(encoder, body, to_bytes), idle, encoder)
+        response.body = _CodedAsync(encode_async(encoder, body, to_bytes), idle, encoder)
     else:
         pieces = encode_pieces(encoder, body, to_bytes, not isinstance(body, FileRange))
-        response.body = _AttachedPieces(pieces, body) if hasattr(body, "attach") else pieces
+        response.body = _CodedAttached(pieces, body) if hasattr(body, "attach") else pieces
     del response.headers["Content-Length"]
 
 
-class _AsyncPieces:
+class _CodedAsync:
     """Pieces that come asynchronously, with what is sent between them coded like them."""
 
     def __init__(self, pieces: Any, idle: tuple[float, bytes] | None, encoder: Encoder) -> None:
@@ -200,7 +211,7 @@ class _AsyncPieces:
         return aiter(self._pieces)
 
 
-class _AttachedPieces:
+class _CodedAttached:
     """Coded pieces from another thread."""
 
     def __init__(self, pieces: Any, source: Any) -> None:
@@ -208,7 +219,7 @@ class _AttachedPieces:
         self.attach = source.attach
         self.close = pieces.close
 
-    def __iter__(self) -> _AttachedPieces:
+    def __iter__(self) -> _CodedAttached:
         return self
 
     def __next__(self) -> Any:

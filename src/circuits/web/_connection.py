@@ -21,6 +21,7 @@ from ._intake import Intake
 if TYPE_CHECKING:
     from ._connections import Connections
     from ._exchange import Exchange
+    from ._request_body import IncomingBody
     from ._transport import Takeover
     from .http import HTTP
 
@@ -60,6 +61,7 @@ class Connection:
         state: Where it is.
         exchange: The request that is being gathered or answered, or ``None``.
         intake: What makes requests of what it sends.
+        incoming: The body that is being received, or ``None``.
         successor: Who takes over, or has.
         at_end: The client has finished writing.
         is_congested: The client does not read: stop producing.
@@ -69,7 +71,7 @@ class Connection:
 
     __slots__ = (
         "_age", "_connections", "_linger", "_unheard_bytes", "at_end", "exchange", "intake",
-        "is_congested", "is_cut_off", "is_held", "owner", "peer", "sock", "state", "successor",
+        "incoming", "is_congested", "is_cut_off", "is_held", "owner", "peer", "sock", "state", "successor",
     )  # fmt: skip
 
     def __init__(self, owner: HTTP, connections: Connections, sock: Any) -> None:
@@ -79,6 +81,7 @@ class Connection:
         self.state = _ACTIVE
         self.exchange: Exchange | None = None
         self.intake = Intake(self)
+        self.incoming: IncomingBody | None = None
         self.successor: Takeover | None = None
         self.at_end = False
         self.is_congested = False
@@ -100,7 +103,7 @@ class Connection:
 
     # -- receiving ---------------------------------------------------------------------------
 
-    def receive(self, data: bytes) -> None:
+    def receive_data(self, data: bytes) -> None:
         """Take what the client has sent."""
         if self.state is _IDLE:
             self.state = _ACTIVE
@@ -115,7 +118,7 @@ class Connection:
         except LocalProtocolError:
             self.close()
             return
-        if self.exchange is None or intake.body is not None:
+        if self.exchange is None or self.incoming is not None:
             intake.advance()
         if self.exchange is not None or self.is_congested:
             most = self.owner.limits.ahead_requests
@@ -127,7 +130,7 @@ class Connection:
     def _receive_other(self, data: bytes) -> None:
         if self.state is _TAKEN:
             if self.successor is not None:
-                self.successor.receive(data)
+                self.successor.receive_data(data)
         elif self.state is _LINGERING:
             self._unheard_bytes -= len(data)
             if self._unheard_bytes < 0:
@@ -149,7 +152,7 @@ class Connection:
         self._age = self._connections.sweeps
         intake = self.intake
         intake.decoder.receive_eof()
-        if self.exchange is None or intake.body is not None:
+        if self.exchange is None or self.incoming is not None:
             intake.advance()
         return self.exchange is not None or (
             self.state <= _ACTIVE and bool(intake.decoder.pending_bytes)
@@ -167,7 +170,7 @@ class Connection:
         if self.state > _ACTIVE:
             return
         intake, owner = self.intake, self.owner
-        incoming = intake.body
+        incoming = self.incoming
         if incoming is not None and incoming.stream is not None:
             incoming.stream.close()
             self.is_cut_off = must_close = must_close or not incoming.may_drain
@@ -249,7 +252,7 @@ class Connection:
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Write to the client."""
-        if self.intake.body is None:
+        if self.incoming is None:
             self._age = self._connections.sweeps
         self.owner.write_door.call(self.sock, data)
 
@@ -328,7 +331,7 @@ class Connection:
         self.state = _CLOSED
         self._linger.cancel()
         self.owner._tree_engine.release(self)
-        incoming, self.intake.body = self.intake.body, None
+        incoming, self.incoming = self.incoming, None
         exchange, self.exchange = self.exchange, None
         if incoming is not None:
             incoming.fail(ConnectionResetError("the client has gone in the middle of its request"))
@@ -362,7 +365,7 @@ class Connection:
         if self.is_congested:  # the transport fails it if the client never goes on
             self._age = sweeps
             return
-        owner, incoming = self.owner, self.intake.body
+        owner, incoming = self.owner, self.incoming
         seconds = (sweeps - self._age) * interval
         if incoming is not None and not (self.is_held or incoming.must_ask):
             if seconds > _seconds(owner.limits.body_timeout):

@@ -19,7 +19,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 from uuid import UUID
 
-from ._body import Upload
+from ._forms import Upload
 from ._json import is_record
 
 try:
@@ -30,7 +30,7 @@ except ImportError:  # the extra "typed" is not installed
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["BodyType", "Converter", "make_converter", "resolve"]
+__all__ = ["BodyType", "Converter", "make_converter", "plain", "resolve"]
 
 _SHOWN = 80
 _INTEGER = re.compile(r"[+-]?[0-9]{1,4000}", re.ASCII)
@@ -171,12 +171,12 @@ def make_converter(annotation: Any) -> Converter | BodyType | None:
     Raises:
         TypeError: Nothing can be converted to it.
     """
-    annotation, is_optional = _without_none(_plain(annotation))
+    annotation, is_optional = _without_none(plain(annotation))
     if annotation is Any or annotation is object or isinstance(annotation, typing.TypeVar):
         return None
     wants_list = _is_list(annotation)
     if wants_list:
-        inner, inner_optional = _without_none(_plain((*get_args(annotation), str)[0]))
+        inner, inner_optional = _without_none(plain((*get_args(annotation), str)[0]))
         if is_record(inner) and not inner_optional:
             return _body_type(annotation, is_optional)
     elif is_record(annotation):
@@ -199,8 +199,8 @@ def _body_type(annotation: Any, is_optional: bool) -> BodyType:
     return BodyType(annotation, is_optional)
 
 
-def _plain(annotation: Any) -> Any:
-    """Without what is said beside the type."""
+def plain(annotation: Any) -> Any:
+    """An annotation without what is said beside the type."""
     while True:
         if get_origin(annotation) is typing.Annotated:
             annotation = get_args(annotation)[0]
@@ -216,7 +216,7 @@ def _without_none(annotation: Any) -> tuple[Any, bool]:
     if get_origin(annotation) not in (Union, types.UnionType):
         return annotation, False
     options = get_args(annotation)
-    left = tuple(_plain(option) for option in options if option is not type(None))
+    left = tuple(plain(option) for option in options if option is not type(None))
     return (left[0] if len(left) == 1 else Union[left]), len(left) < len(options)  # noqa: UP007
 
 
@@ -232,7 +232,7 @@ def _scalar(kind: Any) -> Callable[[Any], Any]:
     if origin is Literal:
         return {_spelled(value): value for value in get_args(kind)}.__getitem__
     if origin in (Union, types.UnionType):
-        return _FirstOf([_scalar(_plain(option)) for option in get_args(kind)])
+        return _FirstOf([_scalar(plain(option)) for option in get_args(kind)])
     if isinstance(kind, type) and issubclass(kind, Enum):
         return {_spelled(member.value): member for member in kind}.__getitem__
     raise TypeError(f"the text of a request cannot be converted to {_name_of(kind)}")

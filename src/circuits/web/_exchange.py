@@ -12,18 +12,19 @@ follows or the connection is broken off.
 
 from __future__ import annotations
 
-import enum
 from types import CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any
 
 from circuits._wire.http1 import LAST_CHUNK
+from circuits.core.utils import call_all
 from circuits.core.values import Value
 
 from . import _results as results
 from . import errors, events, wrappers
+from ._exchange_errors import replace, send_last_resort
+from ._exchange_state import State
 from ._outgoing import Outgoing, has_filter
-from ._release import call_all
-from ._status import Status
+from ._status import has_no_body
 from ._transport import Takeover
 
 if TYPE_CHECKING:
@@ -31,29 +32,13 @@ if TYPE_CHECKING:
 
     from circuits.core.events import BaseEvent
 
-    from ._connection import Connection
-    from ._transport import Successor
+    from ._transport import Peer, Successor
 
 __all__ = ["Exchange", "State"]
 
 #: A head and a body up to this many bytes are joined to one write; copying more costs more than
 #: a second system call.
 _JOIN_BYTES = 65536
-
-_LAST_RESORT = b"HTTP/1.1 %b\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-
-
-class State(enum.IntEnum):
-    """Where an exchange is; it moves down this list, but for one response that is replaced."""
-
-    HEAD = 0  # the head of the request is here
-    BODY = 1  # its body is being gathered, nobody has been asked
-    HANDLING = 2  # handlers are asked
-    DECIDED = 3  # there is an error, which handlers may still make a page of
-    READY = 4  # the response has been fired
-    SENDING = 5  # its head is being written; from here on there is no other answer
-    STREAMING = 6  # the body follows piece by piece
-    DONE = 7
 
 
 # Looking up a member of an enum is slow on Python 3.11, and this happens for each request.
@@ -70,12 +55,15 @@ class Exchange:
         state: How far it is.
         failed: What could not be sent, so that the response stands for it; or ``None``.
         outgoing: The body of the response, if that goes out piece by piece; else ``None``.
+        can_be_taken_over: Whether another protocol may go on behind it.
     """
+
+    can_be_taken_over = True
 
     __slots__ = ("_handed", "connection", "failed", "outgoing", "request", "response", "state")
 
     def __init__(
-        self, connection: Connection, request: wrappers.Request, response: wrappers.Response
+        self, connection: Peer, request: wrappers.Request, response: wrappers.Response
     ) -> None:
         self.connection = connection
         self.request = request
@@ -166,7 +154,7 @@ class Exchange:
                 self.answer(value.value)
         except BaseException as problem:
             owner.report(problem)
-            self.replace(problem)
+            replace(self, problem)
 
     # -- deciding ----------------------------------------------------------------------------
 
@@ -202,14 +190,14 @@ class Exchange:
         """All handlers of a response are done; a filter may have kept it from being sent."""
         if self.state is _READY and self._handed is handed:
             if results.was_cut(handed.value):
-                self._send_last_resort()
+                send_last_resort(self)
             else:
                 self.connection.owner.later(self._miss_sending, handed)
 
     def _miss_sending(self, handed: Any) -> None:
         # What the filter has fired, an error perhaps, is on its way with another response.
         if self.state is _READY and self._handed is handed:
-            self.replace(RuntimeError(f"a filter kept {self.response!r} to itself"))
+            replace(self, RuntimeError(f"a filter kept {self.response!r} to itself"))
 
     def _miss_answer(self) -> None:
         """Nobody has answered, not even by what was fired."""
@@ -231,48 +219,9 @@ class Exchange:
             event = make(self.request, self.response, *arguments, **options)
         except BaseException as problem:
             owner.report(problem)
-            self.replace(problem)
+            replace(self, problem)
         else:
             owner.fire(event)
-
-    def expect_page(self, event: errors.HTTPError) -> None:
-        """An error has been fired; what handlers of the request return does not count now."""
-        self.state = max(self.state, _DECIDED)
-        self.connection.owner.watch(event, self._take_page, event)
-
-    def _take_page(self, event: errors.HTTPError) -> None:
-        """All handlers of an error are done: one may have returned the page."""
-        if self.state is not _DECIDED:
-            return
-        owner = self.connection.owner
-        value = event.value
-        source = results.awaited(value, owner._tree_engine.queue)
-        page = value.value
-        if source is not None:
-            owner.watch(source, self._take_page, event)
-        elif value.errors:
-            self.replace(value.exceptions[0])
-        elif results.was_cut(value):
-            self._send_last_resort()
-        elif page is None:
-            owner.later(self._miss_page, event)
-        elif page is not True and page is not False:
-            try:
-                event.args[1]._is_data = False
-                response = results.to_response(event.args[1], page)
-            except BaseException as problem:
-                owner.report(problem)
-                if isinstance(problem, results.ENDERS):
-                    self._send_last_resort()  # a page for that would be made by the same handler
-                else:
-                    self.replace(problem)
-            else:
-                self.respond(response)
-
-    def _miss_page(self, event: errors.HTTPError) -> None:
-        """Nobody has made a page of an error, or fired a response."""
-        if self.state is _DECIDED:
-            self.replace(RuntimeError(f"{event!r} was stopped, and nobody has answered"))
 
     def respond(self, response: wrappers.Response) -> None:
         """Have a response sent, by way of the event if anybody could see that."""
@@ -286,7 +235,7 @@ class Exchange:
             except BaseException as problem:
                 door.failed(door.event(response), methods[0], problem)
                 if isinstance(problem, results.ENDERS):  # which is no failure
-                    self.replace(problem)
+                    replace(self, problem)
         elif methods is None:
             self._handed = event = events.Response(response)
             owner.watch(event, self._check_sent, event)
@@ -320,43 +269,6 @@ class Exchange:
         self._handed = event = self.connection.owner.response_door.event(response)
         return event
 
-    def replace(self, problem: BaseException) -> None:
-        """Answer 500 in place of what could not be sent; if that fails, too, with less.
-
-        The answer is 503 to what ends the program.
-        """
-        if self.state >= _SENDING:
-            self.cut()
-            return
-        if self.failed is not None:
-            self._send_last_resort(problem)
-            return
-        self.failed = self.response
-        owner = self.connection.owner
-        try:
-            self.response.release()
-            response = wrappers.Response(self.request, owner.encoding)
-            error: Any = (type(problem), problem, [])
-            code = results.status_of(problem)
-            event = errors.HTTPError(self.request, response, code, error=error)
-        except BaseException as another:
-            owner.report(another)
-            self._send_last_resort(problem)
-            return
-        self.response = response
-        self.state = _DECIDED
-        owner.fire(event)
-
-    def _send_last_resort(self, problem: BaseException | None = None) -> None:
-        """Answer without anything that could fail; without a problem, because all ends."""
-        connection = self.connection
-        self.state = _SENDING
-        code = 503 if problem is None else results.status_of(problem)
-        connection.write(_LAST_RESORT % Status(code).encode())
-        connection.exchange = None
-        self.drop()
-        connection.finished(True)
-
     # -- sending -----------------------------------------------------------------------------
 
     def takes(self, response: wrappers.Response) -> bool:
@@ -380,7 +292,7 @@ class Exchange:
         owner = connection.owner
         if response is not self.response and not self.takes(response):
             return
-        incoming = connection.intake.body
+        incoming = connection.incoming
         if owner.stopping or (
             incoming is not None and not response.stream and not incoming.may_drain
         ):
@@ -395,7 +307,9 @@ class Exchange:
             owner.write_door.call(connection.sock, head)
             outgoing.begin()
             return
-        if response.chunked and _may_have_body(response):
+        if response.chunked and not (
+            response.request.method == "HEAD" or has_no_body(response.code)
+        ):
             size = len(payload)
             payload = b"%x\r\n%b\r\n%b" % (size, payload, LAST_CHUNK) if size else LAST_CHUNK
         self.state = _SENDING
@@ -480,8 +394,3 @@ def _peer_certificate(sock: Any) -> dict[str, Any] | None:
         return None if get is None else get()
     except (OSError, ValueError):  # gone already
         return None
-
-
-def _may_have_body(response: wrappers.Response) -> bool:
-    code = response.code
-    return response.request.method != "HEAD" and code >= 200 and code not in (204, 304)

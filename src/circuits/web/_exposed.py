@@ -12,7 +12,6 @@ since one controller serves many requests at a time:
 
 from __future__ import annotations
 
-from contextvars import ContextVar
 from functools import update_wrapper
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from circuits.core._tasks import CallValue, Suspension
 from circuits.core.handlers import handler, wants_event
 
 from . import errors
+from ._at_hand import at_hand
 from ._binding import Binding, returns_data
 from ._json import encode as _json_text
 from ._json import is_record
@@ -33,7 +33,15 @@ if TYPE_CHECKING:
 
     from .wrappers import Request
 
-__all__ = ["call_json", "call_page", "call_plain", "event_name", "make_exposed", "page_name"]
+__all__ = [
+    "call_json",
+    "call_page",
+    "call_plain",
+    "event_name",
+    "make_exposed",
+    "mark",
+    "page_name",
+]
 
 #: Events that the framework fires or hears everywhere. A page may have such a name: its own event
 #: has another one then, so that neither is taken for the other.
@@ -58,9 +66,6 @@ def page_name(event: str) -> str | None:
     return page if page in _EVERYWHERE else event
 
 
-#: Request and response of the method that is being run.
-_current: ContextVar[tuple[Request, Response]] = ContextVar("circuits.web.current")
-
 _MISSING: Any = object()
 
 
@@ -70,31 +75,31 @@ def make_exposed(
     config: dict[str, Any],
     call: Callable[..., Any],
 ) -> Any:
+    """Make a handler of a method that answers requests.
+
+    Args:
+        function: The method, or one that was exposed already and gets more names.
+        channels: The names of its pages; its own if there are none.
+        config: Options of ``expose``, and of :func:`~circuits.core.handlers.handler`.
+        call: Calls it, as :func:`call_plain` or :func:`call_json`.
+    """
     names = channels or (function.__name__,)
     config = dict(config)
     strict = bool(config.pop("strict", False))
     if hasattr(function, "binding"):  # decorated twice: more names for the same
         names = (*names, *(name for name in function.names if name not in names))  # type: ignore[attr-defined]
-        function, call = function.binding_of, function.binding_call  # type: ignore[attr-defined]
+        function, call = function.exposed_function, function.exposed_call  # type: ignore[attr-defined]
     wants = bool(getattr(function, "event", False)) or wants_event(function)
     if call is call_plain and returns_data(function):
         call = _call_for_list
 
     if wants:
 
-        def exposed(
-            self: Any,
-            event: Any = _MISSING,
-            request: Any = _MISSING,
-            response: Any = _MISSING,
-            /,
-            *args: Any,
-            **kwargs: Any,
-        ) -> Any:
-            if not isinstance(response, Response):
-                given = [a for a in (event, request, response) if a is not _MISSING]
-                return function(self, *given, *args, **kwargs)
-            request.args, request.kwargs = args, kwargs
+        def exposed(self: Any, /, *given: Any, **kwargs: Any) -> Any:
+            if len(given) < 3 or not isinstance(given[2], Response):
+                return function(self, *given, **kwargs)
+            event, request, response, *args = given
+            request.args, request.kwargs = tuple(args), kwargs
             return call(function, self, request, response, (event, *args), kwargs)
 
     elif call is call_plain:
@@ -108,18 +113,16 @@ def make_exposed(
             **kwargs: Any,
         ) -> Any:
             if not isinstance(response, Response):
-                # Called by another exposed method, with its own arguments only.
-                given = [a for a in (request, response) if a is not _MISSING]
-                return function(self, *given, *args, **kwargs)
+                return _called_inside(function, self, request, response, args, kwargs)
             # The same as call_plain, which would be one more call for every request.
             request.args, request.kwargs = args, kwargs
             current = (request, response)
-            token = _current.set(current)
+            token = at_hand.set(current)
             try:
                 # Nothing is passed on as such, as most often there is nothing, and that is faster.
                 result = function(self, *args, **kwargs) if args or kwargs else function(self)
             finally:
-                _current.reset(token)
+                at_hand.reset(token)
             if result.__class__ is str:
                 return result
             return _kept(result, current)
@@ -135,19 +138,42 @@ def make_exposed(
             **kwargs: Any,
         ) -> Any:
             if not isinstance(response, Response):
-                given = [a for a in (request, response) if a is not _MISSING]
-                return function(self, *given, *args, **kwargs)
+                return _called_inside(function, self, request, response, args, kwargs)
             request.args, request.kwargs = args, kwargs
             return call(function, self, request, response, args, kwargs)
 
+    binding = Binding(function, 1 + wants, bool(config.get("stream")), strict, annotated=True)
+    wrapper = mark(exposed, function, binding, call, wants)
+    return handler(*map(event_name, names), **{"override": True, **config})(wrapper)
+
+
+def mark(
+    exposed: Any,
+    function: Callable[..., Any],
+    binding: Binding,
+    call: Callable[..., Any],
+    wants: bool = False,
+) -> Any:
+    """Have a function look like the one that it calls, and tell what that takes."""
     wrapper: Any = update_wrapper(exposed, function)
     wrapper.event = wants
-    wrapper.binding = Binding(
-        function, 1 + wants, bool(config.get("stream")), strict, annotated=True
-    )
-    wrapper.binding_of = function
-    wrapper.binding_call = call
-    return handler(*map(event_name, names), **{"override": True, **config})(wrapper)
+    wrapper.binding = binding
+    wrapper.exposed_function = function
+    wrapper.exposed_call = call
+    return wrapper
+
+
+def _called_inside(
+    function: Callable[..., Any],
+    controller: Any,
+    first: Any,
+    second: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Any:
+    """Call a method for another exposed one, with the arguments of that only."""
+    given = [argument for argument in (first, second) if argument is not _MISSING]
+    return function(controller, *given, *args, **kwargs)
 
 
 def call_plain(
@@ -158,12 +184,13 @@ def call_plain(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> Any:
+    """Call a method with the request at hand, also for what it does later."""
     current = (request, response)
-    token = _current.set(current)
+    token = at_hand.set(current)
     try:
         result = function(controller, *args, **kwargs)
     finally:
-        _current.reset(token)
+        at_hand.reset(token)
     return _kept(result, current)
 
 
@@ -211,7 +238,7 @@ def _resumed(
     sent: Any = None
     problem: BaseException | None = None
     while True:
-        token = _current.set(current)
+        token = at_hand.set(current)
         try:
             if problem is not None:
                 yielded = generator.throw(problem)
@@ -220,7 +247,7 @@ def _resumed(
         except StopIteration as end:
             return end.value
         finally:
-            _current.reset(token)
+            at_hand.reset(token)
         sent = problem = None
         if isinstance(yielded, GeneratorType):
             yielded = _resumed(current, yielded, last)
@@ -240,25 +267,29 @@ def _resumed(
 
 
 def _close(current: tuple[Request, Response], generator: Generator[Any, Any, Any]) -> None:
-    token = _current.set(current)
+    token = at_hand.set(current)
     try:
         generator.close()
     finally:
-        _current.reset(token)
+        at_hand.reset(token)
 
 
 async def _awaited(current: tuple[Request, Response], coroutine: Any) -> Any:
-    _current.set(current)  # of the task, and so gone with it
+    at_hand.set(current)  # of the task, and so gone with it
     return _kept(await coroutine, current)
 
 
 async def _streamed(current: tuple[Request, Response], generator: Any) -> AsyncGenerator[Any, None]:
-    _current.set(current)  # of the one task that takes the pieces
+    at_hand.set(current)  # of the one task that takes the pieces
     try:
         async for piece in generator:
             yield piece
     finally:
         await generator.aclose()
+
+
+async def _then(make: Callable[[Any, Response], Any], coroutine: Any, response: Response) -> Any:
+    return make(await coroutine, response)
 
 
 # -- lists that are data ----------------------------------------------------------------------
@@ -274,12 +305,8 @@ def _call_for_list(
 ) -> Any:
     result = call_plain(function, controller, request, response, args, kwargs)
     if result.__class__ is CoroutineType:
-        return _awaited_list(response, result)
+        return _then(_marked, result, response)
     return _marked(result, response)
-
-
-async def _awaited_list(response: Response, coroutine: Any) -> Any:
-    return _marked(await coroutine, response)
 
 
 def _marked(result: Any, response: Response) -> Any:
@@ -301,6 +328,7 @@ def call_json(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> Any:
+    """As :func:`call_plain`, and write as JSON what the method returns."""
     response.headers["Content-Type"] = "application/json"
     request._problem = True
     result = call_plain(function, controller, request, response, args, kwargs)
@@ -308,7 +336,7 @@ def call_json(
     if kind is GeneratorType:
         return _generated_json((request, response), result)
     if kind is CoroutineType:
-        return _awaited_json(response, result)
+        return _then(_json, result, response)
     return _json(result, response)
 
 
@@ -328,10 +356,6 @@ def _generated_json(
     return _json(result, current[1])
 
 
-async def _awaited_json(response: Response, coroutine: Any) -> Any:
-    return _json(await coroutine, response)
-
-
 # -- pages of errors --------------------------------------------------------------------------
 
 
@@ -346,7 +370,7 @@ def call_page(
     result = call_plain(function, controller, request, response, (error,), {})
     kind = result.__class__
     if kind is CoroutineType:
-        return _awaited_page(response, result)
+        return _then(_page, result, response)
     return _page(result, response)
 
 
@@ -358,7 +382,3 @@ def _page(result: Any, response: Response) -> Any:
     if isinstance(result, str | bytes) and "json" in (response.headers["Content-Type"] or ""):
         del response.headers["Content-Type"]
     return result
-
-
-async def _awaited_page(response: Response, coroutine: Any) -> Any:
-    return _page(await coroutine, response)

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 from circuits._wire.http1 import Data, RemoteProtocolError, RequestDecoder, RequestHead, State
 
 from . import errors, exceptions, wrappers
-from ._body_stream import DRAIN_BYTES, BodyStream, IncomingBody
 from ._exchange import Exchange
 from ._exchange import State as ExchangeState
+from ._exchange_errors import replace
 from ._limits import Share, number
 from ._paths import parse_target
+from ._request_body import DRAIN_BYTES, BodyStream, IncomingBody
 from ._results import status_of
 
 if TYPE_CHECKING:
@@ -58,7 +59,6 @@ class Intake:
         self._scheme = "https" if getattr(owner.web_server, "secure", False) else "http"
         self._unread_bytes = 0  # of a body that nobody wants, how many are taken
         self.decoder = RequestDecoder(owner.wire_limits)
-        self.body: IncomingBody | None = None
         self.is_advancing = False
 
     @property
@@ -72,7 +72,7 @@ class Intake:
         None is begun while the client does not take the answers to those before.
         """
         connection, decoder = self._connection, self.decoder
-        if connection.is_congested and connection.exchange is None and self.body is None:
+        if connection.is_congested and connection.exchange is None and connection.incoming is None:
             return
         message: Any = None
         self.is_advancing = True
@@ -93,7 +93,7 @@ class Intake:
                     self._end_body()
                 if not connection.is_open:
                     break
-                if self.body is None and (
+                if connection.incoming is None and (
                     connection.exchange is not None or connection.must_wait()
                 ):
                     break
@@ -152,7 +152,7 @@ class Intake:
                 self.decoder.release()
                 raise RemoteProtocolError(413, f"body of more than {limit} bytes", head)
             self.decoder.limit_body(limit)
-        incoming = self.body = IncomingBody(head, stream, redirect, share)
+        incoming = self._connection.incoming = IncomingBody(head, stream, redirect, share)
         if stream is not None:
             incoming.must_ask = must_ask
             exchange.begin()
@@ -176,7 +176,7 @@ class Intake:
     # -- bodies ------------------------------------------------------------------------------
 
     def _take(self, data: bytes) -> None:
-        incoming = self.body
+        incoming = self._connection.incoming
         assert incoming is not None
         before = incoming.size
         if before // _PROGRESS_BYTES != (before + len(data)) // _PROGRESS_BYTES:
@@ -199,17 +199,17 @@ class Intake:
             self._connection.close()
 
     def _end_body(self) -> None:
-        incoming = self.body
+        incoming = self._connection.incoming
         assert incoming is not None
         exchange = self._connection.exchange
         if incoming.stream is None:
             assert exchange is not None
             exchange.request.body = incoming.gathered()
             exchange.request._release_later(incoming.share)
-            self.body = None
+            self._connection.incoming = None
             exchange.begin(incoming.redirect)
             return
-        self.body = None
+        self._connection.incoming = None
         incoming.stream.end()
         if exchange is None:
             self._connection.finished(False)
@@ -218,7 +218,7 @@ class Intake:
 
     def _body_wanted(self) -> None:
         """A handler wants more of the body that is being received."""
-        incoming, exchange = self.body, self._connection.exchange
+        incoming, exchange = self._connection.incoming, self._connection.exchange
         if incoming is None or exchange is None:
             return
         if incoming.must_ask and exchange.state < ExchangeState.SENDING:
@@ -238,7 +238,7 @@ class Intake:
     def refuse(self, status: int | None, head: RequestHead | None = None) -> None:
         """Answer a request that cannot be served, if it deserves that, and close."""
         self._connection.is_cut_off = True
-        incoming, self.body = self.body, None
+        incoming, self._connection.incoming = self._connection.incoming, None
         exchange = self._connection.exchange
         if incoming is not None:
             incoming.fail(_BODY_PROBLEMS.get(status, exceptions.BadRequest)())
@@ -286,4 +286,4 @@ class Intake:
             self.refuse(507 if no_space else status_of(problem))
         else:
             self._connection.is_cut_off = True
-            exchange.replace(problem)
+            replace(exchange, problem)

@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Any, NoReturn
 from uuid import UUID
 
-__all__ = ["decode", "encode", "is_json", "is_record"]
+__all__ = ["decode", "decode_text", "encode", "is_json", "is_record"]
 
 
 def is_record(kind: Any) -> bool:
@@ -54,8 +54,13 @@ def decode(data: bytes) -> Any:
     Raises:
         ValueError: It is none.
     """
+    return decode_text(data.decode())
+
+
+def decode_text(text: str) -> Any:
+    """Read a text. Raises as :func:`decode` does."""
     try:
-        return _decode(data.decode())
+        return _decode(text)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from circuits._wire.http1 import BodyEncoder
 
 from . import events
-from ._async_pieces import NOT_YET, AsyncPieces
-from ._files import FileRange
+from ._pieces import NOT_YET, AsyncPieces
+from ._response_body import FileRange
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,6 +17,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 from . import exceptions
 from .exceptions import BadRequest
+from .headers import to_wire
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 __all__ = [
     "Docroot",
     "Target",
+    "is_below",
     "join_segments",
+    "mount",
     "normalise",
     "parse_target",
     "resolve",
@@ -92,7 +95,7 @@ def _parse_target(target: str, method: str) -> Target:
     if method == "CONNECT":
         raise exceptions.NotImplemented("This server is no proxy.")
     if not target.isascii():
-        target = _utf8(_latin1(target))
+        target = _utf8(to_wire(target))
     path, _, qs = target.partition("?")
     authority = None
     if path[0] != "/":
@@ -114,13 +117,6 @@ def _parse_target(target: str, method: str) -> Target:
     if "." in segments or ".." in segments:
         redirect = "/".join([quote(segment, safe="") for segment in normalise(segments)])
     return Target(join_segments(segments), path, qs, authority, redirect)
-
-
-def _latin1(text: str) -> bytes:
-    try:
-        return text.encode("latin-1")
-    except UnicodeEncodeError:
-        return text.encode()
 
 
 def _utf8(data: bytes) -> str:
@@ -177,6 +173,16 @@ def _unescape(match: re.Match[str]) -> str:
 def unescape_segment(segment: str) -> str:
     """One segment of a request's path as text: a ``%2F`` becomes a slash."""
     return _SLASH.sub(_unescape, segment)
+
+
+def mount(path: str) -> str:
+    """A prefix as it stands before a path: with a slash before, none behind."""
+    return "/".join(["", *filter(None, path.split("/"))])
+
+
+def is_below(path: str, prefix: str) -> bool:
+    """Whether a path begins with all segments of a :func:`mount`; ``"*"`` is below none."""
+    return path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in ("/", "")
 
 
 def split_segments(path: str) -> list[str]:

@@ -6,6 +6,7 @@ import ipaddress
 import re
 from typing import TYPE_CHECKING
 
+from ._networks import Networks
 from .headers import split_quoted, unquote_string
 
 if TYPE_CHECKING:
@@ -13,42 +14,26 @@ if TYPE_CHECKING:
 
     from ._request import Request
 
-__all__ = ["Proxies"]
+__all__ = ["TrustedProxies"]
 
 _AUTHORITY = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
 #: Hops that are looked at; each costs as much as a header of a client may be long.
 _HOPS_LIMIT = 32
 
 
-class Proxies:
+class TrustedProxies:
     """Proxies whose word is taken for where a request came from.
 
     Args:
-        trusted: Their addresses and networks; ``"unix"`` is whoever comes over a UNIX socket.
-
-    Raises:
-        TypeError, ValueError: Something is no address.
+        trusted: As for :class:`~circuits.web._networks.Networks`.
     """
 
     def __init__(self, trusted: Iterable[str]) -> None:
-        if isinstance(trusted, str):
-            raise TypeError(f"trusted_proxies must be a collection of addresses, not {trusted!r}")
-        names = list(trusted)
-        self._has_unix = "unix" in names
-        self._networks = [ipaddress.ip_network(name) for name in names if name != "unix"]
-
-    def _trusts(self, text: str) -> bool:
-        try:
-            address = ipaddress.ip_address(text.partition("%")[0])
-        except ValueError:
-            return False
-        mapped = getattr(address, "ipv4_mapped", None) or address
-        return any(mapped in network for network in self._networks)
+        self._trusted = Networks(trusted, "trusted_proxies")
 
     def apply(self, request: Request) -> None:
         """Have a request tell of the client what its proxies say."""
-        peer = request.remote.ip
-        if not (self._has_unix if not peer else self._trusts(peer)):
+        if not self._trusted.has(request.remote.ip):
             return
         headers = request.headers
         forwarded = headers.get_all("Forwarded")
@@ -85,7 +70,7 @@ class Proxies:
             if address is None:  # anybody may have written what stands before it
                 return depth
             request.client = (address, port)
-            if not self._trusts(address):
+            if not self._trusted.has(address):
                 return depth
         return max(0, len(hops) - 1)
 

@@ -6,11 +6,12 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
+from circuits.core.utils import call_all
+
 from . import _json, utils
-from ._body import Upload, parse_urlencoded
-from ._body_stream import BodyStream
-from ._multi import MultiValues
-from ._release import call_all
+from ._forms import Upload, parse_urlencoded
+from ._multi_values import MultiValues
+from ._request_body import BodyStream
 from .constants import SERVER_PROTOCOL
 from .exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 from .headers import Headers
@@ -152,7 +153,7 @@ class Request:
         peer_cert: The client's TLS certificate as a dictionary, or ``None``.
         virtual_prefix: What ``VirtualHosts`` has put before the path, ``None`` if nothing.
         id: Text that stands for this request in logs; only with
-            :class:`~circuits.web.health.RequestIDs`.
+            :class:`~circuits.web.requestids.RequestIDs`.
         session, sid: The session and its id; only with
             :class:`~circuits.web.sessions.Sessions`.
         print_debug: Whether error pages show tracebacks; by default what the server says.
@@ -190,7 +191,7 @@ class Request:
     _resources: list[Closable] | None = None
     _fields: list[tuple[str, Any]] | None = None  # of the form, if somebody has looked already
     _problem: bool = False  # errors are told as problem+json
-    _caller: Any = None  # the HTTP component that has its exchange, where there is no server
+    _http_component: Any = None  # which has its exchange, where there is no server
     _csrf: Callable[[], str] | None = None
 
     def __init__(
@@ -474,6 +475,17 @@ class Request:
                 break
         return _decoded(b"".join(pieces), limit)
 
+    @property
+    def _http(self) -> Any:
+        """The HTTP component that it belongs to, or ``None``."""
+        server = self.server
+        return self._http_component if server is None else getattr(server, "http", server)
+
+    def _exchange_of(self, response: Any) -> Any:
+        """What sends a response to it, or ``None``."""
+        http = self._http
+        return None if http is None else http.exchange_of(response)
+
     def _release_later(self, resource: Closable) -> None:
         """Have something closed when the response is over."""
         if self._resources is None:
@@ -490,8 +502,7 @@ class Request:
         if resources is None and body is None:
             return
         closes = [resource.close for resource in resources or ()]
-        # Input that the WSGI server lent us is not ours to close.
-        if self.server is not None and hasattr(body, "close"):
+        if hasattr(body, "close"):
             closes.append(body.close)
         call_all(closes)
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from circuits.core import _clock
+from circuits.core.utils import call_all
 
 from . import _json, utils
-from ._files import Body
 from ._json import is_record
-from ._release import call_all
 from ._request import made_once
+from ._response_body import Body
 from ._status import Status, has_no_body, reason
 from .constants import SERVER_VERSION
-from .headers import Headers, check_value
+from .headers import Headers, check_value, to_wire
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
@@ -450,7 +449,7 @@ class Response:
             return text.encode("latin-1")
         except UnicodeEncodeError:
             lines = text.split("\r\n")
-            return b"\r\n".join([_encode_line(line) for line in lines])
+            return b"\r\n".join([to_wire(line) for line in lines])
 
     def __str__(self) -> str:
         self.prepare()
@@ -459,13 +458,6 @@ class Response:
     def __repr__(self) -> str:
         kind = None if self._headers is None else self._headers["Content-Type"]
         return f"<Response {self.status} {kind or ''}>"
-
-
-def _encode_line(line: str) -> bytes:
-    try:
-        return line.encode("latin-1")
-    except UnicodeEncodeError:
-        return line.encode("utf-8")
 
 
 #: Prepared heads of the current second, up to the length and from there on.

@@ -11,13 +11,13 @@ import json
 import pickle
 import re
 from abc import ABC, abstractmethod
-from base64 import urlsafe_b64encode
 from typing import TYPE_CHECKING, Any, Final, Self
 from weakref import WeakKeyDictionary
 
 from circuits.core import _clock
 
-from ._exposed import _current
+from ._at_hand import at_hand
+from ._signing import encode
 from .exceptions import ServiceUnavailable
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ _NOTHING = object()
 
 def new_id() -> str:
     """An id of 256 random bits, as text for a cookie."""
-    return urlsafe_b64encode(_clock.random_bytes(32)).rstrip(b"=").decode()
+    return encode(_clock.random_bytes(32))
 
 
 def to_json(data: Mapping[str, Any]) -> str:
@@ -208,7 +208,7 @@ class Session(dict[str, Any]):
     def _caller(self, request: Request | None) -> Request:
         holds = self._holds
         if request is None:
-            current = _current.get(None)
+            current = at_hand.get(None)
             request = current[0] if current is not None and current[0] in holds else None
         if request is None:
             waiting = [known for known, hold in holds.items() if not hold.is_answered]

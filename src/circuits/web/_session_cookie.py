@@ -9,58 +9,22 @@ from __future__ import annotations
 
 import hmac
 import json
-import logging
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import TYPE_CHECKING, Any, Final
 
 from circuits.core import _clock
 
 from ._session import Session, Store, to_json
+from ._signing import decode, encode, sign, signing_keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 __all__ = ["CookieStore"]
 
-_log = logging.getLogger("circuits.web.sessions")
-
 #: What browsers keep of a cookie at least (RFC 6265, 6.1): name, value and attributes.
 COOKIE_BYTES: Final = 4096
 
 _VERSION: Final = "1"
-_SECRET_BYTES: Final = 16
-
-
-def signing_keys(secrets: str | bytes | Iterable[str | bytes], purpose: bytes) -> list[bytes]:
-    """Derive a key from each secret, so that one secret can serve several purposes.
-
-    Raises:
-        ValueError: There is no secret, or one is empty.
-    """
-    given = [secrets] if isinstance(secrets, str | bytes) else list(secrets)
-    if not given or not all(given):
-        raise ValueError("a secret is needed that nobody can guess: 32 random bytes")
-    keys = [secret.encode() if isinstance(secret, str) else bytes(secret) for secret in given]
-    if any(len(key) < _SECRET_BYTES for key in keys):
-        _log.warning(
-            "a secret has less than %d bytes, so that it can be guessed; make one with "
-            "python -c 'import secrets; print(secrets.token_hex(32))'",
-            _SECRET_BYTES,
-        )
-    return [hmac.digest(key, purpose, "sha256") for key in keys]
-
-
-def encode(data: bytes) -> str:
-    """Base64 for URLs, without padding."""
-    return urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def decode(text: str) -> bytes:
-    """The reverse of :func:`encode`. Raises ``ValueError`` for what that cannot have made."""
-    data = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
-    if encode(data) != text:
-        raise ValueError("not the base64 of anything")
-    return data
 
 
 class CookieStore(Store):
@@ -93,9 +57,6 @@ class CookieStore(Store):
     def delete(self, sid: str) -> None:
         """Nothing is kept here."""
 
-    def _sign(self, key: bytes, text: str) -> str:
-        return encode(hmac.digest(key, text.encode("ascii"), "sha256"))
-
     def _dump(self, value: Any) -> object:
         return json.dumps(value, separators=(",", ":"))
 
@@ -105,7 +66,7 @@ class CookieStore(Store):
         signed, _, signature = token.rpartition(".")
         signer = None
         for number, key in enumerate(self._keys):
-            if hmac.compare_digest(self._sign(key, signed), signature):
+            if hmac.compare_digest(sign(key, signed), signature):
                 signer = number
         version, _, payload = signed.partition(".")
         if signer is None or version != _VERSION:
@@ -139,7 +100,7 @@ class CookieStore(Store):
         dates = f"{session._created},{now}"
         payload = encode(f'["{session.sid}",{dates},{to_json(session)}]'.encode())
         signed = f"{_VERSION}.{payload}"
-        session._token = f"{signed}.{self._sign(self._keys[0], signed)}"
+        session._token = f"{signed}.{sign(self._keys[0], signed)}"
         session._base = dumps
         session._is_stored = True
         return session._token

@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from circuits.net._endpoint import Keeper
 
     from ._connection import Connection
+    from ._exchange import Exchange
+    from ._request_body import IncomingBody
+    from .http import HTTP
 
-__all__ = ["EventTransport", "Successor", "Takeover", "Transport"]
+__all__ = ["EventTransport", "Peer", "Successor", "Takeover", "Transport"]
 
 
 class Transport(Protocol):
@@ -98,6 +101,41 @@ class EventTransport:
         return 0
 
 
+class Peer(Protocol):
+    """What an exchange needs of its connection, or of what stands for one.
+
+    Attributes:
+        owner: The component that it belongs to.
+        sock: What events know it by.
+        exchange: The request that is being answered, or ``None``.
+        incoming: The body that is still being received, or ``None``.
+        successor: Who takes over, or ``None``.
+        is_congested: The client does not read: stop producing.
+    """
+
+    @property
+    def owner(self) -> HTTP:
+        """See above."""
+
+    @property
+    def incoming(self) -> IncomingBody | None:
+        """See above."""
+
+    sock: Any
+    exchange: Exchange | None
+    successor: Takeover | None
+    is_congested: bool
+
+    def write(self, data: bytes) -> None:
+        """Write to the client."""
+
+    def finished(self, must_close: bool, is_switched: bool = False) -> None:
+        """An answer is complete."""
+
+    def cut(self, is_reset: bool = False) -> None:
+        """Break off."""
+
+
 class Successor(Protocol):
     """Who speaks another protocol on a connection, after HTTP; see ``Exchange.take_over``.
 
@@ -123,17 +161,17 @@ class Successor(Protocol):
 class Takeover:
     """A successor with what guards its connection: whatever it raises, that is cut."""
 
-    def __init__(self, connection: Connection, successor: Successor) -> None:
+    def __init__(self, connection: Peer, successor: Successor) -> None:
         self._connection = connection
         self._successor = successor
-        self._receive_data = successor.receive_data
+        self._hand_over = successor.receive_data
 
     def begin(self, connection: Connection) -> None:
         self._tell(self._successor.begin, connection)
 
-    def receive(self, data: bytes) -> None:
+    def receive_data(self, data: bytes) -> None:
         try:  # as _tell, which would be one more call for whatever is received
-            self._receive_data(data)
+            self._hand_over(data)
         except BaseException as problem:
             self._connection.owner.report(problem)
             self._connection.cut()

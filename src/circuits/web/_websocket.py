@@ -13,42 +13,33 @@ first. What it does not read: then ``send`` waits, and in the end the transport 
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from circuits._wire.websocket import (
     ABNORMAL,
     GOING_AWAY,
     NO_STATUS,
+    TRY_AGAIN_LATER,
     Codec,
     Deflate,
-    Limits,
     SharedMessage,
     State,
 )
-from circuits.core._tasks import Suspension
 from circuits.core.errors import CircuitsError
-from circuits.net.protocols._websocket_conversation import AT_ONCE, CLOSE_TIMEOUT, Conversation
-from circuits.net.protocols._websocket_masking import fastest_mask
-from circuits.net.protocols.websocket import MAX_SIZE
+from circuits.net.protocols._websocket_conversation import Conversation
+
+from ._websocket_waits import SENT, Draining, Ending, Handled, Next, Receiving, Waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Iterable
 
     from circuits.core._engine import Engine
-    from circuits.core._tasks import Task
 
     from ._request import Request
+    from ._websocket_link import Link, Listener
+    from ._websocket_options import Options
 
-__all__ = [
-    "BUFFERED_BYTES",
-    "ConnectionClosed",
-    "Link",
-    "Listener",
-    "Opening",
-    "Options",
-    "WebSocket",
-    "broadcast",
-]
+__all__ = ["ConnectionClosed", "WebSocket", "broadcast"]
 
 #: How many messages, and bytes of them, may wait for a handler before nothing more is read.
 _HELD_MESSAGES = 64
@@ -57,11 +48,6 @@ _HELD_BYTES = 256 * 1024
 #: What a connection may hold of an unfinished message although all together hold too much.
 _FAIR_BYTES = 65536
 
-#: What all connections together may hold of messages that nobody has taken, or that are not
-#: complete: a few of the longest ones.
-BUFFERED_BYTES = 4 * MAX_SIZE
-
-_TRY_AGAIN_LATER = 1013
 _OPEN = State.OPEN
 
 
@@ -82,122 +68,6 @@ class ConnectionClosed(CircuitsError):
 
     def __str__(self) -> str:
         return f"the WebSocket is closed: {self.code}{' ' if self.reason else ''}{self.reason}"
-
-
-class Options:
-    """What the connections of one place have in common.
-
-    Args:
-        max_message_bytes: The longest message; ``None`` for no limit.
-        buffered_bytes: What may be held of all connections together; see the module.
-        ping_interval: Seconds from one ping to the next; ``None``: never.
-        ping_timeout: Seconds for the answer.
-        close_timeout: Seconds that a peer has for its part of closing.
-        compression: Whether to compress if the peer can, or how.
-    """
-
-    __slots__ = (
-        "buffered_bytes", "close_timeout", "deflate", "held_bytes", "limits", "mask",
-        "ping_interval", "ping_timeout",
-    )  # fmt: skip
-
-    #: How to compress.
-    DEFLATE = Deflate()
-
-    def __init__(
-        self,
-        max_message_bytes: int | None = MAX_SIZE,
-        buffered_bytes: int = BUFFERED_BYTES,
-        ping_interval: float | None = 20.0,
-        ping_timeout: float | None = 20.0,
-        close_timeout: float | None = CLOSE_TIMEOUT,
-        compression: bool | Deflate = True,
-    ) -> None:
-        self.limits = Limits(message_bytes=max_message_bytes, frames_at_once=AT_ONCE)
-        self.buffered_bytes = buffered_bytes
-        self.held_bytes = 0
-        self.mask = fastest_mask()
-        self.ping_interval = ping_interval
-        self.ping_timeout = ping_timeout
-        self.close_timeout = close_timeout
-        if isinstance(compression, bool):
-            self.deflate = self.DEFLATE if compression else None
-        else:
-            self.deflate = compression
-
-
-class _Owner(Protocol):
-    """Who has a link."""
-
-    _tree_engine: Engine
-
-    def later(self, call: Callable[..., object], *arguments: Any) -> None:
-        """Have something done behind what has been fired."""
-
-
-class Link(Protocol):
-    """The connection below, as :class:`~circuits.web._connection.Connection` has it.
-
-    Attributes:
-        owner: The component that it belongs to.
-        peer: Address of the peer, or ``None``.
-        is_held: Nothing is read.
-        is_cut_off: It is closed although the peer may have more to say.
-    """
-
-    @property
-    def owner(self) -> _Owner:
-        """See above."""
-
-    peer: tuple[Any, Any] | None
-    is_held: bool
-    is_cut_off: bool
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Write to the peer."""
-
-    def must_pause(self) -> bool:
-        """Whether the peer does not keep up with what is written."""
-
-    def hold_reading(self) -> None:
-        """Read nothing more for now."""
-
-    def resume_reading(self) -> None:
-        """Read on."""
-
-    def close(self) -> None:
-        """Close when all is written."""
-
-    def cut(self, is_reset: bool = False) -> None:
-        """Close at once."""
-
-
-class Listener(Protocol):
-    """Who is told about connections.
-
-    Attributes:
-        takes_messages: Whether messages are told, too, and do not wait for ``receive``.
-    """
-
-    takes_messages: bool
-
-    def opened(self, websocket: WebSocket) -> None:
-        """It can be written to."""
-
-    def received(self, websocket: WebSocket, message: str | bytes) -> None:
-        """A message has come."""
-
-    def peer_closes(self, websocket: WebSocket, code: int, reason: str) -> None:
-        """The peer closes; answer by ``websocket.shut()``."""
-
-    def failed(self, websocket: WebSocket, problem: Exception) -> None:
-        """The peer broke the rules, or is silent."""
-
-    def congested(self, websocket: WebSocket, is_congested: bool) -> None:
-        """The peer does not keep up, or does again."""
-
-    def closed(self, websocket: WebSocket) -> None:
-        """It is over. Called once, for those that were opened."""
 
 
 class WebSocket:
@@ -243,8 +113,8 @@ class WebSocket:
         self._conversation: Conversation | None = None
         self._codec: Codec | None = None
         self._messages: deque[str | bytes] | None = None  # those that nobody has taken
-        self._receiving: _Receiving | None = None
-        self._waiting: list[_Waiting] | None = None  # for what is written, or for the end
+        self._receiving: Receiving | None = None
+        self._waiting: list[Waiting] | None = None  # for what is written, or for the end
         self._is_sated = False  # others are first
         self._is_discarding = False
         self._is_ended = False
@@ -283,7 +153,7 @@ class WebSocket:
         conversation = self._conversation
         return self._refusal if conversation is None else conversation.close_reason
 
-    def send(self, message: str | bytes | bytearray | memoryview) -> _Waiting:
+    def send(self, message: str | bytes | bytearray | memoryview) -> Waiting:
         """Send a message: text if it is ``str``, and otherwise binary.
 
         It is sent at once; what this returns can be awaited, or yielded, and waits while the peer
@@ -296,18 +166,18 @@ class WebSocket:
         if codec is None or link is None or codec.state is not _OPEN or self._is_ended:
             raise self._closed_error()
         link.write(codec.send(message))
-        return _Draining(self) if link.must_pause() else _SENT
+        return Draining(self) if link.must_pause() else SENT
 
-    def receive(self) -> _Receiving:
+    def receive(self) -> Receiving:
         """The next message, to be awaited or yielded.
 
         Raises:
             ConnectionClosed: There is none.
             RuntimeError: Another handler is waiting for it.
         """
-        return _Receiving(self)
+        return Receiving(self)
 
-    def close(self, code: int = 1000, reason: str = "") -> _Waiting:
+    def close(self, code: int = 1000, reason: str = "") -> Waiting:
         """Close the connection; what was received and not taken is forgotten.
 
         What this returns can be awaited, or yielded, and waits until the peer has agreed or its
@@ -320,13 +190,13 @@ class WebSocket:
         self.shut(code, reason)
         self._messages = None
         self._release(self._waiting_messages, self._waiting_bytes)
-        return _SENT if self._is_ended or self._link is None else _Ending(self)
+        return SENT if self._is_ended or self._link is None else Ending(self)
 
     def __aiter__(self) -> WebSocket:
         return self
 
-    def __anext__(self) -> _Next:
-        return _Next(self)
+    def __anext__(self) -> Next:
+        return Next(self)
 
     # -- for events --------------------------------------------------------------------------
 
@@ -349,7 +219,7 @@ class WebSocket:
         """Count a message until all handlers of its event are done."""
         size = len(event.args[-1])
         self._hold(size)
-        event._when_over(_Handled(self, size))
+        event._when_over(Handled(self, size))
 
     # -- what takes a connection over from HTTP ------------------------------------------------
 
@@ -518,7 +388,7 @@ class WebSocket:
         self._partial_bytes = held
         if held > _FAIR_BYTES and options.held_bytes > options.buffered_bytes:
             assert self._conversation is not None
-            self._conversation.fail(_TRY_AGAIN_LATER, "too much is being received")
+            self._conversation.fail(TRY_AGAIN_LATER, "too much is being received")
 
     # -- waiting -----------------------------------------------------------------------------
 
@@ -546,195 +416,6 @@ class WebSocket:
         return message
 
 
-class _Handled:
-    """Gets to know when the handlers of an event are done."""
-
-    __slots__ = ("_size", "_websocket")
-
-    is_awaited = False
-
-    def __init__(self, websocket: WebSocket, size: int) -> None:
-        self._websocket = websocket
-        self._size = size
-
-    def resolve(self, event: Any, value: Any) -> None:
-        """The engine tells."""
-        self._websocket._release(1, self._size)
-
-
-# -- what handlers wait for ---------------------------------------------------------------------
-
-
-class _Waiting(Suspension):
-    """Something of a connection that a handler waits for."""
-
-    __slots__ = ("_future", "_task", "_websocket")
-
-    def __init__(self, websocket: WebSocket) -> None:
-        self._websocket = websocket
-        self._task: Task | None = None
-        self._future: Any = None
-
-    def is_ready(self) -> bool:
-        """Whether there is nothing to wait for."""
-        raise NotImplementedError
-
-    def take(self) -> Any:
-        """The result."""
-        return None
-
-    def enter(self) -> None:
-        """Have ``wake`` called."""
-        websocket = self._websocket
-        if websocket._waiting is None:
-            websocket._waiting = []
-        websocket._waiting.append(self)
-
-    def leave(self) -> None:
-        """Nobody waits any more."""
-        waiting = self._websocket._waiting
-        if waiting is not None and self in waiting:
-            waiting.remove(self)
-
-    def wake(self) -> None:
-        """Look again."""
-        if self._task is not None:
-            self._resume(self._task)
-        elif self._future is not None and not self._future.done():
-            self._future.set_result(None)
-
-    def _resume(self, task: Task) -> None:
-        self._task = None
-        self.leave()
-        try:
-            result = self.take()
-        except BaseException as problem:
-            task.resume(None, problem)
-        else:
-            task.resume(result)
-
-    def attach(self, task: Task) -> None:
-        if self.is_ready():
-            self._resume(task)
-            return
-        try:
-            self.enter()
-        except RuntimeError as problem:  # for the handler, not for whoever runs it
-            task.resume(None, problem)
-        else:
-            self._task = task
-
-    def detach(self) -> None:
-        self.leave()
-
-    def __iter__(self) -> Generator[Any, Any, Any]:
-        return (yield self)
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        if not self.is_ready():
-            import asyncio  # whoever awaits has it loaded
-
-            self._future = asyncio.get_running_loop().create_future()
-            self.enter()
-            try:
-                yield from self._future.__await__()
-            finally:
-                self.leave()
-        return self.take()
-
-
-class _Receiving(_Waiting):
-    """A message."""
-
-    __slots__ = ()
-
-    def is_ready(self) -> bool:
-        websocket = self._websocket
-        return bool(websocket._messages) or websocket._is_ended or websocket._conversation is None
-
-    def take(self) -> str | bytes:
-        return self._websocket._take()
-
-    def enter(self) -> None:
-        if self._websocket._receiving is not None:
-            raise RuntimeError("another handler is receiving from this WebSocket")
-        self._websocket._receiving = self
-
-    def leave(self) -> None:
-        if self._websocket._receiving is self:
-            self._websocket._receiving = None
-
-
-class _Next(_Receiving):
-    """A message for ``async for``."""
-
-    __slots__ = ()
-
-    def take(self) -> str | bytes:
-        websocket = self._websocket
-        if not websocket._messages:
-            raise StopAsyncIteration
-        return websocket._take()
-
-
-class _Draining(_Waiting):
-    """What was written is on its way."""
-
-    __slots__ = ()
-
-    def is_ready(self) -> bool:
-        link = self._websocket._link
-        return self._websocket._is_ended or link is None or not link.must_pause()
-
-    def take(self) -> None:
-        if self._websocket._is_ended:
-            raise self._websocket._closed_error()
-
-
-class _Ending(_Waiting):
-    """The connection is over."""
-
-    __slots__ = ()
-
-    def is_ready(self) -> bool:
-        return self._websocket._is_ended
-
-
-class Opening(_Waiting):
-    """The connection of a client is open; gives the WebSocket."""
-
-    __slots__ = ()
-
-    def is_ready(self) -> bool:
-        return self._websocket._conversation is not None or self._websocket._is_ended
-
-    def take(self) -> WebSocket:
-        if self._websocket._conversation is None:
-            raise self._websocket._closed_error()
-        return self._websocket
-
-
-class _Sent(_Waiting):
-    """Nothing to wait for."""
-
-    __slots__ = ()
-
-    def __init__(self) -> None:
-        pass  # one for all
-
-    def attach(self, task: Task) -> None:
-        task.resume()
-
-    def detach(self) -> None:
-        pass
-
-    def __await__(self) -> Generator[Any, Any, None]:
-        return iter(())  # type: ignore[return-value]  # what is awaited has to be an iterator
-
-
-_SENT = _Sent()
-
-
 def broadcast(
     websockets: Iterable[WebSocket], message: str | bytes | bytearray | memoryview
 ) -> int:
@@ -759,7 +440,7 @@ def broadcast(
         if link is None or conversation is None or not websocket.is_open:
             continue  # closed by what was sent to another
         if link.must_pause():
-            websocket.shut(_TRY_AGAIN_LATER, "does not keep up")
+            websocket.shut(TRY_AGAIN_LATER, "does not keep up")
             continue
         codec = conversation.codec
         data = codec.send(message) if codec.is_client else codec.send_shared(shared)

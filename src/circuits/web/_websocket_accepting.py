@@ -14,12 +14,13 @@ from circuits._wire.websocket import (
 
 from . import errors
 from ._origins import own_place, parse_origin, parse_origins
-from ._websocket import Options, WebSocket
+from ._websocket import WebSocket
+from ._websocket_options import Options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from ._websocket import Listener
+    from ._websocket_link import Listener
     from .wrappers import Request, Response
 
 __all__ = ["Policy", "accept", "refuse"]
@@ -33,7 +34,7 @@ class Policy(Options):
             of them, ``None`` the site of the server itself. Others than browsers do not say where
             they come from, and are let in.
         subprotocols: What is spoken here; the client's favourite among them is chosen.
-        **options: As for :class:`~circuits.web._websocket.Options`.
+        **options: As for :class:`~circuits.web._websocket_options.Options`.
 
     Raises:
         ValueError: An origin is none.
@@ -114,10 +115,8 @@ def accept(
         agreement = response_headers(asked, subprotocol, policy.deflate)
     except HandshakeError as problem:
         return refuse(request, response, problem)
-    server: Any = request.server
-    http = request._caller if server is None else getattr(server, "http", server)
-    exchange = None if http is None else http.exchange_of(response)
-    if exchange is None:
+    exchange = request._exchange_of(response)
+    if exchange is None or not exchange.can_be_taken_over:
         return errors.HTTPError(request, response, 501, description="There is no connection here.")
     websocket = WebSocket(
         request, request.sock, agreement.subprotocol, agreement.deflate, policy, listener

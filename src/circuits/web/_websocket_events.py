@@ -10,6 +10,8 @@ from circuits.core.handlers import handler
 from circuits.net import sockets
 from circuits.net.protocols.websocket import Closing
 
+from ._websocket_link import Listener
+
 if TYPE_CHECKING:
     from ._request import Request
     from ._websocket import WebSocket
@@ -66,7 +68,7 @@ class Disconnect(sockets.Disconnect):
         self.reason = reason
 
 
-class Messages(BaseComponent):
+class Messages(BaseComponent, Listener):
     """Makes events of what WebSockets receive, and sends what events say.
 
     Attributes:

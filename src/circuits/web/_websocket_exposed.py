@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial, update_wrapper
+from functools import partial
 from types import CoroutineType, GeneratorType, MethodType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, overload
 
-from circuits._wire.websocket import GOING_AWAY, NORMAL
+from circuits._wire.websocket import GOING_AWAY, INTERNAL_ERROR, NORMAL
 from circuits.core._direct import Direct
 from circuits.core.events import Event
 from circuits.core.handlers import handler
@@ -14,9 +14,11 @@ from circuits.net.protocols._websocket_conversation import CLOSE_TIMEOUT
 from circuits.net.protocols.websocket import MAX_SIZE, Deflate
 
 from ._binding import Binding
-from ._exposed import event_name
-from ._websocket import BUFFERED_BYTES, ConnectionClosed
+from ._exposed import event_name, mark
+from ._websocket import ConnectionClosed
 from ._websocket_accepting import Policy, accept
+from ._websocket_link import GRACE_SECONDS, Listener
+from ._websocket_options import BUFFERED_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
@@ -37,11 +39,6 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound="Callable[..., Any]")
 
 __all__ = ["Exposing", "with_websocket"]
-
-#: Seconds that a handler goes on after its connection is over, before it is cancelled.
-_GRACE_SECONDS = 10.0
-
-_FAILED = 1011
 
 
 class Exposing(Protocol):
@@ -117,11 +114,7 @@ def _exposed(call: Call, function: Any, names: tuple[str, ...], policy: Policy) 
         run = partial(_run, method, MethodType(function, self), args, kwargs)
         return accept(request, response, policy, _Talk(run))
 
-    wrapper: Any = update_wrapper(exposed, function)
-    wrapper.event = False
-    wrapper.binding = Binding(function, 2)
-    wrapper.binding_of = function
-    wrapper.binding_call = call
+    wrapper = mark(exposed, function, Binding(function, 2, is_websocket=True), call)
     return handler(*map(event_name, names or (function.__name__,)), override=True)(wrapper)
 
 
@@ -131,10 +124,8 @@ class _Serve(Event):
     name = "websocket"
 
 
-class _Talk:
+class _Talk(Listener):
     """Listens to the connection of one call."""
-
-    takes_messages = False
 
     def __init__(self, run: Callable[[WebSocket], BaseEvent]) -> None:
         self._run: Callable[[WebSocket], BaseEvent] | None = run
@@ -149,25 +140,12 @@ class _Talk:
         if event.waitingHandlers:
             event._when_over(_Over(websocket, self))
 
-    def received(self, websocket: WebSocket, message: str | bytes) -> None:
-        """Not told."""
-
-    def peer_closes(self, websocket: WebSocket, code: int, reason: str) -> None:
-        """Agree at once."""
-        websocket.shut()
-
-    def failed(self, websocket: WebSocket, problem: Exception) -> None:
-        """The method gets to know by the end of the connection."""
-
-    def congested(self, websocket: WebSocket, is_congested: bool) -> None:
-        """The method waits where it sends."""
-
     def closed(self, websocket: WebSocket) -> None:
         """Give the method some time to find out."""
         event, self._event = self._event, None
         if event is not None and event.waitingHandlers:
             engine = websocket._tree_engine
-            self._grace = engine.schedule.call_in(_GRACE_SECONDS, partial(_cancel, engine, event))
+            self._grace = engine.schedule.call_in(GRACE_SECONDS, partial(_cancel, engine, event))
 
 
 def _run(
@@ -186,7 +164,7 @@ def _run(
         result = None
     except BaseException as problem:  # as the engine catches it, with what stops it
         door.failed(event, bound, problem)
-        websocket.shut(_FAILED)
+        websocket.shut(INTERNAL_ERROR)
         return event
     if isinstance(result, CoroutineType):
         result = _until_closed(websocket, result)
@@ -234,7 +212,7 @@ class _Over:
         if self._talk._grace is not None:
             self._talk._grace.cancel()
         if value.errors:
-            self._websocket.shut(_FAILED)
+            self._websocket.shut(INTERNAL_ERROR)
         else:
             self._websocket.shut(GOING_AWAY if value.cut else NORMAL)
 

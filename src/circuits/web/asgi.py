@@ -12,27 +12,32 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import tempfile
 from typing import TYPE_CHECKING, Any
 
 from circuits._wire.websocket import HandshakeError, check_request
 from circuits.core._direct import Direct
 from circuits.core._tasks import CoroutineTask
-from circuits.core.components import BaseComponent
 from circuits.core.events import Event
 from circuits.core.handlers import handler
 
 from . import _results as results
 from . import events, exceptions, wrappers
-from ._asgi import HTTPCall, is_asgi, make_scope
-from ._asgi_called import Line, LineExchange, SocketLine, make_request, take_messages, take_rest
-from ._asgi_lifespan import Lifespan
-from ._asgi_websocket import SocketCall
-from ._body_stream import BodyStream
-from ._called import CalledHTTP
+from ._asgi_application import (
+    ASGIConnection,
+    ASGIExchange,
+    ASGISocket,
+    make_request,
+    take_messages,
+    take_rest,
+)
+from ._asgi_hosting import HTTPCall, is_asgi, make_scope
+from ._asgi_hosting_lifespan import Lifespan
+from ._asgi_hosting_websocket import SocketCall
 from ._exchange import State
+from ._hosted_tree import HostedTree
+from ._limits import number
+from ._request_body import BodyStream
 from ._websocket_accepting import Policy, refuse
-from .dispatchers.dispatcher import Dispatcher
 from .wsgi import Gateway as _WSGIGateway
 
 if TYPE_CHECKING:
@@ -42,7 +47,7 @@ if TYPE_CHECKING:
     from circuits.core._engine import Engine
     from circuits.core.manager import Manager
 
-    from ._asgi import App, Call, Message, Receive, Send
+    from ._asgi_hosting import App, Call, Message, Receive, Send
 
 __all__ = ["Application", "Gateway"]
 
@@ -184,8 +189,7 @@ class Gateway(_WSGIGateway):
 
     def respond(self, response: wrappers.Response) -> None:
         """Send a response, if it is still waited for."""
-        http = self._http_of(response)
-        exchange = None if http is None else http.exchange_of(response)
+        exchange = response.request._exchange_of(response)
         if exchange is None:
             self.fire(events.Response(response))
         elif exchange.state is State.HANDLING:
@@ -205,12 +209,6 @@ class Gateway(_WSGIGateway):
     def call_in(self, seconds: float, call: Callable[[], object]) -> Appointment:
         """Have something done later."""
         return self._tree_engine.schedule.call_in(seconds, call)
-
-    @staticmethod
-    def _http_of(response: wrappers.Response) -> Any:
-        request = response.request
-        server: Any = request.server
-        return request._caller if server is None else getattr(server, "http", server)
 
     # -- lifespan --
 
@@ -294,12 +292,7 @@ def _wants_websocket(request: wrappers.Request) -> bool:
 # -- our components in the server of others ---------------------------------------------------------
 
 
-#: How much of a body is kept in memory, and of one that its handler has not taken, in bytes.
-_MEMORY_BYTES = 1024 * 1024
-_STREAM_BYTES = 256 * 1024
-
-
-class Application(BaseComponent):
+class Application(HostedTree):
     """An ASGI 3 application that is made of components: ``application = Application() + Root()``.
 
     It has an HTTP component and a dispatcher, so controllers, ``request`` handlers, tools and
@@ -311,9 +304,8 @@ class Application(BaseComponent):
 
     Args:
         encoding: How text in responses is encoded.
-        body_bytes: How long the body of a request may be that is gathered for its handler;
-            ``None`` is without limit.
-        **kwargs: For the component, such as ``channel``.
+        **kwargs: For the component, such as ``channel``, and limits as for
+            :class:`~circuits.web.Server`. Those of bodies and forms count; the server has the rest.
 
     Attributes:
         http: The protocol component.
@@ -321,22 +313,9 @@ class Application(BaseComponent):
     .. versionadded:: 2.1
     """
 
-    channel = "web"
-
-    def __init__(
-        self,
-        *args: Any,
-        encoding: str = "utf-8",
-        body_bytes: int | None = 16 * 1024 * 1024,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.encoding = encoding
-        self.body_bytes = body_bytes
-        self.http = CalledHTTP(encoding, self.channel)
-        self.http.register(self)
-        Dispatcher(channel=self.channel).register(self)
-        self._lines: set[Line] = set()
+        self._lines: set[ASGIConnection] = set()
         self._tree_task: asyncio.Task[None] | None = None
         self._started = asyncio.Event()
         self._failure: BaseException | None = None
@@ -420,29 +399,28 @@ class Application(BaseComponent):
     async def _answer(self, scope: Message, receive: Receive, send: Send) -> None:
         client = scope.get("client")
         peer = (client[0], client[1]) if client else None
-        line: Line
+        line: ASGIConnection
         if scope["type"] == "websocket":
             can_deny = "websocket.http.response" in (scope.get("extensions") or {})
-            line = SocketLine(self.http, peer, can_deny=can_deny)
+            line = ASGISocket(self.http, peer, can_deny=can_deny)
         else:
-            line = Line(self.http, peer)
+            line = ASGIConnection(self.http, peer)
         request, refusal, redirect = make_request(scope, line)
         response = wrappers.Response(request, self.encoding)
-        exchange = LineExchange(line, request, response)  # type: ignore[arg-type]  # as good as a connection
+        exchange = ASGIExchange(line, request, response)
         self._lines.add(line)
         rest: asyncio.Task[None] | None = None
         try:
             message = await receive()
-            if isinstance(line, SocketLine):
+            if isinstance(line, ASGISocket):
                 rest = asyncio.create_task(take_messages(line, receive))
             else:
                 stream, refusal = await self._take_body(message, request, receive, refusal)
-                rest = asyncio.create_task(take_rest(line, stream, receive))
-            line.exchange = self.http.exchanges[request] = exchange  # type: ignore[assignment]  # likewise
-            if refusal is None:
-                self.http.later(exchange.begin, redirect)
-            else:
-                self.http.later(exchange.fail, (type(refusal), refusal, []))
+                rest = asyncio.create_task(
+                    take_rest(line, stream, receive, len(message.get("body", b"")))
+                )
+            line.exchange = self.http.exchanges[request] = exchange
+            self.http.later(self._begin, exchange, refusal, redirect)
             async for message in line:
                 await send(message)
         finally:
@@ -451,7 +429,7 @@ class Application(BaseComponent):
             self._lines.discard(line)
             self.http.later(self._release, line, request)
 
-    def _release(self, line: Line, request: wrappers.Request) -> None:
+    def _release(self, line: ASGIConnection, request: wrappers.Request) -> None:
         line.lost()
         self.http.exchanges.pop(request, None)
 
@@ -464,22 +442,22 @@ class Application(BaseComponent):
     ) -> tuple[BodyStream | None, exceptions.HTTPException | None]:
         """Give a request its body, or a stream that is still to be filled."""
         more, data = message.get("more_body", False), message.get("body", b"")
-        has_body = bool(more or data)
+        has_body, limits = bool(more or data), self.http.limits
         if refusal is None and self.http.wants_stream(request, has_body):
-            stream = request.body = BodyStream(_STREAM_BYTES)
+            if len(data) > number(limits.stream_body_bytes):
+                return None, exceptions.RequestEntityTooLarge()
+            stream = request.body = BodyStream(number(limits.stream_buffer_bytes))
             if data:
                 stream.feed(data)
             if more:
                 return stream, None
             stream.end()
         elif has_body and refusal is None:
-            body = tempfile.SpooledTemporaryFile(max_size=_MEMORY_BYTES)  # noqa: SIM115 - closed with the request
-            request.body = body
-            request._release_later(body)
-            size, limit = 0, self.body_bytes
+            body = request.body = self.http.body_file()
+            size, limit = 0, number(limits.body_bytes)
             while True:
                 size += len(data)
-                if limit is not None and size > limit:
+                if size > limit:
                     return None, exceptions.RequestEntityTooLarge()
                 body.write(data)
                 if not more:

@@ -23,6 +23,7 @@ from circuits.net.protocols.http import Response
 from circuits.net.sockets import Close, Connect, Write
 
 from ._client_auth import DigestAuth
+from ._client_connection import DEFAULT_LIMITS, ClientConnection, Route
 from ._client_cookies import Cookies
 from ._client_errors import (
     ClientError,
@@ -36,9 +37,8 @@ from ._client_errors import (
 )
 from ._client_pending import Pending, Timeout
 from ._client_proxies import Proxies
-from ._client_request import MAX_REDIRECTS, Outgoing, joined, parse_absolute
+from ._client_request import MAX_REDIRECTS, ClientRequest, joined, parse_absolute
 from ._client_response import ClientResponse
-from ._client_wire import DEFAULT_LIMITS, Route, Wire
 
 if TYPE_CHECKING:
     import ssl
@@ -172,7 +172,7 @@ class Client(BaseComponent):
         self._proxies = Proxies(proxy, trust_env)
         self._max_connections = max_connections
         self._response: ClientResponse | None = None
-        self._wires: list[Wire] = []
+        self._wires: list[ClientConnection] = []
         self._queue: deque[Pending] = deque()
 
     @property
@@ -256,7 +256,7 @@ class Client(BaseComponent):
             host, port, _, secure = parse_url(url)
             if (host, port, secure) == self._origin:
                 options["auth"] = self._auth
-        outgoing = Outgoing(method, url, headers=headers, **options)
+        outgoing = ClientRequest(method, url, headers=headers, **options)
         times = self.timeout if timeout is _AS_EVER else Timeout.of(timeout)
         follows = self.follow_redirects if follow_redirects is None else follow_redirects
         pending = Pending(self, outgoing, times, follows, streams, max_bytes)
@@ -373,18 +373,18 @@ class Client(BaseComponent):
             pending.phase("pool")
             self._queue.append(pending)
 
-    def _dial(self, route: Route, timeout: float | None) -> Wire:
-        wire = Wire(self, route, timeout).register(self)
+    def _dial(self, route: Route, timeout: float | None) -> ClientConnection:
+        wire = ClientConnection(self, route, timeout).register(self)
         self._wires.append(wire)
         wire.connect()
         return wire
 
-    def _drop(self, wire: Wire) -> None:
+    def _drop(self, wire: ClientConnection) -> None:
         self._wires.remove(wire)
         wire.cut()
         wire.unregister()
 
-    def lost(self, wire: Wire) -> None:
+    def lost(self, wire: ClientConnection) -> None:
         """A connection is over."""
         if wire in self._wires:
             self._drop(wire)
@@ -397,14 +397,14 @@ class Client(BaseComponent):
         ):
             self.send_off(self._queue.popleft())
 
-    def abandon(self, pending: Pending, wire: Wire | None) -> None:
+    def abandon(self, pending: Pending, wire: ClientConnection | None) -> None:
         """A request has failed, and with it its connection."""
         if pending in self._queue:
             self._queue.remove(pending)
         if wire is not None:
             self.lost(wire)
 
-    def complete(self, pending: Pending, wire: Wire) -> None:
+    def complete(self, pending: Pending, wire: ClientConnection) -> None:
         """A response is complete; the connection is free, or closed."""
         if not wire.is_open or not wire.transport.connected:
             self.lost(wire)

@@ -8,7 +8,7 @@ from circuits.core.components import BaseComponent
 from circuits.core.handlers import handler
 
 from . import _coding
-from ._files import FileRange
+from ._response_body import FileRange
 from .headers import HeaderElement, add_vary
 
 if TYPE_CHECKING:
@@ -89,19 +89,13 @@ class Compression(BaseComponent):
     def _on_response(self, response: Any) -> None:
         if getattr(response, "name", None) == "httperror" or not self._is_fit(response):
             return
-        headers = response.headers
-        add_vary(headers, "Accept-Encoding")
+        add_vary(response.headers, "Accept-Encoding")
         elements = response.request.headers.elements("Accept-Encoding")
         accepted = [(e.value, getattr(e, "qvalue", 1.0)) for e in elements]
         name = _coding.choose(accepted, tuple(self._makers))
         if name is None:
             return
-        _coding.code_body(response, self._makers[name](self.level))
-        headers["Content-Encoding"] = name
-        del headers["Accept-Ranges"]
-        tag = headers["ETag"]
-        if tag is not None and not tag.startswith("W/"):
-            headers["ETag"] = "W/" + tag  # other bytes than those that the tag stands for
+        _coding.code_body(response, self._makers[name](self.level), name)
 
     def _is_fit(self, response: Response) -> bool:
         code = response.code

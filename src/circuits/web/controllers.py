@@ -23,8 +23,9 @@ from circuits.core.handlers import SELF
 from circuits.core.utils import flatten
 
 from . import errors, tools
+from ._at_hand import at_hand
 from ._binding import Binding
-from ._exposed import _current, call_json, call_plain, make_exposed, page_name
+from ._exposed import call_json, call_plain, make_exposed, page_name
 from ._websocket_exposed import with_websocket
 from .wrappers import Request, Response
 
@@ -169,7 +170,7 @@ class BaseController(BaseComponent):
 
     def _at_hand(self, attribute: str) -> tuple[Request, Response]:
         try:
-            return _current.get()
+            return at_hand.get()
         except LookupError:
             raise AttributeError(
                 f"{self.name}.{attribute} exists only while an exposed method answers a request"

@@ -16,10 +16,11 @@ from circuits.core.components import BaseComponent
 from circuits.core.handlers import handler
 
 from . import errors
-from ._body_stream import BodyStream
 from ._origins import own_place, parse_origin, parse_origins
+from ._paths import is_below, mount
+from ._request_body import BodyStream
 from ._session import CSRF_KEY, Session
-from ._session_cookie import decode, encode, signing_keys
+from ._signing import decode, encode, sign, signing_keys
 from .headers import HeaderElement
 from .utils import form_fields
 
@@ -86,7 +87,7 @@ class CSRF(BaseComponent):
         for path in paths:
             if not path.startswith("/"):
                 raise ValueError(f"a path begins with a slash, unlike {path!r}")
-        self._exempt = tuple(path.rstrip("/") + "/" for path in paths)
+        self._exempt = tuple(map(mount, paths))
         self.cookie_name = name
 
     @handler("request", priority=5, filter=True)
@@ -96,7 +97,7 @@ class CSRF(BaseComponent):
             return None
         field = _field(request, response)
         given = request.headers.get(HEADER) or field
-        if f"{request.path}/".startswith(self._exempt):
+        if any(is_below(request.path, path) for path in self._exempt):
             return None
         if not self._is_at_home(request):
             why = "The request comes from another site."
@@ -145,14 +146,13 @@ class CSRF(BaseComponent):
         if morsel is None or len(morsel.value) > 200 or not morsel.value.isascii():
             return None
         text, _, signature = morsel.value.partition(".")
-        signed = text.encode()
-        if not any(hmac.compare_digest(_signature(key, signed), signature) for key in self._keys):
+        if not any(hmac.compare_digest(sign(key, text), signature) for key in self._keys):
             return None
         return decode(text)
 
     def _set_cookie(self, request: Request, text: str) -> None:
         jar = request.cookie
-        jar[self.cookie_name] = f"{text}.{_signature(self._keys[0], text.encode())}"
+        jar[self.cookie_name] = f"{text}.{sign(self._keys[0], text)}"
         morsel = jar[self.cookie_name]
         morsel["path"] = "/"
         morsel["samesite"] = "Lax"
@@ -183,10 +183,6 @@ def _field(request: Request, response: Response) -> str | None:
     given = [value for name, value in fields if name == FIELD]
     request._fields = [field for field in fields if field[0] != FIELD]
     return given[0] if len(given) == 1 and isinstance(given[0], str) else None
-
-
-def _signature(key: bytes, text: bytes) -> str:
-    return encode(hmac.digest(key, text, "sha256"))
 
 
 def _masked(kept: bytes) -> str:

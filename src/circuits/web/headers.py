@@ -313,6 +313,22 @@ class Headers(dict[str, Any]):
 # -- values ---------------------------------------------------------------------------------
 
 
+def to_wire(text: str) -> bytes:
+    """Text of a head as it goes over the wire: one byte for each character, or UTF-8."""
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogateescape")
+
+
+def replaced_by(headers: Headers, pairs: Iterable[tuple[str, str]]) -> Headers:
+    """Fields that stand in the place of those of the same names; but cookies are added."""
+    fields = list(pairs)
+    names = {name.lower() for name, _ in fields} - {"set-cookie"}
+    kept = [field for field in headers.items() if field[0].lower() not in names]
+    return Headers.from_pairs([*kept, *fields])
+
+
 def add_vary(headers: Headers, name: str) -> None:
     """Tell caches that a response depends on a header of the request."""
     present = [element.value for element in headers.elements("Vary")]

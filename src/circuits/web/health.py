@@ -1,28 +1,22 @@
-"""What supervisors and logs want to know: whether a server is well, and which request was which."""
+"""What supervisors want to know: whether a server is well, and wants requests."""
 
 from __future__ import annotations
 
-import ipaddress
 import logging
-import re
 from typing import TYPE_CHECKING, Any
 
-from circuits.core import _clock
 from circuits.core.components import BaseComponent
 from circuits.core.events import Event
 from circuits.core.handlers import handler
 
-from ._exposed import _current
-from .headers import check_value
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from circuits.core.manager import Manager
 
     from .wrappers import Request, Response
 
-__all__ = ["Draining", "Health", "RequestIDFilter", "RequestIDs"]
+__all__ = ["Draining", "Health"]
 
 _log = logging.getLogger("circuits.web.health")
 
@@ -114,79 +108,3 @@ class Health(BaseComponent):
             if not is_well:
                 failed.append(name)
         return f"not ready: {', '.join(failed)}" if failed else None
-
-
-_is_request_id = re.compile(r"[A-Za-z0-9._~:/+=@-]{1,128}", re.ASCII).fullmatch
-
-
-class RequestIDs(BaseComponent):
-    """Gives each request an id, ``request.id``, and tells it in the response.
-
-    Handles ``request`` before everybody else (priority 40) and ``response`` (priority 0.02).
-
-    Args:
-        trusted: Addresses and networks of the proxies whose ``X-Request-ID`` is taken over, and
-            ``"unix"`` for those that come over a UNIX socket. All others get a new id, of 128
-            random bits.
-        header: The header.
-        channel: The channel of the server.
-
-    Raises:
-        ValueError: ``trusted`` holds something else.
-
-    .. versionadded:: 2.1
-    """
-
-    channel = "web"
-
-    def __init__(
-        self, trusted: Iterable[str] = (), *, header: str = "X-Request-ID", **kwargs: Any
-    ) -> None:
-        super().__init__(**kwargs)
-        given = [trusted] if isinstance(trusted, str) else list(trusted)
-        self._trusts_unix = "unix" in given
-        self._networks = [ipaddress.ip_network(text) for text in given if text != "unix"]
-        self._header = check_value(header)
-
-    def _is_trusted(self, request: Request) -> bool:
-        peer = request.remote.ip
-        if not peer:
-            return self._trusts_unix
-        if not self._networks:
-            return False
-        try:
-            address = ipaddress.ip_address(peer)
-        except ValueError:
-            return False
-        return any(address in network for network in self._networks)
-
-    @handler("request", priority=40, filter=True)
-    def _on_request(self, request: Request, response: Response, *peer_cert: Any) -> None:
-        given = request.headers[self._header]
-        if given is None or not _is_request_id(given) or not self._is_trusted(request):
-            given = _clock.random_bytes(16).hex()
-        request.id = given
-
-    @handler("response", priority=0.02, filter=True)
-    def _on_response(self, response: Response) -> None:
-        given = getattr(response.request, "id", None)
-        if given is not None:
-            response.headers[self._header] = given
-
-
-class RequestIDFilter(logging.Filter):
-    """Gives log records a ``request_id``: that of the request an exposed method answers, or ``-``.
-
-    ::
-
-        handler.addFilter(RequestIDFilter())
-        handler.setFormatter(logging.Formatter("%(request_id)s %(message)s"))
-
-    .. versionadded:: 2.1
-    """
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Add the attribute; every record passes."""
-        current = _current.get(None)
-        record.request_id = "-" if current is None else getattr(current[0], "id", "-")
-        return True

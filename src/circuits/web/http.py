@@ -28,6 +28,7 @@ from . import errors, events
 from ._connection import Connection
 from ._connections import Connections
 from ._exchange import Exchange, State
+from ._exchange_errors import expect_page, replace
 from ._limits import Budget, Limits
 from ._outgoing import has_filter
 from ._transport import EventTransport
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from circuits.core.values import Value
 
     from . import wrappers
-    from ._proxies import Proxies
+    from ._proxies import TrustedProxies
     from ._transport import Transport
 
 __all__ = ["HTTP"]
@@ -91,7 +92,8 @@ class HTTP(BaseComponent):
     """Speaks HTTP/1.1 for the transport on its channel.
 
     Handles ``connect``, ``read``, ``disconnect``, ``pause``, ``resume``, ``request_success``, ``request_failure``,
-    ``request_value_changed``, ``response``, ``response_failure``, ``stream`` and ``httperror``.
+    ``request_value_changed``, ``response``, ``response_failure``, ``stream``, ``stream_failure``, ``httperror``,
+    ``started``, ``stopped`` and ``prepare_unregister``.
     Fires ``request``, ``response``, ``stream``, ``httperror``, ``write`` and ``close``.
 
     Args:
@@ -109,7 +111,7 @@ class HTTP(BaseComponent):
         encoding: str = "utf-8",
         channel: str = "web",
         server: Any = None,
-        proxies: Proxies | None = None,
+        proxies: TrustedProxies | None = None,
         **limits: Any,
     ) -> None:
         super().__init__(channel=channel)
@@ -229,7 +231,7 @@ class HTTP(BaseComponent):
         connection = self._connections.get(sock)
         if connection is None:
             connection = self._connections.open(sock)
-        connection.receive(data)
+        connection.receive_data(data)
 
     def end_of_input(self, sock: Any) -> bool:
         """Take note that a client has finished writing; for the transport.
@@ -297,7 +299,7 @@ class HTTP(BaseComponent):
     ) -> None:
         exchange = self.exchange_of(response)
         if exchange is not None and exchange.state < _SENDING:
-            exchange.expect_page(event)
+            expect_page(exchange, event)
 
     @handler("httperror")
     def _on_httperror(
@@ -324,7 +326,7 @@ class HTTP(BaseComponent):
             try:
                 exchange.send(response)
             except results.ENDERS as problem:  # which is no failure
-                exchange.replace(problem)
+                replace(exchange, problem)
                 raise
         elif exchange is None or exchange.response is not response:
             response.release()  # the client has gone, or got its answer
@@ -337,7 +339,7 @@ class HTTP(BaseComponent):
         exchange = self.exchange_of(response)
         # When it is being sent, whatever breaks that off has done so.
         if exchange is not None and exchange.state < _SENDING:
-            exchange.replace(error[1])
+            replace(exchange, error[1])
 
     @handler("stream")
     def _on_stream(self, response: wrappers.Response, data: Any) -> None:
@@ -351,7 +353,7 @@ class HTTP(BaseComponent):
         # this is known more exactly, and at once.
         exchange = self.exchange_of(e.args[0])
         if exchange is not None and not exchange.is_pulled and has_filter(self, "stream"):
-            exchange.replace(error[1])
+            replace(exchange, error[1])
 
     # -- the beginning and the end -------------------------------------------------------------
 

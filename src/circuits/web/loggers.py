@@ -6,7 +6,6 @@ client made of its names and headers.
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import os
 import re
@@ -19,9 +18,9 @@ from circuits.core import _clock
 from circuits.core.components import BaseComponent
 from circuits.core.handlers import handler
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from ._status import has_no_body
 
+if TYPE_CHECKING:
     from circuits.core.manager import Manager
 
     from .wrappers import Request, Response
@@ -88,8 +87,6 @@ class Logger(BaseComponent):
         logger: An object with ``info``, instead of the file.
         format: The line: ``"combined"`` (the default), ``"common"``, ``"json"``, or a template as the
             attribute.
-        trusted_gateways: Addresses and networks of proxies whose ``X-Forwarded-For`` is
-            believed.
         **kwargs: For the component, such as ``channel``.
 
     Attributes:
@@ -97,7 +94,7 @@ class Logger(BaseComponent):
             ``s`` status, ``b`` bytes of the body, ``f`` referrer, ``a`` user agent.
 
     .. versionchanged:: 2.1
-       ``trusted_gateways`` is new; the header used to be believed always.
+       ``X-Forwarded-For`` counts where the server trusts the proxy; it used to be believed always.
     """
 
     channel = "web"
@@ -109,7 +106,6 @@ class Logger(BaseComponent):
         logger: _Informable | None = None,
         *,
         format: str | None = None,
-        trusted_gateways: Iterable[str] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -118,7 +114,6 @@ class Logger(BaseComponent):
             if format not in _FORMATS and "%(" not in format:
                 raise ValueError(f"format must be combined, common, json or a template: {format!r}")
             self.format = _FORMATS.get(format, format)
-        self._trusted = [ipaddress.ip_network(gateway) for gateway in trusted_gateways]
         self._path: str | None = None
         self._streams: dict[Any, Response] = {}  # by socket, those that are not complete
         if isinstance(file, (str, os.PathLike)):
@@ -183,7 +178,7 @@ class Logger(BaseComponent):
             major, minor = request.protocol
             asked = f"{request.method} {_target(request)} HTTP/{major}.{minor}"
         return self.format % {
-            "h": _escape_word(self._client(response)),
+            "h": _escape_word(response.request.client[0] or "-"),
             "l": "-",
             "u": _escape_word(request.login) if isinstance(request.login, str) else "-",
             "t": self.formattime(),
@@ -200,7 +195,7 @@ class Logger(BaseComponent):
         return json.dumps(
             {
                 "time": datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds"),
-                "client": self._client(response),
+                "client": response.request.client[0] or "-",
                 "user": request.login if isinstance(request.login, str) else None,
                 "method": None if request._is_unread else request.method,
                 "target": None if request._is_unread else _target(request),
@@ -217,27 +212,6 @@ class Logger(BaseComponent):
     def formattime(self) -> str:
         """The time as a line has it, brackets and the zone included."""
         return f"{formattime()[:-1]} {time.strftime('%z')}]"
-
-    def _client(self, response: Response) -> str:
-        """Address of the client; behind trusted proxies, what the outermost of them saw."""
-        request = response.request
-        address = request.client[0] or "-"
-        if self._trusted:
-            hops = ",".join(request.headers.get_all("X-Forwarded-For")).split(",")
-            while hops and self._is_trusted(address):
-                hop = hops.pop().strip()
-                try:
-                    address = str(ipaddress.ip_address(hop))
-                except ValueError:  # anybody may have written what stands before it
-                    break
-        return address
-
-    def _is_trusted(self, address: str) -> bool:
-        try:
-            ip = ipaddress.ip_address(address)
-        except ValueError:
-            return False
-        return any(ip in network for network in self._trusted)
 
     def reopen(self) -> None:
         """Write the lines that follow to a new file, if the one before was moved away.
@@ -281,7 +255,7 @@ def _bytes_of(response: Response) -> int:
     counted = response.__dict__.get("_bytes_logged")
     if counted is not None:
         return int(counted)
-    if response.request.method == "HEAD" or response.code in (204, 304):
+    if response.request.method == "HEAD" or has_no_body(response.code):
         return 0
     length = response.headers.get("Content-Length")
     return int(length) if length is not None and length.isdigit() else 0

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import inspect
 import os
-import re
 import shutil
 import socket
 import sys
@@ -20,15 +18,16 @@ from circuits.core.utils import findtype, flatten
 from circuits.net.sockets import inherited_sockets
 
 from . import tools
+from ._command_line import DEFAULT_HOST, DEFAULT_PORT, POLLERS, limits_of, make_parser, parse_bind
 from ._limits import Limits
-from ._options import DEFAULT_HOST, DEFAULT_PORT, POLLERS, limits_of, make_parser, parse_bind
+from ._loading import is_application, load
 from ._prefork import Master
 from ._program import Program, say
 from ._reloading import Reloader, begin_anew, wait_for_repair
+from ._routes import routes
 from .controllers import Controller
 from .dispatchers.static import Static
 from .loggers import Logger
-from .routes import routes
 from .servers import BaseServer, Server
 
 if TYPE_CHECKING:
@@ -40,8 +39,6 @@ if TYPE_CHECKING:
     from .wrappers import Request, Response
 
 __all__ = ["Authentication", "HelloWorld", "Root", "main", "parse_bind"]
-
-_APPLICATION = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
 class HelloWorld(BaseComponent):
@@ -94,7 +91,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = make_parser()
     options = parser.parse_args(argv)
     if options.validate:
-        return _validate(parser, options)
+        from ._validation import validate  # brings a server of somebody else
+
+        return validate(parser, options, Root())
     if options.routes:
         content, _ = _content(parser, options)
         for route in sorted({str(route) for part in content for route in routes(part)}):
@@ -309,7 +308,7 @@ def _serve(
         privileges.DropPrivileges(options.user, options.group, umask).register(app)
     if options.debug:
         Debugger().register(app)
-        print(_draw(app), file=sys.stderr)
+        say(_draw(app))
     if reloader is not None:
         reloader.look()
         reloader.register(app)
@@ -325,8 +324,8 @@ def _content(
 ) -> tuple[list[BaseComponent], str]:
     """The components to serve, and what to call them."""
     given = options.docroot
-    if given is not None and not os.path.exists(given) and _APPLICATION.fullmatch(given):
-        return [_load(parser, given, options.interface, options.threads)], given
+    if given is not None and not os.path.exists(given) and is_application(given):
+        return [load(parser, given, options.interface, options.threads)], given
     if options.server == "base":
         if given is not None:
             parser.error("--server base serves no folder")
@@ -337,62 +336,11 @@ def _content(
     return [Static(docroot=docroot, dirlisting=True), Root()], docroot
 
 
-def _load(
-    parser: argparse.ArgumentParser, name: str, interface: str = "auto", threads: int = 8
-) -> BaseComponent:
-    """Import an application and make its component."""
-    module_name, _, attribute = name.partition(":")
-    # An installed program begins without the working directory, unlike `python -m`.
-    if os.getcwd() not in sys.path and "" not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    try:
-        found: Any = importlib.import_module(module_name)
-    except ModuleNotFoundError as problem:
-        # What the application fails to import is a fault of its own, shown with a traceback.
-        missing = problem.name or ""
-        if missing != module_name and not module_name.startswith(missing + "."):
-            raise
-        parser.error(f"there is neither a folder nor a module {module_name!r}")
-    for part in attribute.split("."):
-        try:
-            found = getattr(found, part)
-        except AttributeError:
-            where = getattr(sys.modules[module_name], "__file__", "built in")
-            parser.error(f"module {module_name!r} ({where}) has no {attribute!r}")
-    if interface in ("auto", "component"):
-        if isinstance(found, type) and issubclass(found, BaseComponent):
-            found = found()
-        if isinstance(found, BaseComponent):
-            return found
-        if interface == "auto":
-            interface = _interface_of(found)
-    if interface == "component" or not callable(found):
-        kind = "a component nor a class of components"
-        parser.error(f"{name} is neither {kind}, nor an application for WSGI or ASGI: {found!r}")
-    gateway = importlib.import_module(f"circuits.web.{interface}").Gateway
-    return gateway(found, threads=threads)  # type: ignore[no-any-return]  # imported where it is needed
-
-
-def _interface_of(found: Any) -> str:
-    """What something looks like that is no component."""
-    from ._asgi import is_asgi  # brings asyncio
-
-    if is_asgi(found):
-        return "asgi"
-    try:
-        inspect.signature(found).bind({}, None)
-    except TypeError:  # it cannot be called like that, or at all
-        return "component"
-    except ValueError:  # nobody knows how
-        pass
-    return "wsgi"
-
-
 def _choose_poller(name: str) -> BaseComponent:
     try:
         poller: BaseComponent = getattr(pollers, POLLERS[name])()
     except (AttributeError, OSError, NotImplementedError, RuntimeError) as problem:
-        print(f"circuits.web: no {name} here ({problem}), taking select", file=sys.stderr)
+        say(f"circuits.web: no {name} here ({problem}), taking select")
         return pollers.Select()
     return poller
 
@@ -426,41 +374,6 @@ def _run(app: BaseComponent, profile: bool) -> int:
         profiler.runcall(app.run)
     finally:
         pstats.Stats(profiler, stream=sys.stderr).sort_stats("cumulative").print_stats(40)
-    return 0
-
-
-def _validate(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
-    """Serve the greeting by somebody else's WSGI server, which looks at all that we say."""
-    import signal
-    import threading
-    from wsgiref.simple_server import make_server
-    from wsgiref.validate import validator
-
-    options.bind = options.bind or (DEFAULT_HOST, DEFAULT_PORT)
-    if not isinstance(options.bind, tuple):
-        parser.error("--validate needs an address and a port")
-    application: Any = importlib.import_module("circuits.web.wsgi").Application()
-    Root().register(application)
-
-    host, port = options.bind
-    with make_server(host, port, validator(application)) as server:
-        # An exception that is raised here may come out in a handler of wsgiref, which keeps it.
-        def stop(*args: object) -> None:
-            threading.Thread(target=server.shutdown, daemon=True).start()
-
-        before = [
-            (number, signal.signal(number, stop)) for number in (signal.SIGINT, signal.SIGTERM)
-        ]
-        try:
-            print(
-                f"Serving /hello by wsgiref on http://{host}:{server.server_port}/ (Ctrl-C stops)",
-                file=sys.stderr,
-                flush=True,
-            )
-            server.serve_forever(poll_interval=0.1)
-        finally:
-            for number, handler_before in before:
-                signal.signal(number, handler_before)
     return 0
 
 

@@ -15,14 +15,13 @@ from uuid import UUID
 from circuits.core.components import BaseComponent
 from circuits.core.handlers import handler
 
-from ._body import Upload
+from ._conversion import plain, resolve
+from ._forms import Upload
 from ._json import encode, is_record
-from .controllers import BaseController, JSONController
-from .routes import Route, routes
+from ._routes import Route, routes
+from .controllers import JSONController
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from .wrappers import Request, Response
 
 __all__ = ["OpenAPI"]
@@ -86,8 +85,7 @@ class OpenAPI(BaseComponent):
         schemas: dict[str, Any] = {}
         paths: dict[str, dict[str, Any]] = {}
         for route in routes(self.root):
-            if isinstance(route.component, BaseController):
-                _add(paths, route, schemas)
+            _add(paths, route, schemas)
         description: dict[str, Any] = {
             "openapi": "3.1.0",
             "info": {"title": self.title, "version": self.version},
@@ -99,17 +97,17 @@ class OpenAPI(BaseComponent):
 
 
 def _add(paths: dict[str, dict[str, Any]], route: Route, schemas: dict[str, Any]) -> None:
-    function: Any = route.handler
-    parameters = _parameters(function)
-    if any(parameter.name == "websocket" for parameter in parameters):
+    function, binding = route.handler, route._binding
+    if binding is None or binding.is_websocket:
         return
     path = re.sub(r"\[.*\]", "", route.path).replace("...}", "}") or "/"
     in_path = set(re.findall(r"\{(\w+)\}", path))
     listed: list[dict[str, Any]] = []
     content: dict[str, Any] = {}
-    for parameter in parameters:
-        schema = _schema(parameter.annotation, schemas)
-        kinds = get_args(parameter.annotation) or (parameter.annotation,)
+    for parameter in binding.parameters:
+        annotation = _looked_up(parameter.annotation, function)
+        schema = _schema(annotation, schemas)
+        kinds = [plain(kind) for kind in get_args(annotation) or (annotation,)]
         if any(isinstance(kind, type) and is_record(kind) for kind in kinds):
             content["application/json"] = {"schema": schema}
             in_path.discard(parameter.name)
@@ -139,25 +137,18 @@ def _add(paths: dict[str, dict[str, Any]], route: Route, schemas: dict[str, Any]
         paths.setdefault(path, {})[method.lower()] = operation
 
 
-def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
-    """What a client gives to a method, with the annotations looked up."""
+def _looked_up(annotation: Any, function: Any) -> Any:
     try:
-        hints = typing.get_type_hints(function)
+        found = plain(resolve(annotation, function, with_frames=False))
     except Exception:  # a name that is not defined; the method says so when it is called
-        hints = {}
-    skip = 2 if getattr(function, "event", False) else 1
-    found = list(inspect.signature(function).parameters.values())[skip:]
-    return [
-        p.replace(annotation=hints.get(p.name, p.empty)) for p in found if p.name != "peer_cert"
-    ]
+        return inspect.Parameter.empty
+    return type(None) if found is None else found
 
 
 def _responses(route: Route, schemas: dict[str, Any], takes_anything: bool) -> dict[str, Any]:
     answer: dict[str, Any] = {"description": "The answer."}
-    try:
-        returned = typing.get_type_hints(route.handler).get("return")
-    except Exception:
-        returned = None
+    annotations = getattr(route.handler, "__annotations__", {})
+    returned = _looked_up(annotations.get("return", inspect.Parameter.empty), route.handler)
     kind = get_origin(returned) or returned
     is_data = kind in (dict, list) or (isinstance(kind, type) and is_record(kind))
     if is_data or isinstance(route.component, JSONController):
@@ -168,6 +159,7 @@ def _responses(route: Route, schemas: dict[str, Any], takes_anything: bool) -> d
 
 def _schema(annotation: Any, schemas: dict[str, Any]) -> dict[str, Any]:
     """What values of a type look like; records are put into ``schemas``."""
+    annotation = plain(annotation)
     if annotation in _SCALARS:
         return dict(_SCALARS[annotation])
     origin, arguments = get_origin(annotation), get_args(annotation)

@@ -5,7 +5,6 @@ Each is registered beside the controllers, on the channel of the server.
 
 from __future__ import annotations
 
-import ipaddress
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from circuits.core.components import BaseComponent
 from circuits.core.handlers import handler
 
 from . import errors
+from ._networks import unmapped
 from ._origins import parse_origin, parse_origins
 from .headers import add_vary, check_value
 
@@ -181,12 +181,10 @@ def address_of(request: Request) -> Hashable:
         return None
     if ":" not in host:
         return host
-    try:
-        address = ipaddress.IPv6Address(host.partition("%")[0])
-    except ValueError:
+    address = unmapped(host)
+    if address is None:
         return host
-    mapped = address.ipv4_mapped
-    return address.packed[:8] if mapped is None else str(mapped)
+    return address.packed[:8] if address.version == 6 else str(address)
 
 
 class RateLimit(BaseComponent):

@@ -16,7 +16,7 @@ from circuits.core.utils import findtype
 from circuits.net import sockets
 
 from ._limits import Limits
-from ._proxies import Proxies
+from ._proxies import TrustedProxies
 from ._transport import EventTransport
 from .constants import SERVER_VERSION
 from .dispatchers.dispatcher import Dispatcher
@@ -87,7 +87,7 @@ class BaseServer(BaseComponent):
         self.display_banner = bool(extra.pop("display_banner", True))
         limits = Limits.take(extra)
         trusted = extra.pop("trusted_proxies", ())
-        proxies = Proxies(trusted) if trusted else None
+        proxies = TrustedProxies(trusted) if trusted else None
         access_log = extra.pop("access_log", None)
         if extra.pop("workers", 1) != 1:
             raise ValueError("a server is one process: circuits.web --workers N serves by several")

@@ -6,7 +6,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from . import _auth, _coding, utils
-from ._serving import serve_download, serve_file, validate_etags, validate_since
+from ._file_response import serve_download, serve_file
+from ._validators import validate_etags, validate_since
 from .errors import HTTPError, Unauthorized
 from .headers import HeaderElement, add_vary
 
@@ -228,18 +229,12 @@ def gzip(
 
 
 def _compress(response: Response, level: int) -> None:
-    headers = response.headers
-    headers["Content-Encoding"] = "gzip"
-    del headers["Accept-Ranges"]
-    tag = headers["ETag"]
-    if tag is not None and not tag.startswith("W/"):
-        # The compressed form is another representation; a strong tag would say it is the same.
-        headers["ETag"] = "W/" + tag
     parts = response.body
     if hasattr(parts, "__aiter__") or hasattr(parts, "attach"):
-        _coding.code_body(response, _coding.available()["gzip"](level))
+        _coding.code_body(response, _coding.available()["gzip"](level), "gzip")
         return
+    _coding.mark_coded(response.headers, "gzip")
     if isinstance(parts, list):
         parts = [response.encode_part(part) for part in parts if part is not None]
     response.body = utils.compress(parts, level)
-    del headers["Content-Length"]
+    del response.headers["Content-Length"]

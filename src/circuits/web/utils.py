@@ -13,7 +13,7 @@ from urllib.parse import urljoin, urlsplit
 
 from circuits.core import _clock
 
-from . import _body, _conditional
+from . import _conditional, _forms
 from .exceptions import RequestEntityTooLarge
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ def parse_qs(query_string: str, keep_blank_values: bool = True) -> dict[str, Any
         x, y = query_string.split(",")
         return {"x": int(x), "y": int(y)}
     params: dict[str, Any] = {}
-    pairs = _body.parse_urlencoded(query_string, keep_blank_values=keep_blank_values)
+    pairs = _forms.parse_urlencoded(query_string, keep_blank_values=keep_blank_values)
     for name, value in pairs:
         params.setdefault(name, value)
     return params
@@ -201,7 +201,7 @@ def parse_body(
     request: Request,
     response: Response,
     params: dict[str, Any],
-    limits: _body.FormLimits | None = None,
+    limits: _forms.FormLimits | None = None,
 ) -> None:
     """Add the fields of a form in a request's body to the parameters.
 
@@ -226,8 +226,8 @@ def parse_body(
 
 
 def form_fields(
-    request: Request, limits: _body.FormLimits | None = None
-) -> list[tuple[str, str | _body.Upload]]:
+    request: Request, limits: _forms.FormLimits | None = None
+) -> list[tuple[str, str | _forms.Upload]]:
     """The fields of the form in a request's body, which is read once; none if it is no form.
 
     Args:
@@ -242,13 +242,12 @@ def form_fields(
     fields = request._fields
     if fields is None:
         if limits is None:
-            http = getattr(request.server, "http", request.server)
-            limits = getattr(http, "form_limits", _body.DEFAULT_LIMITS)
+            limits = getattr(request._http, "form_limits", _forms.DEFAULT_LIMITS)
         content_type = request.headers.get("Content-Type")
-        found = _body.parse_form(content_type, request.body, limits) if content_type else None
+        found = _forms.parse_form(content_type, request.body, limits) if content_type else None
         fields = request._fields = found or []
         for _, value in fields:
-            if isinstance(value, _body.Upload):
+            if isinstance(value, _forms.Upload):
                 request._release_later(value)
     return fields
 
@@ -277,7 +276,7 @@ def dictform(form: Mapping[str, Any]) -> dict[str, Any]:
 def _field_value(field: Any) -> Any:
     if getattr(field, "filename", None) or not hasattr(field, "value"):
         return field
-    return field if isinstance(field, _body.Upload) else field.value
+    return field if isinstance(field, _forms.Upload) else field.value
 
 
 # -- ranges and compression ---------------------------------------------------------------------

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from circuits._wire.http1 import (
     LocalProtocolError,
@@ -28,9 +27,12 @@ from circuits.net import sockets
 from circuits.net.protocols._websocket_conversation import CLOSE_TIMEOUT
 from circuits.net.protocols.websocket import MAX_SIZE, Deflate
 
-from ._client_request import parse_absolute
-from ._websocket import BUFFERED_BYTES, Opening, Options, WebSocket
+from ._client_auth import basic
+from ._client_request import host_header, parse_absolute, quoted
+from ._websocket import WebSocket
 from ._websocket_events import Messages
+from ._websocket_options import BUFFERED_BYTES, Options
+from ._websocket_waits import Opening
 
 if TYPE_CHECKING:
     import ssl
@@ -206,19 +208,17 @@ class _Handshake:
         parts = urlsplit(url)
         if parts.fragment or url.endswith("#"):
             raise ValueError(f"the URL of a WebSocket has no fragment: {url!r}")
-        self._resource = quote(resource, safe="/?:@!$&'()*+,;=%~-._[]|")
+        self._resource = quoted(resource)
         self._subprotocols = tuple(subprotocols)
         self._deflate = deflate
-        host = self.host.encode("idna").decode() if ":" not in self.host else f"[{self.host}]"
-        if self.port != (443 if self.secure else 80):
-            host = f"{host}:{self.port}"
+        host = host_header(self.host, self.port, self.secure)
         given = {name.lower() for name in headers}
         if refused := given & _OURS:
             raise ValueError(f"the handshake sets {', '.join(sorted(refused))} itself")
         self._headers = [] if "host" in given else [("Host", host)]
         if parts.username is not None and "authorization" not in given:
-            pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-            self._headers.append(("Authorization", f"Basic {b64encode(pair.encode()).decode()}"))
+            user, password = unquote(parts.username), unquote(parts.password or "")
+            self._headers.append(("Authorization", basic(user, password)))
         self._headers += headers.items()
         self._key = ""
         try:

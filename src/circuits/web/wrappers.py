@@ -7,8 +7,8 @@ whose headers nobody touched is written from a prepared head (see ``Response._en
 
 from __future__ import annotations
 
-from ._files import FileRange, file_generator
 from ._request import Host, Request
 from ._response import Body, Response
+from ._response_body import FileRange, file_generator
 
 __all__ = ["Body", "FileRange", "Host", "Request", "Response", "file_generator"]

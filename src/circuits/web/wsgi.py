@@ -12,6 +12,7 @@ between two requests, and an idle loop sleeps.
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from circuits.core.components import BaseComponent
@@ -20,12 +21,13 @@ from circuits.core.handlers import handler
 
 from . import _results as results
 from . import events, wrappers
-from ._body_stream import BodyStream, gather
-from ._called import CalledBody, CalledExchange, CalledHTTP, Caller, translate
-from ._feed import Threads
-from ._files import FileRange
-from ._wsgi import Call, FileWrapper, ThreadedCall, make_environ
-from .dispatchers.dispatcher import Dispatcher
+from ._hosted_tree import HostedTree
+from ._paths import is_below, mount
+from ._request_body import BodyStream, gather
+from ._response_body import FileRange
+from ._threads import Threads
+from ._wsgi_application import WSGIBody, WSGIConnection, WSGIExchange, make_request
+from ._wsgi_hosting import Call, FileWrapper, ThreadedCall, make_environ
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -90,8 +92,8 @@ class Gateway(BaseComponent):
             if not callable(app):
                 raise TypeError(f"{app!r} for {path!r} is no WSGI application: it is not callable")
         #: prefix without a slash at its end -> application; the longest one first.
-        mounts = {"/".join(["", *filter(None, path.split("/"))]): a for path, a in given.items()}
-        self.apps = dict(sorted(mounts.items(), key=lambda mount: -len(mount[0])))
+        mounts = {mount(path): app for path, app in given.items()}
+        self.apps = dict(sorted(mounts.items(), key=lambda item: -len(item[0])))
         self.processes = processes
         self._threads = Threads(threads, "wsgi") if threads else None
 
@@ -100,11 +102,7 @@ class Gateway(BaseComponent):
         return None if self._mount_of(request) is None else False
 
     def _mount_of(self, request: wrappers.Request) -> str | None:
-        path = request.path
-        for prefix in self.apps:
-            if path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in ("/", ""):
-                return prefix if path[:1] == "/" else None  # "*" is the server as a whole
-        return None
+        return next((prefix for prefix in self.apps if is_below(request.path, prefix)), None)
 
     @handler("request", filter=True, priority=0.2)
     def _on_request(
@@ -198,7 +196,7 @@ class Gateway(BaseComponent):
 # -- our components in the server of others ---------------------------------------------------------
 
 
-class Application(BaseComponent):
+class Application(HostedTree):
     """A WSGI application that is made of components: ``application = Application() + Root()``.
 
     It has an HTTP component and a dispatcher, so controllers, ``request`` handlers and tools work
@@ -209,37 +207,27 @@ class Application(BaseComponent):
 
     Args:
         encoding: How text in responses is encoded.
-        body_bytes: How long the body of a request may be; ``None`` is without limit.
-        **kwargs: For the component, such as ``channel``.
+        **kwargs: For the component, such as ``channel``, and limits as for
+            :class:`~circuits.web.Server`. Those of bodies and forms count; the server has the rest.
 
     Attributes:
         http: The protocol component.
+
+    .. versionchanged:: 2.1
+       Limits are new.
     """
 
-    channel = "web"
-
-    def __init__(
-        self,
-        *args: Any,
-        encoding: str = "utf-8",
-        body_bytes: int | None = 16 * 1024 * 1024,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.encoding = encoding
-        self.body_bytes = body_bytes
-        self.http = CalledHTTP(encoding, self.channel)
-        self.http.register(self)
-        Dispatcher(channel=self.channel).register(self)
         self._starting = threading.Lock()
 
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any], exc_info: Any = None
     ) -> Any:
         """Answer a request; as PEP 3333 has it."""
-        caller = Caller(self.http)
-        request, refusal, redirect = translate(environ, self.body_bytes)
-        exchange = CalledExchange(caller, request, wrappers.Response(request, self.encoding))  # type: ignore[arg-type]  # as good as a connection
+        caller = WSGIConnection(self.http)
+        request, refusal, redirect = make_request(environ, self.http)
+        exchange = WSGIExchange(caller, request, wrappers.Response(request, self.encoding))
         caller.exchange = exchange
         self.http.exchanges[request] = exchange
         try:
@@ -254,11 +242,11 @@ class Application(BaseComponent):
             self._release(exchange)
             body = [body] if body else []
         else:
-            body = CalledBody(body, exchange, self._release)
+            body = WSGIBody(body, exchange, self._release)
         try:
             start_response(*caller.head, *([exc_info] if exc_info else []))
         except BaseException:
-            if isinstance(body, CalledBody):
+            if isinstance(body, WSGIBody):
                 body.close()
             raise
         return body
@@ -267,24 +255,17 @@ class Application(BaseComponent):
 
     def _run(
         self,
-        exchange: CalledExchange,
+        exchange: WSGIExchange,
         refusal: exceptions.HTTPException | None,
         redirect: str | None,
     ) -> None:
         """Have a request handled; in the loop, which is started if there is none."""
-
-        def begin() -> None:
-            if refusal is None:
-                exchange.begin(redirect)
-            else:
-                exchange.fail((type(refusal), refusal, []))
-
         root = self.root
         with self._starting:
             if not root.running:
                 root.join()  # a run that is about to end
                 root.start()
-        self.fire(_Call(begin), self)
+        self.fire(_Call(partial(self._begin, exchange, refusal, redirect)), self)
         loop = self._tree_engine.loop
         if loop.thread == threading.get_ident():
             while not exchange.connection.is_ready.is_set():
@@ -300,7 +281,7 @@ class Application(BaseComponent):
             for exchange in list(self.http.exchanges.values()):
                 exchange.connection.give_up("503 Service Unavailable")
 
-    def _release(self, exchange: CalledExchange) -> None:
+    def _release(self, exchange: WSGIExchange) -> None:
         self.http.exchanges.pop(exchange.request, None)
         exchange.response.done = True
         exchange.drop()

@@ -8,7 +8,7 @@ import pytest
 
 from circuits import BaseComponent, handler
 from circuits.web import events, exceptions, wrappers
-from circuits.web._body_stream import BodyStream
+from circuits.web._request_body import BodyStream
 from circuits.web.controllers import BaseController, Controller, expose
 from circuits.web.dispatchers.dispatcher import Dispatcher
 from tests.web.controller_support import Site

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -13,6 +16,12 @@ from circuits import Component
 from circuits.web import JSONRPC
 from circuits.web.dispatchers.jsonrpc import JSONRPCError
 from tests.web.dispatchers.rpc_support import VALUES, Peer, peer
+
+
+@dataclass
+class Point:
+    x: int
+    y: int
 
 
 @pytest.fixture
@@ -227,6 +236,12 @@ def test_a_result_that_is_no_json_is_an_error(client: Peer, result: Any) -> None
     assert shape(answer) == error(-32603, 1)
     answer = ask(client, {"method": "give", "params": ["odd"], "id": 1})
     assert answer["error"]["code"] == 100
+
+
+def test_results_are_what_controllers_may_answer(client: Peer) -> None:
+    VALUES["odd"] = [date(2026, 11, 29), Decimal("1.50"), Point(1, 2)]
+    answer = ask(client, modern(method="give", params=["odd"], id=1))
+    assert answer["result"] == ["2026-11-29", "1.50", {"x": 1, "y": 2}]
 
 
 def test_the_data_of_an_error_may_be_odd() -> None:

@@ -11,6 +11,7 @@ from circuits import BaseComponent, handler
 from circuits.web import Controller, Static, VirtualHosts, expose, wrappers
 from circuits.web.dispatchers import Dispatcher
 from tests.web.http_support import Client, get, serving
+from tests.web.support import make_request
 
 DOMAINS = {
     "forum.example.com": "forum",
@@ -23,7 +24,7 @@ DOMAINS = {
 
 def path_of(path: str = "/x", remote: str = "192.0.2.1", **headers: str) -> str:
     """The path after the dispatcher has seen a request."""
-    hosts = VirtualHosts(DOMAINS, trusted_gateways=["192.0.2.9"])
+    hosts = VirtualHosts(DOMAINS, trusted_gateways=["192.0.2.9", "198.51.100.0/24"])
     pairs = [(name.replace("_", "-"), value) for name, value in headers.items()]
     request = wrappers.Request(None, "GET", "http", path, (1, 1), "", pairs)
     request.remote = wrappers.Host(remote, 1)
@@ -76,6 +77,8 @@ def test_the_path_stays_below_the_prefix(path: str, expected: str) -> None:
         ("192.0.2.9", "Forum.example.com , www.example.com", "/forum/x"),
         ("192.0.2.9", "www.example.com, forum.example.com", "/x"),
         ("192.0.2.9", "", "/shop/x"),
+        ("::ffff:192.0.2.9", "forum.example.com", "/forum/x"),
+        ("198.51.100.7", "forum.example.com", "/forum/x"),
     ],
 )
 def test_only_gateways_may_forward(remote: str, forwarded: str, path: str) -> None:
@@ -85,6 +88,14 @@ def test_only_gateways_may_forward(remote: str, forwarded: str, path: str) -> No
 
 def test_nobody_is_a_gateway_by_default() -> None:
     assert VirtualHosts(DOMAINS).trusted_gateways == frozenset()
+
+
+def test_they_are_called_proxies_as_elsewhere() -> None:
+    hosts = VirtualHosts(DOMAINS, trusted_proxies=["192.0.2.0/24"])
+    request = make_request(headers={"Host": "other", "X-Forwarded-Host": "forum.example.com"})
+    request.remote = wrappers.Host("192.0.2.9", 1)
+    hosts._on_request(request)
+    assert request.path == "/forum/"
 
 
 def test_gateways_are_several() -> None:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from circuits._wire.websocket import (
     ABNORMAL,
+    INTERNAL_ERROR,
+    NORMAL,
     Close,
     Codec,
     LocalProtocolError,
@@ -186,7 +188,7 @@ class Conversation:
         if self._is_over:
             return
         if codec.state is State.OPEN:
-            self.owner._send(self, codec.send_close(1000 if code is None else code, reason))
+            self.owner._send(self, codec.send_close(NORMAL if code is None else code, reason))
             self._give_time()
         elif codec.state is State.PEER_CLOSED:
             self.owner._send(
@@ -255,7 +257,7 @@ class Conversation:
             self._is_pinged = False
             if not (self._heard or self.owner.is_full):  # who does not listen hears nothing
                 problem = TimeoutError("the peer does not answer pings")
-                self._fail(problem, 1011, "no answer to a ping")
+                self._fail(problem, INTERNAL_ERROR, "no answer to a ping")
                 return
             if timeout < interval:
                 self._pinger = self._in(interval - timeout, self._check_life)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hmac
-import ipaddress
 import logging
 import secrets
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from circuits.web import exceptions, tools
+from circuits.web._networks import unmapped
 from circuits.web._origins import own_place, parse_origin
 from circuits.web.controllers import BaseController
 
@@ -93,9 +93,5 @@ def _is_from_here(request: Any) -> bool:
 
 
 def _is_loopback(address: str | None) -> bool:
-    try:
-        found = ipaddress.ip_address(address or "")
-    except ValueError:
-        return False
-    mapped = getattr(found, "ipv4_mapped", None)
-    return (mapped or found).is_loopback
+    found = unmapped(address or "")
+    return found is not None and found.is_loopback

@@ -20,7 +20,7 @@ from circuits.core.handlers import handler
 from circuits.core.values import Value
 from circuits.net import events as net_events
 from circuits.web import errors, events
-from circuits.web._body_stream import BodyStream, gather
+from circuits.web._request_body import BodyStream, gather
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator

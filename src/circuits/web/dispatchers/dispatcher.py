@@ -22,9 +22,9 @@ from circuits.core.events import literal_class
 from circuits.core.handlers import handler
 from circuits.core.utils import flatten
 from circuits.web import errors, events, exceptions, wrappers
-from circuits.web._body_stream import BodyStream, gather
 from circuits.web._exposed import call_page, event_name
 from circuits.web._paths import unescape_segment
+from circuits.web._request_body import BodyStream, gather
 from circuits.web._results import error_of, to_error
 from circuits.web.controllers import BaseController, JSONController
 from circuits.web.utils import parse_body, parse_qs
@@ -112,8 +112,8 @@ class _Choice:
 class Dispatcher(BaseComponent):
     """Has the methods of controllers answer requests.
 
-    Handles ``request`` (a filter of priority 0.1) and ``request_value_changed`` on its channel,
-    and ``registered`` and ``unregistered`` everywhere, and ``httperror`` (a filter of priority 0.1). Fires the events of exposed methods on the
+    Handles ``request`` and ``httperror`` (filters with priority 0.1) and ``request_value_changed``,
+    everywhere ``registered`` and ``unregistered``. Fires the events of exposed methods on the
     channels of their controllers, ``httperror`` and ``response``.
 
     Attributes:

@@ -7,12 +7,12 @@ before had, which calls itself 1.1.
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Any
 
 from circuits.core.errors import CircuitsError
 from circuits.core.values import Value
+from circuits.web._json import decode_text, encode
 
 from ._rpc import RPC, Misfit, Remote, Unknown, describe
 
@@ -159,7 +159,7 @@ class JSONRPC(Remote):
         response.headers["Content-Type"] = "application/json"
         try:
             message = _parse(data, self.encoding)
-        except (ValueError, RecursionError) as problem:
+        except ValueError as problem:
             # Nobody knows what it was to be, but it can be guessed.
             guess = b'"jsonrpc"' in data or data.lstrip()[:1] == b"["
             error = JSONRPCError(_PARSE_ERROR, describe(problem))
@@ -215,8 +215,8 @@ class JSONRPC(Remote):
                 result = yield from self._finish(call.value)
                 code = _INTERNAL_ERROR
                 if call.is_modern:
-                    return _dump({"jsonrpc": "2.0", "result": result, "id": call.id})
-                return _dump({"id": call.id, "version": "1.1", "result": result, "error": None})
+                    return encode({"jsonrpc": "2.0", "result": result, "id": call.id})
+                return encode({"id": call.id, "version": "1.1", "result": result, "error": None})
             except JSONRPCError as raised:
                 problem = raised
             except Exception as raised:
@@ -235,7 +235,7 @@ class JSONRPC(Remote):
             error = {"name": "JSONRPCError", **error}
             answer = {"id": -1 if call.id is None else call.id, "version": "1.1", "error": error}
         try:
-            return _dump(answer)
+            return encode(answer)
         except Exception as unsendable:  # the data of an error that a handler raised
             return self._failure(call, JSONRPCError(_INTERNAL_ERROR, describe(unsendable)))
 
@@ -256,14 +256,6 @@ _SPECIFIED = frozenset(
 )
 
 
-def _dump(answer: dict[str, Any]) -> str:
-    return json.dumps(answer, allow_nan=False)
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
-
-
 def _parse(data: bytes, encoding: str) -> Any:
     """Decode a request.
 
@@ -278,4 +270,4 @@ def _parse(data: bytes, encoding: str) -> Any:
             depth += 1 if match[0] in "[{" else -1
             if depth > _DEPTH_LIMIT:
                 raise ValueError(f"lists and objects are nested more than {_DEPTH_LIMIT} deep")
-    return json.loads(text, parse_constant=_refuse_constant)
+    return decode_text(text)

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from circuits.core.components import BaseComponent
 from circuits.core.handlers import handler
-from circuits.web import _paths, _serving, errors
+from circuits.web import _file_response, _paths, errors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -120,9 +120,9 @@ class Static(BaseComponent):
                 return self._list(request, response, target, segments)
             if request._cookie is not None:  # caches shall keep files, whatever Sessions did
                 response.cookie.clear()
-            return _serving.serve_real_file(request, response, file)
+            return _file_response.serve_real_file(request, response, file)
         except OSError as problem:  # the system cannot tell what is there
-            return _serving.refuse_file(request, response, problem)
+            return _file_response.refuse_file(request, response, problem)
 
     # -- from paths to files -----------------------------------------------------------------
 
@@ -160,7 +160,7 @@ class Static(BaseComponent):
         try:
             names = sorted(os.listdir(folder))
         except OSError as problem:
-            return _serving.refuse_file(request, response, problem)
+            return _file_response.refuse_file(request, response, problem)
         entries = ['<li><a href="../">..</a></li>'] if segments else []
         for name in names:
             found = self._find([*segments, name])

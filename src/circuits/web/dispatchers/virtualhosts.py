@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from circuits.core.components import BaseComponent
 from circuits.core.handlers import handler
-from circuits.web._paths import normalise
+from circuits.web._networks import Networks
+from circuits.web._paths import mount, normalise
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -29,11 +30,13 @@ class VirtualHosts(BaseComponent):
     Args:
         domains: Prefixes by the value of the ``Host`` header: ``{"forum.example.com": "forum"}``.
             A port belongs to it if the client names one. Upper and lower case are the same.
-        trusted_gateways: Addresses of the proxies whose ``X-Forwarded-Host`` is believed.
+        trusted_gateways: The same as ``trusted_proxies``, as 3.x calls it.
+        trusted_proxies: Addresses and networks of the proxies whose ``X-Forwarded-Host`` is
+            believed, and ``"unix"``. Where the server has ``trusted_proxies``, it is in use anyway.
         **kwargs: For the component, such as ``channel``.
 
     .. versionchanged:: 2.1
-       ``trusted_gateways`` is new; ``X-Forwarded-Host`` used to be believed of everybody.
+       ``trusted_gateways`` and ``trusted_proxies`` are new; ``X-Forwarded-Host`` used to be believed of everybody.
     """
 
     channel = "web"
@@ -42,15 +45,14 @@ class VirtualHosts(BaseComponent):
         self,
         domains: Mapping[str, str],
         trusted_gateways: Collection[str] | None = None,
+        *,
+        trusted_proxies: Collection[str] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if isinstance(trusted_gateways, str):
-            raise TypeError(
-                f"trusted_gateways must be a collection of addresses, not {trusted_gateways!r}"
-            )
-        self.domains = {host.lower(): _prefix(path) for host, path in domains.items()}
-        self.trusted_gateways = frozenset(trusted_gateways or ())
+        self.domains = {host.lower(): mount(path) for host, path in domains.items()}
+        self._trusted = Networks(trusted_gateways or trusted_proxies, "trusted_gateways")
+        self.trusted_gateways = frozenset(trusted_gateways or trusted_proxies)
 
     def wants_stream(self, request: Request) -> None:
         """Prefix the path before others are asked whether they want the body as it arrives."""
@@ -69,14 +71,9 @@ class VirtualHosts(BaseComponent):
             request.path = prefix + "/".join(normalise(request.path.split("/")))
 
     def _host(self, request: Request) -> str:
-        if self.trusted_gateways and request.remote.ip in self.trusted_gateways:
+        if self.trusted_gateways and self._trusted.has(request.remote.ip):
             forwarded: str | None = request.headers["X-Forwarded-Host"]
             if forwarded:
                 return forwarded.partition(",")[0].strip().lower()
         # Not the header: an absolute target goes before it (RFC 9112, 3.2.2).
         return request.base.partition("://")[2].lower()
-
-
-def _prefix(path: str) -> str:
-    """A prefix as it stands before a path: with a slash before, none behind."""
-    return "/".join(["", *[segment for segment in path.split("/") if segment]])

@@ -8,9 +8,11 @@ from circuits.core.components import BaseComponent
 from circuits.core.handlers import handler
 from circuits.net.protocols._websocket_conversation import CLOSE_TIMEOUT
 from circuits.net.protocols.websocket import MAX_SIZE, Deflate
-from circuits.web._websocket import BUFFERED_BYTES, broadcast
+from circuits.web._paths import is_below, mount
+from circuits.web._websocket import broadcast
 from circuits.web._websocket_accepting import Policy, accept
 from circuits.web._websocket_events import Messages
+from circuits.web._websocket_options import BUFFERED_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -94,7 +96,7 @@ class WebSockets(BaseComponent):
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        self.path = None if path is None else "/".join(["", *filter(None, path.split("/"))])
+        self.path = None if path is None else mount(path)
         self._policy = Policy(
             origins,
             subprotocols or protocols,
@@ -156,11 +158,8 @@ class WebSockets(BaseComponent):
 
     @handler("request", filter=True, priority=0.2)
     def _on_request(self, request: Request, response: Response, peer_cert: Any = None) -> Any:
-        path = self.path
-        if path is not None:
-            asked = request.path
-            if not asked.startswith(path) or asked[len(path) : len(path) + 1] not in ("/", ""):
-                return None
+        if self.path is not None and not is_below(request.path, self.path):
+            return None
         return accept(request, response, self._policy, self._messages, self.select_subprotocol)
 
     @handler("prepare_unregister", channel="*")

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from circuits.web import _body, exceptions
-from circuits.web._body import FormLimits, Upload, parse_form, parse_urlencoded
+from circuits.web import _forms, exceptions
+from circuits.web._forms import FormLimits, Upload, parse_form, parse_urlencoded
 
 MULTIPART = "multipart/form-data; boundary=xx"
 
@@ -21,13 +21,13 @@ MULTIPART = "multipart/form-data; boundary=xx"
 def files(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[IO[bytes]]]:
     """The files that were made; a server closes them with the request, here we do."""
     made: list[IO[bytes]] = []
-    make = _body._temporary
+    make = _forms._temporary
 
     def temporary(spool_bytes: int) -> IO[bytes]:
         made.append(make(spool_bytes))
         return made[-1]
 
-    monkeypatch.setattr(_body, "_temporary", temporary)
+    monkeypatch.setattr(_forms, "_temporary", temporary)
     yield made
     for file in made:
         file.close()
@@ -39,7 +39,7 @@ def part(disposition: str, content: bytes, *headers: str, kind: str = "form-data
 
 
 def parse(
-    body: bytes, content_type: str = MULTIPART, limits: FormLimits = _body.DEFAULT_LIMITS
+    body: bytes, content_type: str = MULTIPART, limits: FormLimits = _forms.DEFAULT_LIMITS
 ) -> list[tuple[str, str | Upload]]:
     fields = parse_form(content_type, io.BytesIO(body), limits)
     assert fields is not None
@@ -269,7 +269,7 @@ def test_files_come_out_as_they_went_in(sent: list[tuple[str, bytes]]) -> None:
 def test_forms_of_other_clients(
     body: bytes, fields: list[tuple[str, str]], step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_body, "_CHUNK_BYTES", step)
+    monkeypatch.setattr(_forms, "_CHUNK_BYTES", step)
     assert parse_form(MULTIPART, io.BytesIO(body)) == fields
 
 
@@ -322,7 +322,7 @@ def test_types_of_text_must_be_text(kind: str) -> None:
 @settings(max_examples=300)
 def test_long_values_are_unescaped_like_short_ones(data: bytes, times: int) -> None:
     for text in (data * times, b"%41" * 100 + data, data + b"%20+ \n" * 100, data + b"%20" * 200):
-        assert _body._unescaped(text) == unquote_to_bytes(text.replace(b"+", b" "))
+        assert _forms._unescaped(text) == unquote_to_bytes(text.replace(b"+", b" "))
 
 
 def test_a_large_file_is_never_whole_in_memory() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from circuits.web import _serving, tools
+from circuits.web import _file_response, tools
 from circuits.web.errors import Forbidden, HTTPError, NotFound, Redirect
 from circuits.web.utils import formatdate
 from circuits.web.wrappers import Response
@@ -290,7 +290,7 @@ def test_what_cannot_be_served_now_is_no_missing_file(
     def refuse(*args: Any, **kwargs: Any) -> Any:
         raise OSError(number, os.strerror(number))
 
-    serve_it = _serving.serve_real_file if where == "os.open" else tools.serve_file
+    serve_it = _file_response.serve_real_file if where == "os.open" else tools.serve_file
     request, response = make()
     served.append(response)
     with monkeypatch.context() as patch, caplog.at_level(logging.ERROR, "circuits"):

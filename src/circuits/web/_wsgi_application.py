@@ -1,33 +1,33 @@
 """Our components behind a WSGI server: a call in place of a connection.
 
-A :class:`Caller` is the thread of the server, which waits. Its exchange is like any other, but
+A :class:`WSGIConnection` is the thread of the server, which waits. Its exchange is like any other, but
 that the response is handed over instead of written.
 """
 
 from __future__ import annotations
 
-import tempfile
 import threading
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from circuits.core.handlers import handler
-
-from . import errors, exceptions, wrappers
+from . import exceptions, wrappers
 from ._exchange import Exchange, State
-from ._feed import Feed
 from ._paths import parse_target
-from ._wsgi import HOP_BY_HOP, to_wsgi
-from .http import HTTP
+from ._pieces import Feed
+from ._status import has_no_body
+from ._wsgi_hosting import HOP_BY_HOP
+from .headers import to_wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["CalledBody", "CalledExchange", "CalledHTTP", "Caller", "translate"]
+    from ._hosted_tree import HostedHTTP
+    from ._transport import Takeover
+
+__all__ = ["WSGIBody", "WSGIConnection", "WSGIExchange", "make_request", "plain_fields"]
 
 
-class Caller:
+class WSGIConnection:
     """The thread of a WSGI server that waits for a response; what a connection is elsewhere.
 
     Attributes:
@@ -38,11 +38,11 @@ class Caller:
     """
 
     sock = None
-    successor = None
+    successor: Takeover | None = None
     is_congested = False
-    intake = SimpleNamespace(body=None)
+    incoming = None
 
-    def __init__(self, owner: CalledHTTP) -> None:
+    def __init__(self, owner: HostedHTTP) -> None:
         self.owner = owner
         self.exchange: Exchange | None = None
         self.head: tuple[str, list[tuple[str, str]]] | None = None
@@ -70,26 +70,22 @@ class Caller:
         self.feed.end(RuntimeError("the response broke off"))
 
 
-class CalledExchange(Exchange):
-    """A request whose response goes to a :class:`Caller`."""
+class WSGIExchange(Exchange):
+    """A request whose response goes to a :class:`WSGIConnection`."""
 
     __slots__ = ()
 
-    connection: Any
+    can_be_taken_over = False
+
+    connection: WSGIConnection
 
     def send(self, response: wrappers.Response) -> None:
         if not self.takes(response):
             return
         payload = response._prepare()
-        code = response.code
-        fields = [
-            (name, _native(value))
-            for name, value in response.headers.items()
-            if name.lower() not in HOP_BY_HOP
-            and not (code in (204, 304) and name.lower() == "content-type")
-        ]
+        fields = [(name, _native(value)) for name, value in plain_fields(response)]
         body: Any = payload
-        if self.request.method == "HEAD" or code in (204, 304):
+        if self.request.method == "HEAD" or has_no_body(response.code):
             body = b""
         elif payload is None:
             # Without a body the application pushes it, and may have begun already.
@@ -109,47 +105,29 @@ class CalledExchange(Exchange):
             feed.push(self.response.encode_part(data))
 
 
+def plain_fields(response: wrappers.Response) -> list[tuple[str, str]]:
+    """The fields of a response without those of the connection, which is the server's."""
+    left_out = HOP_BY_HOP
+    if has_no_body(response.code):
+        left_out |= {"content-type"}
+    return [field for field in response.headers.items() if field[0].lower() not in left_out]
+
+
 def _native(value: str) -> str:
-    try:
-        value.encode("latin-1")
-    except UnicodeEncodeError:
-        return to_wsgi(value)
-    return value
+    return to_wire(value).decode("latin-1")
 
 
-class CalledHTTP(HTTP):
-    """HTTP without connections: it finds exchanges by their requests."""
-
-    def __init__(self, encoding: str, channel: str) -> None:
-        super().__init__(encoding, channel)
-        self.exchanges: dict[wrappers.Request, CalledExchange] = {}
-
-    def exchange_of(self, response: wrappers.Response) -> Exchange | None:
-        return self.exchanges.get(response.request)
-
-    @handler("response", override=True)
-    def _on_response(self, response: wrappers.Response | errors.HTTPError) -> None:
-        if isinstance(response, errors.HTTPError):  # a tool has refused
-            problem, response = response, response.response
-            response.body = str(problem)
-        exchange = self.exchange_of(response)
-        if exchange is not None and exchange.state < State.SENDING:
-            exchange.send(response)
-        elif exchange is None or exchange.response is not response:
-            response.release()
-
-
-class CalledBody:
+class WSGIBody:
     """The body of a response for a WSGI server, which closes it."""
 
     def __init__(
-        self, source: Any, exchange: CalledExchange, close: Callable[[CalledExchange], None]
+        self, source: Any, exchange: WSGIExchange, close: Callable[[WSGIExchange], None]
     ) -> None:
         self._source: Iterator[Any] = source
         self._exchange = exchange
         self._close = close
 
-    def __iter__(self) -> CalledBody:
+    def __iter__(self) -> WSGIBody:
         return self
 
     def __next__(self) -> bytes:
@@ -167,14 +145,14 @@ class CalledBody:
             self._close(self._exchange)
 
 
-def translate(
-    environ: dict[str, Any], limit: int | None
+def make_request(
+    environ: dict[str, Any], http: HostedHTTP
 ) -> tuple[wrappers.Request, exceptions.HTTPException | None, str | None]:
     """Make a request of an environ.
 
     Args:
         environ: What a WSGI server says of it.
-        limit: How long its body may be, in bytes.
+        http: Who has the exchange.
 
     Returns:
         The request, what is wrong with it, and where it should be sent instead.
@@ -188,7 +166,7 @@ def translate(
     path, raw_path, qs, redirect = "/", "/", "", None
     try:
         path, raw_path, qs, _, redirect = parse_target(text, method)
-        body = _read(environ, limit)
+        body = _read(environ, http)
     except exceptions.HTTPException as problem:
         refusal, body = problem, None
     request = wrappers.Request(
@@ -204,7 +182,7 @@ def translate(
     )
     if body is not None:
         request.body = body
-        request._release_later(body)
+    request._http_component = http
     request.script_name = _text(environ.get("SCRIPT_NAME", ""))
     request.host = environ["SERVER_NAME"]
     request.local = wrappers.Host(environ["SERVER_NAME"], _number(environ["SERVER_PORT"]))
@@ -214,7 +192,7 @@ def translate(
     return request, refusal, redirect
 
 
-def _read(environ: dict[str, Any], limit: int | None) -> Any:
+def _read(environ: dict[str, Any], http: HostedHTTP) -> Any:
     """Read the body of a request."""
     text = environ.get("CONTENT_LENGTH") or ""
     if text and not (text.isascii() and text.isdigit()):
@@ -222,9 +200,10 @@ def _read(environ: dict[str, Any], limit: int | None) -> Any:
     left = int(text) if text else None
     if left is None and not environ.get("wsgi.input_terminated"):
         return None
+    limit = http.limits.body_bytes
     if limit is not None and left is not None and left > limit:
         raise exceptions.RequestEntityTooLarge
-    body = tempfile.SpooledTemporaryFile(max_size=1024 * 1024)  # noqa: SIM115 - closed with the request
+    body = http.body_file()
     read = environ["wsgi.input"].read
     try:
         while left is None or left > 0:

@@ -5,31 +5,28 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from circuits._wire.websocket import ABNORMAL, NORMAL
+from circuits._wire.websocket import ABNORMAL, INTERNAL_ERROR, NORMAL
 
 from . import errors, exceptions
-from ._asgi import Call, ClientGone, is_about, response_pairs
+from ._asgi_hosting import Call, ClientGone, is_about, response_pairs
 from ._websocket import ConnectionClosed
 from ._websocket_accepting import accept
-from ._wsgi import HOP_BY_HOP
+from ._websocket_link import Listener
+from ._wsgi_hosting import HOP_BY_HOP
 
 if TYPE_CHECKING:
-    from ._asgi import App, Gate, Message
+    from ._asgi_hosting import App, Gate, Message
     from ._response import Response
     from ._websocket import WebSocket
     from ._websocket_accepting import Policy
 
 __all__ = ["SocketCall"]
 
-_FAILED = 1011
 
-
-class SocketCall(Call):
+class SocketCall(Call, Listener):
     """The call for a WebSocket, from its handshake; listens to the connection."""
 
     _prefix = "websocket.http.response"
-
-    takes_messages = False
 
     def __init__(
         self, gate: Gate, app: App, scope: dict[str, Any], response: Response, policy: Policy
@@ -122,7 +119,7 @@ class SocketCall(Call):
             return
         if problem is not None and not self._is_cancelled and not is_about(problem, ClientGone):
             self._gate.report(problem)
-        websocket.shut(NORMAL if problem is None else _FAILED)
+        websocket.shut(NORMAL if problem is None else INTERNAL_ERROR)
 
     def close(self) -> None:
         super().close()
@@ -136,19 +133,6 @@ class SocketCall(Call):
         """Let the application go on."""
         self._websocket = websocket
         self._decided.set()
-
-    def received(self, websocket: WebSocket, message: str | bytes) -> None:
-        """Not told."""
-
-    def peer_closes(self, websocket: WebSocket, code: int, reason: str) -> None:
-        """Agree at once."""
-        websocket.shut()
-
-    def failed(self, websocket: WebSocket, problem: Exception) -> None:
-        """The application gets to know by the end of the connection."""
-
-    def congested(self, websocket: WebSocket, is_congested: bool) -> None:
-        """The application waits where it sends."""
 
     def closed(self, websocket: WebSocket) -> None:
         """Give the application some time to find out."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from circuits.core.manager import Manager
@@ -16,6 +15,8 @@ from .dispatchers.static import Static
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from ._binding import Binding
 
 __all__ = ["Route", "routes"]
 
@@ -30,6 +31,7 @@ class Route:
             be left out, and ``{name...}`` for any number.
         handler: The method, or the component that answers by itself.
         component: The controller, or that component.
+        kind: ``"http"``, or ``"websocket"`` for a method of ``@expose.websocket``.
 
     .. versionadded:: 2.1
     """
@@ -38,12 +40,15 @@ class Route:
     path: str
     handler: Callable[..., Any]
     component: Any
+    kind: str = "http"
+    _binding: Binding | None = field(default=None, repr=False, compare=False)
 
     def __str__(self) -> str:
         kind = type(self.component)
         name = getattr(self.handler, "__name__", "")
         where = f"{kind.__module__}.{kind.__qualname__}" + (f".{name}" if name else "")
-        return f"{','.join(self.methods):16} {self.path:40} {where}"
+        methods = "WEBSOCKET" if self.kind == "websocket" else ",".join(self.methods)
+        return f"{methods:16} {self.path:40} {where}"
 
 
 def routes(app: Any) -> list[Route]:
@@ -79,22 +84,24 @@ def _routes_of(controller: BaseController, mount: str) -> list[Route]:
         binding = getattr(function, "binding", None)
         if binding is None:
             continue
-        arguments = _arguments(function.binding_of, skip=1 + bool(function.event))
+        arguments = _arguments(binding)
+        kind = "websocket" if binding.is_websocket else "http"
         for name in map(page_name, spec.names):
             if name is None:
                 continue
             if name in VERBS:
                 methods, path = (name,), mount
             else:
-                methods, path = ("*",), mount if name == "index" else f"{mount}/{name}"
-            found.append(Route(methods, (path + arguments) or "/", function.binding_of, controller))
+                methods = ("GET",) if binding.is_websocket else ("*",)
+                path = mount if name == "index" else f"{mount}/{name}"
+            path = (path + arguments) or "/"
+            found.append(Route(methods, path, function.exposed_function, controller, kind, binding))
     return found
 
 
-def _arguments(function: Callable[..., Any], skip: int) -> str:
+def _arguments(binding: Binding) -> str:
     text = end = ""
-    parameters = list(inspect.signature(function, follow_wrapped=False).parameters.values())
-    for parameter in parameters[skip:]:
+    for parameter in binding.parameters[: binding.limit]:
         if parameter.kind is parameter.VAR_POSITIONAL:
             return f"{text}/{{{parameter.name}...}}{end}"
         if parameter.kind not in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):

@@ -11,7 +11,7 @@ import pytest
 from circuits import BaseComponent, Event, handler
 from circuits.testing import VirtualClock, settle
 from circuits.web import Controller, Limits, exceptions, expose, wrappers
-from circuits.web._body_stream import BodyStream
+from circuits.web._request_body import BodyStream, gather
 from circuits.web.dispatchers.dispatcher import Dispatcher
 from tests.web.http_support import Client, MemoryServer, get, parse, post, serving
 
@@ -619,3 +619,17 @@ def test_leaving_the_tree_tells_the_reader() -> None:
         server.http.unregister()
         settle(server)
         assert seen == [ConnectionResetError]
+
+
+def test_what_was_gathered_for_a_hosted_application_is_closed() -> None:
+    request = wrappers.Request(None, "POST", "http", "/", (1, 1), "")
+    request.body = BodyStream.of(b"all of it")
+    gathering = gather(request)
+    reading = next(gathering)
+    with pytest.raises(StopIteration):
+        while True:
+            reading = gathering.send(reading._stream._take(reading.size))
+    body = request.body
+    assert body.read() == b"all of it"
+    request.release()
+    assert body.closed

@@ -11,13 +11,12 @@ from collections import deque
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from circuits.core._tasks import Suspension
+from circuits.core._waits import Awaited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from circuits._wire.http1 import RequestHead
-    from circuits.core._tasks import Task
 
     from ._limits import Share
     from ._request import Request
@@ -279,58 +278,24 @@ class IncomingBody:
             self.share.close()
 
 
-class Reading(Suspension):
+class Reading(Awaited):
     """One call of ``read``, which a handler waits for."""
 
-    __slots__ = ("_future", "_stream", "_task", "size")
+    __slots__ = ("_stream", "size")
 
     def __init__(self, stream: BodyStream, size: int) -> None:
         self.size = size
         self._stream = stream
-        self._task: Task | None = None
-        self._future: Any = None
+        super().__init__()
 
-    def wake(self) -> None:
-        """There is something to take."""
-        if self._task is not None:
-            self._resume(self._task)
-        elif not self._future.done():
-            self._future.set_result(None)
+    def is_ready(self) -> bool:
+        return self._stream._is_ready(self.size)
 
-    def _resume(self, task: Task) -> None:
+    def take(self) -> bytes:
+        return self._stream._take(self.size)
+
+    def enter(self) -> None:
+        self._stream._enter(self)
+
+    def leave(self) -> None:
         self._stream._leave(self)
-        try:
-            data = self._stream._take(self.size)
-        except BaseException as problem:  # what the body failed with, whatever that was
-            task.resume(None, problem)
-        else:
-            task.resume(data)
-
-    def attach(self, task: Task) -> None:
-        if self._stream._is_ready(self.size):
-            self._resume(task)
-        else:
-            self._task = task
-            try:
-                self._stream._enter(self)
-            except RuntimeError as problem:  # for the handler, not for whoever runs it
-                task.resume(None, problem)
-
-    def detach(self) -> None:
-        self._stream._leave(self)
-
-    def __iter__(self) -> Generator[Any, Any, Any]:
-        return (yield self)
-
-    def __await__(self) -> Generator[Any, Any, bytes]:
-        stream = self._stream
-        if not stream._is_ready(self.size):
-            import asyncio  # whoever awaits has it loaded
-
-            self._future = asyncio.get_running_loop().create_future()
-            stream._enter(self)
-            try:
-                yield from self._future.__await__()
-            finally:
-                stream._leave(self)
-        return stream._take(self.size)

@@ -2,7 +2,7 @@
 
 What an application is told is made by :func:`make_scope`. A call of it is one task; :class:`Call`
 is what every call has, :class:`HTTPCall` that of a request. The loop takes the body out of
-:class:`Pieces` as fast as the client reads; an application that is ahead of that waits where it sends.
+:class:`~circuits.web._pieces.Pieces` as fast as the client reads; an application that is ahead of that waits where it sends.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from collections import deque
 from contextvars import copy_context
 from functools import partial
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
 from . import exceptions
-from ._async_pieces import NOT_YET
-from ._body_stream import BodyStream
-from ._files import FileRange
 from ._paths import unescape_segment
-from ._wsgi import HOP_BY_HOP
-from .headers import Headers, check_name, check_value
+from ._pieces import Pieces
+from ._request_body import BodyStream
+from ._response_body import FileRange
+from ._websocket_link import GRACE_SECONDS
+from ._wsgi_hosting import HOP_BY_HOP
+from .headers import check_name, check_value, replaced_by, to_wire
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, MutableMapping
@@ -55,15 +55,14 @@ if TYPE_CHECKING:
 
 
 __all__ = [
+    "VERSIONS",
     "Call",
     "ClientGone",
     "HTTPCall",
-    "VERSIONS",
     "is_about",
     "is_asgi",
     "make_scope",
     "response_pairs",
-    "to_bytes",
 ]
 
 #: Of ASGI, and of its messages for HTTP and WebSocket.
@@ -71,12 +70,6 @@ VERSIONS = {"version": "3.0", "spec_version": "2.4"}
 
 #: How much of a body is given to an application at a time, in bytes.
 _PIECE_BYTES = 65536
-
-#: With more than this that the client has not taken, an application waits, in bytes.
-_AHEAD_BYTES = 65536
-
-#: Seconds that an application goes on after its client has left, before it is cancelled.
-_GRACE_SECONDS = 10.0
 
 
 class ClientGone(ConnectionResetError):
@@ -106,14 +99,6 @@ def is_asgi(app: Any) -> bool:
     )
 
 
-def to_bytes(text: str) -> bytes:
-    """Text of a head as it was on the wire."""
-    try:
-        return text.encode("latin-1")
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "surrogateescape")
-
-
 def make_scope(request: Request, root_path: str, path: str, is_websocket: bool) -> dict[str, Any]:
     """Make what an application is told of a request.
 
@@ -135,10 +120,10 @@ def make_scope(request: Request, root_path: str, path: str, is_websocket: bool) 
         "http_version": f"{request.protocol[0]}.{request.protocol[1]}",
         "scheme": scheme.replace("http", "ws", 1) if is_websocket else scheme,
         "path": root_path + path,
-        "raw_path": to_bytes(request.raw_path),
-        "query_string": to_bytes(request.qs),
+        "raw_path": to_wire(request.raw_path),
+        "query_string": to_wire(request.qs),
         "root_path": root_path,
-        "headers": [(to_bytes(name.lower()), to_bytes(value)) for name, value in pairs],
+        "headers": [(to_wire(name.lower()), to_wire(value)) for name, value in pairs],
         "client": (address, port) if address else None,
         "server": (local.ip, local.port) if local.ip else (request.host or "localhost", None),
     }
@@ -161,81 +146,6 @@ def response_pairs(message: Message) -> list[tuple[str, str]]:
         check_value(pair[1])
         pairs.append(pair)
     return pairs
-
-
-class Pieces:
-    """The body of a response, from the task of an application to the loop, both in one thread."""
-
-    def __init__(self) -> None:
-        self._pieces: deque[bytes] = deque()
-        self._held_bytes = 0
-        self._is_over = False
-        self._is_awaited = False
-        self._problem: BaseException | None = None
-        self._resume: Callable[[], object] | None = None
-        self._room: asyncio.Future[None] | None = None
-        # What the loop does with a piece must not see what belongs to the task.
-        self._context = copy_context()
-
-    # -- for the application --
-
-    def add(self, data: bytes) -> None:
-        """Add a piece."""
-        if data:
-            self._pieces.append(data)
-            self._held_bytes += len(data)
-            self._tell()
-
-    async def drain(self) -> None:
-        """Wait while the client does not keep up."""
-        while self._held_bytes > _AHEAD_BYTES and not self._is_over:
-            self._room = asyncio.get_running_loop().create_future()
-            await self._room
-
-    def end(self, problem: BaseException | None = None) -> None:
-        """Nothing else will come; with a ``problem``, what should have."""
-        self._is_over = True
-        self._problem = problem
-        self._tell()
-
-    def _tell(self) -> None:
-        if self._is_awaited and self._resume is not None:
-            self._is_awaited = False
-            loop = asyncio.get_running_loop()
-            loop.call_soon(self._resume, context=self._context)
-
-    # -- for the loop --
-
-    def attach(self, resume: Callable[[], object]) -> None:
-        """Have a function called when there is something after ``NOT_YET``."""
-        self._resume = resume
-
-    def __iter__(self) -> Pieces:
-        return self
-
-    def __next__(self) -> Any:
-        if self._pieces:
-            data = b"".join(self._pieces)
-            self._forget()
-            return data
-        if self._problem is not None:
-            raise self._problem
-        if self._is_over:
-            raise StopIteration
-        self._is_awaited = True
-        return NOT_YET
-
-    def _forget(self) -> None:
-        self._pieces.clear()
-        self._held_bytes = 0
-        if self._room is not None and not self._room.done():
-            self._room.set_result(None)
-
-    def close(self) -> None:
-        """Nobody wants the rest."""
-        self._is_over = True
-        self._resume = None
-        self._forget()
 
 
 class Call:
@@ -316,7 +226,7 @@ class Call:
         """Nobody waits any more: give the application some time to find out."""
         self.is_gone = True
         if self._task is not None and self._grace is None:
-            self._grace = self._gate.call_in(_GRACE_SECONDS, self.cancel)
+            self._grace = self._gate.call_in(GRACE_SECONDS, self.cancel)
 
     def cancel(self) -> None:
         """Cancel the application."""
@@ -364,7 +274,7 @@ class Call:
                 self._set_body(data)
                 self._respond()
                 return
-            pieces = self._pieces = Pieces()
+            pieces = self._pieces = Pieces(asyncio.get_running_loop())
             pieces.add(data)
             response.stream = True
             self._set_body(pieces)
@@ -415,10 +325,7 @@ class Call:
         self._add_fields(pair for pair in pairs if pair[0].lower() not in HOP_BY_HOP)
 
     def _add_fields(self, pairs: Iterable[tuple[str, str]]) -> None:
-        headers, fields = self.response.headers, list(pairs)
-        replaced = {name.lower() for name, _ in fields} - {"set-cookie"}
-        kept = [field for field in headers.items() if field[0].lower() not in replaced]
-        self.response.headers = Headers.from_pairs([*kept, *fields])
+        self.response.headers = replaced_by(self.response.headers, pairs)
 
 
 class HTTPCall(Call):

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from ._client_proxies import Proxy
     from .client import Client
 
+__all__ = ["DEFAULT_LIMITS", "ClientConnection", "Route"]
+
 DEFAULT_LIMITS: Final = Limits()
 #: What may be sent again when a connection that was kept turns out to be dead (RFC 9110, 9.2.2).
 _IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
@@ -62,7 +64,7 @@ class _Aside(Event):
     name = "_aside"
 
 
-class Wire(BaseComponent):
+class ClientConnection(BaseComponent):
     """A connection, on a channel of its own.
 
     Attributes:

@@ -16,10 +16,10 @@ from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from ._feed import Feed
-from ._files import FileRange
 from ._paths import unescape_segment
-from .headers import Headers, check_name, check_value
+from ._pieces import Feed
+from ._response_body import FileRange
+from .headers import check_name, check_value, replaced_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -183,7 +183,6 @@ class Call:
         self.response = response
         self._status: str | None = None
         self._fields: list[tuple[str, str]] = []
-        self._names: set[str] = set()  # of the fields, in lower case
         self._pending: deque[bytes] = deque()  # pieces that go before what the iterator gives
         self._result: Any = None
         self._iterator: Iterator[Any] | None = None
@@ -218,17 +217,14 @@ class Call:
             raise ValueError(f"status must be three digits, a blank and a reason, not {status!r}")
         if not 200 <= int(status[:3]) <= 599:
             raise ValueError(f"status must be from 200 to 599, not {status!r}")
-        names = set()
         for name, value in headers:
             if not isinstance(name, str) or not isinstance(value, str):
                 raise TypeError(f"header names and values must be str, not {name!r}: {value!r}")
-            key = check_name(name)
-            if key in HOP_BY_HOP:
+            if check_name(name) in HOP_BY_HOP:
                 raise ValueError(f"{name} is a header of the connection, which is the server's")
             check_value(value)
-            names.add(key)
         check_value(status, "status")
-        self._status, self._fields, self._names = status, [*headers], names
+        self._status, self._fields = status, [*headers]
         return self.write
 
     def write(self, data: bytes) -> None:
@@ -281,9 +277,7 @@ class Call:
         assert status is not None
         self.is_sent = True
         response.code, response.message = int(status[:3]), status[4:] or None
-        replaced = self._names - {"set-cookie"}
-        kept = [field for field in response.headers.items() if field[0].lower() not in replaced]
-        response.headers = Headers.from_pairs([*kept, *self._fields])
+        response.headers = replaced_by(response.headers, self._fields)
 
     def __iter__(self) -> Call:
         return self

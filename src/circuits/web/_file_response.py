@@ -1,13 +1,11 @@
-"""Files as responses, and what clients have of a response already; see ``circuits.web.tools``."""
+"""Files as responses, whole or in parts; see ``circuits.web.tools``."""
 
 from __future__ import annotations
 
 import logging
-import mimetypes
 import os
 import stat
 from functools import lru_cache
-from hashlib import sha256
 from io import FileIO
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -16,117 +14,19 @@ from circuits.core import _clock
 
 from . import _conditional as rules
 from . import utils
+from ._media_types import guess_type
 from ._paths import TROUBLES
-from .errors import Forbidden, HTTPError, NotFound, Redirect
+from ._validators import validate_file
+from .errors import Forbidden, HTTPError, NotFound
 from .headers import check_value, quote_string
 from .wrappers import FileRange
 
 if TYPE_CHECKING:
     from .wrappers import Request, Response
 
-__all__ = [
-    "guess_type",
-    "refuse_file",
-    "serve_download",
-    "serve_file",
-    "serve_real_file",
-    "validate_etags",
-    "validate_since",
-]
+__all__ = ["refuse_file", "serve_download", "serve_file", "serve_real_file"]
 
-_logger = logging.getLogger("circuits")
-
-# -- files ---------------------------------------------------------------------------------------
-
-#: What the standard table lacks, or has in some versions of Python only.
-_TYPES = """
-    application/atom+xml .atom
-    application/epub+zip .epub
-    application/geo+json .geojson
-    application/gpx+xml .gpx
-    application/gzip .gz .tgz
-    application/java-archive .jar
-    application/java-vm .class
-    application/ld+json .jsonld
-    application/manifest+json .webmanifest
-    application/octet-stream .iso .img .db .dat .pmtiles
-    application/rss+xml .rss
-    application/rtf .rtf
-    application/vnd.android.package-archive .apk
-    application/vnd.apache.parquet .parquet
-    application/vnd.apple.mpegurl .m3u8
-    application/vnd.comicbook+zip .cbz
-    application/vnd.debian.binary-package .deb
-    application/vnd.google-earth.kml+xml .kml
-    application/vnd.ms-cab-compressed .cab
-    application/vnd.ms-fontobject .eot
-    application/vnd.oasis.opendocument.presentation .odp
-    application/vnd.oasis.opendocument.spreadsheet .ods
-    application/vnd.oasis.opendocument.text .odt
-    application/vnd.openxmlformats-officedocument.presentationml.presentation .pptx
-    application/vnd.openxmlformats-officedocument.spreadsheetml.sheet .xlsx
-    application/vnd.openxmlformats-officedocument.wordprocessingml.document .docx
-    application/vnd.rar .rar
-    application/vnd.sqlite3 .sqlite
-    application/x-7z-compressed .7z
-    application/x-apple-diskimage .dmg
-    application/x-bittorrent .torrent
-    application/x-brotli .br
-    application/x-bzip2 .bz2
-    application/x-lz4 .lz4
-    application/x-mobipocket-ebook .mobi
-    application/x-msi .msi
-    application/x-rpm .rpm
-    application/x-xz .xz
-    application/xhtml+xml .xhtml
-    application/zip .whl
-    application/zstd .zst
-    audio/aac .aac
-    audio/flac .flac
-    audio/midi .mid .midi
-    audio/mp4 .m4a
-    audio/ogg .ogg .opus
-    audio/webm .weba
-    audio/x-matroska .mka
-    font/otf .otf
-    font/ttf .ttf
-    font/woff .woff
-    font/woff2 .woff2
-    image/apng .apng
-    image/avif .avif
-    image/heic .heic
-    image/jp2 .jp2
-    image/jxl .jxl
-    image/vnd.adobe.photoshop .psd
-    image/vnd.djvu .djvu
-    image/webp .webp
-    image/x-dwg .dwg
-    image/x-icon .ico
-    model/gltf+json .gltf
-    model/gltf-binary .glb
-    model/stl .stl
-    text/calendar .ics
-    text/javascript .mjs .js
-    text/markdown .md
-    video/mp4 .m4v
-    video/x-flv .flv
-    video/x-matroska .mkv
-    video/x-ms-wmv .wmv
-"""
-
-
-@lru_cache(maxsize=1)
-def _types() -> dict[str, str]:
-    # Python's own table, not the machine's, so that every machine answers alike.
-    types = dict(mimetypes.MimeTypes().types_map[1])
-    for kind, *extensions in map(str.split, _TYPES.strip().splitlines()):
-        types.update(dict.fromkeys(extensions, kind))
-    return types
-
-
-def guess_type(path: str) -> str:
-    """The media type for a file's extension; ``text/plain`` if it is not known."""
-    return _types().get(os.path.splitext(path)[1].lower(), "text/plain")
+_log = logging.getLogger("circuits.web")
 
 
 def _disposition(kind: str, name: str) -> str:
@@ -197,7 +97,7 @@ def serve_real_file(request: Request, response: Response, path: str) -> Any:
 def refuse_file(request: Request, response: Response, problem: OSError | ValueError) -> HTTPError:
     """The error for a file that cannot be served: not there, not allowed, or not now."""
     if isinstance(problem, OSError) and problem.errno in TROUBLES:
-        _logger.error("%s could not be served: %s", request.path, problem)
+        _log.error("%s could not be served: %s", request.path, problem)
         return HTTPError(request, response, 503)
     kind = Forbidden if isinstance(problem, PermissionError) else NotFound
     return kind(request, response)
@@ -245,7 +145,7 @@ def _deliver(
         headers["Content-Disposition"] = disposition
     length = status.st_size
     if not _CONDITIONS.isdisjoint(request.headers._index_keys()):
-        refused = _validate_file(request, response, int(status.st_mtime))
+        refused = validate_file(request, response, int(status.st_mtime))
         if refused is not None:
             file.close()
             for name in _OF_CONTENT:
@@ -389,108 +289,3 @@ def serve_download(request: Request, response: Response, path: str, name: str | 
         name: What the client shall call it; by default the last part of the path.
     """
     return serve_file(request, response, path, "application/x-download", "attachment", name)
-
-
-# -- validators ------------------------------------------------------------------------------------
-
-
-def _refuse_cached(request: Request, response: Response) -> HTTPError:
-    """What a condition that says "you have it already" leads to."""
-    if request.method in ("GET", "HEAD"):
-        return Redirect(request, response, [], 304)
-    return HTTPError(request, response, 412)
-
-
-def _validate_file(request: Request, response: Response, modified: int) -> HTTPError | None:
-    """Compare a file with what the client has of it.
-
-    Dates are compared exactly: an older copy that was put in its place is a change, too.
-    """
-    headers = request.headers
-    tag = response.headers["ETag"]
-    current = rules.parse_etag(tag) if tag else None
-    if "If-Match" in headers:
-        if not rules.if_match(",".join(headers.get_all("If-Match")), current):
-            return HTTPError(request, response, 412)
-    elif "If-Unmodified-Since" in headers:
-        since = rules.parse_http_date(headers["If-Unmodified-Since"])
-        if since is not None and since != modified:
-            return HTTPError(request, response, 412)
-    if "If-None-Match" in headers:
-        if not rules.if_none_match(",".join(headers.get_all("If-None-Match")), current):
-            return _refuse_cached(request, response)
-    elif "If-Modified-Since" in headers:
-        since = rules.parse_http_date(headers["If-Modified-Since"])
-        if since is not None and since == modified:
-            return _refuse_cached(request, response)
-    return None
-
-
-def validate_since(request: Request, response: Response) -> HTTPError | None:
-    """Compare the response's ``Last-Modified`` with what the client has.
-
-    Does nothing without that header. A client that also names entity tags has them compared by
-    :func:`validate_etags` instead.
-
-    Args:
-        request: The request.
-        response: Its response.
-
-    Returns:
-        An event to return, 304 or 412, or ``None`` to go on.
-    """
-    headers = request.headers
-    unmodified = headers["If-Unmodified-Since"] if "If-Match" not in headers else None
-    modified = headers["If-Modified-Since"] if "If-None-Match" not in headers else None
-    if (unmodified is None and modified is None) or not 200 <= response.code <= 299:
-        return None
-    stated = response.headers["Last-Modified"]
-    changed = None if stated is None else rules.parse_http_date(stated)
-    if changed is None:
-        return None
-    if unmodified is not None and not rules.if_unmodified_since(unmodified, changed):
-        return HTTPError(request, response, 412)
-    if modified is not None and not rules.if_modified_since(modified, changed):
-        return _refuse_cached(request, response)
-    return None
-
-
-def validate_etags(
-    request: Request, response: Response, autotags: bool = False
-) -> HTTPError | None:
-    """Compare the response's ``ETag`` with those the client names.
-
-    Runs once per response; further calls do nothing.
-
-    Args:
-        request: The request.
-        response: Its response.
-        autotags: Whether to make a tag of the body if there is none. Of no use for a body that is
-            streamed, and wrong for resources that are changed through the same URL.
-
-    Returns:
-        An event to return, 304 or 412, or ``None`` to go on.
-    """
-    if response._etags_validated:
-        return None
-    response._etags_validated = True
-    if not 200 <= response.code <= 299:
-        return None
-    stated = response.headers["ETag"]
-    if stated is None and autotags and response.code == 200 and not response.stream:
-        body = response.body
-        if not isinstance(body, list):
-            body = response.body = list(body)
-        digest = sha256()
-        for part in body:
-            if part is not None:
-                digest.update(response.encode_part(part))
-        stated = response.headers["ETag"] = f'"{digest.hexdigest()[:32]}"'
-    current = rules.parse_etag(stated) if stated else None
-    wanted = request.headers.get_all("If-Match")
-    if wanted and not rules.if_match(",".join(wanted), current):
-        return HTTPError(request, response, 412)
-    known = request.headers.get_all("If-None-Match")
-    if known and not rules.if_none_match(",".join(known), current):
-        return _refuse_cached(request, response)
-    return None

@@ -1,8 +1,8 @@
 """Our components behind an ASGI server: a call in place of a connection.
 
-A :class:`Line` is what a connection is elsewhere, between the tree and the coroutine that the server
+A :class:`ASGIConnection` is what a connection is elsewhere, between the tree and the coroutine that the server
 awaits. Both are in one thread, but each step of the tree is taken in its loop, by ``later``. A
-WebSocket speaks in frames over its line, as over any other, and :class:`SocketLine` turns these into
+WebSocket speaks in frames over its line, as over any other, and :class:`ASGISocket` turns these into
 messages: so whatever works on a connection works here.
 """
 
@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from circuits._wire import websocket as wire
 from circuits._wire.websocket import (
     ABNORMAL,
+    NORMAL,
     Close,
     Codec,
     Limits,
@@ -26,21 +26,31 @@ from circuits._wire.websocket import (
 )
 
 from . import exceptions, wrappers
-from ._asgi import to_bytes
 from ._exchange import Exchange, State
+from ._limits import number
 from ._outgoing import Outgoing
 from ._paths import parse_target
-from ._wsgi import HOP_BY_HOP
+from ._status import has_no_body
+from ._websocket_link import GRACE_SECONDS
+from ._wsgi_application import plain_fields
+from .headers import to_wire
 
 if TYPE_CHECKING:
     from circuits.core._clock import Appointment
 
-    from ._asgi import Message, Receive
-    from ._body_stream import BodyStream
-    from ._called import CalledHTTP
+    from ._asgi_hosting import Message, Receive
+    from ._hosted_tree import HostedHTTP
+    from ._request_body import BodyStream
     from ._transport import Takeover
 
-__all__ = ["Line", "LineExchange", "SocketLine", "make_request", "take_messages", "take_rest"]
+__all__ = [
+    "ASGIConnection",
+    "ASGIExchange",
+    "ASGISocket",
+    "make_request",
+    "take_messages",
+    "take_rest",
+]
 
 #: With more than this that the server has not taken, nothing else is made, in bytes.
 _AHEAD_BYTES = 65536
@@ -61,11 +71,7 @@ def _settle(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
-#: How many seconds after its client a WebSocket may still take what that has sent.
-_LEAVE_SECONDS = 10.0
-
-
-class Line:
+class ASGIConnection:
     """One call by an ASGI server, as a connection. Iterate for what is to be sent.
 
     Attributes:
@@ -80,9 +86,9 @@ class Line:
 
     sock: Any = None
     is_cut_off = False
-    intake = SimpleNamespace(body=None)
+    incoming = None
 
-    def __init__(self, owner: CalledHTTP, peer: tuple[Any, Any] | None) -> None:
+    def __init__(self, owner: HostedHTTP, peer: tuple[Any, Any] | None) -> None:
         self.owner = owner
         self.peer = peer
         self.exchange: Exchange | None = None
@@ -98,7 +104,7 @@ class Line:
 
     # -- for the coroutine --
 
-    def __aiter__(self) -> Line:
+    def __aiter__(self) -> ASGIConnection:
         return self
 
     async def __anext__(self) -> Message:
@@ -234,15 +240,15 @@ def _same(data: bytes | bytearray | memoryview, key: bytes) -> bytes:
     return bytes(data)
 
 
-class SocketLine(Line):
+class ASGISocket(ASGIConnection):
     """The call for a WebSocket.
 
     Args:
-        owner, peer: As for :class:`Line`.
+        owner, peer: As for :class:`ASGIConnection`.
         can_deny: Whether the server sends a response in place of a WebSocket.
     """
 
-    def __init__(self, owner: CalledHTTP, peer: tuple[Any, Any] | None, *, can_deny: bool) -> None:
+    def __init__(self, owner: HostedHTTP, peer: tuple[Any, Any] | None, *, can_deny: bool) -> None:
         super().__init__(owner, peer)
         self.sock = self
         self._can_deny = can_deny
@@ -293,7 +299,7 @@ class SocketLine(Line):
             elif isinstance(message, Ping):
                 self.owner.later(self._answer, codec.send_pong(message.payload))
             elif isinstance(message, Close):
-                code = message.code if is_sendable_code(message.code) else 1000
+                code = message.code if is_sendable_code(message.code) else NORMAL
                 self._put({"type": "websocket.close", "code": code, "reason": message.reason})
                 if codec.state is not wire.State.PEER_CLOSED:
                     continue  # it is the answer to ours
@@ -302,7 +308,7 @@ class SocketLine(Line):
 
     def _answer(self, data: bytes) -> None:
         if self.successor is not None and self._is_open:
-            self.successor.receive(data)
+            self.successor.receive_data(data)
 
     def receive(self, message: Message) -> None:
         """Take a message of the server."""
@@ -320,7 +326,7 @@ class SocketLine(Line):
         # What came before is taken first, and the close, by which it ends. If there is none, it
         # ends when it reads on.
         schedule = self.owner._tree_engine.schedule
-        self._leaving = schedule.call_in(_LEAVE_SECONDS, self.lost)
+        self._leaving = schedule.call_in(GRACE_SECONDS, self.lost)
 
     def resume_reading(self) -> None:
         """Receive on; when there is nothing, that was all."""
@@ -346,30 +352,24 @@ class SocketLine(Line):
             super().stop()
 
 
-#: Fields of the connection, and the date, which an ASGI server puts in.
-_NOT_OURS = HOP_BY_HOP | {"date"}
-
-
-class LineExchange(Exchange):
-    """A request whose response goes through a :class:`Line`."""
+class ASGIExchange(Exchange):
+    """A request whose response goes through a :class:`ASGIConnection`."""
 
     __slots__ = ()
-
-    connection: Any
 
     def send(self, response: wrappers.Response) -> None:
         if not self.takes(response):
             return
         payload = response._prepare()
         response.chunked = False  # the server frames the body
-        code, line = response.code, self.connection
-        is_bare = code in (204, 304)
+        code = response.code
+        line: Any = self.connection
         headers = [
-            (to_bytes(name.lower()), to_bytes(value))
-            for name, value in response.headers.items()
-            if name.lower() not in _NOT_OURS and not (is_bare and name.lower() == "content-type")
+            (name, to_wire(value))
+            for field, value in plain_fields(response)
+            if (name := to_wire(field.lower())) != b"date"  # which the server puts in
         ]
-        if self.request.method == "HEAD" or is_bare:
+        if self.request.method == "HEAD" or has_no_body(code):
             payload = b""
         if code == 101:
             self.state = State.SENDING
@@ -390,7 +390,7 @@ class LineExchange(Exchange):
 
 
 def make_request(
-    scope: Message, line: Line
+    scope: Message, line: ASGIConnection
 ) -> tuple[wrappers.Request, exceptions.HTTPException | None, str | None]:
     """Make a request of a scope.
 
@@ -437,14 +437,17 @@ def make_request(
     request.host = host
     request.local = wrappers.Host(host, port or (443 if scheme == "https" else 80))
     request.remote = wrappers.Host(*(line.peer or (None, None)))
-    request._caller = line.owner
+    request._http_component = line.owner
     request.asgi_scope = scope  # type: ignore[attr-defined]  # documented; only here
     return request, refusal, redirect
 
 
-async def take_rest(line: Line, stream: BodyStream | None, receive: Receive) -> None:
-    """Receive what is left of a body, and the end of the client."""
+async def take_rest(
+    line: ASGIConnection, stream: BodyStream | None, receive: Receive, size: int = 0
+) -> None:
+    """Receive what is left of a body, of which so much is here, and the end of the client."""
     wanted = asyncio.Event()
+    limit = number(line.owner.limits.stream_body_bytes)
     if stream is not None:
         stream._on_demand = wanted.set
     while True:
@@ -457,6 +460,10 @@ async def take_rest(line: Line, stream: BodyStream | None, receive: Receive) -> 
             break
         if stream is None:
             return  # a server that does not wait here cannot tell when the client goes
+        size += len(message.get("body", b""))
+        if size > limit:
+            await line.call(stream.fail, exceptions.RequestEntityTooLarge())
+            return
         if message.get("body"):
             await line.call(stream.feed, message["body"])
         if not message.get("more_body", False):
@@ -468,7 +475,7 @@ async def take_rest(line: Line, stream: BodyStream | None, receive: Receive) -> 
     line.owner.later(line.lost)
 
 
-async def take_messages(line: SocketLine, receive: Receive) -> None:
+async def take_messages(line: ASGISocket, receive: Receive) -> None:
     """Receive the messages of a WebSocket."""
     while True:
         message = await receive()

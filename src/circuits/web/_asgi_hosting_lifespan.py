@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ._asgi import App, Message
+    from ._asgi_hosting import App, Message
 
 __all__ = ["Lifespan"]
 

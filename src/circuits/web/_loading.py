@@ -1,0 +1,71 @@
+"""Finding the application that the program is to serve."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+import re
+import sys
+from typing import TYPE_CHECKING, Any
+
+from circuits.core.components import BaseComponent
+
+if TYPE_CHECKING:
+    import argparse
+
+__all__ = ["is_application", "load"]
+
+#: Whether something is MODULE:NAME.
+is_application = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*").fullmatch
+
+
+def load(
+    parser: argparse.ArgumentParser, name: str, interface: str = "auto", threads: int = 8
+) -> BaseComponent:
+    """Import an application and make its component."""
+    module_name, _, attribute = name.partition(":")
+    # An installed program begins without the working directory, unlike `python -m`.
+    if os.getcwd() not in sys.path and "" not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        found: Any = importlib.import_module(module_name)
+    except ModuleNotFoundError as problem:
+        # What the application fails to import is a fault of its own, shown with a traceback.
+        missing = problem.name or ""
+        if missing != module_name and not module_name.startswith(missing + "."):
+            raise
+        parser.error(f"there is neither a folder nor a module {module_name!r}")
+    for part in attribute.split("."):
+        try:
+            found = getattr(found, part)
+        except AttributeError:
+            where = getattr(sys.modules[module_name], "__file__", "built in")
+            parser.error(f"module {module_name!r} ({where}) has no {attribute!r}")
+    if interface in ("auto", "component"):
+        if isinstance(found, type) and issubclass(found, BaseComponent):
+            found = found()
+        if isinstance(found, BaseComponent):
+            return found
+        if interface == "auto":
+            interface = _interface_of(found)
+    if interface == "component" or not callable(found):
+        kind = "a component nor a class of components"
+        parser.error(f"{name} is neither {kind}, nor an application for WSGI or ASGI: {found!r}")
+    gateway = importlib.import_module(f"circuits.web.{interface}").Gateway
+    return gateway(found, threads=threads)  # type: ignore[no-any-return]  # imported where it is needed
+
+
+def _interface_of(found: Any) -> str:
+    """What something looks like that is no component."""
+    from ._asgi_hosting import is_asgi  # brings asyncio
+
+    if is_asgi(found):
+        return "asgi"
+    try:
+        inspect.signature(found).bind({}, None)
+    except TypeError:  # it cannot be called like that, or at all
+        return "component"
+    except ValueError:  # nobody knows how
+        pass
+    return "wsgi"

@@ -1,0 +1,83 @@
+"""Ids of requests: one for each, from the proxy to the log."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import TYPE_CHECKING, Any
+
+from circuits.core import _clock
+from circuits.core.components import BaseComponent
+from circuits.core.handlers import handler
+
+from ._at_hand import at_hand
+from ._networks import Networks
+from .headers import check_value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .wrappers import Request, Response
+
+__all__ = ["RequestIDFilter", "RequestIDs"]
+
+_is_request_id = re.compile(r"[A-Za-z0-9._~:/+=@-]{1,128}", re.ASCII).fullmatch
+
+
+class RequestIDs(BaseComponent):
+    """Gives each request an id, ``request.id``, and tells it in the response.
+
+    Handles ``request`` before everybody else (priority 40) and ``response`` (priority 0.02).
+
+    Args:
+        trusted_proxies: Addresses and networks of the proxies whose ``X-Request-ID`` is taken
+            over, and ``"unix"`` for those that come over a UNIX socket. All others get a new id,
+            of 128 random bits.
+        header: The header.
+        channel: The channel of the server.
+
+    Raises:
+        TypeError, ValueError: ``trusted_proxies`` holds something else.
+
+    .. versionadded:: 2.1
+    """
+
+    channel = "web"
+
+    def __init__(
+        self, trusted_proxies: Iterable[str] = (), *, header: str = "X-Request-ID", **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self._trusted = Networks(trusted_proxies, "trusted_proxies")
+        self._header = check_value(header)
+
+    @handler("request", priority=40, filter=True)
+    def _on_request(self, request: Request, response: Response, *peer_cert: Any) -> None:
+        given = request.headers[self._header]
+        if given is None or not _is_request_id(given) or not self._trusted.has(request.remote.ip):
+            given = _clock.random_bytes(16).hex()
+        request.id = given
+
+    @handler("response", priority=0.02, filter=True)
+    def _on_response(self, response: Response) -> None:
+        given = getattr(response.request, "id", None)
+        if given is not None:
+            response.headers[self._header] = given
+
+
+class RequestIDFilter(logging.Filter):
+    """Gives log records a ``request_id``: that of the request an exposed method answers, or ``-``.
+
+    ::
+
+        handler.addFilter(RequestIDFilter())
+        handler.setFormatter(logging.Formatter("%(request_id)s %(message)s"))
+
+    .. versionadded:: 2.1
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Add the attribute; every record passes."""
+        current = at_hand.get(None)
+        record.request_id = "-" if current is None else getattr(current[0], "id", "-")
+        return True
