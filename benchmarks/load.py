@@ -34,10 +34,10 @@ def plain_request(host: str, path: str = "/") -> bytes:
     ).encode()
 
 
-def with_cookies(request: bytes, port: int) -> bytes:
-    """The same request by who has been there before: with the cookies that the server gave."""
+def with_cookies(request: bytes, first: bytes, port: int) -> bytes:
+    """The same request by who has been there before: with the cookies that the first one got."""
     with socket.create_connection(("127.0.0.1", port), timeout=30) as sock:
-        sock.sendall(request)
+        sock.sendall(first)
         head = b""
         while b"\r\n\r\n" not in head:
             data = sock.recv(65536)
@@ -226,7 +226,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--vary", action="store_true", help="no two request heads are equal")
     parser.add_argument("--path", default="/", help="what to ask for, without --vary")
-    parser.add_argument("--cookies", action="store_true", help="bring the cookies that were given")
+    parser.add_argument("--cookies", metavar="PATH", help="bring the cookies that are given there")
     parser.add_argument("--echo", type=int, metavar="BYTES", help="send bytes, expect them back")
     parser.add_argument("--transport", choices=["tcp", "tls", "udp", "websocket"], default="tcp")
     options = parser.parse_args()
@@ -239,7 +239,9 @@ def main() -> None:
     else:
         requests = [plain_request(host, options.path)]
         if options.cookies:
-            requests = [with_cookies(requests[0], options.port)]
+            requests = [
+                with_cookies(requests[0], plain_request(host, options.cookies), options.port)
+            ]
     echo = bool(options.echo)
     load = Load(options.port, options.connections, requests, echo, options.transport)
     load.run(options.seconds / 4)  # the server warms up

@@ -222,7 +222,7 @@ def _connections(number: int, *more: str) -> tuple[str, ...]:
 
 def _beside(what: str, title: str) -> Row:
     script, load = "http_circuits_controller.py", _connections(64)
-    visitor = (*load, "--cookies") if what == "sessions" else load
+    visitor = (*load, "--cookies", "/enter") if what == "sessions" else load
     return Row(
         f"http.beside_{what}",
         f"hello by a Controller, {title} in the tree that concerns no request",

@@ -15,6 +15,10 @@ class Root(Controller):
     def index(self) -> str:
         return "Hello World!"
 
+    def enter(self) -> str:
+        self.session["name"] = "somebody"
+        return "Hello somebody!"
+
 
 class Waiter(Component):
     channel = "beside"

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.integration.web_support import CHECKOUT, Program, running
+from circuits.web import BaseServer, events
+from circuits.web.asgi import Gateway
+from tests.integration.web_support import CHECKOUT, SECONDS, Program, Wire, running
 from tests.support import require_package
 
 EXAMPLES = CHECKOUT / "examples/web"
@@ -186,6 +191,50 @@ def test_the_gateway_of_the_examples() -> None:
         assert program.get("/").body == b"Look at /hello\n"
         assert program.get("/hello/you").body == b"Hello from /hello, asked for /hello/you\n"
         chats(program, "/hello")
+
+
+# -- many at once ----------------------------------------------------------------------------------
+
+
+def test_what_comes_in_one_turn_makes_no_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[object] = []
+    make = events.Request.__init__
+
+    def count(self: Any, *args: Any) -> None:
+        made.append(args)
+        make(self, *args)
+
+    monkeypatch.setattr(events.Request, "__init__", count)
+    is_blocked, go_on = threading.Event(), threading.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"] == "/block":
+            is_blocked.set()
+            assert go_on.wait(SECONDS)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": scope["path"].encode()})
+
+    server = BaseServer(("127.0.0.1", 0))
+    Gateway(app, lifespan=False).register(server)
+    server.start()
+    try:
+        with contextlib.ExitStack() as stack:
+            wires = [stack.enter_context(Wire(server.port or 0)) for _ in range(20)]
+            for wire in wires:
+                assert wire.get("/").body == b"/"
+            wires[0].send(b"GET /block HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert is_blocked.wait(SECONDS)
+            before = len(made)
+            for number, wire in enumerate(wires[1:]):
+                wire.send(f"GET /{number} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+            go_on.set()
+            assert wires[0].answer().body == b"/block"
+            for number, wire in enumerate(wires[1:]):
+                assert wire.answer().body == f"/{number}".encode()
+            assert len(made) == before
+    finally:
+        server.stop()
+        server.join()
 
 
 # -- servers of others -----------------------------------------------------------------------------
