@@ -66,6 +66,9 @@ def page_name(event: str) -> str | None:
     return page if page in _EVERYWHERE else event
 
 
+# Python 3.13 calls methods of what was imported in a longer way.
+_at_hand = at_hand
+
 _MISSING: Any = object()
 
 
@@ -117,12 +120,12 @@ def make_exposed(
             # The same as call_plain, which would be one more call for every request.
             request.args, request.kwargs = args, kwargs
             current = (request, response)
-            token = at_hand.set(current)
+            token = _at_hand.set(current)
             try:
                 # Nothing is passed on as such, as most often there is nothing, and that is faster.
                 result = function(self, *args, **kwargs) if args or kwargs else function(self)
             finally:
-                at_hand.reset(token)
+                _at_hand.reset(token)
             if result.__class__ is str:
                 return result
             return _kept(result, current)
@@ -186,11 +189,11 @@ def call_plain(
 ) -> Any:
     """Call a method with the request at hand, also for what it does later."""
     current = (request, response)
-    token = at_hand.set(current)
+    token = _at_hand.set(current)
     try:
         result = function(controller, *args, **kwargs)
     finally:
-        at_hand.reset(token)
+        _at_hand.reset(token)
     return _kept(result, current)
 
 
@@ -238,7 +241,7 @@ def _resumed(
     sent: Any = None
     problem: BaseException | None = None
     while True:
-        token = at_hand.set(current)
+        token = _at_hand.set(current)
         try:
             if problem is not None:
                 yielded = generator.throw(problem)
@@ -247,7 +250,7 @@ def _resumed(
         except StopIteration as end:
             return end.value
         finally:
-            at_hand.reset(token)
+            _at_hand.reset(token)
         sent = problem = None
         if isinstance(yielded, GeneratorType):
             yielded = _resumed(current, yielded, last)
@@ -267,20 +270,20 @@ def _resumed(
 
 
 def _close(current: tuple[Request, Response], generator: Generator[Any, Any, Any]) -> None:
-    token = at_hand.set(current)
+    token = _at_hand.set(current)
     try:
         generator.close()
     finally:
-        at_hand.reset(token)
+        _at_hand.reset(token)
 
 
 async def _awaited(current: tuple[Request, Response], coroutine: Any) -> Any:
-    at_hand.set(current)  # of the task, and so gone with it
+    _at_hand.set(current)  # of the task, and so gone with it
     return _kept(await coroutine, current)
 
 
 async def _streamed(current: tuple[Request, Response], generator: Any) -> AsyncGenerator[Any, None]:
-    at_hand.set(current)  # of the one task that takes the pieces
+    _at_hand.set(current)  # of the one task that takes the pieces
     try:
         async for piece in generator:
             yield piece
