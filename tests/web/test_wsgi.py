@@ -343,6 +343,41 @@ def test_status_and_headers_are_those_of_the_application(serve: Serve) -> None:
     }
 
 
+def test_the_same_head_goes_with_bodies_of_any_length(serve: Serve) -> None:
+    texts = iter([b"a", b"", b"bcd", b"efgh"])
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        start_response("200 Fine", [("X-One", "1"), ("Content-Length", "99")])
+        return [next(texts)]
+
+    seen: list[tuple[str, str]] = []
+
+    class Watcher(BaseComponent):
+        @handler("response_complete", channel="*")
+        def _look(self, event: Any, answered: Any, value: Any) -> None:
+            headers = answered.args[0].headers
+            seen.append((headers["X-One"], headers["Content-Length"]))
+
+    server = serve({"/": app}, Watcher())
+    for text in (b"a", b"", b"bcd", b"efgh"):
+        reply = server.ask(get("/"))
+        assert (reply.line, reply.body) == ("HTTP/1.1 200 Fine", text)
+        assert reply.headers["content-length"] == str(len(text))
+        assert reply.headers["x-one"] == "1"
+    assert seen == [("1", "1"), ("1", "0"), ("1", "3"), ("1", "4")]
+
+
+@pytest.mark.parametrize("field", [["X-One", "1"], ("X-One", "1")])
+def test_fields_may_be_lists(serve: Serve, field: Any) -> None:
+    assert answer(serve, returning([b"x"], field)).headers["x-one"] == "1"
+
+
+@pytest.mark.parametrize("field", [("X-One", ["1"]), ("X-One", 1), ([], "1")])
+def test_fields_that_are_no_text_are_refused_each_time(serve: Serve, field: Any) -> None:
+    for _ in range(2):
+        assert answer(serve, returning([b"x"], field)).code == 500
+
+
 def test_cookies_are_kept_apart(serve: Serve) -> None:
     client = serve(returning([b""], ("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")))
     client.feed(get())

@@ -21,10 +21,10 @@ from ._request_body import BodyStream
 from ._response_body import FileRange
 from ._websocket_link import GRACE_SECONDS
 from ._wsgi_hosting import HOP_BY_HOP
-from .headers import check_name, check_value, replaced_by, to_wire
+from .headers import check_name, check_value, to_wire
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+    from collections.abc import Awaitable, Callable, MutableMapping
     from typing import Protocol
 
     from circuits.core._clock import Appointment
@@ -61,7 +61,7 @@ __all__ = [
     "is_about",
     "is_asgi",
     "make_scope",
-    "response_pairs",
+    "response_fields",
 ]
 
 #: Of ASGI, and of its messages for HTTP and WebSocket.
@@ -132,19 +132,37 @@ def make_scope(request: Request, root_path: str, path: str, is_websocket: bool) 
     return scope
 
 
-def response_pairs(message: Message) -> list[tuple[str, str]]:
+def response_fields(message: Message) -> tuple[tuple[str, str], ...]:
     """The fields of a message, checked.
 
     Raises:
         TypeError, ValueError: They are none.
     """
+    given = tuple([(name, value) for name, value in message.get("headers", ())])
+    try:
+        fields = _fields.get(given)
+    except TypeError:  # not hashable: a bytearray, perhaps
+        given = tuple([(bytes(name), bytes(value)) for name, value in given])
+        fields = _fields.get(given)
+    return _check_fields(given) if fields is None else fields
+
+
+#: Fields that were checked: most applications send the same few again and again. Bounded.
+_fields: dict[tuple[tuple[bytes, bytes], ...], tuple[tuple[str, str], ...]] = {}
+_FIELDS_LIMIT = 256
+
+
+def _check_fields(given: tuple[tuple[Any, Any], ...]) -> tuple[tuple[str, str], ...]:
     pairs = []
-    for name, value in message.get("headers", ()):
+    for name, value in given:
         pair = bytes(name).decode("latin-1"), bytes(value).decode("latin-1").strip(" \t")
         check_name(pair[0])
         check_value(pair[1])
         pairs.append(pair)
-    return pairs
+    if len(_fields) >= _FIELDS_LIMIT:
+        _fields.clear()
+    fields = _fields[given] = tuple(pairs)
+    return fields
 
 
 class Call:
@@ -164,7 +182,7 @@ class Call:
         self.is_gone = False
         self._gate = gate
         self._app = app
-        self._head: tuple[int, list[tuple[str, str]]] | None = None
+        self._head: tuple[int, tuple[tuple[str, str], ...]] | None = None
         self._pieces: Pieces | None = None
         self._is_answered = False  # completely
         self._is_cancelled = False
@@ -245,7 +263,7 @@ class Call:
             status = message["status"]
             if type(status) is bool or not isinstance(status, int) or not 200 <= status <= 599:
                 raise ValueError(f"status must be a number from 200 to 599, not {status!r}")
-            self._head = int(status), response_pairs(message)
+            self._head = int(status), response_fields(message)
         elif kind == f"{self._prefix}.body":
             self._check_started(kind)
             await self._send_body(bytes(message.get("body", b"")), message.get("more_body", False))
@@ -312,14 +330,14 @@ class Call:
     def _apply(self) -> None:
         """Put status and fields into the response."""
         assert self._head is not None
-        self.response.code, pairs = self._head
-        for name, value in pairs:
-            if name.lower() == "connection" and value.lower() == "close":
-                self.response.close = True
-        self._add_fields(pair for pair in pairs if pair[0].lower() not in HOP_BY_HOP)
-
-    def _add_fields(self, pairs: Iterable[tuple[str, str]]) -> None:
-        self.response.headers = replaced_by(self.response.headers, pairs)
+        self.response.code, fields = self._head
+        if not HOP_BY_HOP.isdisjoint([name.lower() for name, _ in fields]):
+            for name, value in fields:
+                if name.lower() == "connection" and value.lower() == "close":
+                    self.response.close = True
+            fields = tuple([field for field in fields if field[0].lower() not in HOP_BY_HOP])
+        if fields:
+            self.response._take_fields(fields)
 
 
 class HTTPCall(Call):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from circuits._wire.websocket import ABNORMAL, INTERNAL_ERROR, NORMAL
 
 from . import errors, exceptions
-from ._asgi_hosting import Call, ClientGone, is_about, response_pairs
+from ._asgi_hosting import Call, ClientGone, is_about, response_fields
 from ._websocket import ConnectionClosed
 from ._websocket_accepting import accept
 from ._websocket_link import Listener
@@ -88,11 +88,12 @@ class SocketCall(Call, Listener):
     async def _accept(self, message: Message) -> None:
         self._check_open("websocket.accept")
         response = self.response
-        self._add_fields(
+        fields = [
             (name, value)
-            for name, value in response_pairs(message)
+            for name, value in response_fields(message)
             if name.lower() not in HOP_BY_HOP and not name.lower().startswith("sec-websocket-")
-        )
+        ]
+        response._take_fields(tuple(fields))
         subprotocol = message.get("subprotocol")
         result = accept(response.request, response, self._policy, self, lambda offered: subprotocol)
         self._is_answered = True

@@ -13,7 +13,7 @@ from ._request import made_once
 from ._response_body import Body
 from ._status import Status, has_no_body, reason
 from .constants import SERVER_VERSION
-from .headers import Headers, check_value, to_wire
+from .headers import Headers, check_value, replaced_by, to_wire
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
@@ -64,6 +64,8 @@ class Response:
 
     _message: str | None = None
     _headers: Headers | None = None
+    #: Fields of an application that is hosted, which go into the headers when these are made.
+    _fields: tuple[tuple[str, str], ...] = ()
     _body: Any = None
     _resources: list[Closable] | None = None
     _sent_cookies: list[str] | None = None
@@ -120,7 +122,10 @@ class Response:
             banner = self._banner()
             if banner is not None:
                 pairs.append(banner)
-            headers = self._headers = Headers.from_pairs(pairs)
+            headers = Headers.from_pairs(pairs)
+            if self._fields:
+                headers = replaced_by(headers, self._fields)
+            self._headers = headers
             if self._prepared:
                 # It went out from a prepared head; show what that said.
                 self._complete(headers, self._payload_length())
@@ -129,6 +134,13 @@ class Response:
     @headers.setter
     def headers(self, headers: Headers) -> None:
         self._headers = headers
+
+    def _take_fields(self, fields: tuple[tuple[str, str], ...]) -> None:
+        """Have the fields of an application, which are checked, in the place of our own."""
+        if self._headers is None and not self._fields:
+            self._fields = fields
+        else:
+            self.headers = replaced_by(self.headers, fields)
 
     @property
     def cookie(self) -> CookieJar:
@@ -386,14 +398,14 @@ class Response:
             may be sent, and ``None`` where it has to be made chunk by chunk. With ``chunked``,
             the transfer coding is yet to be applied.
         """
-        body = self._body
+        body, fields = self._body, self._fields
         request = self.request
         if (
             self._headers is None
             and request._cookie is None
             and body.__class__ is list
             and len(body) == 1
-            and self._message is None
+            and (self._message is None if not fields else request.method != "HEAD")
             and not self.stream
             and not self.chunked
         ):
@@ -406,7 +418,10 @@ class Response:
                     _heads.clear()
                     _heads_second = self.time // 1
                 server = request.server
+                key: tuple[Any, ...]
                 key = (self.code, self.close, self.protocol, self.encoding, server)
+                if fields:
+                    key = (*key, self._message, fields)
                 head = _heads.get(key) or self._make_head(key)
                 if head is not None and request._display_banner is None:
                     self._prepared = True

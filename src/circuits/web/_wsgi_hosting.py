@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ._paths import unescape_segment
 from ._pieces import Feed
 from ._response_body import FileRange
-from .headers import check_name, check_value, replaced_by
+from .headers import check_name, check_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from ._response import Response
 
     Application = Callable[[dict[str, Any], Callable[..., Any]], Any]
+    _Fields = tuple[tuple[str, str], ...]
+    _Head = tuple[int, str | None, _Fields]
 
 __all__ = [
     "HOP_BY_HOP",
@@ -181,8 +183,7 @@ class Call:
         self.is_sent = False
         self._application = application
         self.response = response
-        self._status: str | None = None
-        self._fields: list[tuple[str, str]] = []
+        self._head: _Head | None = None
         self._pending: deque[bytes] = deque()  # pieces that go before what the iterator gives
         self._result: Any = None
         self._iterator: Iterator[Any] | None = None
@@ -209,22 +210,14 @@ class Call:
                     raise exc_info[1].with_traceback(exc_info[2])
             finally:
                 exc_info = None  # no cycle through this frame
-        elif self._status is not None:
+        elif self._head is not None:
             raise AssertionError("start_response was called before, and without exc_info since")
-        if not isinstance(status, str):
-            raise TypeError(f"status must be a str, not {status!r:.80}")
-        if not (status[:3].isascii() and status[:3].isdigit() and status[3:4] in ("", " ")):
-            raise ValueError(f"status must be three digits, a blank and a reason, not {status!r}")
-        if not 200 <= int(status[:3]) <= 599:
-            raise ValueError(f"status must be from 200 to 599, not {status!r}")
-        for name, value in headers:
-            if not isinstance(name, str) or not isinstance(value, str):
-                raise TypeError(f"header names and values must be str, not {name!r}: {value!r}")
-            if check_name(name) in HOP_BY_HOP:
-                raise ValueError(f"{name} is a header of the connection, which is the server's")
-            check_value(value)
-        check_value(status, "status")
-        self._status, self._fields = status, [*headers]
+        fields = tuple([(name, value) for name, value in headers])
+        try:
+            head = _heads.get((status, fields))
+        except TypeError:  # not hashable, and so no text
+            head = None
+        self._head = head or _check_head(status, fields)
         return self.write
 
     def write(self, data: bytes) -> None:
@@ -263,7 +256,7 @@ class Call:
         return self._whole([])
 
     def _check_started(self) -> None:
-        if self._status is None:
+        if self._head is None:
             raise AssertionError("the application did not call start_response before its output")
 
     def _whole(self, pieces: list[bytes]) -> bytes:
@@ -273,11 +266,12 @@ class Call:
 
     def apply(self) -> None:
         """Put status and fields into the response."""
-        response, status = self.response, self._status
-        assert status is not None
+        response, head = self.response, self._head
+        assert head is not None
         self.is_sent = True
-        response.code, response.message = int(status[:3]), status[4:] or None
-        response.headers = replaced_by(response.headers, self._fields)
+        response.code, response._message, fields = head
+        if fields:
+            response._take_fields(fields)
 
     def __iter__(self) -> Call:
         return self
@@ -316,6 +310,32 @@ class Call:
         if problem is not self._logged:
             self._logged = problem
             traceback.print_exception(problem, file=self.environ["wsgi.errors"])
+
+
+#: Heads that were checked: most applications say the same few again and again. Bounded.
+_heads: dict[tuple[str, _Fields], _Head] = {}
+_HEADS_LIMIT = 256
+
+
+def _check_head(status: Any, fields: tuple[tuple[Any, Any], ...]) -> _Head:
+    """Check a head, and remember it: the code, the reason and the fields."""
+    if not isinstance(status, str):
+        raise TypeError(f"status must be a str, not {status!r:.80}")
+    if not (status[:3].isascii() and status[:3].isdigit() and status[3:4] in ("", " ")):
+        raise ValueError(f"status must be three digits, a blank and a reason, not {status!r}")
+    if not 200 <= int(status[:3]) <= 599:
+        raise ValueError(f"status must be from 200 to 599, not {status!r}")
+    for name, value in fields:
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise TypeError(f"header names and values must be str, not {name!r}: {value!r}")
+        if check_name(name) in HOP_BY_HOP:
+            raise ValueError(f"{name} is a header of the connection, which is the server's")
+        check_value(value)
+    check_value(status, "status")
+    if len(_heads) >= _HEADS_LIMIT:
+        _heads.clear()
+    head = _heads[status, fields] = int(status[:3]), status[4:] or None, fields
+    return head
 
 
 def _rest_of(file: Any) -> FileRange | None:
