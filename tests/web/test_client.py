@@ -194,6 +194,48 @@ def test_a_connection_that_has_ended_is_not_used(net: Network) -> None:
     assert net.wait(client.post("/")).status == 200
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("unasked", [reply("200 OK", b"poison"), b""])
+def test_a_look_at_a_kept_connection_comes_before_its_use(
+    net: Network, method: str, unasked: bytes
+) -> None:
+    """Something, or the end, waits in the kernel, and the poller has had no turn to tell."""
+    client = make(net, max_connections=1)
+    net.wait(client.get("/"))
+    if unasked:
+        net.lines[0].send(unasked)
+    else:
+        net.lines[0].close()
+    assert net.wait(client.request(method, "/")).text == "ok"
+    assert len(net.lines) == len(net.requests) == 2
+
+
+def test_a_look_is_enough_if_the_connection_has_failed(net: Network) -> None:
+    client = make(net)
+    net.wait(client.get("/"))
+    client._pool.connections[0].transport._connection.sock.receive_error = ConnectionResetError()  # type: ignore[union-attr]
+    assert net.wait(client.post("/")).text == "ok"
+    assert len(net.lines) == 2
+
+
+@pytest.mark.parametrize("follows", [False, True])
+def test_what_was_read_before_a_request_is_not_its_answer(net: Network, follows: bool) -> None:
+    """Where somebody observes ``read``, it is an event, and waits its turn."""
+    Recorder().register(net.app)
+    net.settle()
+    net.answer = lambda line, request: (
+        reply("302 X", b"moved", Location="/b") if b" /a " in request else OK
+    )
+    client = make(net, follow_redirects=True)
+    assert net.wait(client.get("/a" if follows else "/")).text == "ok"
+    assert len(net.lines) == 1
+    transport = client._pool.connections[0].transport
+    net.lines[0].send(reply("200 OK", b"poison"))
+    transport._readable(transport._connection)  # type: ignore[arg-type]
+    assert net.wait(client.get("/")).text == "ok"
+    assert len(net.lines) == 2
+
+
 def test_closing_while_nobody_asks_ends_what_is_begun(net: Network) -> None:
     client = make(net)
     client.connect()

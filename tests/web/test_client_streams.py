@@ -632,6 +632,19 @@ def test_what_comes_before_the_end_of_a_connection_is_read_after_it(net: Network
     assert total == 10_000_000
 
 
+def test_a_connection_that_was_held_up_is_kept(net: Network) -> None:
+    """All has come, more than is kept for who reads; the next request finds no traces of that."""
+    body = gzip.compress(bytes(1_000_000))
+    net.answer = lambda line, request: reply(body=body, Content_Encoding="gzip")
+    client = make(net)
+    for _ in range(2):
+        response = net.wait(client.stream("GET", "/"))
+        net.settle()
+        while net.wait(response.receive()):
+            pass
+    assert len(net.lines) == 1
+
+
 def test_the_length_of_a_stream_can_be_limited(net: Network) -> None:
     client = make(net)
     net.answer = lambda line, request: reply(body=bytes(17 * 1024 * 1024 // 100))
