@@ -328,7 +328,6 @@ class ClientConnection(BaseComponent):
     def _begin(self, pending: Pending, head: ResponseHead) -> None:
         response = pending.response = ClientResponse(head, pending.outgoing)
         self._client.cookies.take(response)
-        self._inflating = Decompressor(response.headers.get("Content-Encoding", ""))
         self._size = 0
         if self._sending is not None and (head.status >= 400 or not head.keep_alive):
             self._stop_sending()  # it will not be read
@@ -338,6 +337,8 @@ class ClientConnection(BaseComponent):
             raise ProtocolError(f"the body has {head.content_length} bytes, limit {limit}")
         if not head.has_body:
             self._complete(pending)
+            return
+        self._inflating = Decompressor(response.headers.get("Content-Encoding", ""), limit)
 
     def _keep(self, pending: Pending, piece: bytes) -> None:
         assert pending.response is not None
