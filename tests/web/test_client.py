@@ -129,6 +129,23 @@ def test_a_connection_that_has_died_is_made_anew(net: Network) -> None:
     assert len(net.requests) == 3
 
 
+def test_each_request_of_a_chain_is_repeated_once(net: Network) -> None:
+    """Each redirect comes on a connection that is dead when the next request is there."""
+
+    answered: list[Line] = []
+
+    def answer(line: Line, request: bytes) -> bytes | None:
+        if line in answered:
+            return None
+        answered.append(line)
+        number = int(request.split()[1][1:])
+        return reply("302 X", Location=f"/{number + 1}") if number < 5 else OK
+
+    net.answer = answer
+    assert net.wait(make(net, follow_redirects=True).get("/0")).url == "http://a.example/5"
+    assert len(net.lines) == 6
+
+
 def test_what_must_not_be_repeated_is_not(net: Network) -> None:
     client = make(net)
     net.wait(client.get("/"))

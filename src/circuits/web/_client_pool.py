@@ -114,6 +114,7 @@ class Pool:
             pending.history.append(response)
             if len(pending.history) > MAX_REDIRECTS:
                 raise TooManyRedirects(f"more than {MAX_REDIRECTS}, to {pending.outgoing.url}")
+        pending.is_repeated = False  # that was said of another request
         self.send_off(pending)
 
     def _route(self, origin: tuple[str, int, bool]) -> Route:
