@@ -285,7 +285,9 @@ class ClientConnection(BaseComponent):
             return
         self._client.fire(sockets.Disconnected())
         if self.pending is not None:
-            self._decoder.receive_eof()
+            if self.transport._was_cut:
+                self._reason = "TLS ended without close_notify"
+            self._decoder.receive_eof(is_cut=bool(self._reason))
             self.go_on()
         if self.pending is None:
             self._pool.lost(self)
