@@ -107,6 +107,8 @@ def test_what_cannot_be_asked_is_refused_at_once(net: Network) -> None:
         {"headers": {"Content-Length": "7"}, "content": b"123"},
         {"headers": {"Content-Length": "-1"}, "content": iter(())},
         {"cookies": {"a": "b\r\nc"}},
+        {"headers": [("Host", "a.example"), ("host", "b.example")]},
+        {"headers": [("Content-Length", "7"), ("content-length", "3")], "content": b"123"},
         {"timeout": -2},
         {"auth": ("a:b", "c")},
     ):
@@ -479,6 +481,26 @@ def test_cookies_of_all_kinds_go_in_one_field(net: Network) -> None:
     net.wait(client.get("/", headers={"cookie": "own=2"}, cookies={"given": "3"}))
     assert net.requests[1].lower().count(b"cookie:") == 1
     assert head_of(net.requests[1])["cookie"] == "own=2; given=3; jar=1"
+
+
+@pytest.mark.parametrize("name", ["", "a=1; z", "a b", "a;", "a,b", 'a"', "é", "a\n", "(a)"])
+def test_names_of_cookies_are_checked(net: Network, name: str) -> None:
+    with pytest.raises(ValueError, match="cannot be the name of a cookie"):
+        make(net).get("/", cookies={name: "b"})
+
+
+@pytest.mark.parametrize(
+    "value", ["de; x=1", "a b", 'b,c "d', '"', 'a"', "a\\b", "é", "a\0", "a\n"]
+)
+def test_values_of_cookies_are_checked(net: Network, value: str) -> None:
+    with pytest.raises(ValueError, match="cannot be the value of the cookie lang"):
+        make(net).get("/", cookies={"lang": value})
+
+
+@pytest.mark.parametrize("value", ["", "a=b", '""', '"de"', "!#$%&'()*+-./:<=>?@[]^_`{|}~", "0"])
+def test_good_cookies_are_sent_as_they_are(net: Network, value: str) -> None:
+    net.wait(make(net).get("/", cookies={"lang": value}))
+    assert head_of(net.requests[0])["cookie"] == f"lang={value}"
 
 
 def test_secure_cookies_go_by_tls() -> None:

@@ -225,7 +225,14 @@ def test_what_is_no_url_is_refused(url: str) -> None:
 
 @pytest.mark.parametrize(
     "headers",
-    [{"X": "a\r\nY: b"}, {"X\n": "a"}, {"Upgrade": "h2c"}, {"sec-websocket-key": "x"}, {"X": "\0"}],
+    [
+        {"X": "a\r\nY: b"},
+        {"X\n": "a"},
+        {"Upgrade": "h2c"},
+        {"sec-websocket-key": "x"},
+        {"X": "\0"},
+        {"Host": "a", "host": "b"},
+    ],
 )
 def test_headers_that_cannot_be_sent_are_refused(headers: dict[str, str]) -> None:
     with pytest.raises(ValueError):
