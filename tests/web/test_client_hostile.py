@@ -28,6 +28,7 @@ CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
     [
         b"garbage\r\n\r\n",
         b"SSH-2.0-OpenSSH\r\n",
+        b"no line end",  # and nothing else comes
         b"HTTP/2.0 200 OK\r\n\r\n",
         HEAD + b"Content-Length: 99999999999\r\n\r\n",
         HEAD + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",

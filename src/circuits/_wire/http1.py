@@ -509,6 +509,8 @@ class ResponseDecoder(_Decoder):
         end = data.find(b"\r\n\r\n", buffer.searched)
         if end < 0:
             self._check_incomplete_head()
+            if not b"HTTP/".startswith(bytes(data[start : start + 5])):
+                raise RemoteProtocolError(None, "what has come is no response of HTTP")
             return None
         line_end = data.find(b"\r\n", start)
         self._check_line_length(line_end - start)
