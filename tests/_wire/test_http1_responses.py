@@ -74,6 +74,16 @@ def test_a_body_may_end_with_the_connection() -> None:
     assert decoder.state is State.CLOSED
 
 
+def test_a_body_does_not_end_with_a_connection_that_has_failed() -> None:
+    decoder = decoder_for("GET")
+    feed(decoder, [UNTIL_EOF])
+    decoder.receive_data(b" wor")
+    decoder.receive_eof(is_cut=True)
+    assert decoder.next_message() == Data(b" wor")
+    with pytest.raises(RemoteProtocolError, match="inside a body"):
+        decoder.next_message()
+
+
 PIPELINE = CONTINUE + SIZED + EMPTY + CHUNKED + SIZED[:-5] + UNTIL_EOF
 PIPELINE_METHODS = ("POST", "PUT", "GET", "HEAD", "GET")
 

@@ -165,6 +165,8 @@ def test_half_a_close(two: Two) -> None:
     assert two.client.receive() == b"answer"
     two.server.stream.close()
     assert two.client.receive() is None
+    assert not two.client.stream.was_cut
+    assert not two.server.stream.was_cut
 
 
 def test_a_close_that_is_cut_off_is_an_end(two: Two) -> None:
@@ -172,6 +174,7 @@ def test_a_close_that_is_cut_off_is_an_end(two: Two) -> None:
     two.client.sock.close()
     assert two.server.receive() == b"last"
     assert two.server.receive() is None
+    assert two.server.stream.was_cut
 
 
 def test_who_has_not_got_everything_is_not_told_that_it_was_all(two: Two) -> None:

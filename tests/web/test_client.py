@@ -107,6 +107,8 @@ def test_what_cannot_be_asked_is_refused_at_once(net: Network) -> None:
         {"headers": {"Content-Length": "7"}, "content": b"123"},
         {"headers": {"Content-Length": "-1"}, "content": iter(())},
         {"cookies": {"a": "b\r\nc"}},
+        {"headers": [("Host", "a.example"), ("host", "b.example")]},
+        {"headers": [("Content-Length", "7"), ("content-length", "3")], "content": b"123"},
         {"timeout": -2},
         {"auth": ("a:b", "c")},
     ):
@@ -127,6 +129,23 @@ def test_a_connection_that_has_died_is_made_anew(net: Network) -> None:
     net.answer = lambda line, request: None if line is net.lines[0] else OK
     assert net.wait(client.get("/")).status == 200
     assert len(net.requests) == 3
+
+
+def test_each_request_of_a_chain_is_repeated_once(net: Network) -> None:
+    """Each redirect comes on a connection that is dead when the next request is there."""
+
+    answered: list[Line] = []
+
+    def answer(line: Line, request: bytes) -> bytes | None:
+        if line in answered:
+            return None
+        answered.append(line)
+        number = int(request.split()[1][1:])
+        return reply("302 X", Location=f"/{number + 1}") if number < 5 else OK
+
+    net.answer = answer
+    assert net.wait(make(net, follow_redirects=True).get("/0")).url == "http://a.example/5"
+    assert len(net.lines) == 6
 
 
 def test_what_must_not_be_repeated_is_not(net: Network) -> None:
@@ -192,6 +211,48 @@ def test_a_connection_that_has_ended_is_not_used(net: Network) -> None:
     net.app.tick(0)
     net.app.tick(0)
     assert net.wait(client.post("/")).status == 200
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("unasked", [reply("200 OK", b"poison"), b""])
+def test_a_look_at_a_kept_connection_comes_before_its_use(
+    net: Network, method: str, unasked: bytes
+) -> None:
+    """Something, or the end, waits in the kernel, and the poller has had no turn to tell."""
+    client = make(net, max_connections=1)
+    net.wait(client.get("/"))
+    if unasked:
+        net.lines[0].send(unasked)
+    else:
+        net.lines[0].close()
+    assert net.wait(client.request(method, "/")).text == "ok"
+    assert len(net.lines) == len(net.requests) == 2
+
+
+def test_a_look_is_enough_if_the_connection_has_failed(net: Network) -> None:
+    client = make(net)
+    net.wait(client.get("/"))
+    client._pool.connections[0].transport._connection.sock.receive_error = ConnectionResetError()  # type: ignore[union-attr]
+    assert net.wait(client.post("/")).text == "ok"
+    assert len(net.lines) == 2
+
+
+@pytest.mark.parametrize("follows", [False, True])
+def test_what_was_read_before_a_request_is_not_its_answer(net: Network, follows: bool) -> None:
+    """Where somebody observes ``read``, it is an event, and waits its turn."""
+    Recorder().register(net.app)
+    net.settle()
+    net.answer = lambda line, request: (
+        reply("302 X", b"moved", Location="/b") if b" /a " in request else OK
+    )
+    client = make(net, follow_redirects=True)
+    assert net.wait(client.get("/a" if follows else "/")).text == "ok"
+    assert len(net.lines) == 1
+    transport = client._pool.connections[0].transport
+    net.lines[0].send(reply("200 OK", b"poison"))
+    transport._readable(transport._connection)  # type: ignore[arg-type]
+    assert net.wait(client.get("/")).text == "ok"
+    assert len(net.lines) == 2
 
 
 def test_closing_while_nobody_asks_ends_what_is_begun(net: Network) -> None:
@@ -420,6 +481,26 @@ def test_cookies_of_all_kinds_go_in_one_field(net: Network) -> None:
     net.wait(client.get("/", headers={"cookie": "own=2"}, cookies={"given": "3"}))
     assert net.requests[1].lower().count(b"cookie:") == 1
     assert head_of(net.requests[1])["cookie"] == "own=2; given=3; jar=1"
+
+
+@pytest.mark.parametrize("name", ["", "a=1; z", "a b", "a;", "a,b", 'a"', "é", "a\n", "(a)"])
+def test_names_of_cookies_are_checked(net: Network, name: str) -> None:
+    with pytest.raises(ValueError, match="cannot be the name of a cookie"):
+        make(net).get("/", cookies={name: "b"})
+
+
+@pytest.mark.parametrize(
+    "value", ["de; x=1", "a b", 'b,c "d', '"', 'a"', "a\\b", "é", "a\0", "a\n"]
+)
+def test_values_of_cookies_are_checked(net: Network, value: str) -> None:
+    with pytest.raises(ValueError, match="cannot be the value of the cookie lang"):
+        make(net).get("/", cookies={"lang": value})
+
+
+@pytest.mark.parametrize("value", ["", "a=b", '""', '"de"', "!#$%&'()*+-./:<=>?@[]^_`{|}~", "0"])
+def test_good_cookies_are_sent_as_they_are(net: Network, value: str) -> None:
+    net.wait(make(net).get("/", cookies={"lang": value}))
+    assert head_of(net.requests[0])["cookie"] == f"lang={value}"
 
 
 def test_secure_cookies_go_by_tls() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import ssl
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from circuits._wire.http1 import Limits
 from circuits.net import sockets
 from circuits.testing.clock import installed_clock
 from circuits.web.client import Client, ClientTimeout, ProtocolError, Timeout
+from tests.net.test_tls import Side, anonymous
 from tests.web.client_support import OK, Network, chunk, reply
 from tests.web.test_client import make
 from tests.web.test_client_streams import PIECE, Flood
@@ -26,6 +28,7 @@ CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
     [
         b"garbage\r\n\r\n",
         b"SSH-2.0-OpenSSH\r\n",
+        b"no line end",  # and nothing else comes
         b"HTTP/2.0 200 OK\r\n\r\n",
         HEAD + b"Content-Length: 99999999999\r\n\r\n",
         HEAD + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
@@ -136,6 +139,41 @@ def test_a_server_that_ends_in_the_middle(net: Network, length: int) -> None:
     net.answer = answer
     with pytest.raises(ProtocolError, match="the connection ended"):
         net.wait(make(net).get("/"))
+
+
+@pytest.mark.parametrize("streams", [False, True])
+@pytest.mark.parametrize("how", ["told", "cut", "reset"])
+@pytest.mark.parametrize("head", [HEAD + b"\r\n", HEAD + b"Content-Length: 4\r\n\r\n"])
+def test_a_cut_is_no_end_of_a_body_without_length(
+    net: Network, head: bytes, how: str, streams: bool
+) -> None:
+    """Only by TLS can somebody in between be told from the server."""
+    net.reads = False
+    client = make(net, "https://a.example/", tls=anonymous(ssl.PROTOCOL_TLS_CLIENT))
+    pending = client.stream("GET", "/") if streams else client.get("/")
+    net.until(lambda: net.lines)
+    server = Side(net.lines[0].end, is_server=True)
+    net.until(server.receive)
+    server.stream.send(head + b"part")
+    if streams:
+        response = net.wait(pending)
+        pending = response.receive()
+        assert net.wait(pending) == b"part"
+        pending = response.receive()
+    if how == "told":
+        server.stream.close()
+    if how == "reset":
+        net.settle()
+        sock: Any = client._pool.connections[0].transport._connection.sock  # type: ignore[union-attr]
+        sock.receive_error = ConnectionResetError("reset")
+    net.lines[0].close()
+    if how == "told" or b"Length" in head:
+        result = net.wait(pending)
+        assert (result if streams else result.content) == (b"" if streams else b"part")
+    else:
+        why = "reset" if how == "reset" else "without close_notify"
+        with pytest.raises(ProtocolError, match=rf"ended inside a body \(.*{why}"):
+            net.wait(pending)
 
 
 def test_an_answer_to_nothing_is_not_taken_for_the_next(net: Network) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from circuits import Component, Event
+from circuits._wire.http1 import Limits
 from circuits.testing import Recorder
 from circuits.web._client_body import Body, make_body
 from circuits.web._client_response import Decompressor
@@ -632,6 +633,19 @@ def test_what_comes_before_the_end_of_a_connection_is_read_after_it(net: Network
     assert total == 10_000_000
 
 
+def test_a_connection_that_was_held_up_is_kept(net: Network) -> None:
+    """All has come, more than is kept for who reads; the next request finds no traces of that."""
+    body = gzip.compress(bytes(1_000_000))
+    net.answer = lambda line, request: reply(body=body, Content_Encoding="gzip")
+    client = make(net)
+    for _ in range(2):
+        response = net.wait(client.stream("GET", "/"))
+        net.settle()
+        while net.wait(response.receive()):
+            pass
+    assert len(net.lines) == 1
+
+
 def test_the_length_of_a_stream_can_be_limited(net: Network) -> None:
     client = make(net)
     net.answer = lambda line, request: reply(body=bytes(17 * 1024 * 1024 // 100))
@@ -680,3 +694,99 @@ def test_compressed_bodies_in_pieces(bits: int) -> None:
         == b"text " * 1000
     )
     inflating.end()
+
+
+def squeezed(data: bytes, bits: int) -> bytes:
+    coder = zlib.compressobj(9, wbits=bits)
+    return coder.compress(data) + coder.flush()
+
+
+FULL = 64 * 1024  # is decompressed at once
+
+
+@pytest.mark.parametrize("step", [1, 7, 1 << 20])
+@pytest.mark.parametrize("bits", [-15, 15, 31])
+def test_compressed_bodies_of_all_lengths(bits: int, step: int) -> None:
+    """What comes out may wait in the decompressor although all has gone in."""
+    around = [count * FULL + more for count in (1, 2, 3) for more in (-1, 0, 1, 2, 164, 259)]
+    for length in [0, 1, *around]:
+        data = squeezed(bytes(length), bits)
+        inflating = Decompressor("gzip" if bits == 31 else "deflate")
+        size = 0
+        for at in range(0, len(data), step):
+            for piece in inflating.feed(data[at : at + step]):
+                assert len(piece) <= FULL
+                size += len(piece)
+        inflating.end()
+        assert size == length
+        if len(data) > 2:  # what is cut off is still found
+            cut = Decompressor("gzip" if bits == 31 else "deflate")
+            assert sum(map(len, cut.feed(data[:-1]))) <= length
+            with pytest.raises(ProtocolError, match="in the middle"):
+                cut.end()
+
+
+def test_members_and_padding_come_one_after_the_other() -> None:
+    body = gzip.compress(bytes(FULL)) + gzip.compress(b"") + gzip.compress(b"end") + bytes(10)
+    for step in (1, 1000):
+        inflating = Decompressor("gzip")
+        pieces = [
+            p for at in range(0, len(body), step) for p in inflating.feed(body[at : at + step])
+        ]
+        inflating.end()
+        assert b"".join(pieces) == bytes(FULL) + b"end"
+
+
+@pytest.mark.parametrize(
+    ("coding", "bits"),
+    [
+        ("gzip, gzip", (31, 31)),
+        ("deflate,X-GZIP", (-15, 31)),
+        ("gzip , identity, deflate", (31, 15)),
+        ("identity", ()),
+        ("", ()),
+    ],
+)
+def test_codings_come_off_in_their_order(net: Network, coding: str, bits: tuple[int, ...]) -> None:
+    content = b"some text " * 10_000
+    body = content
+    for each in bits:
+        body = squeezed(body, each)
+    net.answer = lambda line, request: reply(body=body, Content_Encoding=coding)
+    assert net.wait(make(net).get("/")).content == content
+
+
+def test_codings_in_several_fields(net: Network) -> None:
+    body = gzip.compress(zlib.compress(b"text"))
+    net.answer = lambda line, request: reply(
+        body=body, Content_Encoding="deflate\r\nContent-Encoding: gzip"
+    )
+    assert net.wait(make(net).get("/")).content == b"text"
+
+
+def test_codings_that_are_not_known_change_nothing(net: Network) -> None:
+    body = gzip.compress(b"x")
+    net.answer = lambda line, request: reply(body=body, Content_Encoding="br, gzip")
+    response = net.wait(make(net).get("/"))
+    assert (response.content, response.headers["Content-Encoding"]) == (body, "br, gzip")
+
+
+def test_too_many_codings_are_refused(net: Network) -> None:
+    net.answer = lambda line, request: reply(body=b"x", Content_Encoding="gzip, gzip, gzip")
+    client = make(net)
+    with pytest.raises(ProtocolError, match="coded 3 times"):
+        net.wait(client.get("/"))
+    assert net.wait(client.head("/")).status == 200  # it has no body to be coded
+
+
+@pytest.mark.parametrize("coding", ["gzip", "gzip, gzip"])
+def test_what_makes_nothing_has_its_limit(net: Network, coding: str) -> None:
+    """Members without content, which take long and never come to anything."""
+    body = gzip.compress(b"") * 20_000
+    body = gzip.compress(body) if "," in coding else body
+    net.answer = lambda line, request: (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Encoding: %b\r\n\r\n" % coding.encode()
+        + b"%x\r\n" % len(body) + body
+    )  # fmt: skip
+    with pytest.raises(ProtocolError, match="longer than 100000 bytes"):
+        net.wait(make(net, limits=Limits(body_bytes=100_000)).get("/"))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from circuits import Component
-from circuits._wire.websocket import Codec, Deflate, accept_key
+from circuits._wire.websocket import Codec, Deflate, Pong, accept_key
 from circuits.net.sockets import Close, Connected, Disconnected, Pause, Resume, Unreachable, Write
 from circuits.net.sockets import Read as RawRead
 from circuits.testing import VirtualClock, settle
@@ -225,7 +225,14 @@ def test_what_is_no_url_is_refused(url: str) -> None:
 
 @pytest.mark.parametrize(
     "headers",
-    [{"X": "a\r\nY: b"}, {"X\n": "a"}, {"Upgrade": "h2c"}, {"sec-websocket-key": "x"}, {"X": "\0"}],
+    [
+        {"X": "a\r\nY: b"},
+        {"X\n": "a"},
+        {"Upgrade": "h2c"},
+        {"sec-websocket-key": "x"},
+        {"X": "\0"},
+        {"Host": "a", "host": "b"},
+    ],
 )
 def test_headers_that_cannot_be_sent_are_refused(headers: dict[str, str]) -> None:
     with pytest.raises(ValueError):
@@ -296,6 +303,11 @@ def test_compression() -> None:
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n",
         b"nonsense\r\n\r\n",
         b"X" * 100_000,
+        b"\x81\x02hi",  # before there is an agreement
+        b"HTTP/1.1 101 Switching\r\nX: " + b"x" * 100_000,
+        b"HTTP/1.1 101 Switching\r\n" + b"X: y\r\n" * 20_000,
+        b"HTTP/1.1 103 Early Hints\r\nX: y\r\n\r\n" * 100,
+        b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 1_000_000,
     ],
 )
 def test_a_server_that_does_not_agree(answer: bytes) -> None:
@@ -317,6 +329,32 @@ def test_a_server_that_does_not_agree(answer: bytes) -> None:
         wire.answer()
         assert wire.client.connected
         assert wire.received() == []
+
+
+def test_a_server_that_dribbles(virtual_clock: VirtualClock) -> None:
+    """Something comes all the time, and no end of the head: the time is for all of it."""
+    with running(connect_timeout=5) as (wire, below, _):
+        wire.client.fire(Connect())
+        settle(wire.client)
+        wire.reached()
+        wire.tell(RawRead(b"HTTP/1.1 101 Switching\r\nX: "))
+        for _ in range(5):
+            assert wire.is_open
+            wire.tell(RawRead(b"x"))
+            settle(wire.client, until=virtual_clock.now + 1)
+        assert isinstance(below.seen[2][1], TimeoutError)
+        assert not wire.is_open
+
+
+def test_rubbish_behind_the_agreement() -> None:
+    with running() as (wire, _, messages):
+        wire.client.fire(Connect())
+        settle(wire.client)
+        wire.reached()
+        wire.answer(rest=b"\xff" * 1000)
+        assert not wire.client.connected
+        assert [message.code for message in wire.received()] == [1002]
+        assert messages.names() == ["connected", "socket_error", "disconnected"]
 
 
 def test_what_was_not_offered_is_refused() -> None:
@@ -461,6 +499,20 @@ def test_pause_and_resume() -> None:
         wire.tell(Pause())
         wire.tell(Resume())
         assert messages.names()[1:] == ["pause", "resume"]
+
+
+def test_pings_are_not_answered_one_by_one_while_the_server_does_not_read() -> None:
+    with connected() as (wire, _):
+        pings = [wire.codec.send_ping(b"%d" % number) for number in range(1, 100)]
+        wire.tell(RawRead(pings[0]))
+        wire.tell(Pause())
+        wire.tell(RawRead(b"".join(pings[1:])))
+        assert wire.received() == [Pong(b"1")]
+        wire.tell(Resume())
+        assert wire.received() == [Pong(b"99")]
+        wire.tell(Pause())
+        wire.tell(Resume())
+        assert wire.received() == []
 
 
 def test_who_does_not_read_and_does_not_agree_is_cut(virtual_clock: VirtualClock) -> None:

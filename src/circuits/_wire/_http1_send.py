@@ -102,7 +102,15 @@ def encode_request_head(
         target: Percent-encoded already, and without a fragment.
         headers: ``Host`` included.
         version: Protocol version to claim.
+
+    Raises:
+        LocalProtocolError: As above, or what each receiver could read in another way.
     """
+    headers = list(headers)
+    names = [name.lower() for name, _ in headers]
+    for name in ("host", "content-length"):
+        if names.count(name) > 1:
+            raise LocalProtocolError(f"more than one {name} header")
     if TOKEN.fullmatch(method) is None:
         raise LocalProtocolError(f"malformed method {shorten(method)}")
     if TARGET.fullmatch(target) is None:

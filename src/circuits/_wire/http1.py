@@ -115,7 +115,9 @@ class _Decoder:
     # Status for a malformed message: a server answers it, a client has nobody to answer to.
     _blame: int | None = None
 
-    __slots__ = ("_body", "_buffer", "_eof", "_keep_alive", "_line_length", "limits", "state")
+    __slots__ = (
+        "_body", "_buffer", "_ends_bodies", "_eof", "_keep_alive", "_line_length", "limits", "state",
+    )  # fmt: skip
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         self.limits = limits
@@ -124,7 +126,7 @@ class _Decoder:
         self._body: SizedBody | ChunkedBody | CloseDelimitedBody | None = None
         self._keep_alive = True  # after the body that is being read
         self._line_length = -1  # of the start line of an incomplete head, once it was checked
-        self._eof = False
+        self._eof = self._ends_bodies = False
 
     @property
     def pending_bytes(self) -> int:
@@ -155,14 +157,17 @@ class _Decoder:
         if self.state is not _CLOSED:
             self._buffer.append(data)
 
-    def receive_eof(self) -> None:
+    def receive_eof(self, is_cut: bool = False) -> None:
         """Take notice that the peer will send nothing else.
 
         Call `next_message` afterwards until it gives ``None``: what arrived before is still
         decoded, a body that ends with the connection is completed, and a message that was cut
         off raises.
+
+        Args:
+            is_cut: The connection has failed; a body that ends with it is not complete either.
         """
-        self._eof = True
+        self._eof, self._ends_bodies = True, not is_cut
 
     def release(self) -> bytes:
         """Hand over the unread bytes, after a switch to another protocol, and close."""
@@ -179,7 +184,7 @@ class _Decoder:
         body = self._body
         assert body is not None
         try:
-            data = body.read(self._buffer, self._eof)
+            data = body.read(self._buffer, self._ends_bodies)
             if data is None and self._eof:
                 raise RemoteProtocolError(self._blame, "the connection ended inside a body")
         except RemoteProtocolError:
@@ -504,6 +509,8 @@ class ResponseDecoder(_Decoder):
         end = data.find(b"\r\n\r\n", buffer.searched)
         if end < 0:
             self._check_incomplete_head()
+            if not b"HTTP/".startswith(bytes(data[start : start + 5])):
+                raise RemoteProtocolError(None, "what has come is no response of HTTP")
             return None
         line_end = data.find(b"\r\n", start)
         self._check_line_length(line_end - start)

@@ -91,6 +91,9 @@ class Client(Endpoint):
     channel = "client"
     holds_half_closed: Callable[[], bool] | None = None
 
+    #: Whether the last connection has ended in TLS, and the peer has not said that it was all.
+    _was_cut = False
+
     _tells_sock = False
 
     def __init__(
@@ -440,6 +443,7 @@ class Client(Endpoint):
         if connection is self._connection:
             self._connection = None
             self._sock = None
+            self._was_cut = connection.tls is not None and connection.tls.was_cut
             if connection.was_open:
                 self.fire(Disconnected())
             self._drained()

@@ -82,6 +82,7 @@ class TLSStream:
     Attributes:
         object: The connection as :mod:`ssl` sees it.
         is_open: Whether the handshake is done.
+        was_cut: The end has come without a word of the peer that it is one.
         at_eof: Nothing more will be received: ``recv`` tells at once whether that is the end
             or an error, without the socket being readable.
         timer: When the handshake will have taken too long.
@@ -100,6 +101,7 @@ class TLSStream:
         "is_open",
         "object",
         "timer",
+        "was_cut",
     )
 
     def __init__(
@@ -126,7 +128,7 @@ class TLSStream:
         self._claimed = 0
         self._problem: OSError | None = None
         self.is_open = False
-        self.at_eof = False
+        self.at_eof = self.was_cut = False
         self.timer = NEVER
 
     # -- the handshake --
@@ -205,9 +207,11 @@ class TLSStream:
                 self.at_eof = True  # the peer has said that it was all
         except ssl.SSLWantReadError:
             pass
-        except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
-            # Cut off without a word, as many peers do. Protocols know themselves what is whole.
+        except ssl.SSLZeroReturnError:
             self.at_eof = True
+        except ssl.SSLEOFError:
+            # Without a word, as many peers do. Most protocols know themselves what is whole.
+            self.at_eof = self.was_cut = True
         except ssl.SSLError as problem:
             self.at_eof = True
             self._problem = problem

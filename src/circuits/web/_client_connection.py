@@ -83,6 +83,7 @@ class ClientConnection(BaseComponent):
         self._client = client
         self._was_used = False
         self._has_answered = False
+        self._is_reading = False  # an answer is being taken in, of which a ``read`` event may tell
         self._tunnel: Tunnel | None = None  # while the proxy is asked
         self._reason = ""  # why the connection has ended, if somebody said so
         # How long a body may be depends on who asks, and is seen to here.
@@ -199,6 +200,16 @@ class ClientConnection(BaseComponent):
         """Whether a request may take it: it is idle, and has not ended."""
         return self.pending is None and (not self.is_open or self.transport.connected)
 
+    def is_quiet(self) -> bool:
+        """Whether nothing has come that nobody asked for, be it the end; for idle ones."""
+        connection = self.transport._connection
+        if not self.is_open or connection is None:
+            return not self.is_open
+        if connection.unfinished_reads > self._is_reading:
+            return False
+        # What is read is lost: then the connection is not used any more.
+        return connection.receive() is None and not connection.is_closed
+
     @property
     def is_congested(self) -> bool:
         """Whether nothing can be sent right now."""
@@ -255,13 +266,14 @@ class ClientConnection(BaseComponent):
         if self.pending is None:
             self._pool.lost(self)  # nobody has asked: whatever this is, it is no answer
             return
-        self._has_answered = True
+        self._has_answered = self._is_reading = True
         try:
             self._decoder.receive_data(data)
+            self.go_on()
         except WireError as problem:
             self._fail(problem)
-            return
-        self.go_on()
+        finally:
+            self._is_reading = False
 
     @handler("disconnected")
     def _on_disconnected(self) -> None:
@@ -273,7 +285,9 @@ class ClientConnection(BaseComponent):
             return
         self._client.fire(sockets.Disconnected())
         if self.pending is not None:
-            self._decoder.receive_eof()
+            if self.transport._was_cut:
+                self._reason = "TLS ended without close_notify"
+            self._decoder.receive_eof(is_cut=bool(self._reason))
             self.go_on()
         if self.pending is None:
             self._pool.lost(self)
@@ -316,7 +330,6 @@ class ClientConnection(BaseComponent):
     def _begin(self, pending: Pending, head: ResponseHead) -> None:
         response = pending.response = ClientResponse(head, pending.outgoing)
         self._client.cookies.take(response)
-        self._inflating = Decompressor(response.headers.get("Content-Encoding", ""))
         self._size = 0
         if self._sending is not None and (head.status >= 400 or not head.keep_alive):
             self._stop_sending()  # it will not be read
@@ -326,6 +339,8 @@ class ClientConnection(BaseComponent):
             raise ProtocolError(f"the body has {head.content_length} bytes, limit {limit}")
         if not head.has_body:
             self._complete(pending)
+            return
+        self._inflating = Decompressor(response.headers.get("Content-Encoding", ""), limit)
 
     def _keep(self, pending: Pending, piece: bytes) -> None:
         assert pending.response is not None
@@ -347,6 +362,7 @@ class ClientConnection(BaseComponent):
         keeps = is_sent and self.is_open and self._decoder.state is State.HEAD
         if not keeps or self._decoder.pending_bytes:
             self.cut()
+        self.transport.resume_reading()  # who read the body slowly may have had it paused
         self._pool.complete(pending, self)
 
     def _fail(self, problem: Exception) -> None:

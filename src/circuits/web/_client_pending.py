@@ -87,7 +87,7 @@ class Pending(Outcome):
         is_redirected, is_challenged: Whether that is sent again, somewhere else or with
             credentials.
         is_over: Whether nothing else happens.
-        is_repeated: Whether it was sent again, as the connection was dead.
+        is_repeated: Whether this request was sent again, as the connection was dead.
     """
 
     __slots__ = (

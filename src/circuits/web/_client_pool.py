@@ -48,10 +48,13 @@ class Pool:
         """
         route = self._route(pending.outgoing.origin)
         idle = [connection for connection in self.connections if connection.is_usable]
-        for connection in idle:
-            if connection.route == route and not fresh:
-                connection.take(pending)
-                return
+        for connection in [] if fresh else list(idle):
+            if connection.route == route:
+                if connection.is_quiet():
+                    connection.take(pending)
+                    return
+                idle.remove(connection)
+                self._drop(connection)
         if len(self.connections) < self._limit or idle:
             if len(self.connections) >= self._limit:
                 self._drop(idle[0])  # another server is wanted now
@@ -111,6 +114,7 @@ class Pool:
             pending.history.append(response)
             if len(pending.history) > MAX_REDIRECTS:
                 raise TooManyRedirects(f"more than {MAX_REDIRECTS}, to {pending.outgoing.url}")
+        pending.is_repeated = False  # that was said of another request
         self.send_off(pending)
 
     def _route(self, origin: tuple[str, int, bool]) -> Route:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, unquote, urlencode, urljoin, urlsplit, urlunsplit
 
 from circuits._version import __version__
+from circuits._wire._http1_head import TOKEN
 from circuits._wire.http1 import LocalProtocolError, encode_request_head
 
 from ._client_auth import DigestAuth, basic
@@ -35,6 +36,8 @@ _DEFAULTS: Final = {
 _OF_BODY: Final = frozenset(
     {"content-length", "content-type", "content-encoding", "transfer-encoding"}
 )
+#: What a cookie may be (RFC 6265, 4.1.1): nothing that would end it.
+_COOKIE_VALUE: Final = re.compile(r"[!#-+\--:<-\[\]-~]*+")
 #: What the client says about a message, and nobody else.
 _OURS: Final = frozenset({"transfer-encoding", "proxy-authorization"})
 
@@ -87,6 +90,15 @@ def host_header(host: str, port: int, secure: bool) -> str:
     except UnicodeError as problem:
         raise ValueError(f"{host!r} is no name of a host: {problem}") from None
     return name if port == (443 if secure else 80) else f"{name}:{port}"
+
+
+def _cookie(name: str, value: str) -> str:
+    if TOKEN.fullmatch(name) is None:
+        raise ValueError(f"{name!r:.80} cannot be the name of a cookie")
+    inner = value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value
+    if _COOKIE_VALUE.fullmatch(inner) is None:
+        raise ValueError(f"{value!r:.80} cannot be the value of the cookie {name}")
+    return f"{name}={value}"
 
 
 class ClientRequest:
@@ -161,7 +173,7 @@ class ClientRequest:
         self.headers += [pair for pair in defaults.items() if pair[0].lower() not in given]
         if cookies:
             own = [value for name, value in self.headers if name.lower() == "cookie"]
-            own += [f"{name}={value}" for name, value in cookies.items()]
+            own += [_cookie(name, str(value)) for name, value in cookies.items()]
             self.headers = [pair for pair in self.headers if pair[0].lower() != "cookie"]
             self.headers.append(("Cookie", "; ".join(own)))  # one field (RFC 6265, 5.4)
         self.head()  # an error shows here, and not when it is sent

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import zlib
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from email.message import Message
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,6 +26,9 @@ __all__ = ["Arriving", "ClientResponse", "Decompressor"]
 
 #: So many bytes are decompressed at once.
 _PIECE_BYTES: Final = 64 * 1024
+_CODINGS: Final = frozenset({"gzip", "x-gzip", "deflate"})
+#: Some servers compress twice; each more could blow up a thousandfold what nobody counts.
+_MAX_CODINGS: Final = 2
 #: With more than this waiting for whoever reads a response, nothing more is read of it.
 _BUFFERED_BYTES: Final = 256 * 1024
 #: Of a line; who has none in so much sends no lines.
@@ -265,43 +268,80 @@ class ClientResponse(ResponseObject):
         self.close()
 
 
+class _Inflater:
+    """Undoes one coding."""
+
+    def __init__(self, coding: str, limit: int | None) -> None:
+        self._coding = coding
+        self._limit = limit
+        self._taken = 0
+        self._object: Any = None
+        self._has_ended = False  # one member, at least
+
+    def feed(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        for data in pieces:
+            self._taken += len(data)
+            if self._limit is not None and self._taken > self._limit:
+                raise ProtocolError(f"the body is longer than {self._limit} bytes")
+            yield from self._inflate(data)
+
+    def _inflate(self, data: bytes) -> Iterator[bytes]:
+        piece = b""
+        # After a full piece there may be more, also without more data.
+        while data or len(piece) == _PIECE_BYTES:
+            if self._object is None:
+                if self._has_ended and not (data := data.lstrip(b"\0")):
+                    return  # padding
+                # Some servers send "deflate" without the header of zlib.
+                raw = self._coding == "deflate" and data[0] & 0x0F != 8
+                self._object = zlib.decompressobj(-15 if raw else 47)
+            try:
+                piece = self._object.decompress(data, _PIECE_BYTES)
+            except zlib.error as problem:
+                raise ProtocolError(f"the body is not {self._coding}: {problem}") from None
+            if piece:
+                yield piece
+            data = self._object.unconsumed_tail
+            if self._object.eof:  # another member may follow
+                data, piece = self._object.unused_data, b""
+                self._object, self._has_ended = None, True
+
+    def end(self) -> None:
+        if self._object is not None:
+            raise ProtocolError(f"the body ends in the middle of its {self._coding}")
+
+
 class Decompressor:
     """Decompresses what comes, in pieces of bounded size.
 
     Args:
-        coding: The value of ``Content-Encoding``; one that is unknown changes nothing.
+        coding: The values of ``Content-Encoding``, joined by commas; if one of them is unknown,
+            nothing is changed.
+        limit: How many bytes may be decompressed; what comes of them is not counted here.
+
+    Raises:
+        ProtocolError: There are too many.
     """
 
-    def __init__(self, coding: str) -> None:
-        self._coding = coding.strip().lower()
-        self._inflater: Any = None
-        self.is_known = self._coding in ("gzip", "x-gzip", "deflate")
+    def __init__(self, coding: str, limit: int | None = None) -> None:
+        names = [name for part in coding.lower().split(",") if (name := part.strip())]
+        names = [name for name in names if name != "identity"]
+        self.is_known = bool(names) and _CODINGS.issuperset(names)
+        if self.is_known and len(names) > _MAX_CODINGS:
+            raise ProtocolError(f"the body is coded {len(names)} times, limit {_MAX_CODINGS}")
+        # The last one that was applied comes off first.
+        self._layers = [_Inflater(name, limit) for name in reversed(names) if self.is_known]
 
     def feed(self, data: bytes) -> Iterable[bytes]:
         """The pieces that some bytes make.
 
         Raises:
-            ProtocolError: They make none.
+            ProtocolError: They make none, or there are too many of them.
         """
-        if not self.is_known:
-            yield data
-            return
-        while data:
-            if self._inflater is None:
-                # Some servers send "deflate" without the header of zlib.
-                raw = self._coding == "deflate" and data[0] & 0x0F != 8
-                self._inflater = zlib.decompressobj(-15 if raw else 47)
-            try:
-                piece = self._inflater.decompress(data, _PIECE_BYTES)
-            except zlib.error as problem:
-                raise ProtocolError(f"the body is not {self._coding}: {problem}") from None
-            if piece:
-                yield piece
-            data = self._inflater.unconsumed_tail
-            if self._inflater.eof:
-                # Another member may follow; zeros are padding.
-                data = self._inflater.unused_data.lstrip(b"\0")
-                self._inflater = None
+        pieces: Iterable[bytes] = (data,)
+        for layer in self._layers:
+            pieces = layer.feed(pieces)
+        return pieces
 
     def end(self) -> None:
         """Nothing else comes.
@@ -309,5 +349,5 @@ class Decompressor:
         Raises:
             ProtocolError: Something is missing.
         """
-        if self._inflater is not None:
-            raise ProtocolError(f"the body ends in the middle of its {self._coding}")
+        for layer in self._layers:
+            layer.end()

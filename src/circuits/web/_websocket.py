@@ -270,6 +270,7 @@ class WebSocket:
         """The peer does not keep up, or does again."""
         if self._conversation is None:
             return
+        self._conversation.congested(is_congested)
         if not is_congested:
             self._wake()
         self._listener.congested(self, is_congested)

@@ -92,8 +92,10 @@ class Conversation:
     __slots__ = (
         "_close_timeout",
         "_heard",
+        "_is_congested",
         "_is_over",
         "_is_pinged",
+        "_owed_pong",
         "_ping_interval",
         "_ping_timeout",
         "_pinger",
@@ -122,7 +124,8 @@ class Conversation:
         self._ping_timeout = ping_interval if ping_timeout is None else ping_timeout
         self._is_pinged = False
         self._heard = True
-        self._is_over = False
+        self._is_over = self._is_congested = False
+        self._owed_pong: bytes | None = None
         self.close_code: int | None = None
         self.close_reason = ""
         self._timer = NEVER
@@ -167,10 +170,22 @@ class Conversation:
         if isinstance(message, Close):
             self._closed_by_peer(message)
         elif isinstance(message, Ping):
-            if self.codec.state is State.OPEN:
-                self.owner._send(self, self.codec.send_pong(message.payload))
+            self._owed_pong = message.payload
+            self._send_pong()
         else:
             assert isinstance(message, Pong)
+
+    def congested(self, is_congested: bool) -> None:
+        """The peer does not keep up, or does again; meanwhile only its last ping is remembered."""
+        self._is_congested = is_congested
+        self._send_pong()
+
+    def _send_pong(self) -> None:
+        # One answer for many pings will do (RFC 6455, 5.5.3): who reads none shall not heap them up.
+        payload = self._owed_pong
+        if payload is not None and not self._is_congested and self.codec.state is State.OPEN:
+            self._owed_pong = None
+            self.owner._send(self, self.codec.send_pong(payload))
 
     def write(self, message: str | bytes | bytearray | memoryview) -> None:
         """Send a message; dropped when the connection is closing."""
