@@ -259,7 +259,10 @@ class Intake:
         incoming, exchange = self._connection.incoming, self._connection.exchange
         if incoming is None or exchange is None:
             return
-        if incoming.must_ask and exchange.state < ExchangeState.SENDING:
+        outgoing = exchange.outgoing
+        if incoming.must_ask and (
+            exchange.state < ExchangeState.SENDING or (outgoing is not None and outgoing.is_waiting)
+        ):
             incoming.must_ask = False
             self._connection.touch()
             self._connection.write(_CONTINUE)
