@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -72,6 +73,29 @@ def test_segments_and_query_are_arguments() -> None:
         assert peer.received() == ["Jo in blue at /rooms/enter/blue", "name=Jo", 1000]
         assert Peer(server, "/rooms/enter/red").received()[0].startswith("nobody in red")
         assert Peer(server, "/rooms/enter").head.code == 400  # a room is missing
+
+
+def test_arguments_are_what_annotations_say_before_anybody_is_let_in() -> None:
+    class Room(Controller):
+        @expose.websocket
+        async def enter(
+            self, websocket: WebSocket, number: int, tags: list[int] | None = None
+        ) -> None:
+            await websocket.send(f"{number!r} {tags!r}")
+
+    with running(Room()) as server:
+        assert Peer(server, "/enter/5?tags=1&tags=2").received() == ["5 [1, 2]", 1000]
+        assert Peer(server, "/enter?number=7").received() == ["7 None", 1000]
+        for target in ("/enter/x", "/enter?number=x", "/enter/5?tags=x"):
+            assert Peer(server, target).head.code == 400
+
+
+def test_an_annotation_that_nothing_is_made_into_is_an_error_of_the_class() -> None:
+    with pytest.raises(TypeError, match="parameter place"):
+
+        class Room(Controller):
+            @expose.websocket
+            async def enter(self, websocket: WebSocket, place: Path) -> None: ...
 
 
 def test_options() -> None:

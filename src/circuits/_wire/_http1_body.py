@@ -23,6 +23,8 @@ _CHUNK_LINE: Final = re.compile(
     # Next to the size it has been used for smuggling, and others refuse it, too.
     rf"((?:;{_TOKEN}(?:=(?:{_TOKEN}|{_QUOTED}))?+)*+)"
 )
+#: How many chunks that are here become one piece at most.
+_JOINED_CHUNKS: Final = 16
 _NOT_IN_TRAILERS: Final = frozenset(["content-length", "transfer-encoding", "host"])
 
 
@@ -94,9 +96,9 @@ class ChunkedBody:
         self._limits = replace(self._limits, body_bytes=body_bytes)
 
     def read(self, buffer: ReceiveBuffer, eof: bool) -> bytes | None:
-        # All chunks that are here become one piece: small ones would cost a message each.
+        # Small ones would cost a message each; without an end, whoever reads could not stop.
         parts: list[bytes] = []
-        while self._at is not _At.END:
+        while self._at is not _At.END and len(parts) < _JOINED_CHUNKS:
             if self._at is _At.DATA:
                 part = buffer.take(self._remaining)
                 if not part:

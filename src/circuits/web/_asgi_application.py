@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -383,8 +384,7 @@ class ASGIExchange(Exchange):
                 self.outgoing = Outgoing(self)
             self.outgoing.prepare(response)
             self.state = State.STREAMING
-            line.start(code, headers)
-            self.outgoing.begin()
+            self.outgoing.begin(partial(line.start, code, headers))
             return
         self.finish()
 

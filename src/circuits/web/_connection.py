@@ -191,7 +191,7 @@ class Connection:
         else:
             intake.allow_rest()
         if self.is_held:
-            self.resume_reading()
+            intake.read_on()
         if intake.decoder.pending_bytes:
             self.state = _ACTIVE
             if not intake.is_advancing:
@@ -208,7 +208,7 @@ class Connection:
         return self.owner.transport.is_congested(self.sock)
 
     def _go_on(self) -> None:
-        if self.state is _ACTIVE and self.exchange is None:
+        if self.state is _ACTIVE and self.exchange is None and not self.intake.is_sated:
             if not self.owner.transport.is_congested(self.sock):
                 self.intake.advance()
 
@@ -362,7 +362,8 @@ class Connection:
         """
         if self.state > _ACTIVE:
             return  # the transport and the successor see to that
-        if self.is_congested:  # the transport fails it if the client never goes on
+        # The transport fails it if the client never takes what is written.
+        if self.is_congested or self.intake.is_sated:
             self._age = sweeps
             return
         owner, incoming = self.owner, self.incoming

@@ -12,6 +12,7 @@ follows or the connection is broken off.
 
 from __future__ import annotations
 
+from functools import partial
 from types import CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any
 
@@ -304,8 +305,7 @@ class Exchange:
                 outgoing = self.outgoing = Outgoing(self)
             outgoing.prepare(response)
             self.state = _STREAMING
-            owner.write_door.call(connection.sock, head)
-            outgoing.begin()
+            outgoing.begin(partial(owner.write_door.call, connection.sock, head))
             return
         if response.chunked and not (
             response.request.method == "HEAD" or has_no_body(response.code)

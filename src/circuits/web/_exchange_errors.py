@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from circuits.core.utils import call_all
+
 from . import _results as results
 from . import errors, wrappers
 from ._exchange_state import State
@@ -12,7 +14,7 @@ from ._status import Status
 if TYPE_CHECKING:
     from ._exchange import Exchange
 
-__all__ = ["expect_page", "replace", "send_last_resort"]
+__all__ = ["expect_page", "replace", "send_last_resort", "start_over"]
 
 _LAST_RESORT = b"HTTP/1.1 %b\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 # Looking up a member of an enum is slow on Python 3.11.
@@ -87,6 +89,21 @@ def replace(exchange: Exchange, problem: BaseException) -> None:
     exchange.response = response
     exchange.state = _DECIDED
     owner.fire(event)
+
+
+def start_over(exchange: Exchange, problem: BaseException) -> None:
+    """Answer what was raised before anything was sent as if the handler had raised it."""
+    owner = exchange.connection.owner
+    owner.report(problem)
+    failed, outgoing = exchange.response, exchange.outgoing
+    try:
+        call_all((failed.release,) if outgoing is None else (outgoing.close, failed.release))
+    except BaseException as another:
+        owner.report(another)
+    exchange.failed, exchange.outgoing, exchange.state = failed, None, _DECIDED
+    exchange.response = wrappers.Response(exchange.request, owner.encoding)
+    exchange.response.close = failed.close
+    exchange.fail((type(problem), problem, []))
 
 
 def send_last_resort(exchange: Exchange, problem: BaseException | None = None) -> None:

@@ -29,6 +29,10 @@ __all__ = ["Intake"]
 #: A body must make this much progress in each ``body_timeout``, in bytes.
 _PROGRESS_BYTES = 65536
 
+#: How many requests, and pieces of bodies, are taken of one client before others get their turn.
+#: With one read of a socket there are more only if they are tiny.
+_AT_ONCE = 32
+
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -49,9 +53,12 @@ class Intake:
         decoder: The codec, with what was received ahead.
         body: The body that is being received, or ``None``. It may outlast its exchange.
         is_advancing: Whether :meth:`advance` is at work, and sees what is left.
+        is_sated: Whether it waits for its turn to go on.
     """
 
-    __slots__ = ("_connection", "_scheme", "_unread_bytes", "body", "decoder", "is_advancing")
+    __slots__ = (
+        "_connection", "_left", "_scheme", "_unread_bytes", "body", "decoder", "is_advancing", "is_sated",
+    )  # fmt: skip
 
     def __init__(self, connection: Connection) -> None:
         owner = connection.owner
@@ -59,7 +66,8 @@ class Intake:
         self._scheme = "https" if getattr(owner.web_server, "secure", False) else "http"
         self._unread_bytes = 0  # of a body that nobody wants, how many are taken
         self.decoder = RequestDecoder(owner.wire_limits)
-        self.is_advancing = False
+        self.is_advancing = self.is_sated = False
+        self._left = _AT_ONCE
 
     @property
     def is_closed(self) -> bool:
@@ -83,15 +91,18 @@ class Intake:
                     self._begin(message)
                     if not decoder.pending_bytes:
                         break  # as most clients wait for an answer
+                    self._left -= 1
                 elif message is None:
+                    self._left = _AT_ONCE
                     if decoder.state is _DECODER_CLOSED:
                         connection.close()
                     break
                 elif message.__class__ is Data:
+                    self._left -= 1
                     self._take(message.data)
                 else:
                     self._end_body()
-                if not connection.is_open:
+                if not connection.is_open or (self._left <= 0 and self._must_wait()):
                     break
                 if connection.incoming is None and (
                     connection.exchange is not None or connection.must_wait()
@@ -105,6 +116,33 @@ class Intake:
             self._fail(problem)
         finally:
             self.is_advancing = False
+
+    def _must_wait(self) -> bool:
+        """Whether others get their turn before what is left: it was much."""
+        self._left = _AT_ONCE
+        if self.decoder.pending_bytes and not self.is_sated:
+            self.is_sated = True
+            self._connection.hold_reading()
+            self._connection.owner._tree_engine.turns.add(self._end_turn)
+        return self.is_sated
+
+    def _end_turn(self) -> None:
+        """Others had their turn."""
+        connection = self._connection
+        self.is_sated = False
+        if not connection.is_open or (
+            connection.exchange is not None and connection.incoming is None
+        ):
+            return  # the end of that exchange goes on
+        self.advance()
+        stream = None if connection.incoming is None else connection.incoming.stream
+        if connection.is_open and not (stream is not None and stream.is_full):
+            self.read_on()
+
+    def read_on(self) -> None:
+        """Read from the client again, if it was held, and does not wait for its turn."""
+        if self._connection.is_held and not self.is_sated:
+            self._connection.resume_reading()
 
     def _begin(self, head: RequestHead) -> None:
         target = parse_target(head.target, head.method)
@@ -213,21 +251,24 @@ class Intake:
         incoming.stream.end()
         if exchange is None:
             self._connection.finished(False)
-        elif self._connection.is_held:
-            self._connection.resume_reading()
+        else:
+            self.read_on()
 
     def _body_wanted(self) -> None:
         """A handler wants more of the body that is being received."""
         incoming, exchange = self._connection.incoming, self._connection.exchange
         if incoming is None or exchange is None:
             return
-        if incoming.must_ask and exchange.state < ExchangeState.SENDING:
+        outgoing = exchange.outgoing
+        if incoming.must_ask and (
+            exchange.state < ExchangeState.SENDING or (outgoing is not None and outgoing.is_waiting)
+        ):
             incoming.must_ask = False
             self._connection.touch()
             self._connection.write(_CONTINUE)
         if self._connection.is_held:
             self._connection.touch()
-            self._connection.resume_reading()
+            self.read_on()
 
     # -- refusing ----------------------------------------------------------------------------
 

@@ -39,7 +39,8 @@ class Limits:
         ahead_requests: Requests that a client sends ahead of the answer; with more, no more is
             read from it.
         buffered_bytes: Of all clients together, what is held in memory of what they have sent and
-            have not taken; over it new requests are answered with 503.
+            have not taken; over it bodies go to temporary files, streamed ones are not read ahead,
+            and new requests are answered with 503.
         connections: Connections; no more are accepted until one ends.
         header_timeout: Until the head of a request is complete; 408, or a close if there is none of it.
         body_timeout: In which a body must make progress of 64 KiB; 408.
@@ -156,6 +157,11 @@ class Share:
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
         self.size = 0
+
+    @property
+    def is_overdrawn(self) -> bool:
+        """Whether all of them together hold too much."""
+        return self._budget.spare_bytes < 0
 
     def set(self, size: int) -> None:
         """Hold so many bytes."""

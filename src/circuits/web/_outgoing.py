@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from circuits._wire.http1 import BodyEncoder
 
 from . import events
+from ._exchange_errors import start_over
 from ._pieces import NOT_YET, AsyncPieces
 from ._response_body import FileRange
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from circuits.core._causes import Cause
     from circuits.core.events import BaseEvent
@@ -30,7 +31,9 @@ __all__ = ["Outgoing", "has_filter"]
 class Outgoing:
     """The body of the response of one exchange."""
 
-    __slots__ = ("_cause", "_early", "_encoder", "_event", "_exchange", "_is_sent", "_source")
+    __slots__ = (
+        "_cause", "_early", "_encoder", "_event", "_exchange", "_is_sent", "_source", "_write_head",
+    )  # fmt: skip
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
@@ -41,6 +44,7 @@ class Outgoing:
         self._cause: Cause | None = None
         self._event: BaseEvent | None = None  # the piece that is on its way
         self._is_sent = False  # it was written
+        self._write_head: Callable[[], object] | None = None  # until there is a piece
 
     def prepare(self, response: wrappers.Response) -> None:
         """Get ready to send a body.
@@ -67,8 +71,19 @@ class Outgoing:
         if hasattr(source, "attach"):
             source.attach(self.pull)
 
-    def begin(self) -> None:
-        """Have the first piece sent; the head is written."""
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the head is not written yet, as the first piece is waited for."""
+        return self._write_head is not None
+
+    def begin(self, write_head: Callable[[], object]) -> None:
+        """Have the head and the first piece sent.
+
+        The head of what is made piece by piece waits for the first one, which may be an error.
+        """
+        self._write_head = write_head
+        if not self._is_made():
+            self._begin_body()
         owner = self._exchange.connection.owner
         cause = self._cause = owner._tree_engine.queue.cause
         if cause is not None:
@@ -80,6 +95,22 @@ class Outgoing:
         early, self._early = self._early, []
         for data in early:
             owner.fire(events.Stream(self._exchange.response, data))
+
+    def _is_made(self) -> bool:
+        """Whether the pieces are made while they are sent, and are no events that may be late."""
+        source = self._source
+        kind = self._exchange.response.headers["Content-Type"] or ""
+        return not (
+            source is None
+            or source.__class__ is FileRange
+            or (hasattr(source, "attach") and source.__class__ is not AsyncPieces)
+            or kind.startswith("text/event-stream")
+        )
+
+    def _begin_body(self) -> None:
+        write_head, self._write_head = self._write_head, None
+        if write_head is not None:
+            write_head()
 
     def pull(self) -> None:
         """Have the next piece sent, unless one is on its way, or the client does not keep up."""
@@ -96,9 +127,14 @@ class Outgoing:
                 chunk = next(source)
                 if chunk is NOT_YET:
                     return
+                self._begin_body()
         except StopIteration:
+            self._begin_body()
             chunk = None
         except BaseException as problem:
+            if self._write_head is not None:
+                start_over(exchange, problem)
+                return
             owner.report(problem)
             exchange.cut()
             return
@@ -155,6 +191,7 @@ class Outgoing:
         if encoder is None or exchange.outgoing is not self:
             return
         self._is_sent = True
+        self._begin_body()
         try:
             if data is None:
                 piece: Any = encoder.end()

@@ -102,8 +102,14 @@ class BodyStream:
 
     @property
     def is_full(self) -> bool:
-        """Whether to receive no more: much is held, and nobody waits for it."""
-        return self._held_bytes > self._limit_bytes and self._reading is None
+        """Whether to receive no more: much is held, and nobody waits for it.
+
+        While all clients together have too much held, anything is much; whoever reads on when
+        that is taken asks for more, so nobody waits for others.
+        """
+        is_scarce = self._share is not None and self._share.is_overdrawn
+        most = 0 if is_scarce else self._limit_bytes
+        return self._held_bytes > most and self._reading is None
 
     @property
     def is_at_end(self) -> bool:
@@ -245,19 +251,21 @@ class IncomingBody:
         return rest <= DRAIN_BYTES and not self.must_ask
 
     def gather(self, data: bytes, memory_bytes: int) -> None:
-        """Add what has arrived to a file that leaves the memory when it gets large.
+        """Add what has arrived to a file that leaves the memory when it, or all of them, get large.
 
         Raises:
             OSError: It cannot be kept; then the body is lost.
         """
         size = self.size + len(data)
-        if self.size <= memory_bytes < size:
-            spooled = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the request
-            self._file, memory = spooled, self._file
-            spooled.write(memory.getvalue())
+        if self._file.__class__ is BytesIO:
+            self.share.set(size)
+            if size > memory_bytes or self.share.is_overdrawn:
+                spooled = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the request
+                self._file, memory = spooled, self._file
+                spooled.write(memory.getvalue())
+                self.share.close()
         self._file.write(data)
         self.size = size
-        self.share.set(0 if size > memory_bytes else size)
 
     def gathered(self) -> Any:
         """The file, once everything is there; whoever takes it closes it.

@@ -72,7 +72,7 @@ class Exposing(Protocol):
         The method is a coroutine or a generator. When it returns, the connection is closed with
         1000; when it raises, with 1011. When the client has gone, receiving ends; a method that
         goes on for ten seconds after that is cancelled. Segments of the path and the query are
-        arguments, as for other methods.
+        arguments, converted as for other methods; a misfit is answered with 400.
 
         Args:
             *names: As for ``expose``. The decorator may also be used without any call.
@@ -114,7 +114,8 @@ def _exposed(call: Call, function: Any, names: tuple[str, ...], policy: Policy) 
         run = partial(_run, method, MethodType(function, self), args, kwargs)
         return accept(request, response, policy, _Talk(run))
 
-    wrapper = mark(exposed, function, Binding(function, 2, is_websocket=True), call)
+    binding = Binding(function, 2, annotated=True, is_websocket=True)
+    wrapper = mark(exposed, function, binding, call)
     return handler(*map(event_name, names or (function.__name__,)), override=True)(wrapper)
 
 
