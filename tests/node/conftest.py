@@ -17,3 +17,4 @@ def world() -> Iterator[World]:
         made = World(stack, clock)
         stack.callback(made.close)
         yield made
+        made.stop()

@@ -192,6 +192,12 @@ class World:
         connection, _ = waiting.accept()
         return Peer(self, connection._socket)
 
+    def stop(self) -> None:
+        """Stop all: as time stands still otherwise, what is waited for would never come."""
+        for app in self.apps:
+            app.stop()
+        self.run(20)
+
     def close(self) -> None:
         for sock in self.sockets:
             sock.close()

@@ -6,6 +6,7 @@ imported, and no attribute looked up, because a packet says so.
 
 from __future__ import annotations
 
+import sys
 import types
 import typing
 from collections.abc import Iterable, Iterator
@@ -77,10 +78,10 @@ class Known:
         """The annotations of a class, as far as they can be found."""
         hints = self._hints.get(cls)
         if hints is None:
-            try:
-                hints = typing.get_type_hints(cls)
-            except Exception:  # of names that only type checkers see
-                hints = {}
+            hints = {}
+            for base in reversed(cls.__mro__):
+                if not base.__module__.startswith(_OURS):
+                    hints |= _hints_of(base)
             self._hints[cls] = hints
         return hints
 
@@ -149,6 +150,19 @@ class Known:
             return cls(**fields)
         except Exception as problem:  # code of the application: a check of its own, perhaps
             raise TypeError(f"{cls.__name__}: {problem}") from problem
+
+
+def _hints_of(cls: type) -> dict[str, Any]:
+    """The annotations of a class itself. Names that only type checkers see are left out."""
+    scope = vars(sys.modules.get(cls.__module__, sys))
+    found = {}
+    for name, kind in vars(cls).get("__annotations__", {}).items():
+        holder = types.SimpleNamespace(__annotations__={name: kind})
+        try:
+            found.update(typing.get_type_hints(holder, scope))
+        except Exception:  # whatever evaluating it raises
+            continue
+    return found
 
 
 def is_dataclass(cls: Any) -> bool:
