@@ -32,7 +32,7 @@ class _Socket(FakeSocket):
         waiting = self.world.listeners.get(address[1])
         if waiting is None:
             return errno.ECONNREFUSED
-        one, other = self.ends
+        _one, other = self.ends
         waiting.dial(MemoryConnection(other, address, (HOST, 4711)))
         return 0
 
@@ -75,12 +75,8 @@ class _Server(Server):
 class MemoryNode(Node):
     """A node whose sockets are in memory."""
 
-    name = "Node"  # type: ignore[assignment]
-
     def _make_server(self, bind: Any) -> Server:
-        return _Server(
-            bind, self.channel, hub=self._hub, socket_channel=f"{self.channel}_server"
-        )
+        return _Server(bind, self.channel, hub=self._hub, socket_channel=f"{self.channel}_server")
 
     def _make_client(self, name: str, host: str, port: int, **options: Any) -> Client:
         return _Client(host, port, self.channel, node=name, hub=self._hub, **options)
@@ -261,7 +257,7 @@ class Peer:
         """Whether the other side has closed."""
         self.world.settle()
         try:
-            return self.sock.recv(1, socket.MSG_PEEK) == b""
+            return bool(self.sock.recv(1, socket.MSG_PEEK) == b"")
         except BlockingIOError:
             return False
         except ConnectionResetError:

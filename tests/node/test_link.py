@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import itertools
 import json
 import logging
 from typing import Any
@@ -72,9 +73,7 @@ def test_a_peer_of_version_1_is_answered_in_version_1(world: World, server: Side
     assert server.journal.of("connected_to") == [(None, "192.0.2.9", 4711)]
 
 
-def test_a_packet_of_version_1_in_any_pieces_and_several_in_one(
-    world: World, server: Side
-) -> None:
+def test_a_packet_of_version_1_in_any_pieces_and_several_in_one(world: World, server: Side) -> None:
     peer = world.dial(server)
     data = b"".join(json.dumps(old_request(n)).encode() + b"\r\n\r\n" for n in range(3))
     for start in range(0, len(data), 7):
@@ -93,9 +92,7 @@ def test_a_failure_is_a_triple(world: World, server: Side) -> None:
     assert all(isinstance(line, str) for line in reply["value"][2])
 
 
-def test_tuples_become_lists_for_version_1_and_tags_are_refused(
-    world: World, server: Side
-) -> None:
+def test_tuples_become_lists_for_version_1_and_tags_are_refused(world: World, server: Side) -> None:
     peer = world.dial(server)
     peer.send(old_request(0, "pair"), old_request(1, "gives"), version=1)
     first, second = peer.take(2)
@@ -252,7 +249,7 @@ def test_a_late_answer_to_the_offer_still_counts(world: World) -> None:
 
 
 def test_what_comes_before_the_answer_to_the_offer_is_answered_after_it(world: World) -> None:
-    near, peer, _ = connecting(world)
+    _near, peer, _ = connecting(world)
     peer.send(old_request(5), version=1)
     assert peer.read() == b""
     world.run(1.1)
@@ -317,7 +314,8 @@ def test_the_time_that_is_left_travels(world: World) -> None:
     two = ask(near)
     (packet,) = peer.take(1)
     assert packet["timeout"] == pytest.approx(30)
-    assert not (one.result or two.result)
+    assert not (one.result)
+    assert not (two.result)
 
 
 def test_work_whose_time_has_passed_is_abandoned(world: World, server: Side) -> None:
@@ -330,9 +328,7 @@ def test_work_whose_time_has_passed_is_abandoned(world: World, server: Side) -> 
     assert not server.node._hub.foreign
 
 
-def test_a_request_without_a_time_is_cancelled_after_30_seconds(
-    world: World, server: Side
-) -> None:
+def test_a_request_without_a_time_is_cancelled_after_30_seconds(world: World, server: Side) -> None:
     peer = world.dial(server)
     peer.send(old_request(0, "slow", 29), old_request(1, "slow", 31), version=1)
     world.run(40)
@@ -345,7 +341,9 @@ def test_flags_and_keys_from_outside_do_nothing_else(world: World, server: Side)
     peer = world.dial(server)
     peer.offer()
     keys = {"__class__": "x", "handler": 1, "value": 2, "stopped": True, "remote": False}
-    peer.send({**keys, **a_request("greet", "f0"), "notify": "stopped", "kwargs": {"self": 1, "name": 2}})
+    peer.send(
+        {**keys, **a_request("greet", "f0"), "notify": "stopped", "kwargs": {"self": 1, "name": 2}}
+    )
     (reply,) = peer.take(1)
     assert reply["errors"] is True  # a handler that takes no ``self`` twice
     assert server.app.running
@@ -466,9 +464,7 @@ def test_a_traceparent_arrives_and_travels(world: World, server: Side) -> None:
     assert peer.take(1)[0]["traceparent"] == trace
 
 
-def test_a_peer_that_has_finished_writing_still_gets_its_answer(
-    world: World, server: Side
-) -> None:
+def test_a_peer_that_has_finished_writing_still_gets_its_answer(world: World, server: Side) -> None:
     import socket
 
     peer = world.dial(server)
@@ -540,9 +536,7 @@ def test_version_1_is_refused_where_there_is_a_secret(world: World, guarded: Sid
         guarded.node.add("far", HOST, 99, version=1)
 
 
-def test_the_proof_must_come_within_five_seconds_and_four_kib(
-    world: World, guarded: Side
-) -> None:
+def test_the_proof_must_come_within_five_seconds_and_four_kib(world: World, guarded: Side) -> None:
     silent, slow, chatty = (world.dial(guarded) for _ in range(3))
     slow.offer("slow")
     chatty.send_bytes(b'{"circuits": 2, "padding": "' + b"x" * 4096)
@@ -596,7 +590,7 @@ def test_a_wrong_secret_is_tried_again_with_back_off(world: World) -> None:
     near.node.add("far", HOST, far.node.port or 0)
     world.run(30)
     moments = [moment for moment, _ in world.attempts]
-    gaps = [later - sooner for sooner, later in zip(moments, moments[1:], strict=False)]
+    gaps = [later - sooner for sooner, later in itertools.pairwise(moments)]
     assert 5 <= len(gaps) <= 12
     assert gaps[-1] > 4
     value = near.app.fire(Remote(greet(), "far", "here", timeout=1))
@@ -675,7 +669,7 @@ def test_the_pauses_between_attempts_double_up_to_ten_seconds(world: World) -> N
     near.node.add("far", HOST, 99)
     world.run(300)
     moments = [moment for moment, _ in world.attempts]
-    gaps = [later - sooner for sooner, later in zip(moments, moments[1:], strict=False)]
+    gaps = [later - sooner for sooner, later in itertools.pairwise(moments)]
     for n, gap in enumerate(gaps):
         due = min(10, 0.1 * 2**n)
         assert due / 2 - 0.01 <= gap <= due + 0.01

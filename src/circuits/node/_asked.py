@@ -140,14 +140,17 @@ class Asked(Suspended):
         self.resume()
         self._hub.check_end()
 
+    def fail(self, problem: BaseException) -> None:
+        """There will be no answer, whatever comes."""
+        self._withdraw()
+        self.arrive(None, problem)
+
     def _expire(self) -> None:
         if self._is_callers:
             # Whoever has called has been told by now, and nobody else is interested.
             self.engine.tasks.cancel(self)
             return
-        self._withdraw()
-        text = f"no answer within {self._seconds:g} s from {self.node!r}"
-        self.arrive(None, Unreachable(text))
+        self.fail(Unreachable(f"no answer within {self._seconds:g} s from {self.node!r}"))
 
     def finish(self) -> None:
         lines = getattr(self.problem, "lines", None)

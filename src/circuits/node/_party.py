@@ -8,10 +8,11 @@ from circuits.core import _clock
 from circuits.core._clock import NEVER
 from circuits.core._grace import Graceful
 from circuits.core._tasks import Suspension
+from circuits.core.events import Stopped
 from circuits.core.handlers import handler
 
 from ._asked import Asked, Outbox
-from .errors import Refused
+from .errors import Refused, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from ._link import Link
 
 __all__ = ["Party"]
+
+
+#: While the application stops, how often to look whether its handlers of that are done.
+_LOOK_INTERVAL = 0.005
 
 
 class _Idle(Suspension):
@@ -120,6 +125,11 @@ class Party(Graceful):
         if self._idle is not None:
             self._idle.arrive()
             return
+        engine = self._tree_engine
+        if self._is_stopping and any(isinstance(task.event, Stopped) for task in engine.tasks):
+            # A handler of ``stopped`` that waits may have something to ask of another node.
+            engine.schedule.call_in(_LOOK_INTERVAL, self._hub.check_end)
+            return
         for link in list(self._hub.links):
             link.finish("the node has stopped")
         self._release_end()
@@ -146,10 +156,19 @@ class Party(Graceful):
                 self._end_sockets()
             return None
         self._begin_end()
-        if self._hub.is_idle:
+        hub = self._hub
+        for asked in list(hub.asked):
+            asked.fail(Unreachable("the node leaves its tree"))
+        for link in list(hub.links):
+            # Nothing reaches the sockets of a component that leaves, not even that they can be
+            # read or written.
+            link.transport.hold_reading(True)
+            if link.transport.is_blocked:
+                link.finish("the node has left")
+        if hub.is_idle:
             self._finish_leaving()
             return None
-        self._hub.is_leaving = True
+        hub.is_leaving = True
         return self._leave_when_idle()
 
     def _leave_when_idle(self) -> Iterator[Any]:
