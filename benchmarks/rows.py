@@ -450,6 +450,28 @@ _WORK: Final = (
 )
 
 
+_STREAMS: Final = "asyncio streams by hand"
+
+
+def _node(name: str, title: str, *options: str) -> Row:
+    return Row(
+        f"node.{name}",
+        title,
+        "round trips/CPU s of both ends",
+        (
+            Contender("circuits", "here", "node_circuits.py", ("round_trips", *options)),
+            Contender(_STREAMS, "plain", "node_asyncio.py", ("round_trips",)),
+        ),
+        (Bound(_STREAMS, 0.7, 1),),
+    )
+
+
+_NODE: Final = (
+    _node("tcp_64", "64 concurrent over TCP, version 2"),
+    _node("tcp_64_json", "the same without msgspec", "json"),
+)
+
+
 def _websocket(
     name: str,
     title: str,
@@ -503,7 +525,18 @@ _WEBSOCKET: Final = (
     _websocket("generator_64", "64 bytes, 64 connections, yield", _WS_64, None, None, "generator"),
 )
 
-ROWS: Final = (*_KERNEL, *_MEMORY, *_IMPORT, *_HTTP, *_TCP, *_TLS, *_UDP, *_WEBSOCKET, *_WORK)
+ROWS: Final = (
+    *_KERNEL,
+    *_MEMORY,
+    *_IMPORT,
+    *_HTTP,
+    *_TCP,
+    *_TLS,
+    *_UDP,
+    *_WEBSOCKET,
+    *_WORK,
+    *_NODE,
+)
 
 #: One of each kind, for a first look.
 QUICK: Final = (

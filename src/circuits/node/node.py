@@ -156,7 +156,7 @@ class Node(Party):
         self.server: Server | None = None
         self._forwarded: dict[str, str] = {}
         self._version_looked = -1
-        self._is_alone = True
+        self._nodes: list[Node] = []
         options = Options(
             name=name,
             accept=Acceptance(accept),
@@ -249,9 +249,8 @@ class Node(Party):
     def _on_remote(
         self, event: Remote, sent: BaseEvent, node: str, channel: Any = None, **options: Any
     ) -> None:
-        if not self._is_only_node() and not self._is_meant(event, node):
-            return
-        self._ask_node(event, sent, node, channel, event.timeout)
+        if self._is_meant(event, node):
+            self._ask_node(event, sent, node, channel, event.timeout)
 
     def _ask_node(
         self, event: Any, sent: BaseEvent, node: str, channel: Any, timeout: float | None = None
@@ -275,19 +274,16 @@ class Node(Party):
         value = self.fire(sent, *channels)
         sent._when_over(local, refired=value is not sent._event_value)
 
-    def _is_only_node(self) -> bool:
-        """Whether the tree has no other node."""
+    def _is_meant(self, event: BaseEvent, name: str) -> bool:
+        """Whether a ``remote`` is for this one, of several nodes in the tree."""
         version = self._tree_engine.routes.version
         if version != self._version_looked:
             self._version_looked = version
-            self._is_alone = sum(isinstance(node, Node) for node in flatten(self.root)) == 1
-        return self._is_alone
-
-    def _is_meant(self, event: BaseEvent, name: str) -> bool:
-        """Whether a ``remote`` is for this one, of several nodes in the tree."""
-        nodes = [node for node in flatten(self.root) if isinstance(node, Node)]
-        targets = [n for n in nodes if any(c is n or c == n.channel for c in event.channels)]
-        candidates = targets or nodes
+            self._nodes = [node for node in flatten(self.root) if isinstance(node, Node)]
+        if len(self._nodes) == 1:
+            return True
+        targets = [n for n in self._nodes if any(c is n or c == n.channel for c in event.channels)]
+        candidates = targets or self._nodes
         knowing = [node for node in candidates if node._knows(name)]
         return (knowing or candidates)[0] is self
 
