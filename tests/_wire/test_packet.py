@@ -189,8 +189,8 @@ def test_a_name_beside_an_offer_is_that_of_the_node() -> None:
 
 
 def test_version_1_has_all_keys_and_is_ascii() -> None:
-    request = Request(1, 0, "greet", ["ü"], {}, ("a",), True)
-    data = wire.encode(wire.request_body(request), 1)
+    body = wire.request_body(1, 0, "greet", ["ü"], None, ("a",), ["success"], 5.0)
+    data = wire.encode(body, 1)
     assert data.endswith(b"\r\n\r\n")
     assert data.isascii()
     assert json.loads(data) == {
@@ -201,7 +201,7 @@ def test_version_1_has_all_keys_and_is_ascii() -> None:
 
 def test_version_2_has_the_length_first_and_only_what_is_needed() -> None:
     request = Request(2, "f0", "greet", ["ü"], {}, timeout=1.5)
-    data = wire.encode(wire.request_body(request), 2)
+    data = wire.encode(wire.request_body(2, "f0", "greet", ["ü"], {}, timeout=1.5), 2)
     assert int.from_bytes(data[:4], "big") == len(data) - 4
     assert json.loads(data[4:]) == {
         "v": 2, "id": "f0", "name": "greet", "args": ["ü"], "timeout": 1.5,
@@ -232,7 +232,8 @@ def test_a_text_that_is_no_utf_8_and_a_huge_number_are_refused_with_their_place(
 def test_messagepack_where_it_was_agreed_on() -> None:
     msgspec = pytest.importorskip("msgspec")
     request = Request(2, "f0", "greet", [1, "ü", 2.5, None], {"a": [True]}, ("a",))
-    data = wire.encode(wire.request_body(request), 2, pack=msgspec.msgpack.encode)
+    body = wire.request_body(2, "f0", "greet", [1, "ü", 2.5, None], {"a": [True]}, ("a",))
+    data = wire.encode(body, 2, pack=msgspec.msgpack.encode)
     decoder = PacketDecoder()
     decoder.unpack = msgspec.msgpack.decode
     decoder.receive_data(data + two({"ping": 1}))

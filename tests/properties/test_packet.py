@@ -47,12 +47,11 @@ def _same(one: Any, other: Any) -> bool:
 @given(args=st.lists(_values, max_size=3), kwargs=st.dictionaries(_texts, _values, max_size=2))
 def test_what_was_sent_arrives(args: Any, kwargs: Any) -> None:
     for pack in (None, msgspec.msgpack.encode):
-        request = wire.Request(
-            2, "f0", "x", wire.lower(args, "args"), {k: wire.lower(v, k) for k, v in kwargs.items()}
-        )
+        lowered = {key: wire.lower(value, key) for key, value in kwargs.items()}
+        body = wire.request_body(2, "f0", "x", wire.lower(args, "args"), lowered)
         decoder = wire.PacketDecoder()
         decoder.unpack = msgspec.msgpack.decode
-        decoder.receive_data(wire.encode(wire.request_body(request), 2, pack=pack))
+        decoder.receive_data(wire.encode(body, 2, pack=pack))
         found = decoder.next_message()
         assert isinstance(found, wire.Request)
         assert _same(wire.lift(found.args), args)

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -153,9 +153,19 @@ Message = Request | Reply | Offer | Control | Malformed
 
 # -- encoding ----------------------------------------------------------------------------------
 
-_to_json: Final = json.JSONEncoder(
-    ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")
-).encode
+def _json_encoder() -> Callable[[Any], str]:
+    """An encoder that is made once, where the public one is made anew for each object."""
+    options: dict[str, Any] = {"ensure_ascii": False, "allow_nan": False, "check_circular": False}
+    encoder = json.JSONEncoder(separators=(",", ":"), **options)
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:  # not in CPython
+        return encoder.encode
+    text = json.encoder.encode_basestring
+    chunks = make(None, encoder.default, text, None, ":", ",", False, False, False)
+    return lambda body: "".join(chunks(body, 0))
+
+
+_to_json: Final = _json_encoder()
 # The release of 2.1.0 splits what it reads into texts before it decodes them.
 _to_ascii_json: Final = json.JSONEncoder(allow_nan=False, check_circular=False).encode
 
@@ -198,36 +208,55 @@ def encode(
     return size.to_bytes(4, "big") + data
 
 
-def request_body(request: Request) -> dict[str, Any]:
-    """The content of a packet that asks; its values must be lowered."""
-    body: dict[str, Any] = {"v": 2} if request.version == 2 else {}
-    body["id"] = request.id
-    body["name"] = request.name
-    body["args"] = request.args
-    if request.version == 1:
-        body |= {
-            "kwargs": request.kwargs, "success": request.success, "failure": request.failure,
-            "notify": request.notify, "channels": list(request.channels),
-        }  # fmt: skip
-        return body
-    if request.kwargs:
-        body["kwargs"] = request.kwargs
-    if request.channels:
-        body["channels"] = list(request.channels)
-    for flag in ("success", "failure", "notify"):
-        if getattr(request, flag):
-            body[flag] = True
-    if request.timeout is not None:
-        body["timeout"] = request.timeout
-    if request.traceparent is not None:
-        body["traceparent"] = request.traceparent
+def request_body(
+    version: int,
+    id: Any,
+    name: str,
+    args: list[Any],
+    kwargs: dict[str, Any] | None = None,
+    channels: Sequence[str] = (),
+    flags: Collection[str] = (),
+    timeout: float | None = None,
+    traceparent: str | None = None,
+) -> dict[str, Any]:
+    """The content of a packet that asks.
+
+    Args:
+        version: 1 or 2; in version 1 there is neither ``timeout`` nor ``traceparent``.
+        id, name, channels, timeout, traceparent: As of :class:`Request`.
+        args, kwargs: Lowered.
+        flags: Of ``success``, ``failure`` and ``notify`` those that are set.
+    """
+    if version == 1:
+        return {
+            "id": id,
+            "name": name,
+            "args": args,
+            "kwargs": kwargs or {},
+            "success": "success" in flags,
+            "failure": "failure" in flags,
+            "notify": "notify" in flags,
+            "channels": list(channels),
+        }
+    body = {"v": 2, "id": id, "name": name, "args": args}
+    if kwargs:
+        body["kwargs"] = kwargs
+    if channels:
+        body["channels"] = list(channels)
+    for flag in flags:
+        body[flag] = True
+    if timeout is not None:
+        body["timeout"] = timeout
+    if traceparent is not None:
+        body["traceparent"] = traceparent
     return body
 
 
 def reply_body(id: Any, value: Any, errors: bool = False, version: int = 1) -> dict[str, Any]:
     """The content of a packet that answers; its value must be lowered."""
-    body = {"id": id, "value": value, "errors": errors}
-    return body if version == 1 else {"v": 2, **body}
+    if version == 1:
+        return {"id": id, "value": value, "errors": errors}
+    return {"v": 2, "id": id, "value": value, "errors": errors}
 
 
 def check_name(name: object, what: str) -> str:
@@ -256,7 +285,7 @@ def _refuse_constant(text: str) -> Any:
     raise ValueError(f"{text} is no JSON")
 
 
-_from_json: Final = json.JSONDecoder(parse_constant=_refuse_constant).decode
+_scan: Final = json.JSONDecoder(parse_constant=_refuse_constant).scan_once
 _SCALARS: Final = frozenset({str, int, float, bool})
 
 
@@ -418,9 +447,13 @@ class PacketDecoder:
     def _read(self, packet: bytes, version: int) -> Message:
         try:
             if self.unpack is None or packet[:1] == b"{":
-                body = _from_json(packet.decode())
+                text = packet.decode()
+                body, end = _scan(text, 0)
+                if end != len(text) and text[end:].strip(" \t\r\n"):
+                    return Malformed(version, "a packet with something behind its end")
             else:
                 body = self.unpack(packet)
-        except (ValueError, RecursionError):  # not UTF-8, no JSON, a number of too many digits
+        # Not UTF-8, no JSON, a number of too many digits, nested too deep.
+        except (ValueError, StopIteration, RecursionError):
             return Malformed(version, "a packet that cannot be read")
         return parse(body, version)

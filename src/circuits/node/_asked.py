@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from circuits._wire import packet as wire
 from circuits.core import _clock
 from circuits.core._clock import NEVER
+from circuits.core._flags import FAILURE, NOTIFY, SUCCESS
 from circuits.core._tasks import Suspended
 
 from .errors import Unreachable
@@ -22,6 +23,10 @@ __all__ = ["Asked", "Outbox"]
 
 #: Seconds after which an event without a time limit of its own counts as not answered.
 DEFAULT_SECONDS = 30.0
+
+
+_FLAGS = ((SUCCESS, "success"), (FAILURE, "failure"), (NOTIFY, "notify"))
+_ANY_FLAG = SUCCESS | FAILURE | NOTIFY
 
 
 class Asked(Suspended):
@@ -94,25 +99,27 @@ class Asked(Suspended):
             self._lower(is_plain=version == 1)
         args, kwargs = self.lowered
         trace = getattr(self.event, "traceparent", None) or getattr(event, "traceparent", None)
-        request = wire.Request(
-            version, id, event.name, args, kwargs, self._channels, event.success, event.failure,
-            bool(event.notify), round(self.seconds_left, 3), trace,
+        bits = event._event_flags | event._event_class_flags
+        flags = [flag for bit, flag in _FLAGS if bits & bit] if bits & _ANY_FLAG else ()
+        return wire.request_body(
+            version, id, event._event_name, args, kwargs, self._channels, flags,
+            round(self.seconds_left, 3), trace,
         )  # fmt: skip
-        return wire.request_body(request)
 
     def _lower(self, is_plain: bool = False) -> None:
         event = self.sent_event
         describe = self._hub.known.describe
         most = self._hub.options.packet_limit_bytes // 2
         args = event._event_args
-        args = wire.lower([*args], "args", describe, is_plain=is_plain, most=most) if args else []
+        if args:
+            args = wire.lower([*args], "args", describe, is_plain=is_plain, most=most)
         kwargs = event._event_kwargs
         if kwargs:
             kwargs = {
                 key: wire.lower(item, f"kwargs[{key!r}]", describe, is_plain=is_plain, most=most)
                 for key, item in kwargs.items()
             }
-        self.lowered = (args, kwargs or {})
+        self.lowered = (args or [], kwargs)
 
     def keep(self, outbox: Outbox) -> None:
         """It cannot be sent now: keep what it consists of, as it is at this moment.

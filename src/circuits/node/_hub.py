@@ -89,7 +89,7 @@ class Hub:
         self._waiting: dict[Link, None] = {}
         self._is_pulsing = False
         self._classes: dict[str, type[BaseEvent]] = {}  # of events that have handlers
-        self._classes_version = -1
+        self._classes_versions = (-1, -1)
         self._logged_at = float("-inf")
         self._unlogged = 0
 
@@ -217,14 +217,18 @@ class Hub:
         except (TypeError, ValueError) as problem:
             self.answer_failure(link, version, id, type(problem).__name__, str(problem))
             return
-        for flag in ("success", "failure", "notify"):
-            if getattr(request, flag):
-                setattr(event, flag, True)
+        if request.success:
+            event.success = True
+        if request.failure:
+            event.failure = True
+        if request.notify:
+            event.notify = True
         event.remote = True
         event.channels = request.channels
         if request.traceparent is not None:
             event.traceparent = request.traceparent  # type: ignore[attr-defined]
-        if not self._passes(self.options.receive, event, link.name):
+        wall = self.options.receive
+        if wall is not None and not self._passes(wall, event, link.name):
             self._refuse(link, request)
             return
         foreign = Foreign(self, link, version, id, event)
@@ -235,10 +239,8 @@ class Hub:
         self.owner.fire(event, *request.channels)
 
     def _passes(
-        self, wall: Callable[[BaseEvent, str | None], object] | None, event: BaseEvent, name: Any
+        self, wall: Callable[[BaseEvent, str | None], object], event: BaseEvent, name: Any
     ) -> bool:
-        if wall is None:
-            return True
         try:
             return bool(wall(event, name))
         except Exception as problem:
@@ -247,7 +249,8 @@ class Hub:
 
     def may_send(self, event: BaseEvent, name: str | None) -> bool:
         """Whether an event may leave."""
-        return self._passes(self.options.send, event, name)
+        wall = self.options.send
+        return wall is None or self._passes(wall, event, name)
 
     def _refuse(self, link: Link, request: wire.Request) -> None:
         name = request.name
@@ -260,29 +263,32 @@ class Hub:
     ) -> BaseEvent:
         """Make an event by name. A class is made for it only if there is a handler for it."""
         name = request.name
-        spoken = uncamel(name)
-        known = self.known.event_class(spoken) or self.known.event_class(name)
-        if known is not None:
-            return self.known.make_event(known, args, kwargs)
-        routes = self.engine.routes
-        if routes.version != self._classes_version:
+        engine, known = self.engine, self.known
+        versions = (engine.routes.version, known.version)
+        if versions != self._classes_versions:
             self._classes = {}
-            self._classes_version = routes.version
+            self._classes_versions = versions
         cls = self._classes.get(name)
         if cls is None:
+            spoken = uncamel(name)
+            typed = known.event_class(spoken) or known.event_class(name)
+            if typed is not None:
+                return known.make_event(typed, args, kwargs)
             channels = request.channels or self.owner._tree_channels
             if spoken != name and self._is_handled(name, channels):
                 cls = self._classes[name] = type(LiteralEvent.create(Event, name))
             elif self._is_handled(spoken, channels):
                 cls = self._classes[name] = type(Event.create(name))
-        if cls is not None:
-            event = cls(*args)
-        else:
-            event = Event(*args)
-            event.name = spoken  # type: ignore[misc]  # of this one alone
+            else:
+                event = Event(*args)
+                event.name = spoken  # type: ignore[misc]  # of this one alone
+                if kwargs:
+                    event.kwargs = kwargs
+                return event
+        made = cls(*args)
         if kwargs:
-            event.kwargs = kwargs
-        return event
+            made.kwargs = kwargs
+        return made
 
     def _is_handled(self, name: str, channels: tuple[Any, ...]) -> bool:
         """Whether there are handlers of this very name."""

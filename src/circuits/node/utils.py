@@ -37,18 +37,10 @@ def dump_event(e: BaseEvent, id: Any) -> str:
     Raises:
         TypeError: An argument does not travel.
     """
-    request = wire.Request(
-        1,
-        id,
-        e.name,
-        wire.lower([*e._event_args], "args", is_plain=True),
-        wire.lower({**(e._event_kwargs or {})}, "kwargs", is_plain=True),
-        tuple(e.channels),
-        bool(e.success),
-        bool(e.failure),
-        bool(e.notify),
-    )
-    return _text(wire.request_body(request))
+    flags = [flag for flag in ("success", "failure", "notify") if getattr(e, flag)]
+    args = wire.lower([*e._event_args], "args", is_plain=True)
+    kwargs = wire.lower({**(e._event_kwargs or {})}, "kwargs", is_plain=True)
+    return _text(wire.request_body(1, id, e.name, args, kwargs, tuple(e.channels), flags))
 
 
 def load_event(s: str) -> tuple[BaseEvent, Any]:
