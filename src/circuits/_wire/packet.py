@@ -153,6 +153,7 @@ Message = Request | Reply | Offer | Control | Malformed
 
 # -- encoding ----------------------------------------------------------------------------------
 
+
 def _json_encoder() -> Callable[[Any], str]:
     """An encoder that is made once, where the public one is made anew for each object."""
     options: dict[str, Any] = {"ensure_ascii": False, "allow_nan": False, "check_circular": False}
@@ -285,7 +286,7 @@ def _refuse_constant(text: str) -> Any:
     raise ValueError(f"{text} is no JSON")
 
 
-_scan: Final = json.JSONDecoder(parse_constant=_refuse_constant).scan_once
+_scan: Any = json.JSONDecoder(parse_constant=_refuse_constant).scan_once  # type: ignore[attr-defined]
 _SCALARS: Final = frozenset({str, int, float, bool})
 
 
