@@ -97,7 +97,7 @@ class Client(Party):
         socket_channel: Any = None,
     ) -> None:
         """Take the arguments of the constructor."""
-        if channel != self.channel:
+        if channel != Party.channel:  # else that of a derived class holds
             self.channel = channel
         if version not in (1, 2):
             raise ValueError(f"version must be 1 or 2, not {version!r}")

@@ -141,7 +141,7 @@ class Node(Party):
         **nats: Any,
     ) -> None:
         """Take the arguments of the constructor."""
-        if channel != self.channel:
+        if channel != Party.channel:  # else that of a derived class holds
             self.channel = channel
         _check_transport(bind, nats)
         if name is not None:

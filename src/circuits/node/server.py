@@ -101,7 +101,7 @@ class Server(Party):
         socket_channel: Any = None,
     ) -> None:
         """Take the arguments of the constructor."""
-        if channel != self.channel:
+        if channel != Party.channel:  # else that of a derived class holds
             self.channel = channel
         self._hub = Hub(self, Options()) if hub is None else hub
         self.links: dict[Any, Link] = {}
