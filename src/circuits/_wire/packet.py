@@ -54,6 +54,7 @@ __all__ = [
     "lift",
     "lower",
     "parse",
+    "read_json",
     "reply_body",
     "request_body",
 ]
@@ -301,6 +302,23 @@ def _is_id(id: Any) -> bool:
     return kind in _SCALARS and (kind is not float or id - id == 0.0)
 
 
+def read_json(data: bytes) -> Any:
+    """What one packet or message in JSON holds.
+
+    Raises:
+        UnreadableError: It cannot be read.
+    """
+    try:
+        text = data.decode()
+        body, end = _scan(text, 0)
+    # Not UTF-8, no JSON, a number of too many digits, nested too deep.
+    except (ValueError, StopIteration, RecursionError):
+        raise UnreadableError("a packet that cannot be read") from None
+    if end != len(text) and text[end:].strip(" \t\r\n"):
+        raise UnreadableError("a packet with something behind its end")
+    return body
+
+
 def parse(body: Any, version: int) -> Message:
     """Understand the content of a packet, once it is no longer text."""
     if body.__class__ is not dict:
@@ -446,15 +464,14 @@ class PacketDecoder:
         raise RemoteProtocolError(reason)
 
     def _read(self, packet: bytes, version: int) -> Message:
+        unpack = self.unpack
         try:
-            if self.unpack is None or packet[:1] == b"{":
-                text = packet.decode()
-                body, end = _scan(text, 0)
-                if end != len(text) and text[end:].strip(" \t\r\n"):
-                    return Malformed(version, "a packet with something behind its end")
+            if unpack is None or packet[:1] == b"{":
+                body = read_json(packet)
             else:
-                body = self.unpack(packet)
-        # Not UTF-8, no JSON, a number of too many digits, nested too deep.
-        except (ValueError, StopIteration, RecursionError):
+                body = unpack(packet)
+        except UnreadableError as problem:
+            return Malformed(version, str(problem))
+        except (ValueError, RecursionError):
             return Malformed(version, "a packet that cannot be read")
         return parse(body, version)

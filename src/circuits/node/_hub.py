@@ -231,7 +231,12 @@ class Hub:
         if wall is not None and not self._passes(wall, event, link.name):
             self._refuse(link, request)
             return
-        foreign = Foreign(self, link, version, id, event)
+        self._run(link, request, event)
+
+    def _run(self, link: Link, request: wire.Request, event: BaseEvent) -> None:
+        """Fire an event of another node, which is to be answered when it is over."""
+        timeout = request.timeout
+        foreign = Foreign(self, link, request.version, request.id, event)
         foreign.expire_in(DEFAULT_SECONDS if timeout is None else timeout)
         self.foreign[foreign] = None
         link.serving += 1

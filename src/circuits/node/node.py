@@ -29,12 +29,13 @@ from .server import Server
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from circuits.core._engine import Engine
     from circuits.core.values import Value
 
     from ._link import Link
+    from .nats import Nats
 
 __all__ = ["Node"]
 
@@ -138,12 +139,15 @@ class Node(Party):
         secret: str | bytes | None = None,
         tls: ssl.SSLContext | dict[str, Any] | bool | None = None,
         heartbeat: float | None = 5.0,
+        forward: Mapping[str, Iterable[str | type[BaseEvent]]] | None = None,
         **nats: Any,
     ) -> None:
         """Take the arguments of the constructor."""
         if channel != Party.channel:  # else that of a derived class holds
             self.channel = channel
-        _check_transport(bind, nats)
+        is_nats = _check_transport(bind, nats)
+        if is_nats and secret is not None:
+            raise ValueError("secret: only a node over TCP has that; see token, credentials and nkey")
         if name is not None:
             wire.check_name(name, "the name of a node")
         for limit_name, number in (("limit", limit), ("concurrency", concurrency)):
@@ -170,14 +174,37 @@ class Node(Party):
             secret=_secret(secret),
             heartbeat=heartbeat or 0.0,
         )
-        self._hub = Hub(self, options)
-        if bind is not None:
+        self.nats: Nats | None = None
+        if is_nats:
+            self._hub, self.nats = self._make_nats(bind, options, nats)
+        else:
+            self._hub = Hub(self, options)
+        for node, entries in (forward or {}).items():
+            wire.check_name(node, "the name of a node")
+            for entry in entries:
+                self._forward(_event_name(entry), node)
+        if bind is not None and not is_nats:
             self.server = self._make_server(bind).register(self)
 
     def _make_server(self, bind: Any) -> Server:
         tls = _tls_options(self._tls, is_server=True)
         channel = f"{self.channel}_server"
         return Server(bind, self.channel, hub=self._hub, tls=tls, socket_channel=channel)
+
+    def _make_nats(
+        self, url: str, options: Options, told: dict[str, Any]
+    ) -> tuple[Hub, Nats]:
+        try:
+            import nats.aio.client  # noqa: F401
+        except ImportError as problem:
+            text = "a node over NATS needs nats-py: install circuits[node]"
+            raise ImportError(text, name="nats") from problem
+        from ._nats_options import NatsOptions
+        from .nats import Nats, NatsHub
+
+        settings = NatsOptions(url=url, name=options.name, tls=self._tls, **told)
+        hub = NatsHub(self, options)
+        return hub, Nats(settings, self.channel, hub=hub).register(self)
 
     def _make_client(self, name: str, host: str, port: int, **options: Any) -> Client:
         return Client(host, port, self.channel, node=name, hub=self._hub, **options)
@@ -220,6 +247,8 @@ class Node(Party):
         Returns:
             The channel of the socket.
         """
+        if self.nats is not None:
+            raise RuntimeError("a node over NATS reaches all others by its server: nothing to add")
         wire.check_name(name, "the name of a node")
         if channel is None:
             channel = f"{self.channel}_client_{name}"
@@ -256,7 +285,12 @@ class Node(Party):
         self, event: Any, sent: BaseEvent, node: str, channel: Any, timeout: float | None = None
     ) -> None:
         client = self.clients.get(node)
-        if client is not None:
+        is_durable = getattr(event, "durable", False)
+        if self.nats is not None and (is_durable or node != self.node_name):
+            self.nats.ask(event, sent, node, channel, timeout)
+        elif is_durable:
+            raise ValueError("durable=True: only a node over NATS stores events")
+        elif client is not None:
             self._ask(event, sent, client.outbox, channel, node, timeout)
         elif node == self.node_name and node is not None:
             self._run_here(event, sent, channel, timeout)
@@ -285,11 +319,13 @@ class Node(Party):
         targets = [n for n in self._nodes if any(c is n or c == n.channel for c in event.channels)]
         candidates = targets or self._nodes
         knowing = [node for node in candidates if node._knows(name)]
-        return (knowing or candidates)[0] is self
+        anywhere = [node for node in candidates if node.nats is not None]
+        return (knowing or anywhere or candidates)[0] is self
 
     def _knows(self, name: str) -> bool:
         hub = self._hub
-        return name in self.clients or name in hub.named or name == self.node_name
+        known = name in self.clients or name in hub.named or name == self.node_name
+        return known or (self.nats is not None and name == self.nats.options.group)
 
     # -- place without a change at the caller --
 
@@ -333,12 +369,16 @@ class Node(Party):
     def _stop_listening(self) -> None:
         if self.server is not None:
             self.server._stop_listening()
+        if self.nats is not None:
+            self.nats._stop_listening()
         for client in self.clients.values():
             client._stop_listening()
 
     def _end_sockets(self) -> None:
         if self.server is not None:
             self.server._end_sockets()
+        if self.nats is not None:
+            self.nats._end_sockets()
         for client in self.clients.values():
             client._end_sockets()
 
@@ -371,18 +411,17 @@ def _event_name(entry: Any) -> str:
     raise TypeError(f"forward= takes names and classes of events, not {entry!r}")
 
 
-def _check_transport(bind: Any, nats: dict[str, Any]) -> None:
+def _check_transport(bind: Any, nats: dict[str, Any]) -> bool:
+    """Whether it is a node over NATS; refuse options that its kind does not have."""
     unknown = nats.keys() - _NATS_ONLY.keys()
     if unknown:
         raise TypeError(f"Node() has no option {', '.join(sorted(unknown))}")
     if isinstance(bind, str) and "://" in bind:
-        raise ImportError(
-            "a node over NATS needs circuits[node], which this version does not have; "
-            "over TCP bind is a port, 'host:port' or a pair of both"
-        )
+        return True
     chosen = [name for name, value in nats.items() if value != _NATS_ONLY[name]]
     if chosen:
         raise ValueError(f"{', '.join(sorted(chosen))}: only a node over NATS has that")
+    return False
 
 
 def _secret(secret: str | bytes | None) -> bytes | None:
