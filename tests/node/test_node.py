@@ -613,7 +613,7 @@ def test_wrong_options() -> None:
         ({"concurrency": True}, ValueError), ({"packet_limit_bytes": 1 << 24}, ValueError),
         ({"secret": ""}, ValueError), ({"secret": 5}, TypeError), ({"name": ""}, ValueError),
         ({"bogus": 1}, TypeError), ({"group": "x"}, ValueError), ({"durable": True}, ValueError),
-        ({"bind": "nats://host"}, ImportError), ({"bind": 1.5}, TypeError),
+        ({"bind": "nats://"}, ValueError), ({"bind": 1.5}, TypeError),
         ({"bind": "host:port"}, ValueError), ({"bind": 70000}, ValueError),
         ({"bind": 0, "tls": "yes"}, TypeError),
     ]:  # fmt: skip

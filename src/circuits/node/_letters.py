@@ -370,9 +370,7 @@ class Desk:
         self._asked_for = free
         link.special[end] = lambda message: self._take_status(link, end, message)
         body = {"batch": free, "expires": _PULL_SECONDS * _NANOSECONDS}
-        link.publish(
-            self.streams.pull_subject(), json.dumps(body).encode(), f"{link.inbox}.{end}"
-        )
+        link.publish(self.streams.pull_subject(), json.dumps(body).encode(), f"{link.inbox}.{end}")
         # A server that dies within a cluster answers nothing.
         self._expiry = hub.engine.schedule.call_in(_PULL_SECONDS + 2, self._answered)
 

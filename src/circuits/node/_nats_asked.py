@@ -90,12 +90,12 @@ class NatsAsked(Asked):
             text = f"the answer of {self.node!r} cannot be read"
             self.arrive(None, made_from(["ValueError", text, []]))
             return
-        value, problem = reply.value, None  # type: ignore[union-attr]
+        value, problem = reply.value, None
         try:
             value = wire.lift(value, self._hub.known.make)
         except wire.UnreadableError as unreadable:
             value, problem = None, made_from([unreadable.type_name, str(unreadable), []])
-        if reply.errors and problem is None:  # type: ignore[union-attr]
+        if reply.errors and problem is None:
             value, problem = None, made_from(value)
         self.arrive(value, problem)
 

@@ -197,7 +197,7 @@ class NatsLink:
     def _notice(self) -> None:
         if not self._is_noticed and not self.is_closed:
             self._is_noticed = True
-            self.nats.fire(Arrived(), self.nats)
+            self.nats.fire(Arrived(self), self.nats)
 
     def go_on(self) -> None:
         """There may be room for what has had to wait."""
@@ -220,7 +220,7 @@ class NatsLink:
             if hub.is_full:
                 if not self._is_waiting:
                     self._is_waiting = True
-                    self.nats.fire(Settled(), self.nats)
+                    self.nats.fire(Settled(self), self.nats)
                 return
             message = requests.popleft()
             if hasattr(message, "take"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -69,10 +70,9 @@ class NatsOptions:
         if self.tls not in (None, False, True) and not isinstance(self.tls, ssl.SSLContext):
             raise TypeError(f"tls must be a context of ssl or True, not {self.tls!r}")
         if self.credentials is not None or self.nkey is not None:
-            try:
-                import nkeys  # noqa: F401  # nats-py does without until it connects
-            except ImportError as problem:
-                raise ImportError("credentials= and nkey= need circuits[node], for nkeys") from problem
+            # nats-py does without until it connects.
+            if importlib.util.find_spec("nkeys") is None:
+                raise ImportError("credentials= and nkey= need circuits[node], for nkeys")
 
     @property
     def servers(self) -> list[str]:

@@ -77,7 +77,9 @@ class Subjects:
         where = ",".join(map(encode_token, channels)) if channels else "_"
         subject = f"{self._first}.{middle}.{where}.{encode_token(name)}"
         if len(subject) > _SUBJECT_CHARACTERS:
-            raise ValueError(f"a subject of {len(subject)} characters, {_SUBJECT_CHARACTERS} at most")
+            raise ValueError(
+                f"a subject of {len(subject)} characters, {_SUBJECT_CHARACTERS} at most"
+            )
         return subject
 
     def event(self, node: str, channels: tuple[str, ...], name: str) -> str:

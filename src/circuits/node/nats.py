@@ -21,7 +21,7 @@ from circuits.core.handlers import handler
 from ._asked import Outbox
 from ._letters import Deliver, Desk, NatsHub
 from ._nats_asked import ALL, Broadcast, NatsAsked, Stored
-from ._nats_link import Arrived, NatsLink, Settled
+from ._nats_link import NatsLink
 from ._party import Party
 from ._streams import ApiError
 from ._subjects import Subjects
@@ -82,7 +82,6 @@ class Nats(Party):
         self._task: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._has_started = False  # nobody else had our name
-        self._is_answered = False  # somebody has
         self.desk = Desk(self) if options.durable else None
         if self.desk is not None:
             self.addHandler(_watch_effects)
@@ -152,7 +151,7 @@ class Nats(Party):
                 except BaseException:
                     link.writer.cancel()
                     raise
-            except (OSError, Error, asyncio.TimeoutError, ValueError) as problem:
+            except (TimeoutError, OSError, Error, ValueError) as problem:
                 await _abandon(client)
                 is_refused = isinstance(problem, AuthorizationError) or "uthoriz" in str(problem)
                 refusals = refusals + 1 if is_refused else 0
@@ -177,7 +176,7 @@ class Nats(Party):
 
     async def _connect(self, client: Client, url: str, lost: asyncio.Event) -> None:
         async def on_error(problem: Exception) -> None:
-            if not isinstance(problem, asyncio.CancelledError) and str(problem):
+            if client.is_connected and str(problem):  # else whoever connects logs it
                 self._hub.log("%s", self.options.without_secrets(f"NATS: {problem}"))
 
         async def on_closed() -> None:
@@ -236,10 +235,10 @@ class Nats(Party):
         while not (lost.is_set() or link.is_closed):
             try:
                 await asyncio.wait_for(lost.wait(), _PING_SECONDS)
-            except asyncio.TimeoutError:
+            except TimeoutError:
                 try:
                     await asyncio.wait_for(link.client.flush(10), _PONG_SECONDS)
-                except (Error, asyncio.TimeoutError, OSError):
+                except (TimeoutError, Error, OSError):
                     if not link.is_closed:
                         link.lost("silent")
                     return
@@ -251,12 +250,11 @@ class Nats(Party):
             other = _instance_in(message.data)
             if other is None or other == self.instance or not message.reply:
                 return
-            if self._has_started and link.special.get("presence") is None:
-                is_ours = True
-            else:
-                is_ours = self.instance < other
-            if is_ours:
+            asking = link.special.get("presence")
+            if asking is None or self.instance < other:
                 link.publish(message.reply, self._presence())
+            else:
+                asking(message)  # it has asked later than we have: it is not to be answered
 
         return answer
 
@@ -268,7 +266,6 @@ class Nats(Party):
         name = self.options.name
         if name is None:
             return False
-        self._is_answered = False
         answered = asyncio.Event()
 
         def take(message: Any) -> None:
@@ -277,11 +274,11 @@ class Nats(Party):
                 answered.set()
 
         link.special["presence"] = take
-        await link.client.flush(5)
+        await link.client.flush(5)  # the server knows that we listen
         link.publish(self.subjects.presence(name), self._presence(), f"{link.inbox}.presence")
         try:
             await asyncio.wait_for(answered.wait(), _PRESENCE_SECONDS)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             return False
         finally:
             link.special.pop("presence", None)
@@ -307,7 +304,7 @@ class Nats(Party):
         while not (link.is_closed or self._hub.is_ending):
             try:
                 problems = await desk.streams.ensure(link.client)
-            except (ApiError, Error, asyncio.TimeoutError, OSError, ValueError) as problem:
+            except (TimeoutError, ApiError, Error, OSError, ValueError) as problem:
                 if link.is_closed:
                     return
                 text = f"{type(problem).__name__} {problem}"
@@ -327,20 +324,18 @@ class Nats(Party):
         letter.deliver()
 
     @handler("_deliver_complete")
-    def _on_deliver_complete(self, event: Any, *args: Any) -> None:
-        event.args[0].completed()
+    def _on_deliver_complete(self, deliver: Any, value: Any) -> None:
+        deliver.args[0].completed()
 
     # -- what the link tells --
 
     @handler("_arrived")
-    def _on_arrived(self) -> None:
-        if self.link is not None:
-            self.link.process()
+    def _on_arrived(self, link: NatsLink) -> None:
+        link.process()
 
     @handler("_settled")
-    def _on_settled(self) -> None:
-        if self.link is not None:
-            self.link.settled()
+    def _on_settled(self, link: NatsLink) -> None:
+        link.settled()
 
     def link_lost(self, link: NatsLink, stored: list[Any]) -> None:
         """A connection has ended; what was to be stored goes over the next one."""

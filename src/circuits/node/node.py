@@ -147,7 +147,9 @@ class Node(Party):
             self.channel = channel
         is_nats = _check_transport(bind, nats)
         if is_nats and secret is not None:
-            raise ValueError("secret: only a node over TCP has that; see token, credentials and nkey")
+            raise ValueError(
+                "secret: only a node over TCP has that; see token, credentials and nkey"
+            )
         if name is not None:
             wire.check_name(name, "the name of a node")
         for limit_name, number in (("limit", limit), ("concurrency", concurrency)):
@@ -191,9 +193,7 @@ class Node(Party):
         channel = f"{self.channel}_server"
         return Server(bind, self.channel, hub=self._hub, tls=tls, socket_channel=channel)
 
-    def _make_nats(
-        self, url: str, options: Options, told: dict[str, Any]
-    ) -> tuple[Hub, Nats]:
+    def _make_nats(self, url: str, options: Options, told: dict[str, Any]) -> tuple[Hub, Nats]:
         try:
             import nats.aio.client  # noqa: F401
         except ImportError as problem:
