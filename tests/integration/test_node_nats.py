@@ -172,7 +172,9 @@ def test_channels_are_those_of_the_subject(broker: Broker, start: Start) -> None
     start().ready()
 
     async def body(script: Any) -> None:
-        assert await script.call(Remote(Event.create("plain"), "far")) == "on the channel of the node"
+        assert (
+            await script.call(Remote(Event.create("plain"), "far")) == "on the channel of the node"
+        )
         event = Event.create("two")
         event.channels = ("a", "b")
         assert await script.call(Remote(event, "far")) == ["a", "b"]

@@ -208,15 +208,23 @@ class Nats(Party):
     async def _open(self, link: NatsLink) -> bool:
         """Subscribe to everything; ``False``: another node has our name."""
         await link.listen_for_answers()
+        answered = asyncio.Event()
         name = self.options.name
         if name is not None:
+
+            def hear(message: Any) -> None:
+                other = _instance_in(message.data)
+                if other is not None and other != self.instance:
+                    answered.set()
+
+            link.special["presence"] = hear
             await link.client.subscribe(self.subjects.presence(name), cb=self._on_presence(link))
         if self._has_started:
             # Others count on us: they are not to hear that nobody listens.
             await link.listen()
             self._use(link)
-            return not await self._is_taken(link)
-        if await self._is_taken(link):
+            return not await self._is_taken(link, answered)
+        if await self._is_taken(link, answered):
             return False
         await link.listen()
         self._has_started = True
@@ -261,19 +269,11 @@ class Nats(Party):
     def _presence(self) -> bytes:
         return json.dumps({"instance": self.instance}).encode()
 
-    async def _is_taken(self, link: NatsLink) -> bool:
+    async def _is_taken(self, link: NatsLink, answered: asyncio.Event) -> bool:
         """Ask whether another node has our name."""
         name = self.options.name
         if name is None:
             return False
-        answered = asyncio.Event()
-
-        def take(message: Any) -> None:
-            other = _instance_in(message.data)
-            if other is not None and other != self.instance:
-                answered.set()
-
-        link.special["presence"] = take
         await link.client.flush(5)  # the server knows that we listen
         link.publish(self.subjects.presence(name), self._presence(), f"{link.inbox}.presence")
         try:
