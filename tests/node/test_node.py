@@ -604,6 +604,19 @@ def test_a_wall_that_raises_refuses(world: World) -> None:
     assert [type(problem) for problem in far.journal.errors] == [KeyError]
 
 
+def test_nothing_is_stored_over_tcp(world: World) -> None:
+    near, _ = world.pair(Far())
+    value = near.app.fire(far_channel(greet(), durable=True))
+    world.settle()
+    assert value.value[0] is ValueError
+
+
+@pytest.mark.parametrize("timeout", [-1, float("inf"), float("nan"), "5", True])
+def test_a_remote_has_a_deadline(timeout: Any) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        Remote(greet(), "far", timeout=timeout)
+
+
 def test_wrong_options() -> None:
     from circuits.node import Node
 

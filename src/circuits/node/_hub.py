@@ -231,6 +231,12 @@ class Hub:
         if wall is not None and not self._passes(wall, event, link.name):
             self._refuse(link, request)
             return
+        name = event._event_name
+        if not (self.engine.routes.is_known(name) or request.success or request.failure):
+            # Nobody can tell whether it is fired, and nothing remembers a name made up by a peer.
+            if id is not None:
+                self.answer(link, version, id, None)
+            return
         foreign = Foreign(self, link, version, id, event)
         foreign.expire_in(DEFAULT_SECONDS if timeout is None else timeout)
         self.foreign[foreign] = None
@@ -295,6 +301,8 @@ class Hub:
         engine = self.engine
         if name in engine.routes.awaited:
             return True
+        if not engine.routes.is_known(name):
+            return False
         return any(name in getattr(route[0], "names", ()) for route in engine.route(name, channels))
 
     def over(self, foreign: Foreign) -> None:

@@ -287,13 +287,14 @@ class Link:
     def receive(self, data: bytes) -> None:
         """The peer has sent something."""
         self._heard_at = _clock.now()
-        if self.state is not _OPEN and self.hub.options.secret is not None:
-            self._unproven += len(data)
-            if self._unproven > PROOF_BYTES:
-                self.fail(f"more than {PROOF_BYTES} bytes without a proof")
-                return
         self.decoder.receive_data(data)
+        if self.state is _OPEN or self.hub.options.secret is None:
+            self.process()
+            return
+        self._unproven += len(data)
         self.process()
+        if self._unproven > PROOF_BYTES and self.state not in (State.OPEN, State.CLOSED):
+            self.fail(f"more than {PROOF_BYTES} bytes without a proof")
 
     def process(self) -> None:
         """Handle the packets that are complete, as many as the hub takes."""

@@ -29,7 +29,7 @@ from .server import Server
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from circuits.core._engine import Engine
     from circuits.core.values import Value
@@ -112,6 +112,8 @@ class Node(Party):
             connecting, with the certificates of the system.
         heartbeat: Seconds between two signs of life; a peer that is silent for three of them is
             gone. 0: none.
+        forward: Names of nodes, and of each the names or classes of events that run there, as
+            for ``add``: also of nodes that will connect to this one.
         group, prefix, echo, durable, ordered, ack_wait, max_deliver, backoff, replicas, token,
             credentials, nkey: Of nodes over NATS.
 
@@ -138,6 +140,7 @@ class Node(Party):
         secret: str | bytes | None = None,
         tls: ssl.SSLContext | dict[str, Any] | bool | None = None,
         heartbeat: float | None = 5.0,
+        forward: Mapping[str, Iterable[str | type[BaseEvent]]] | None = None,
         **nats: Any,
     ) -> None:
         """Take the arguments of the constructor."""
@@ -171,6 +174,9 @@ class Node(Party):
             heartbeat=heartbeat or 0.0,
         )
         self._hub = Hub(self, options)
+        for node, entries in (forward or {}).items():
+            for entry in entries:
+                self._forward(_event_name(entry), node)
         if bind is not None:
             self.server = self._make_server(bind).register(self)
 
@@ -250,6 +256,8 @@ class Node(Party):
         self, event: Remote, sent: BaseEvent, node: str, channel: Any = None, **options: Any
     ) -> None:
         if self._is_meant(event, node):
+            if event.durable:
+                raise ValueError("durable=True needs a node over NATS: nothing is stored over TCP")
             self._ask_node(event, sent, node, channel, event.timeout)
 
     def _ask_node(
