@@ -74,7 +74,7 @@ _FLOORS: dict[str, list[str]] = {
     ],
     "node": [
         "_reserved errors events _known _accept",
-        "_asked _foreign _link",
+        "_asked _foreign _handshake _heartbeat _link",
         "_hub",
         "_sockets _party",
         "client server utils",
