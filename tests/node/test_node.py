@@ -510,6 +510,33 @@ def test_the_deadline_of_a_call_is_a_timeout_error_and_travels(world: World) -> 
     assert not near.node._hub.asked
 
 
+def test_a_wait_with_a_deadline_of_its_own(world: World) -> None:
+    class Waits(Component):
+        channel = "waits"
+
+        def init(self) -> None:
+            self.value: Any = None
+            self.problem: Any = None
+
+        @handler("begin")
+        def _on_begin(self) -> Any:
+            remote = far_channel(slow(60))
+            self.value = self.fire(remote)
+            try:
+                yield self.wait(remote, timeout=2)
+            except TimeoutError as problem:
+                self.problem = problem
+
+    component, waits = Far(), Waits()
+    near, _ = world.pair(component, near=[waits])
+    waits.fire(Event.create("begin"))
+    world.run(3)
+    assert waits.problem is not None
+    assert waits.value.value[0] is TimeoutError
+    assert component.ended == ["cancelled"]
+    assert near.journal.errors == []
+
+
 def test_the_shorter_deadline_is_that_of_the_remote(world: World) -> None:
     caller = Caller()
     _near, _ = world.pair(Far(), near=[caller])
