@@ -74,7 +74,7 @@ _FLOORS: dict[str, list[str]] = {
     ],
     "node": [
         "_reserved errors events _known _accept _subjects _nats_options",
-        "_asked _foreign _link",
+        "_asked _foreign _handshake _heartbeat _link",
         "_hub _streams _nats_asked",
         "_sockets _party _letters _nats_link",
         "client server utils nats",

@@ -76,6 +76,10 @@ class Worker(Side):
         super().__init__(url, name, group="workers", durable=True, **options)
         self.works = Works().register(self.app)
 
+    def ready(self) -> Worker:
+        super().ready()
+        return self
+
 
 Start = Callable[..., Worker]
 

@@ -10,6 +10,7 @@ import pytest
 
 from circuits import Event, sleep
 from circuits.node import Node, Unreachable
+from tests.integration import process_support
 from tests.integration.fault_proxy import FaultProxy
 from tests.integration.test_nodes import (  # noqa: F401 - a fixture
     SECONDS,
@@ -41,7 +42,9 @@ def test_a_million_random_packets(start: Start) -> None:  # noqa: F811
 
 def test_a_partition_of_thirty_seconds_is_seen_within_three_heartbeats(
     start: Start,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(process_support, "SECONDS", 120.0)
     program = start(bind=0)
     with FaultProxy(program.port) as proxy:
 

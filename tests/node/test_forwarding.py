@@ -151,3 +151,16 @@ def test_a_name_goes_to_the_node_that_was_named_last_and_ends_with_it(world: Wor
     value = near.app.fire(greet("bob"), "billing")
     world.settle()
     assert (value.value, value.errors) == (None, False)
+
+
+def test_events_for_a_node_that_will_connect(world: World) -> None:
+    far = world.node(bind=0, name="far", forward={"near": ("greet",)})
+    early = far.app.fire(greet("bob"), "billing")
+    world.settle()
+    assert early.value[0] is KeyError
+    near = world.node(Billing(), name="near")
+    near.node.add("far", HOST, far.node.port or 0)
+    world.run(0.1)
+    value = far.app.fire(greet("bob"), "billing")
+    world.settle()
+    assert value.value == "hello bob"

@@ -423,6 +423,18 @@ def test_names_without_a_handler_make_no_class(world: World, server: Side) -> No
     assert set(Event._event_created) == before
 
 
+def test_what_nobody_handles_is_answered_and_not_remembered(world: World, server: Side) -> None:
+    peer = world.dial(server)
+    peer.offer()
+    routes = server.app._tree_engine.routes
+    for n in range(20):
+        peer.send(a_request(f"strange{n}", n, channels=[f"made up {n}"]))
+    assert [reply["value"] for reply in peer.take(20)] == [None] * 20
+    assert not [name for name in routes.cache if name.startswith("strange")]
+    peer.send(a_request("greet", 0, channels=["x"] * 65))
+    assert peer.take(1)[0]["value"][0] == "ValueError"
+
+
 def test_a_literal_name_reaches_its_handler(world: World, server: Side) -> None:
     class Literal(Component):
         channel = "here"
@@ -563,6 +575,16 @@ def test_the_connecting_side_proves_first_and_checks_the_other(world: World) -> 
     (packet,) = peer.take(1)
     assert packet["name"] == "greet"
     assert not value.result
+
+
+def test_what_follows_the_proof_at_once_is_not_counted(world: World, guarded: Side) -> None:
+    peer = world.dial(guarded)
+    answer = peer.offer("bob")
+    parts = (NONCE, answer["nonce"], "bob", "me")
+    proven = json.dumps({"proof": proof("sésame".encode(), "client", *parts)}).encode()
+    body = json.dumps(a_request("greet", "f0", "x" * 6000)).encode()
+    peer.send_bytes(b"".join(len(b).to_bytes(4, "big") + b for b in (proven, body)))
+    assert [next(iter(p)) for p in peer.take(2)] == ["proof", "v"]
 
 
 def test_a_reflected_proof_is_wrong(world: World) -> None:

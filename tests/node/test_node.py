@@ -510,6 +510,33 @@ def test_the_deadline_of_a_call_is_a_timeout_error_and_travels(world: World) -> 
     assert not near.node._hub.asked
 
 
+def test_a_wait_with_a_deadline_of_its_own(world: World) -> None:
+    class Waits(Component):
+        channel = "waits"
+
+        def init(self) -> None:
+            self.value: Any = None
+            self.problem: Any = None
+
+        @handler("begin")
+        def _on_begin(self) -> Any:
+            remote = far_channel(slow(60))
+            self.value = self.fire(remote)
+            try:
+                yield self.wait(remote, timeout=2)
+            except TimeoutError as problem:
+                self.problem = problem
+
+    component, waits = Far(), Waits()
+    near, _ = world.pair(component, near=[waits])
+    waits.fire(Event.create("begin"))
+    world.run(3)
+    assert waits.problem is not None
+    assert waits.value.value[0] is TimeoutError
+    assert component.ended == ["cancelled"]
+    assert near.journal.errors == []
+
+
 def test_the_shorter_deadline_is_that_of_the_remote(world: World) -> None:
     caller = Caller()
     _near, _ = world.pair(Far(), near=[caller])
@@ -602,6 +629,19 @@ def test_a_wall_that_raises_refuses(world: World) -> None:
     world.settle()
     assert value.value[0] is Refused
     assert [type(problem) for problem in far.journal.errors] == [KeyError]
+
+
+def test_nothing_is_stored_over_tcp(world: World) -> None:
+    near, _ = world.pair(Far())
+    value = near.app.fire(far_channel(greet(), durable=True))
+    world.settle()
+    assert value.value[0] is ValueError
+
+
+@pytest.mark.parametrize("timeout", [-1, float("inf"), float("nan"), "5", True])
+def test_a_remote_has_a_deadline(timeout: Any) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        Remote(greet(), "far", timeout=timeout)
 
 
 def test_wrong_options() -> None:

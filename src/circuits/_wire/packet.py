@@ -65,6 +65,8 @@ PACKET_BYTES: Final = 8 * 1024 * 1024
 _LONGEST: Final = (1 << 24) - 1
 
 _NAME_CHARACTERS: Final = 255
+#: How many channels an event may be fired on: they are remembered, with its name.
+_CHANNELS: Final = 64
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _NONCE: Final = re.compile(r"[0-9a-f]{32}")
 _END: Final = b"\r\n\r\n"
@@ -345,8 +347,8 @@ def _parse_request(body: dict[str, Any], version: int, id: Any) -> Request | Mal
     try:
         name = check_name(body["name"], "the name of an event")
         if channels:
-            if channels.__class__ is not list:
-                raise ValueError("channels must be a list")
+            if channels.__class__ is not list or len(channels) > _CHANNELS:
+                raise ValueError(f"channels must be a list of at most {_CHANNELS}")
             for channel in channels:
                 check_name(channel, "a channel")
     except ValueError as problem:

@@ -9,6 +9,7 @@ from circuits.core import _clock
 from circuits.core._clock import NEVER
 from circuits.core._flags import FAILURE, NOTIFY, SUCCESS
 from circuits.core._tasks import Suspended
+from circuits.core.errors import TimeoutError
 
 from .errors import Unreachable
 
@@ -154,7 +155,9 @@ class Asked(Suspended):
 
     def _expire(self) -> None:
         if self._is_callers:
-            # Whoever has called has been told by now, and nobody else is interested.
+            # Whoever has called has been told by now; the value tells others who look at it.
+            problem = TimeoutError(f"no answer in time from {self.node!r}")
+            self.firing._event_value.fail((TimeoutError, problem, []))
             self.engine.tasks.cancel(self)
             return
         self.fail(Unreachable(f"no answer within {self._seconds:g} s from {self.node!r}"))

@@ -235,8 +235,14 @@ class Hub:
 
     def _run(self, link: Link, request: wire.Request, event: BaseEvent) -> None:
         """Fire an event of another node, which is to be answered when it is over."""
-        timeout = request.timeout
-        foreign = Foreign(self, link, request.version, request.id, event)
+        version, id, timeout = request.version, request.id, request.timeout
+        name = event._event_name
+        if not (self.engine.routes.is_known(name) or request.success or request.failure):
+            # Nobody can tell whether it is fired, and nothing remembers a name made up by a peer.
+            if id is not None:
+                self.answer(link, version, id, None)
+            return
+        foreign = Foreign(self, link, version, id, event)
         foreign.expire_in(DEFAULT_SECONDS if timeout is None else timeout)
         self.foreign[foreign] = None
         link.serving += 1
@@ -300,6 +306,8 @@ class Hub:
         engine = self.engine
         if name in engine.routes.awaited:
             return True
+        if not engine.routes.is_known(name):
+            return False
         return any(name in getattr(route[0], "names", ()) for route in engine.route(name, channels))
 
     def over(self, foreign: Foreign) -> None:

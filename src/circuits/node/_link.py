@@ -1,11 +1,5 @@
 """One connection between two nodes: what they agree on, and what is under way over it.
 
-Theory of operation. The side that connects offers to speak version 2, and says nothing more until
-the other one has answered or a second has passed; then version 1 is spoken. Where there is a
-secret, both prove that they know it before anything else is read. From then on each packet is
-understood by its first byte and answered in its kind, so an answer to the offer that comes late
-still counts.
-
 A link neither reads nor writes: it is told what has arrived, and has its transport write. What is
 written within a turn goes out together at the end of it, but for version 1: the 2.1.0 release
 takes one packet of each read, so each is a write of its own, and one event is outstanding.
@@ -13,45 +7,24 @@ takes one packet of each read, so each is a write of its own, and one event is o
 
 from __future__ import annotations
 
-import enum
-import hashlib
-import hmac
-import json
 from typing import TYPE_CHECKING, Any, Protocol
 
 from circuits._wire import packet as wire
 from circuits._wire.packet import Control, Malformed, Offer, Reply, Request
 from circuits.core import _clock
-from circuits.core._clock import NEVER
 
+from ._handshake import Handshake, State
+from ._heartbeat import Heartbeat
 from .errors import Unreachable, made_from
 
 if TYPE_CHECKING:
     from ._asked import Asked
     from ._hub import Hub
 
-__all__ = ["Link", "State", "Transport", "proof"]
+__all__ = ["Link", "State", "Transport"]
 
-#: Seconds that an offer waits for its answer before version 1 is spoken.
-OFFER_SECONDS = 1.0
-#: How long the proofs may take, and how many bytes may come before they are there.
-PROOF_SECONDS = 5.0
-PROOF_BYTES = 4096
-#: After so many heartbeats without a byte a peer is gone.
-SILENT_BEATS = 3
 #: With so much collected, nothing waits for the end of the turn.
 _OUT_BYTES = 65536
-
-
-class State(enum.Enum):
-    """Where a connection is in its life; it only ever moves down this list."""
-
-    NEW = "new"
-    OFFERED = "offered"  # the answer to our offer is awaited
-    WAITING = "waiting"  # for the first packet of a peer that has connected
-    PROVING = "proving"  # for its proof
-    OPEN = "open"
-    CLOSED = "closed"
 
 
 _OPEN = State.OPEN
@@ -70,20 +43,6 @@ class Transport(Protocol):
     def abort(self) -> None: ...
 
 
-def proof(secret: bytes, role: str, offers: tuple[Offer, Offer]) -> str:
-    """What proves that a side knows the secret.
-
-    Args:
-        secret: The secret.
-        role: Of the side that proves: ``client``, which has connected, or ``server``.
-        offers: That of the client and that of the server.
-    """
-    client, server = offers
-    parts = [role, client.nonce, server.nonce, client.name, server.name]
-    text = json.dumps(parts, separators=(",", ":"), ensure_ascii=False)
-    return hmac.new(secret, text.encode(), hashlib.sha256).hexdigest()
-
-
 class Link:
     """One connection.
 
@@ -99,6 +58,7 @@ class Link:
         name: Of the peer: as we know it, or as it has said; or ``None``.
         version: What is spoken.
         state: Where it is in its life.
+        handshake, heartbeat: Its parts: how it begins, and the signs of life.
         outstanding: What was asked and is not answered, by its id.
         serving: How many requests of the peer are not answered.
         reason: Why it ended.
@@ -106,10 +66,10 @@ class Link:
     """
 
     __slots__ = (
-        "_beat_timer", "_early", "_heard_at", "_nonce", "_number", "_offers", "_out", "_out_bytes",
-        "_pack", "_prefix", "_silence_timer", "_timer", "_unproven", "at_end", "decoder", "host", "hub",
-        "is_client", "is_dirty", "name", "offer_version", "on_drain", "outstanding", "port",
-        "reason", "serving", "state", "transport", "version", "was_open", "whenever_closed",
+        "_early", "_number", "_out", "_out_bytes", "_pack", "_prefix", "at_end", "decoder",
+        "handshake", "heartbeat", "host", "hub", "is_client", "is_dirty", "name", "on_drain",
+        "outstanding", "port", "reason", "serving", "state", "transport", "version", "was_open",
+        "whenever_closed",
     )  # fmt: skip
 
     def __init__(
@@ -128,7 +88,6 @@ class Link:
         self.host, self.port = host, port
         self.is_client = is_client
         self.name = expected
-        self.offer_version = version
         self.version = 1
         self.state = State.NEW
         self.outstanding: dict[Any, Asked] = {}
@@ -140,160 +99,49 @@ class Link:
         self.on_drain: Any = None
         self.whenever_closed: Any = None
         self._pack: Any = None
-        self._nonce = ""
-        self._offers: tuple[Offer, Offer] | None = None
         self._early: Any = None  # a packet that came before the answer to our offer
         self._out: list[bytes] = []
         self._out_bytes = 0
         self._number = 0
         self._prefix = ""
-        self._unproven = 0
-        self._heard_at = 0.0
-        self._timer = self._beat_timer = self._silence_timer = NEVER
+        self.handshake = Handshake(self, version)
+        self.heartbeat = Heartbeat(self)
 
     def __repr__(self) -> str:
         return f"{self.name or 'a node'} at {self.host}:{self.port}"
 
-    # -- agreeing --
+    # -- beginning --
 
     def start(self) -> None:
         """The connection stands."""
-        hub = self.hub
-        hub.links[self] = None
+        self.hub.links[self] = None
         self._prefix = _clock.random_bytes(8).hex()
-        self._heard_at = _clock.now()
-        schedule = hub.engine.schedule
-        secret = hub.options.secret
-        if secret is not None:
-            self._timer = schedule.call_in(PROOF_SECONDS, self._too_late)
-        if not self.is_client:
-            self.state = State.WAITING
-        elif self.offer_version == 1:
-            self._open()
-        else:
-            self.state = State.OFFERED
-            if secret is None:
-                self._timer = schedule.call_in(OFFER_SECONDS, self._settle_for_less)
-            self._send_offer()
+        self.heartbeat.heard()
+        self.handshake.start()
 
-    def _send_offer(self) -> None:
-        self._nonce = _clock.random_bytes(16).hex()
-        body = {
-            "circuits": 2,
-            "name": self.hub.options.name,
-            "nonce": self._nonce,
-            "features": list(self.hub.features),
-        }
-        self.transport.write(wire.encode(body, 1))
-
-    def _own_offer(self) -> Offer:
-        return Offer(2, 2, self.hub.options.name, self._nonce)
-
-    def _settle_for_less(self) -> None:
-        """Nobody has answered the offer."""
-        if self.state is State.OFFERED:
-            self._open()
-            self.process()
-
-    def _too_late(self) -> None:
-        if self.state not in (State.OPEN, State.CLOSED):
-            self.fail(f"no proof within {PROOF_SECONDS:g} s")
-
-    def _take_offer(self, offer: Offer) -> None:
-        if self._offers is not None:
-            return  # once is enough
-        hub = self.hub
-        if self.is_client:
-            if self.offer_version == 1:
-                return  # we have not asked
-            self._offers = (self._own_offer(), offer)
-        else:
-            self.name = offer.name
-            self._send_offer()
-            self._offers = (offer, self._own_offer())
-        self.version = 2
-        if "msgpack" in offer.features and "msgpack" in hub.features:
-            self._pack, self.decoder.unpack = hub.features["msgpack"]
-        secret = hub.options.secret
-        if secret is None:
-            self._timer.cancel()
-            self._open()
-            return
-        self.state = State.PROVING
-        if self.is_client:
-            self._send_control("proof", proof(secret, "client", self._offers))
-
-    def _take_proof(self, found: Any) -> None:
-        secret, offers = self.hub.options.secret, self._offers
-        assert secret is not None
-        assert offers is not None
-        wanted = proof(secret, "server" if self.is_client else "client", offers)
-        if not isinstance(found, str) or not hmac.compare_digest(
-            found.encode("utf-8", "replace"), wanted.encode()
-        ):
-            self.fail("it does not know the secret")
-            return
-        if not self.is_client:
-            self._send_control("proof", proof(secret, "server", offers))
-        self._timer.cancel()
-        self._open()
-
-    def _open(self) -> None:
-        """Both know how to speak."""
-        if self.state is State.OPEN:
-            self._begin_beating()  # the answer to our offer came late
-            return
-        self.state = State.OPEN
-        self.was_open = True
-        self.hub.opened(self)
+    def opened(self) -> None:
+        """Both know how to speak, perhaps better than before."""
+        if self.state is not State.OPEN:
+            self.state = State.OPEN
+            self.was_open = True
+            self.hub.opened(self)
         if self.version == 2:
-            self._begin_beating()
+            self.heartbeat.begin()
         self.drained()
 
-    # -- signs of life --
-
-    def _begin_beating(self) -> None:
-        seconds = self.hub.options.heartbeat
-        if seconds and self.version == 2 and not self._beat_timer.is_pending:
-            self._beat_timer = self.hub.engine.schedule.call_in(seconds, self._beat)
-            self._watch_silence()
-
-    def _beat(self) -> None:
-        if self.state is State.OPEN:
-            self._number += 1
-            self._send_control("ping", self._number)
-            seconds = self.hub.options.heartbeat
-            self._beat_timer = self.hub.engine.schedule.call_in(seconds, self._beat)
-
-    def _watch_silence(self) -> None:
-        seconds = self.hub.options.heartbeat * SILENT_BEATS
-        schedule = self.hub.engine.schedule
-        self._silence_timer = schedule.call_at(self._heard_at + seconds, self._check_silence)
-
-    def _check_silence(self) -> None:
-        if self.state is not State.OPEN:
-            return
-        now = _clock.now()
-        if self.hub.is_holding:
-            self._heard_at = now  # nobody listens, so nobody can be silent
-        if now - self._heard_at >= self.hub.options.heartbeat * SILENT_BEATS:
-            self.lost("silent")
-            self.transport.abort()
-        else:
-            self._watch_silence()
+    def agree_on_messagepack(self) -> None:
+        """Both have it."""
+        self._pack, self.decoder.unpack = self.hub.features["msgpack"]
 
     # -- receiving --
 
     def receive(self, data: bytes) -> None:
         """The peer has sent something."""
-        self._heard_at = _clock.now()
-        if self.state is not _OPEN and self.hub.options.secret is not None:
-            self._unproven += len(data)
-            if self._unproven > PROOF_BYTES:
-                self.fail(f"more than {PROOF_BYTES} bytes without a proof")
-                return
+        self.heartbeat.heard()
         self.decoder.receive_data(data)
         self.process()
+        if self.state is not _OPEN:
+            self.handshake.count(len(data))
 
     def process(self) -> None:
         """Handle the packets that are complete, as many as the hub takes."""
@@ -314,31 +162,10 @@ class Link:
                     return
             if self.state is _OPEN:
                 self._take(message)
-            elif self.state is State.OFFERED and not isinstance(message, Offer):
-                if hub.options.secret is not None:
-                    self.fail("it speaks without a proof")
-                else:
-                    self._early = message  # nothing may be written now
-                return
-            else:
-                self._take_first(message)
-
-    def _take_first(self, message: wire.Message) -> None:
-        """Packets that come before the link is open."""
-        has_secret = self.hub.options.secret is not None
-        if isinstance(message, Offer) and self.state is not State.PROVING:
-            self._take_offer(message)
-        elif self.state is State.PROVING:
-            if isinstance(message, Control) and message.kind == "proof":
-                self._take_proof(message.content)
-            else:
-                self.fail("it speaks without a proof")
-        elif has_secret:
-            self.fail("it speaks without a proof")
-        else:
-            self.version = message.version
-            self._open()
-            self._take(message)
+            elif not self.handshake.take(message):
+                self._early = message
+                if self.state is not _OPEN:
+                    return  # nothing may be written now
 
     def _take(self, message: wire.Message) -> None:
         kind = message.__class__
@@ -349,8 +176,7 @@ class Link:
         elif kind is Control:
             self._take_control(message.kind, message.content)  # type: ignore[union-attr]
         elif kind is Offer:
-            if self.hub.options.secret is None:
-                self._take_offer(message)  # type: ignore[arg-type]
+            self.handshake.take_late(message)  # type: ignore[arg-type]
         else:
             self._take_malformed(message)  # type: ignore[arg-type]
 
@@ -374,7 +200,7 @@ class Link:
     def _take_control(self, kind: str, content: Any) -> None:
         if kind == "ping":
             if content.__class__ in (int, float, str) and len(str(content)) < 100:
-                self._send_control("pong", content)
+                self.send_control("pong", content)
         elif kind == "replaced" and self.is_client and content is True:
             self.hub.replaced(self)
 
@@ -421,7 +247,8 @@ class Link:
         pack = self._pack if version == 2 else None
         self.send(wire.encode(body, version, hub.options.packet_limit_bytes, pack), version)
 
-    def _send_control(self, kind: str, content: Any) -> None:
+    def send_control(self, kind: str, content: Any) -> None:
+        """Send something that is not for programs."""
         self.send(wire.encode({kind: content}, 2), 2)
 
     def send(self, data: bytes, version: int) -> None:
@@ -482,7 +309,7 @@ class Link:
     def replace(self) -> None:
         """The peer has connected again: tell it over this connection, which ends."""
         if self.version == 2:
-            self._send_control("replaced", True)
+            self.send_control("replaced", True)
         self.finish("replaced")
 
     def finish(self, reason: str = "closed") -> None:
@@ -499,8 +326,8 @@ class Link:
             return
         self.state = State.CLOSED
         self.reason = reason
-        for timer in (self._timer, self._beat_timer, self._silence_timer):
-            timer.cancel()
+        self.handshake.end()
+        self.heartbeat.end()
         self._out.clear()
         self.hub.closed(self)
         outstanding, self.outstanding = self.outstanding, {}

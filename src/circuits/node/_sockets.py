@@ -53,6 +53,11 @@ class Dialler(TCPClient):
         """Whether something that was written waits for the kernel to take it."""
         return self._connection is not None and self._connection.writer is not None
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether it is connected, or about to be."""
+        return any((self._connection, self._attempt, self._queued))
+
     def hold_reading(self, is_held: bool) -> None:
         """Stop reading, or go on."""
         if self._connection is not None:

@@ -44,7 +44,7 @@ def decode_token(token: str) -> str:
         ValueError: No name becomes such a token.
     """
     if _TOKEN.fullmatch(token):
-        text = "" if token == "%" else unquote_to_bytes(token).decode()
+        text = "" if token == "%" else unquote_to_bytes(token).decode("utf-8", "replace")
         if encode_token(text) == token:
             return text
     raise ValueError(f"{token[:100]!r} is no name in a subject")

@@ -211,9 +211,8 @@ class Client(Party):
 
     def _application_started(self) -> None:
         super()._application_started()
-        if self.link is None and not self._timer.is_pending and self._socket._attempt is None:
-            self._socket.close()
-            self._dial()
+        if not (self.link is not None or self._timer.is_pending or self._socket.is_busy):
+            self._dial()  # it runs again
 
     def _stop_listening(self) -> None:
         self._timer.cancel()

@@ -44,7 +44,9 @@ class Remote(Event):
         if not isinstance(event, BaseEvent):
             raise TypeError(f"an event is needed, not {event!r}")
         super().__init__(event, node, channel=channel)
-        self.timeout = None if timeout is None else check_seconds(timeout, "timeout")
+        if timeout is not None and not 0 <= check_seconds(timeout, "timeout") < float("inf"):
+            raise ValueError(f"timeout must be a number of seconds with an end, not {timeout!r}")
+        self.timeout = timeout
         self.durable = bool(durable)
 
 

@@ -113,6 +113,8 @@ class Node(Party):
             connecting, with the certificates of the system.
         heartbeat: Seconds between two signs of life; a peer that is silent for three of them is
             gone. 0: none.
+        forward: Names of nodes, and of each the names or classes of events that run there, as
+            for ``add``: also of nodes that will connect to this one.
         group, prefix, echo, durable, ordered, ack_wait, max_deliver, backoff, replicas, token,
             credentials, nkey: Of nodes over NATS.
 
@@ -182,7 +184,6 @@ class Node(Party):
         else:
             self._hub = Hub(self, options)
         for node, entries in (forward or {}).items():
-            wire.check_name(node, "the name of a node")
             for entry in entries:
                 self._forward(_event_name(entry), node)
         if bind is not None and not is_nats:
@@ -279,6 +280,8 @@ class Node(Party):
         self, event: Remote, sent: BaseEvent, node: str, channel: Any = None, **options: Any
     ) -> None:
         if self._is_meant(event, node):
+            if event.durable:
+                raise ValueError("durable=True needs a node over NATS: nothing is stored over TCP")
             self._ask_node(event, sent, node, channel, event.timeout)
 
     def _ask_node(
