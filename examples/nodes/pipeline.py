@@ -1,8 +1,10 @@
-"""A pipeline of three steps, in one process or on two machines: the components are the same.
+"""A pipeline of three steps, in one process, on two machines or on many: the components are the same.
 
     pipeline.py                          all in this process
     pipeline.py work HOST:PORT           the steps, for others
     pipeline.py feed HOST:PORT           the rest, with the steps over there
+    pipeline.py work URL                 the steps over NATS; start as many as you like
+    pipeline.py feed URL                 the rest, with the steps at whoever is free
 
 Only the last lines know where anything runs.
 """
@@ -65,7 +67,12 @@ class Report(Component):
 def main():
     role, *address = sys.argv[1:] or ["all"]
     app = Component()
-    if role == "work":
+    if role == "work" and "://" in address[0]:
+        app + Node(address[0], group="worker") + Splitter() + Counter()
+        print("working", flush=True)
+    elif role == "feed" and "://" in address[0]:
+        app + Node(address[0], forward={"worker": (Split, Count)}) + Report()
+    elif role == "work":
         node = Node(address[0])
         app + node + Splitter() + Counter()
         print(f"working at {node.host}:{node.port}", flush=True)

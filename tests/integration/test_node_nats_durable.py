@@ -80,6 +80,10 @@ class Worker(Side):
         super().ready()
         return self
 
+    def __enter__(self) -> Worker:
+        super().__enter__()
+        return self
+
 
 Start = Callable[..., Worker]
 

@@ -280,7 +280,7 @@ class Node(Party):
         self, event: Remote, sent: BaseEvent, node: str, channel: Any = None, **options: Any
     ) -> None:
         if self._is_meant(event, node):
-            if event.durable:
+            if event.durable and self.nats is None:
                 raise ValueError("durable=True needs a node over NATS: nothing is stored over TCP")
             self._ask_node(event, sent, node, channel, event.timeout)
 
@@ -291,8 +291,6 @@ class Node(Party):
         is_durable = getattr(event, "durable", False)
         if self.nats is not None and (is_durable or node != self.node_name):
             self.nats.ask(event, sent, node, channel, timeout)
-        elif is_durable:
-            raise ValueError("durable=True: only a node over NATS stores events")
         elif client is not None:
             self._ask(event, sent, client.outbox, channel, node, timeout)
         elif node == self.node_name and node is not None:
