@@ -36,8 +36,8 @@ class Worker(Component):
     def _on_error(self, kind, problem, *args):
         print(f"failed: {problem}", flush=True)
 
-    def dead_letter(self, event, reason, deliveries):
-        print(f"given up after {deliveries} times: {event.args[0]}", flush=True)
+    def dead_letter(self, letter, reason, deliveries):
+        print(f"given up after {deliveries} times: {letter.args[0]}", flush=True)
 
 
 class Adder(Component):

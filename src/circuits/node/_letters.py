@@ -40,6 +40,9 @@ _PROGRESS_PARTS: Final = 3
 #: How many ids are remembered at most.
 _MOST_DONE: Final = 100_000
 _ACK_TOKENS: Final = 9
+#: The headers of a dead letter, without its id and the reason; and the longest reason.
+_HEAD_BYTES: Final = 200
+_REASON_BYTES: Final = 1000
 
 
 class Deliver(Event):
@@ -420,9 +423,15 @@ class Desk:
         assert options.group is not None
         self._number += 1
         end = f"b{self._number:x}"
+        # Headers count as well: a server ends the connection over a message that is too large.
+        data = letter.message.data
+        room = link.client.max_payload - len(data) - len(letter.event_id.encode()) - _HEAD_BYTES
+        if room < 0:
+            data, room = b"", _REASON_BYTES
+        text = " ".join(reason.split()).encode("ascii", "backslashreplace").decode()
         headers = {
             "Nats-Msg-Id": letter.event_id,
-            "Circuits-Reason": " ".join(reason.split())[:1000],
+            "Circuits-Reason": text[: min(room, _REASON_BYTES)],
             "Circuits-Deliveries": str(letter.deliveries),
         }
 
@@ -452,4 +461,4 @@ class Desk:
         timer = schedule.call_in(_BURY_SECONDS, again)
         link.special[end] = answered
         subject = self.nats.subjects.dead(options.group, letter.message.subject)
-        link.publish(subject, letter.message.data, f"{link.inbox}.{end}", headers)
+        link.publish(subject, data, f"{link.inbox}.{end}", headers)

@@ -50,7 +50,7 @@ class NatsAsked(Asked):
     __slots__ = ("headers", "subject")
 
     wants_answer = True
-    is_stored = False
+    is_stored = has_headers = False
 
     def __init__(
         self,
@@ -71,8 +71,9 @@ class NatsAsked(Asked):
         return subjects.event(self.node, self._channels, self.sent_event.name)
 
     def body(self, id: Any, version: int) -> dict[str, Any]:
+        # The subject says what it is and where it goes.
         body = super().body(id, version)
-        del body["name"]  # the subject says it
+        del body["name"]
         body.pop("channels", None)
         return body
 
@@ -110,6 +111,7 @@ class Broadcast(NatsAsked):
     __slots__ = ()
 
     wants_answer = False
+    has_headers = True
 
     def _make_subject(self, subjects: Subjects) -> str:
         return subjects.broadcast(self._channels, self.sent_event.name)
@@ -124,7 +126,7 @@ class Stored(NatsAsked):
 
     __slots__ = ("_again", "_data", "_trouble", "message_id")
 
-    is_stored = True
+    is_stored = has_headers = True
 
     def __init__(self, *args: Any) -> None:
         self._data: bytes | None = None

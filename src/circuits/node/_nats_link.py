@@ -108,6 +108,7 @@ class NatsLink:
         name, host, port: Of the server.
         outstanding: What was published and is not answered, by the end of its inbox.
         inbox: Where answers are sent.
+        limit_bytes: The largest message.
         reason: Why it has ended.
     """
 
@@ -126,6 +127,8 @@ class NatsLink:
         self.host = None if url is None else url.hostname
         self.port = None if url is None else url.port
         self.outstanding: dict[Any, NatsAsked] = {}
+        most = self.hub.options.packet_limit_bytes
+        self.limit_bytes = min(most, client.max_payload)
         self.reason = "closed"
         self.is_open = self.was_open = self.is_closed = False
         self.is_slow = False
@@ -320,13 +323,9 @@ class NatsLink:
         if not self.is_open:
             return False
         self.is_slow = self._out_bytes + self.client.pending_data_size > _OUT_BYTES
+        if self.is_slow:
+            self._wake.set()  # the writer looks when that is over
         return not self.is_slow
-
-    @property
-    def limit_bytes(self) -> int:
-        """The largest message."""
-        most = self.hub.options.packet_limit_bytes
-        return min(most, self.client.max_payload - _HEADER_BYTES)
 
     def send_request(self, asked: NatsAsked) -> None:
         """Publish an event; see ``can_send``.
@@ -337,7 +336,10 @@ class NatsLink:
         """
         self._number += 1
         end = f"{self._number:x}"
-        data = asked.data(f"{self._number:032x}", self.limit_bytes)
+        limit = self.limit_bytes
+        if asked.has_headers:
+            limit = max(1, limit - _HEADER_BYTES)
+        data = asked.data(f"{self._number:032x}", limit)
         if not asked.wants_answer:
             self.publish(asked.subject, data, "", {"Circuits-Instance": self.nats.instance})
             asked.arrive(None, None)

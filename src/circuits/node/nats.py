@@ -16,6 +16,7 @@ from nats.aio.client import Client
 from nats.errors import AuthorizationError, Error
 
 from circuits.core import _clock
+from circuits.core.events import Event, Registered
 from circuits.core.handlers import handler
 
 from ._asked import Outbox
@@ -30,7 +31,7 @@ from .errors import Refused, Unreachable
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from circuits.core.events import BaseEvent, Event
+    from circuits.core.events import BaseEvent
 
     from ._hub import Hub
     from ._nats_options import NatsOptions
@@ -51,6 +52,12 @@ _PRESENCE_SECONDS = 0.5
 _CLOSE_SECONDS = 1.0
 _PREPARE_DELAY = 0.25
 _LAST_PREPARE_DELAY = 5.0
+
+
+class _Begin(Event):
+    """Connect: the handler needs the asyncio loop, which there is when the tree runs."""
+
+    name = "_begin"
 
 
 class Nats(Party):
@@ -113,8 +120,21 @@ class Nats(Party):
 
     # -- running --
 
-    @handler("registered", "started", channel="*")
-    async def _on_begin(self, *args: Any) -> None:
+    def _application_started(self) -> None:
+        super()._application_started()
+        self._begin_later()
+
+    @handler("registered", channel="*")
+    def _on_registered(self, event: Event, component: Any, *args: Any) -> None:
+        if isinstance(event, Registered) and self in component._tree_subtree():
+            self._begin_later()
+
+    def _begin_later(self) -> None:
+        if self._task is None:
+            self.fire(_Begin(), self)
+
+    @handler("_begin")
+    async def _on_begin(self) -> None:
         if self._task is None and not self._hub.is_ending:
             self._loop = asyncio.get_running_loop()
             self.outbox.closed = None
@@ -151,7 +171,7 @@ class Nats(Party):
                 except BaseException:
                     link.writer.cancel()
                     raise
-            except (TimeoutError, OSError, Error, ValueError) as problem:
+            except Exception as problem:  # of the server, the network, a file, a library
                 await _abandon(client)
                 is_refused = isinstance(problem, AuthorizationError) or "uthoriz" in str(problem)
                 refusals = refusals + 1 if is_refused else 0
