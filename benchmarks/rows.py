@@ -469,6 +469,16 @@ def _node(name: str, title: str, *options: str) -> Row:
 _NODE: Final = (
     _node("tcp_64", "64 concurrent over TCP, version 2"),
     _node("tcp_64_json", "the same without msgspec", "json"),
+    Row(
+        "node.nats_64",
+        "64 concurrent over NATS",
+        "round trips/CPU s of both ends",
+        (
+            Contender("circuits", "here", "node_nats_circuits.py", ("round_trips",)),
+            Contender("nats-py by hand", "here", "node_nats_plain.py", ("round_trips",)),
+        ),
+        (Bound("nats-py by hand", 0.7, 1),),
+    ),
 )
 
 

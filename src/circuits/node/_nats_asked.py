@@ -74,7 +74,8 @@ class NatsAsked(Asked):
         # The subject says what it is and where it goes.
         body = super().body(id, version)
         del body["name"]
-        body.pop("channels", None)
+        if self._channels:
+            del body["channels"]
         return body
 
     def data(self, id: Any, limit: int) -> bytes:

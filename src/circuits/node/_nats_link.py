@@ -17,7 +17,7 @@ from circuits.core import _clock
 from circuits.core.events import Event
 
 from ._nats_asked import Stored, encoded
-from ._subjects import encode_token
+from ._subjects import decode_token, encode_token
 from .errors import Unreachable
 
 if TYPE_CHECKING:
@@ -59,18 +59,27 @@ class Caller:
     """Who has sent one message: what a link is to its peer, for this message alone.
 
     Attributes:
-        name: Of the node, if it has told it.
         serving: 1 while the event runs.
     """
 
-    __slots__ = ("_id", "_link", "_reply", "name", "serving")
+    __slots__ = ("_id", "_link", "_reply", "serving")
 
     def __init__(self, link: NatsLink, reply: str, id: Any) -> None:
         self._link = link
         self._reply = reply
         self._id = id
         self.serving = 0
-        self.name = _name_in(reply)
+
+    @property
+    def name(self) -> str | None:
+        """Of the node, which its inbox carries; or ``None``."""
+        parts = self._reply.split(".")
+        if len(parts) != 5 or parts[1] != "circuits":
+            return None
+        try:
+            return decode_token(parts[2]) or None
+        except ValueError:
+            return None
 
     def __repr__(self) -> str:
         return f"{self.name or 'a client'} of {self._link!r}"
@@ -82,19 +91,6 @@ class Caller:
     def answered(self) -> None:
         """The event is over."""
         self._link.go_on()
-
-
-def _name_in(reply: str) -> str | None:
-    """The name of a node, which its inbox carries."""
-    parts = reply.split(".")
-    if len(parts) != 5 or parts[1] != "circuits":
-        return None
-    from ._subjects import decode_token
-
-    try:
-        return decode_token(parts[2]) or None
-    except ValueError:
-        return None
 
 
 class NatsLink:
@@ -256,8 +252,8 @@ class NatsLink:
     def _understand(self, message: Msg) -> tuple[Caller | None, wire.Message | None]:
         """Who asks, and what: the subject says where to, whatever the body does."""
         headers = message.headers
-        if headers and not self.nats.options.echo:
-            if headers.get("Circuits-Instance") == self.nats.instance:
+        if headers and headers.get("Circuits-Instance") == self.nats.instance:
+            if not self.nats.options.echo:
                 return None, None
         caller = Caller(self, message.reply, None)
         try:

@@ -8,7 +8,7 @@ leading ``_`` is written so, too: the tokens that begin with one are ours, and n
 from __future__ import annotations
 
 import re
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from circuits._wire import packet as wire
@@ -19,6 +19,8 @@ _TOKEN: Final = re.compile(r"%|(?:[A-Za-z0-9_-]|%[0-9A-F]{2})+")
 _ESCAPED: Final = re.compile(r"[^A-Za-z0-9_-]")
 #: Servers close a connection whose command is longer than 4096 bytes; the rest of it needs room.
 _SUBJECT_CHARACTERS: Final = 3000
+#: How many subjects are remembered, of each kind.
+_MOST_KNOWN: Final = 1000
 
 
 def _escape(found: re.Match[str]) -> str:
@@ -72,8 +74,20 @@ class Subjects:
     def __init__(self, prefix: str = "circuits") -> None:
         self.prefix = wire.check_name(prefix, "the prefix")
         self._first = encode_token(prefix)
+        # The same few come again and again.
+        self._known: dict[Any, str] = {}
+        self._addresses: dict[str, Address] = {}
 
     def _event(self, middle: str, channels: tuple[str, ...], name: str) -> str:
+        key = (middle, channels, name)
+        subject = self._known.get(key)
+        if subject is None:
+            subject = self._make_event(middle, channels, name)
+            if len(self._known) < _MOST_KNOWN:
+                self._known[key] = subject
+        return subject
+
+    def _make_event(self, middle: str, channels: tuple[str, ...], name: str) -> str:
         where = ",".join(map(encode_token, channels)) if channels else "_"
         subject = f"{self._first}.{middle}.{where}.{encode_token(name)}"
         if len(subject) > _SUBJECT_CHARACTERS:
@@ -129,6 +143,14 @@ class Subjects:
         Raises:
             ValueError: No event has such a subject.
         """
+        found = self._addresses.get(subject)
+        if found is None:
+            found = self._read(subject)
+            if len(self._addresses) < _MOST_KNOWN:  # they come from outside
+                self._addresses[subject] = found
+        return found
+
+    def _read(self, subject: str) -> Address:
         parts = subject.split(".")
         if len(parts) != (5 if parts[1:2] == ["_durable"] else 4):
             raise ValueError(f"{subject[:100]!r} is the subject of no event")
