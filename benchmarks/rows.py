@@ -475,7 +475,7 @@ _NODE: Final = (
         "round trips/CPU s of both ends",
         (
             Contender("circuits", "here", "node_nats_circuits.py", ("round_trips",)),
-            Contender("nats-py by hand", "here", "node_nats_plain.py", ("round_trips",)),
+            Contender("nats-py by hand", "plain", "node_nats_plain.py", ("round_trips",)),
         ),
         (Bound("nats-py by hand", 0.7, 1),),
     ),
