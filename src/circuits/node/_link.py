@@ -108,7 +108,8 @@ class Link:
         self.heartbeat = Heartbeat(self)
 
     def __repr__(self) -> str:
-        return f"{self.name or 'a node'} at {self.host}:{self.port}"
+        name = "a node" if self.name is None else repr(self.name)
+        return f"{name} at {self.host}:{self.port}"
 
     # -- beginning --
 
