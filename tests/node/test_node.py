@@ -690,6 +690,47 @@ def test_a_node_that_does_not_read_is_not_silent_and_counts_no_silence(world: Wo
     assert values[0].value == "slept 20"
 
 
+def test_handlers_that_ask_back_are_answered_however_many_there_are(world: World) -> None:
+    class Here(Component):
+        channel = "here"
+
+        def back(self, number: int) -> int:
+            return number + 1
+
+    class There(Component):
+        channel = "far"
+
+        def forth(self, number: int) -> Any:
+            value = yield self.call(Remote(Event.create("back", number), "near", "here"))
+            yield value.value
+
+    near, far = world.pair(There(), near=[Here()], concurrency=3)
+    values = [near.app.fire(far_channel(Event.create("forth", n))) for n in range(50)]
+    world.run(1)
+    assert [value.value for value in values] == list(range(1, 51))
+    assert not far.node._hub.is_holding
+    assert [len(link._aside) for link in far.node._hub.links] == [0]
+
+
+def test_what_is_set_aside_is_limited(world: World) -> None:
+    class There(Component):
+        channel = "far"
+
+        def forth(self) -> Any:
+            yield self.call(Remote(Event.create("slow", 50), "near", "far"))
+
+    near, far = world.pair(There(), near=[Far()], concurrency=3, limit=10)
+    for _ in range(100):
+        near.app.fire(far_channel(Event.create("forth")))
+    world.run(1)
+    (link,) = far.node._hub.links
+    assert len(link._aside) == 10
+    assert far.node._hub.is_holding
+    world.run(60)
+    assert not far.node._hub.is_holding
+    assert len(link._aside) == 0
+
+
 def test_events_that_end_at_once_are_not_counted(world: World) -> None:
     near, _far = world.pair(Far(), concurrency=2)
     values = [near.app.fire(far_channel(greet("bob"))) for _ in range(50)]

@@ -153,7 +153,10 @@ class Hub:
         if self.is_holding is not is_holding:
             self.is_holding = is_holding
             for link in self.links:
-                link.transport.hold_reading(is_holding)
+                if is_holding:
+                    link.heed_hold()
+                else:
+                    link.transport.hold_reading(False)
 
     # -- links --
 
@@ -166,8 +169,7 @@ class Hub:
             self._gone.pop(name, None)
             if older is not None:
                 older.replace()
-        if self.is_holding:
-            link.transport.hold_reading(True)
+        link.heed_hold()
         self.owner._link_opened(link)
 
     def closed(self, link: Link) -> None:
