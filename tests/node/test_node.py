@@ -726,7 +726,9 @@ def test_what_is_set_aside_is_limited(world: World) -> None:
     (link,) = far.node._hub.links
     assert len(link._aside) == 10
     assert far.node._hub.is_holding
-    world.run(60)
+    world.run(28)
+    assert len(link._aside) == 10
+    world.run(400)
     assert not far.node._hub.is_holding
     assert len(link._aside) == 0
 

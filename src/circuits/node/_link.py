@@ -14,6 +14,7 @@ from circuits._wire import packet as wire
 from circuits._wire.packet import Control, Malformed, Offer, Reply, Request
 from circuits.core import _clock
 
+from ._asked import DEFAULT_SECONDS
 from ._handshake import Handshake, State
 from ._heartbeat import Heartbeat
 from .errors import Unreachable, made_from
@@ -100,7 +101,7 @@ class Link:
         self.on_drain: Any = None
         self.whenever_closed: Any = None
         self._pack: Any = None
-        self._aside: deque[Request] = deque()
+        self._aside: deque[tuple[Request, float]] = deque()  # and since when
         self._aside_bytes = 0
         self._early: Any = None  # a packet that came before the answer to our offer
         self._out: list[bytes] = []
@@ -158,10 +159,7 @@ class Link:
                 if not self._reads_on:
                     return
             elif aside:
-                request = aside.popleft()
-                if not aside:
-                    self._aside_bytes = 0
-                hub.take_request(self, request)
+                self._take_aside()
                 continue
             before = decoder.pending_bytes
             message, self._early = self._early, None
@@ -193,13 +191,20 @@ class Link:
         return bool(self.outstanding) and self._aside_bytes < self.hub.options.packet_limit_bytes
 
     def _set_aside(self, request: Request, size: int) -> None:
-        aside = self._aside
-        aside.append(request)
+        self._aside.append((request, _clock.now()))
         # Small ones cost more than their bytes: as many as may wait elsewhere fill it, too.
         options = self.hub.options
         self._aside_bytes += max(size, -(-options.packet_limit_bytes // options.limit))
         self.hub.wait(self)
         self.heed_hold()
+
+    def _take_aside(self) -> None:
+        request, since = self._aside.popleft()
+        if not self._aside:
+            self._aside_bytes = 0
+        seconds = DEFAULT_SECONDS if request.timeout is None else request.timeout
+        request.timeout = seconds - (_clock.now() - since)
+        self.hub.take_request(self, request)
 
     def heed_hold(self) -> None:
         """Read, or not, as the hub and what is under way would have it."""
