@@ -111,6 +111,10 @@ class Hub:
         self._logged_at, self._unlogged = now, 0
         logging.getLogger("circuits").warning("node: %s", text % args)
 
+    def begin(self) -> None:
+        """The application runs, perhaps again; what it has left behind is gone."""
+        self.is_ending = self._is_pulsing = False
+
     # -- turns --
 
     @property

@@ -110,7 +110,7 @@ class Party(Graceful):
 
     def _application_started(self) -> None:
         if self._is_owner:
-            self._hub.is_ending = False
+            self._hub.begin()
 
     def _application_stopped(self) -> None:
         if not self._is_owner:
