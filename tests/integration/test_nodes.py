@@ -164,6 +164,21 @@ def test_a_forked_child_with_a_node() -> None:
         child.stop()
 
 
+def test_a_node_that_connects_may_run_again(start: Start) -> None:
+    program = start(bind=0)
+    app = Component()
+    node = Node().register(app)
+    node.add("far", "127.0.0.1", program.port)
+    answers: list[Any] = []
+
+    async def body(script: Any) -> None:
+        answers.append(await script.call(far("greet", len(answers))))
+
+    for _ in range(3):
+        perform(app, body)
+    assert answers == ["hello 0", "hello 1", "hello 2"]
+
+
 # -- peers that die, stop and come back --------------------------------------------------------
 
 

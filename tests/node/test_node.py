@@ -651,7 +651,8 @@ def test_wrong_options() -> None:
         ({"accept": ["stopped"]}, ValueError), ({"accept": ["Started"]}, ValueError),
         ({"accept": [5]}, TypeError), ({"types": [int]}, TypeError), ({"limit": 0}, ValueError),
         ({"concurrency": True}, ValueError), ({"packet_limit_bytes": 1 << 24}, ValueError),
-        ({"secret": ""}, ValueError), ({"secret": 5}, TypeError), ({"name": ""}, ValueError),
+        ({"heartbeat": -1}, ValueError), ({"heartbeat": "5"}, TypeError),
+        ({"stop_timeout": -1}, ValueError), ({"secret": ""}, ValueError), ({"secret": 5}, TypeError), ({"name": ""}, ValueError),
         ({"bogus": 1}, TypeError), ({"group": "x"}, ValueError), ({"durable": True}, ValueError),
         ({"bind": "nats://"}, ValueError), ({"bind": 1.5}, TypeError),
         ({"bind": "host:port"}, ValueError), ({"bind": 70000}, ValueError),
@@ -687,6 +688,49 @@ def test_a_node_that_does_not_read_is_not_silent_and_counts_no_silence(world: Wo
     assert near.journal.of("disconnected_from") == far.journal.of("disconnected_from") == []
     world.run(30)
     assert values[0].value == "slept 20"
+
+
+def test_handlers_that_ask_back_are_answered_however_many_there_are(world: World) -> None:
+    class Here(Component):
+        channel = "here"
+
+        def back(self, number: int) -> int:
+            return number + 1
+
+    class There(Component):
+        channel = "far"
+
+        def forth(self, number: int) -> Any:
+            value = yield self.call(Remote(Event.create("back", number), "near", "here"))
+            yield value.value
+
+    near, far = world.pair(There(), near=[Here()], concurrency=3)
+    values = [near.app.fire(far_channel(Event.create("forth", n))) for n in range(50)]
+    world.run(1)
+    assert [value.value for value in values] == list(range(1, 51))
+    assert not far.node._hub.is_holding
+    assert [len(link._aside) for link in far.node._hub.links] == [0]
+
+
+def test_what_is_set_aside_is_limited(world: World) -> None:
+    class There(Component):
+        channel = "far"
+
+        def forth(self) -> Any:
+            yield self.call(Remote(Event.create("slow", 50), "near", "far"))
+
+    near, far = world.pair(There(), near=[Far()], concurrency=3, limit=10)
+    for _ in range(100):
+        near.app.fire(far_channel(Event.create("forth")))
+    world.run(1)
+    (link,) = far.node._hub.links
+    assert len(link._aside) == 10
+    assert far.node._hub.is_holding
+    world.run(28)
+    assert len(link._aside) == 10
+    world.run(400)
+    assert not far.node._hub.is_holding
+    assert len(link._aside) == 0
 
 
 def test_events_that_end_at_once_are_not_counted(world: World) -> None:

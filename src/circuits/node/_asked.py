@@ -93,6 +93,11 @@ class Asked(Suspended):
         self._hub.asked[self] = None
         self._appointment = self.engine.schedule.call_at(self._deadline, self._expire)
 
+    def refuse(self, problem: BaseException) -> None:
+        """It cannot be sent at all."""
+        self.suspend()
+        self.arrive(None, problem)
+
     def body(self, id: Any, version: int) -> dict[str, Any]:
         """What is to be sent."""
         event = self.sent_event

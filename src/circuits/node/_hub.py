@@ -111,6 +111,10 @@ class Hub:
         self._logged_at, self._unlogged = now, 0
         logging.getLogger("circuits").warning("node: %s", text % args)
 
+    def begin(self) -> None:
+        """The application runs, perhaps again; what it has left behind is gone."""
+        self.is_ending = self._is_pulsing = False
+
     # -- turns --
 
     @property
@@ -153,7 +157,10 @@ class Hub:
         if self.is_holding is not is_holding:
             self.is_holding = is_holding
             for link in self.links:
-                link.transport.hold_reading(is_holding)
+                if is_holding:
+                    link.heed_hold()
+                else:
+                    link.transport.hold_reading(False)
 
     # -- links --
 
@@ -166,8 +173,7 @@ class Hub:
             self._gone.pop(name, None)
             if older is not None:
                 older.replace()
-        if self.is_holding:
-            link.transport.hold_reading(True)
+        link.heed_hold()
         self.owner._link_opened(link)
 
     def closed(self, link: Link) -> None:

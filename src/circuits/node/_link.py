@@ -7,12 +7,14 @@ takes one packet of each read, so each is a write of its own, and one event is o
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
 from circuits._wire import packet as wire
 from circuits._wire.packet import Control, Malformed, Offer, Reply, Request
 from circuits.core import _clock
 
+from ._asked import DEFAULT_SECONDS
 from ._handshake import Handshake, State
 from ._heartbeat import Heartbeat
 from .errors import Unreachable, made_from
@@ -66,7 +68,7 @@ class Link:
     """
 
     __slots__ = (
-        "_early", "_number", "_out", "_out_bytes", "_pack", "_prefix", "at_end", "decoder",
+        "_aside", "_aside_bytes", "_early", "_number", "_out", "_out_bytes", "_pack", "_prefix", "at_end", "decoder",
         "handshake", "heartbeat", "host", "hub", "is_client", "is_dirty", "name", "on_drain",
         "outstanding", "port", "reason", "serving", "state", "transport", "version", "was_open",
         "whenever_closed",
@@ -99,6 +101,8 @@ class Link:
         self.on_drain: Any = None
         self.whenever_closed: Any = None
         self._pack: Any = None
+        self._aside: deque[tuple[Request, float]] = deque()  # and since when
+        self._aside_bytes = 0
         self._early: Any = None  # a packet that came before the answer to our offer
         self._out: list[bytes] = []
         self._out_bytes = 0
@@ -108,7 +112,8 @@ class Link:
         self.heartbeat = Heartbeat(self)
 
     def __repr__(self) -> str:
-        return f"{self.name or 'a node'} at {self.host}:{self.port}"
+        name = "a node" if self.name is None else repr(self.name)
+        return f"{name} at {self.host}:{self.port}"
 
     # -- beginning --
 
@@ -145,12 +150,18 @@ class Link:
 
     def process(self) -> None:
         """Handle the packets that are complete, as many as the hub takes."""
-        hub, decoder = self.hub, self.decoder
+        hub, decoder, aside = self.hub, self.decoder, self._aside
         while self.state is not State.CLOSED:
-            if hub.is_full:
-                if decoder.pending_bytes or self._early is not None:
+            is_full = hub.is_full
+            if is_full:
+                if aside or decoder.pending_bytes or self._early is not None:
                     hub.wait(self)
-                return
+                if not self._reads_on:
+                    return
+            elif aside:
+                self._take_aside()
+                continue
+            before = decoder.pending_bytes
             message, self._early = self._early, None
             if message is None:
                 try:
@@ -160,12 +171,45 @@ class Link:
                     return
                 if message is None:
                     return
-            if self.state is _OPEN:
+            if is_full and message.__class__ is Request:
+                self._set_aside(message, before - decoder.pending_bytes)
+            elif self.state is _OPEN:
                 self._take(message)
             elif not self.handshake.take(message):
                 self._early = message
                 if self.state is not _OPEN:
                     return  # nothing may be written now
+        aside.clear()
+
+    @property
+    def _reads_on(self) -> bool:
+        """Whether to read although no more events are taken.
+
+        Handlers that are suspended may wait for answers of this very peer, which come behind
+        its events. So those are set aside, up to a limit.
+        """
+        return bool(self.outstanding) and self._aside_bytes < self.hub.options.packet_limit_bytes
+
+    def _set_aside(self, request: Request, size: int) -> None:
+        self._aside.append((request, _clock.now()))
+        # Small ones cost more than their bytes: as many as may wait elsewhere fill it, too.
+        options = self.hub.options
+        self._aside_bytes += max(size, -(-options.packet_limit_bytes // options.limit))
+        self.hub.wait(self)
+        self.heed_hold()
+
+    def _take_aside(self) -> None:
+        request, since = self._aside.popleft()
+        if not self._aside:
+            self._aside_bytes = 0
+        seconds = DEFAULT_SECONDS if request.timeout is None else request.timeout
+        request.timeout = seconds - (_clock.now() - since)
+        self.hub.take_request(self, request)
+
+    def heed_hold(self) -> None:
+        """Read, or not, as the hub and what is under way would have it."""
+        if self.hub.is_holding:
+            self.transport.hold_reading(not self._reads_on)
 
     def _take(self, message: wire.Message) -> None:
         kind = message.__class__
@@ -194,6 +238,8 @@ class Link:
         if reply.errors and problem is None:
             value, problem = None, made_from(value)
         asked.arrive(value, problem)
+        if self.hub.is_holding:
+            self.heed_hold()
         if self.version == 1:
             self.drained()
 
@@ -232,6 +278,8 @@ class Link:
         data = wire.encode(body, version, self.hub.options.packet_limit_bytes, self._pack)
         self.outstanding[id] = asked
         asked.sent(self, id)
+        if self.hub.is_holding:
+            self.heed_hold()
         self.send(data, version)
 
     def send_reply(self, id: Any, value: Any, errors: bool, version: int) -> None:

@@ -94,8 +94,13 @@ class Party(Graceful):
         if not self._hub.may_send(sent, node):
             raise Refused(f"the event {sent.name!r} must not be sent to {node!r}")
         asked = Asked(self, event, self._hub, sent, channel, node, timeout)
-        outbox.ask(asked)
-        asked.wait()
+        try:
+            outbox.ask(asked)
+        except (Unreachable, TypeError, ValueError) as problem:
+            # Frames of ours say nothing, and to format them would take most of the time.
+            asked.refuse(problem.with_traceback(None))
+        else:
+            asked.wait()
 
     # -- ending --
 
@@ -105,7 +110,7 @@ class Party(Graceful):
 
     def _application_started(self) -> None:
         if self._is_owner:
-            self._hub.is_ending = False
+            self._hub.begin()
 
     def _application_stopped(self) -> None:
         if not self._is_owner:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from circuits._wire import packet as wire
 from circuits.core._clock import NEVER
 from circuits.core._tasks import Suspended
+from circuits.core._waits import check_seconds
 from circuits.core.events import BaseEvent, Event
 from circuits.core.handlers import handler
 from circuits.core.manager import Manager
@@ -157,6 +158,9 @@ class Node(Party):
         for limit_name, number in (("limit", limit), ("concurrency", concurrency)):
             if isinstance(number, bool) or not isinstance(number, int) or number < 1:
                 raise ValueError(f"{limit_name} must be 1 or more, not {number!r}")
+        for limit_name, seconds in (("stop_timeout", stop_timeout), ("heartbeat", heartbeat or 0)):
+            if check_seconds(seconds, limit_name) < 0:
+                raise ValueError(f"{limit_name} must be 0 or more, not {seconds!r}")
         wire.PacketDecoder(packet_limit_bytes)  # which checks it
         self.node_name = name
         self._tls = tls
