@@ -401,7 +401,10 @@ class NatsLink:
         """Nothing to be done: see ``publish``."""
 
     def hold_reading(self, is_held: bool) -> None:
-        """A server cannot be slowed."""
+        """A server cannot be slowed: see ``settled``."""
+
+    def heed_hold(self) -> None:
+        """Likewise."""
 
     def drained(self) -> None:
         """More can be sent."""

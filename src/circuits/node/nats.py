@@ -101,10 +101,8 @@ class Nats(Party):
         """Have an event run elsewhere, and suspend the one that is being handled.
 
         Raises:
-            Unreachable: Too many wait for the connection, or there will be none.
             Refused: The event must not be sent.
-            TypeError: Something in it does not travel.
-            ValueError: It is too large.
+            ValueError: Its subject is too long, or it cannot be stored for all.
         """
         hub = self._hub
         if not hub.may_send(sent, node):
@@ -115,8 +113,12 @@ class Nats(Party):
         elif node == ALL:
             kind = Broadcast
         asked = kind(self.hub_owner, event, hub, sent, channel, node, timeout, self.subjects)
-        self.outbox.ask(asked)
-        asked.wait()
+        try:
+            self.outbox.ask(asked)
+        except (Unreachable, TypeError, ValueError) as problem:
+            asked.refuse(problem.with_traceback(None))
+        else:
+            asked.wait()
 
     # -- running --
 
