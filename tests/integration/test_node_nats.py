@@ -527,6 +527,24 @@ def test_a_token_and_tls_are_passed_on(tmp_path: Path, certificates: Certificate
         run(f"tls://localhost:{broker.port}", body, token="t0ken", tls=context)
 
 
+def test_an_nkey_is_passed_on(tmp_path: Path) -> None:
+    nkeys = pytest.importorskip("nkeys")
+    # A seed is the kind of key and 32 bytes in base 32, with a checksum.
+    seed = b"SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY"
+    public = nkeys.from_seed(bytearray(seed)).public_key.decode()
+    config = f"authorization {{ users = [{{nkey: {public}}}] }}"
+    path = tmp_path / "seed"
+    path.write_bytes(seed)
+    with Broker(tmp_path, config=config) as broker:
+
+        async def body(script: Any) -> None:
+            with pytest.raises(Unreachable, match="nobody listens"):
+                await script.call(far("greet"))
+
+        run(broker.url, body, nkey=seed.decode())
+        run(broker.url, body, nkey=str(path))
+
+
 # -- the end --
 
 

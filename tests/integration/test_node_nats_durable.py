@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import signal
 import subprocess
 import sys
 import threading
@@ -338,6 +339,50 @@ def test_a_timer_fires_one_object_again_and_again(broker: Broker, start: Start) 
 
     run(broker.url, body)
     assert len({entry[2] for entry in worker.works.seen[:3]}) == 3
+
+
+def test_a_full_stream_tells_the_sender_why(broker: Broker, start: Start) -> None:
+    async def fill(client: Any) -> None:
+        js = client.jetstream()
+        info = await js.stream_info(STREAM)
+        await js.update_stream(info.config.evolve(max_msgs=1, discard="new"))
+
+    with Worker(broker.url) as first:
+        first.ready()
+        eventually(lambda: first.node.nats.desk._link)  # type: ignore[union-attr]
+    ask_plainly(broker.url, fill)
+
+    async def body(script: Any) -> None:
+        assert await script.call(stored("job", 1)) == 1
+        with pytest.raises(Unreachable, match="maximum messages exceeded"):
+            await script.call(stored("job", 2, timeout=0.6))
+
+    run(broker.url, body)
+
+
+def test_a_member_that_hangs_loses_its_events_to_another(broker: Broker, tmp_path: Path) -> None:
+    paths = [tmp_path / "one", tmp_path / "two"]
+
+    def start_worker(number: int) -> subprocess.Popen[bytes]:
+        command = [sys.executable, str(WORKER), broker.url, f"n{number}", str(paths[number])]
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL)
+
+    workers = [start_worker(0)]
+    try:
+
+        async def body(script: Any) -> None:
+            await script.call(stored("job", 1, 1.0))
+
+        run(broker.url, body)
+        workers[0].send_signal(signal.SIGSTOP)
+        workers.append(start_worker(1))
+        eventually(lambda: paths[1].exists() and paths[1].read_text(), "the second delivery")
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.wait()
+    assert paths[1].read_text().split()[0] == "1"
+    assert not (paths[0].exists() and paths[0].read_text())
 
 
 def test_nothing_that_was_acknowledged_is_lost_when_server_and_worker_are_killed(
