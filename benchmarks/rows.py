@@ -522,6 +522,38 @@ _WORK: Final = (
 )
 
 
+_STREAMS: Final = "asyncio streams by hand"
+
+
+def _node(name: str, title: str, *options: str) -> Row:
+    return Row(
+        f"node.{name}",
+        title,
+        "round trips/CPU s of both ends",
+        (
+            Contender("circuits", "here", "node_circuits.py", ("round_trips", *options)),
+            Contender(_STREAMS, "plain", "node_asyncio.py", ("round_trips",)),
+        ),
+        (Bound(_STREAMS, 0.7, 1),),
+    )
+
+
+_NODE: Final = (
+    _node("tcp_64", "64 concurrent over TCP, version 2"),
+    _node("tcp_64_json", "the same without msgspec", "json"),
+    Row(
+        "node.nats_64",
+        "64 concurrent over NATS",
+        "round trips/CPU s of both ends",
+        (
+            Contender("circuits", "here", "node_nats_circuits.py", ("round_trips",)),
+            Contender("nats-py by hand", "plain", "node_nats_plain.py", ("round_trips",)),
+        ),
+        (Bound("nats-py by hand", 0.7, 1),),
+    ),
+)
+
+
 def _websocket(
     name: str,
     title: str,
@@ -587,6 +619,7 @@ ROWS: Final = (
     *_UDP,
     *_WEBSOCKET,
     *_WORK,
+    *_NODE,
 )
 
 #: One of each kind, for a first look.

@@ -28,6 +28,7 @@ AREAS = {
     "circuits.net": "Sockets and protocols over them",
     "circuits.io": "Files, child processes, devices",
     "circuits.web": "The web framework",
+    "circuits.node": "Other machines",
     "circuits.app": "What an application needs around it",
     "circuits.tools": "Looking into a tree",
     "circuits.testing": "Testing an application",

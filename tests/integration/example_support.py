@@ -40,6 +40,13 @@ class Script:
             self.output += data.decode()
         return self.output
 
+    def look(self, seconds: float = 0.05) -> None:
+        """Take what the program says within a while, if anything."""
+        assert self.process.stdout is not None
+        number = self.process.stdout.fileno()
+        if select.select([number], [], [], seconds)[0]:
+            self.output += os.read(number, 65536).decode()
+
     def type(self, text: str) -> None:
         """Type a line."""
         assert self.process.stdin is not None

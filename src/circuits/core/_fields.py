@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from _weakref import ref
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,9 +29,12 @@ else:
         return lambda cls: cls
 
 
-__all__ = ["Field", "Generic", "R", "dataclass_transform", "declare_fields"]
+__all__ = ["TYPED", "Field", "Generic", "R", "dataclass_transform", "declare_fields"]
 
 REQUIRED = object()  # the default of a field that has none
+
+#: The classes that have fields, as weak references: what comes from elsewhere is checked by them.
+TYPED: list[Any] = []
 
 
 class Field:
@@ -88,6 +93,7 @@ def declare_fields(cls: type[BaseEvent]) -> None:
     for position, name in enumerate(fields):
         type.__setattr__(cls, name, Field(position))
     cls.__init__ = _make_constructor(cls)  # type: ignore[method-assign]
+    TYPED.append(ref(cls))
 
 
 def _annotations(cls: type) -> dict[str, Any]:

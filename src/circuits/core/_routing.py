@@ -165,6 +165,13 @@ class Routes:
                 found.update(components)
         return list(found.values())
 
+    def is_known(self, name: str) -> bool:
+        """Whether anything handles events of a name, on some channel, or events of any name.
+
+        Unlike looking for routes, this remembers nothing of what was asked.
+        """
+        return name in self._by_name or "*" in self._by_name or name in self.awaited
+
     def resolve(self, name: str, channels: tuple[Any, ...]) -> tuple[Route, ...]:
         """Work out the routes of an event and remember them."""
         with TREE_LOCK:

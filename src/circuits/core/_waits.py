@@ -238,6 +238,11 @@ class Wait(Suspension):
         """Whether a coroutine waits, which is to receive the exceptions of the handlers."""
         return self._future is not None and self._fire
 
+    @property
+    def deadline(self) -> float | None:
+        """When it gives up, by the clock; ``None`` if it does not."""
+        return self._deadline if self._appointment is None else self._appointment.deadline
+
     # -- beginning and ending --
 
     def _begin(self) -> None:

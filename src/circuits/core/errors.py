@@ -22,6 +22,10 @@ from __future__ import annotations
 
 import builtins
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 __all__ = [
     "BacklogFullError",
     "CircuitsError",
@@ -106,7 +110,25 @@ class TaskCancelledError(WorkerError):
 
 
 class RemoteError(CircuitsError):
-    """Stands for an exception of another process that cannot be sent itself."""
+    """Stands for an exception of another process or machine that cannot be sent itself.
+
+    Args:
+        message: Its text.
+        type_name: The name of its class, if that is known apart from the text.
+        lines: Its traceback, as it was formatted there.
+
+    .. versionchanged:: 2.1
+       The arguments are attributes.
+    """
+
+    def __init__(self, message: str = "", type_name: str = "", lines: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.type_name = type_name
+        self.lines = [*lines]
+
+    def __str__(self) -> str:
+        return f"{self.type_name}: {self.message}" if self.type_name else self.message
 
 
 class FatalError(CircuitsError):

@@ -47,7 +47,7 @@ __all__ = [
 #: has another one then, so that neither is taken for the other.
 _EVERYWHERE = frozenset((
     "bridge_lost", "complete", "done", "draining", "error", "failure", "generate_events", "ipc",
-    "load_success", "prepare_unregister", "prepare_unregister_complete", "ready", "registered",
+    "load_success", "prepare_unregister", "prepare_unregister_complete", "ready", "registered", "remote",
     "signal", "started", "stopped", "success", "unregister", "unregistered",
 ))  # fmt: skip
 _PREFIX = "page:"

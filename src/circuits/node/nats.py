@@ -1,0 +1,472 @@
+"""A node over NATS: an engine between many nodes, and streams for what must not be lost.
+
+:class:`~circuits.node.node.Node` has one of these where its ``bind`` is the URL of a server. It
+keeps a connection, made again whenever it is lost, over which events go to nodes, to groups and
+to all. Needs the extra ``circuits[node]``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from typing import TYPE_CHECKING, Any
+
+from nats.aio.client import Client
+from nats.errors import AuthorizationError, Error
+
+from circuits.core import _clock
+from circuits.core.events import Event, Registered
+from circuits.core.handlers import handler
+
+from ._asked import Outbox
+from ._letters import Deliver, Desk, NatsHub
+from ._nats_asked import ALL, Broadcast, NatsAsked, Stored
+from ._nats_link import NatsLink
+from ._party import Party
+from ._streams import ApiError
+from ._subjects import Subjects
+from .errors import Refused, Unreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from circuits.core.events import BaseEvent
+
+    from ._hub import Hub
+    from ._nats_options import NatsOptions
+
+__all__ = ["Nats", "NatsHub"]
+
+#: Seconds between two attempts: doubled each time, up to the last. Who is refused has more time.
+_FIRST_DELAY = 0.05
+_LAST_DELAY = 0.5
+_LAST_REFUSED_DELAY = 10.0
+_CONNECT_SECONDS = 5.0
+#: A server is asked for a sign of life so often, and has so long to give one.
+_PING_SECONDS = 2.0
+_PONG_SECONDS = 4.0
+#: How long a node waits for another one of its name to say so.
+_PRESENCE_SECONDS = 0.5
+#: Seconds that the end of a connection may take.
+_CLOSE_SECONDS = 1.0
+_PREPARE_DELAY = 0.25
+_LAST_PREPARE_DELAY = 5.0
+
+
+class _Begin(Event):
+    """Connect: the handler needs the asyncio loop, which there is when the tree runs."""
+
+    name = "_begin"
+
+
+class Nats(Party):
+    """The connection of a node to NATS; a part of :class:`~circuits.node.node.Node`.
+
+    Args:
+        options: What it was told about NATS.
+        channel: That of the node.
+        hub: That of the node.
+
+    Attributes:
+        link: The connection that is used now, or ``None``.
+        instance: By what two nodes of one name are told apart.
+    """
+
+    def init(self, options: NatsOptions, channel: Any, *, hub: Hub) -> None:
+        """Take the arguments of the constructor."""
+        if channel != Party.channel:
+            self.channel = channel
+        self.options = options
+        self.subjects = Subjects(options.prefix)
+        self.instance = _clock.random_bytes(16).hex()
+        self._hub = hub
+        self.hub_owner = hub.owner
+        self.outbox = Outbox(hub.options.limit, "nats")
+        self.link: NatsLink | None = None
+        self._servers = list(options.servers)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._has_started = False  # nobody else had our name
+        self.desk = Desk(self) if options.durable else None
+        if self.desk is not None:
+            self.addHandler(_watch_effects)
+
+    # -- sending --
+
+    def ask(
+        self, event: Event, sent: BaseEvent, node: str, channel: Any, timeout: float | None
+    ) -> None:
+        """Have an event run elsewhere, and suspend the one that is being handled.
+
+        Raises:
+            Refused: The event must not be sent.
+            ValueError: Its subject is too long, or it cannot be stored for all.
+        """
+        hub = self._hub
+        if not hub.may_send(sent, node):
+            raise Refused(f"the event {sent.name!r} must not be sent to {node!r}")
+        kind: type[NatsAsked] = NatsAsked
+        if getattr(event, "durable", False):
+            kind = Stored
+        elif node == ALL:
+            kind = Broadcast
+        asked = kind(self.hub_owner, event, hub, sent, channel, node, timeout, self.subjects)
+        try:
+            self.outbox.ask(asked)
+        except (Unreachable, TypeError, ValueError) as problem:
+            asked.refuse(problem.with_traceback(None))
+        else:
+            asked.wait()
+
+    # -- running --
+
+    def _application_started(self) -> None:
+        super()._application_started()
+        self._begin_later()
+
+    @handler("registered", channel="*")
+    def _on_registered(self, event: Event, component: Any, *args: Any) -> None:
+        if isinstance(event, Registered) and self in component._tree_subtree():
+            self._begin_later()
+
+    def _begin_later(self) -> None:
+        if self._task is None:
+            self.fire(_Begin(), self)
+
+    @handler("_begin")
+    async def _on_begin(self) -> None:
+        if self._task is None and not self._hub.is_ending:
+            self._loop = asyncio.get_running_loop()
+            self.outbox.closed = None
+            self._task = self.spawn(self._run())
+
+    def spawn(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Run a coroutine beside the tree."""
+        assert self._loop is not None
+        task = self._loop.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._spawned_over)
+        return task
+
+    def _spawned_over(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            problem = task.exception()
+            assert problem is not None
+            self._tree_engine.report(problem, None)
+
+    async def _run(self) -> None:
+        """Keep a connection, until told otherwise."""
+        failures = refusals = number = 0
+        while True:
+            url = self._servers[number % len(self._servers)]
+            number += 1
+            lost = asyncio.Event()
+            client = Client()
+            try:
+                await asyncio.wait_for(self._connect(client, url, lost), _CONNECT_SECONDS)
+                link = NatsLink(self, client)
+                try:
+                    is_ours = await self._open(link)
+                except BaseException:
+                    link.writer.cancel()
+                    raise
+            except Exception as problem:  # of the server, the network, a file, a library
+                await _abandon(client)
+                is_refused = isinstance(problem, AuthorizationError) or "uthoriz" in str(problem)
+                refusals = refusals + 1 if is_refused else 0
+                failures += 1
+                self._log_failure(url, problem)
+                await asyncio.sleep(_delay(failures, refusals))
+                continue
+            except asyncio.CancelledError:
+                await _abandon(client)
+                raise
+            if not is_ours:
+                self._leave_name(link)
+                return
+            failures = refusals = 0
+            self._learn_servers(client)
+            await self._watch(link, lost)
+            link.lost(link.reason if link.is_closed else "the connection was lost")
+            link.writer.cancel()
+            self.spawn(_abandon(client))
+            if self._task is not asyncio.current_task():
+                return
+
+    async def _connect(self, client: Client, url: str, lost: asyncio.Event) -> None:
+        async def on_error(problem: Exception) -> None:
+            if client.is_connected and str(problem):  # else whoever connects logs it
+                self._hub.log("%s", self.options.without_secrets(f"NATS: {problem}"))
+
+        async def on_closed() -> None:
+            lost.set()
+
+        await client.connect(
+            [url],
+            error_cb=on_error,
+            closed_cb=on_closed,
+            disconnected_cb=on_closed,
+            name=self.options.name,
+            allow_reconnect=False,  # a new client is: what the old one has kept must not be sent
+            connect_timeout=2,
+            ping_interval=120,  # we do that ourselves: the client ends in its own time
+            **self.options.for_client(url),
+        )
+
+    def _log_failure(self, url: str, problem: BaseException) -> None:
+        where = url.rpartition("@")[2]
+        text = self.options.without_secrets(f"{type(problem).__name__} {problem}")
+        self._hub.log("%s cannot be reached: %s", where.removeprefix("nats://"), text)
+
+    def _learn_servers(self, client: Client) -> None:
+        for found in client.discovered_servers:
+            url = f"{found.scheme}://{found.hostname}:{found.port}"
+            if url not in self._servers and len(self._servers) < 100:
+                self._servers.append(url)
+
+    async def _open(self, link: NatsLink) -> bool:
+        """Subscribe to everything; ``False``: another node has our name."""
+        await link.listen_for_answers()
+        answered = asyncio.Event()
+        name = self.options.name
+        if name is not None:
+
+            def hear(message: Any) -> None:
+                other = _instance_in(message.data)
+                if other is not None and other != self.instance:
+                    answered.set()
+
+            link.special["presence"] = hear
+            await link.client.subscribe(self.subjects.presence(name), cb=self._on_presence(link))
+        if self._has_started:
+            # Others count on us: they are not to hear that nobody listens.
+            await link.listen()
+            self._use(link)
+            return not await self._is_taken(link, answered)
+        if await self._is_taken(link, answered):
+            return False
+        await link.listen()
+        self._has_started = True
+        self._use(link)
+        return True
+
+    def _use(self, link: NatsLink) -> None:
+        self.link = link
+        self.outbox.attach(link)  # type: ignore[arg-type]
+        link.open()
+        if self.desk is not None:
+            self.prepare_desk(link)
+
+    async def _watch(self, link: NatsLink, lost: asyncio.Event) -> None:
+        """Until the connection ends, or is silent."""
+        while not (lost.is_set() or link.is_closed):
+            try:
+                await asyncio.wait_for(lost.wait(), _PING_SECONDS)
+            except TimeoutError:
+                try:
+                    await asyncio.wait_for(link.client.flush(10), _PONG_SECONDS)
+                except (TimeoutError, Error, OSError):
+                    if not link.is_closed:
+                        link.lost("silent")
+                    return
+
+    # -- two nodes of one name --
+
+    def _on_presence(self, link: NatsLink) -> Any:
+        async def answer(message: Any) -> None:
+            other = _instance_in(message.data)
+            if other is None or other == self.instance or not message.reply:
+                return
+            asking = link.special.get("presence")
+            if asking is None or self.instance < other:
+                link.publish(message.reply, self._presence())
+            else:
+                asking(message)  # it has asked later than we have: it is not to be answered
+
+        return answer
+
+    def _presence(self) -> bytes:
+        return json.dumps({"instance": self.instance}).encode()
+
+    async def _is_taken(self, link: NatsLink, answered: asyncio.Event) -> bool:
+        """Ask whether another node has our name."""
+        name = self.options.name
+        if name is None:
+            return False
+        await link.client.flush(5)  # the server knows that we listen
+        link.publish(self.subjects.presence(name), self._presence(), f"{link.inbox}.presence")
+        try:
+            await asyncio.wait_for(answered.wait(), _PRESENCE_SECONDS)
+        except TimeoutError:
+            return False
+        finally:
+            link.special.pop("presence", None)
+        return True
+
+    def _leave_name(self, link: NatsLink) -> None:
+        name = self.options.name
+        text = f"another node is called {name!r}: this one has left"
+        self.outbox.close(text)
+        self.close_link(link, text)
+        self._tree_engine.report(ValueError(text), None)
+
+    # -- durable events --
+
+    def prepare_desk(self, link: NatsLink) -> None:
+        """See to the streams, and then take what they have."""
+        self.spawn(self._prepare_desk(link))
+
+    async def _prepare_desk(self, link: NatsLink) -> None:
+        desk = self.desk
+        assert desk is not None
+        delay = _PREPARE_DELAY
+        while not (link.is_closed or self._hub.is_ending):
+            try:
+                problems = await desk.streams.ensure(link.client)
+            except (TimeoutError, ApiError, Error, OSError, ValueError) as problem:
+                if link.is_closed:
+                    return
+                text = f"{type(problem).__name__} {problem}"
+                self._hub.log("%r: the streams are not ready: %s", link, text)
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, _LAST_PREPARE_DELAY)
+                continue
+            if problems:
+                text = f"{'; '.join(problems)}: nothing was changed, and only plain events run"
+                self._tree_engine.report(ValueError(text), None)
+            else:
+                desk.open(link)
+            return
+
+    @handler("_deliver")
+    def _on_deliver(self, letter: Any) -> None:
+        letter.deliver()
+
+    @handler("_deliver_complete")
+    def _on_deliver_complete(self, deliver: Any, value: Any) -> None:
+        deliver.args[0].completed()
+
+    # -- what the link tells --
+
+    @handler("_arrived")
+    def _on_arrived(self, link: NatsLink) -> None:
+        link.process()
+
+    @handler("_settled")
+    def _on_settled(self, link: NatsLink) -> None:
+        link.settled()
+
+    def link_lost(self, link: NatsLink, stored: list[Any]) -> None:
+        """A connection has ended; what was to be stored goes over the next one."""
+        if self.link is link:
+            self.link = None
+            self.outbox.detach()
+        if self.desk is not None:
+            self.desk.close()
+        if self._hub.is_ending or self.outbox.closed is not None:
+            for asked in stored:
+                asked.arrive(None, Unreachable(f"not stored: {self.outbox.closed or link.reason}"))
+        else:
+            held = self.outbox.held
+            self.outbox.held = {**dict.fromkeys(stored), **held}
+            for asked in stored:
+                asked._outbox = self.outbox
+
+    # -- ending --
+
+    def _stop_listening(self) -> None:
+        if self.desk is not None:
+            self.desk.close()
+        if self.link is not None:
+            self.link.stop_listening()
+
+    def close_link(self, link: NatsLink, reason: str) -> None:
+        """Close a connection when all is written; the application waits for that."""
+        engine = self._tree_engine
+        task, self._task = self._task, None
+        out = link._out
+        writer = link.writer
+        link._out = []
+        link.lost(reason)
+
+        async def close() -> None:
+            try:
+                with contextlib.suppress(Exception):
+                    await asyncio.wait_for(_publish_rest(link, out), _CLOSE_SECONDS)
+                writer.cancel()
+                await _abandon(link.client)
+            finally:
+                engine.release(link)
+
+        engine.hold(link)
+        self.spawn(close())
+        if task is not None and not task.done() and task is not _current_task():
+            task.cancel()
+
+    def _end_sockets(self) -> None:
+        task, self._task = self._task, None
+        if self.link is not None:
+            self.close_link(self.link, "the node has left")
+        if task is not None and not task.done():
+            task.cancel()
+
+
+def _current_task() -> Any:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        return None
+
+
+async def _publish_rest(link: NatsLink, out: list[Any]) -> None:
+    for subject, data, reply, headers in out:
+        await link.client.publish(subject, data, reply, headers)
+    await link.client.flush(1)
+
+
+@handler("error", channel="*")
+def _watch_effects(self: Nats, event: Any, kind: Any, problem: Any, *args: Any) -> None:
+    """Something has failed: perhaps because of a letter, which then has failed, too."""
+    if not event.received:
+        cause = event._event_cause
+        while cause is not None:
+            if isinstance(cause.event, Deliver):
+                cause.event.args[0].effect_failed(problem)
+                break
+            cause = cause.outer
+    routes = self._tree_engine.route(event.name, event.channels)
+    owners = [getattr(route[0], "__self__", None) for route in routes]
+    if owners[0] is self and all(isinstance(owner, Nats) for owner in owners):
+        from circuits.core._reports import log_unheard
+
+        log_unheard(event)  # as would have happened without us
+
+
+def _instance_in(data: bytes) -> str | None:
+    try:
+        body = json.loads(data)
+    except ValueError:
+        return None
+    found = body.get("instance") if isinstance(body, dict) else None
+    return found if isinstance(found, str) and len(found) == 32 else None
+
+
+def _delay(failures: int, refusals: int) -> float:
+    most = _LAST_REFUSED_DELAY if refusals else _LAST_DELAY
+    due: float = min(most, _FIRST_DELAY * 2.0 ** min(failures, 20))
+    chance = int.from_bytes(_clock.random_bytes(2), "big") / 65535
+    return due * (0.5 + chance / 2)
+
+
+async def _abandon(client: Client) -> None:
+    """Close a client, whatever state it is in: one that nobody hears would wait for ever."""
+    with contextlib.suppress(Exception):
+        await asyncio.wait_for(client.close(), _CLOSE_SECONDS)
+    transport = getattr(client, "_transport", None)
+    writer = getattr(transport, "_io_writer", None)
+    if writer is not None:
+        with contextlib.suppress(Exception):
+            writer.transport.abort()

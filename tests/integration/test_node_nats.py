@@ -1,0 +1,593 @@
+"""Nodes over a real server of NATS: plain events, names, groups, and what goes wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from circuits import BaseComponent, Component, Event, Manager, handler, sleep
+from circuits.core.errors import RemoteError
+from circuits.node import Node, Refused, Remote, Unreachable
+from tests.certificates import Certificates
+from tests.integration.fault_proxy import FaultProxy
+from tests.integration.nats_support import Broker, ask_plainly, broker, free_port
+from tests.integration.process_support import Quiet, eventually, perform
+
+__all__ = ["broker"]
+
+
+class Answers(Component):
+    """What the other side can do."""
+
+    channel = "far"
+
+    def init(self, name: str = "far") -> None:
+        self.name_of_us = name
+        self.heard: list[Any] = []
+        self.cancelled = 0
+
+    def greet(self, who: str = "you") -> str:
+        return f"hello {who}"
+
+    def who(self) -> str:
+        self.heard.append("who")
+        return self.name_of_us
+
+    def echo(self, thing: Any) -> Any:
+        self.heard.append(thing)
+        return thing
+
+    def bad(self) -> None:
+        raise ValueError("no such account")
+
+    def slow(self, seconds: float) -> Any:
+        try:
+            yield sleep(seconds)
+        except GeneratorExit:
+            self.cancelled += 1
+            raise
+        return "slept"
+
+    @handler("everywhere", channel="*")
+    def _on_everywhere(self, thing: Any) -> None:
+        self.heard.append(thing)
+
+    @handler("plain", channel="node")
+    def _on_plain(self) -> str:
+        return "on the channel of the node"
+
+    @handler("two", channel="a")
+    def _on_two(self) -> str:
+        return "a"
+
+    @handler("two", channel="b")
+    def _on_two_more(self) -> str:
+        return "b"
+
+
+class Journal(BaseComponent):
+    """Keeps what a node tells, and the failures."""
+
+    channel = "*"
+
+    def init(self) -> None:
+        self.told: list[Any] = []
+        self.problems: list[BaseException] = []
+
+    @handler("connected_to", "disconnected_from", "dead_letter", channel="*")
+    def _on_told(self, event: Event, *args: Any) -> None:
+        self.told.append((event.name, *args))
+
+    @handler("error", channel="*")
+    def _on_error(self, kind: Any, problem: BaseException, *args: Any) -> None:
+        self.problems.append(problem)
+
+    def of(self, name: str) -> list[Any]:
+        return [entry[1:] for entry in self.told if entry[0] == name]
+
+
+class Side:
+    """An application with a node, in a thread."""
+
+    def __init__(self, url: str, name: str | None, **options: Any) -> None:
+        self.app = Component(channel="app")
+        self.answers = Answers(name or "").register(self.app)
+        self.journal = Journal().register(self.app)
+        self.node = Node(url, name=name, **options).register(self.app)
+
+    def __enter__(self) -> Side:
+        self.app.start()
+        return self
+
+    def ready(self) -> Side:
+        eventually(lambda: self.journal.of("connected_to"), "the connection")
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        self.app.stop()
+        self.app.join()
+
+
+Start = Callable[..., Side]
+
+
+@pytest.fixture
+def start(broker: Broker) -> Iterator[Start]:
+    """Start applications with nodes; all are stopped at the end."""
+    with contextlib.ExitStack() as stack:
+
+        def start(name: str | None = "far", url: str | None = None, **options: Any) -> Side:
+            side = Side(url or broker.url, name, **options)
+            stack.enter_context(side)
+            return side
+
+        yield start
+
+
+def far(name: str, *args: Any, node: str = "far", channel: Any = "far", **options: Any) -> Remote:
+    return Remote(Event.create(name, *args), node, channel, **options)
+
+
+async def over(value: Any) -> None:
+    """Wait for a value in a handler."""
+    while not (value.result or value.errors):
+        await asyncio.sleep(0.005)
+
+
+def run(url: str, body: Callable[[Any], Awaitable[None]], **options: Any) -> Journal:
+    """Run an application with a node while a coroutine function does something with it."""
+    app = Component()
+    journal = Journal().register(app)
+    Node(url, **options).register(app)
+    perform(app, body)
+    return journal
+
+
+# -- plain events --
+
+
+def test_results_and_failures_come_back(broker: Broker, start: Start) -> None:
+    start().ready()
+
+    async def body(script: Any) -> None:
+        assert await script.call(far("greet", "bob")) == "hello bob"
+        assert await script.call(far("echo", (1, {"a": {2}}))) == (1, {"a": {2}})
+        with pytest.raises(RemoteError) as caught:
+            await script.call(far("bad"))
+        assert (caught.value.type_name, caught.value.message) == ("ValueError", "no such account")
+        assert any("bad" in line for line in caught.value.lines)
+
+    run(broker.url, body)
+
+
+def test_channels_are_those_of_the_subject(broker: Broker, start: Start) -> None:
+    start().ready()
+
+    async def body(script: Any) -> None:
+        assert (
+            await script.call(Remote(Event.create("plain"), "far")) == "on the channel of the node"
+        )
+        event = Event.create("two")
+        event.channels = ("a", "b")
+        assert await script.call(Remote(event, "far")) == ["a", "b"]
+
+    run(broker.url, body)
+
+
+def test_nobody_of_a_name_is_told_at_once(broker: Broker) -> None:
+    async def body(script: Any) -> None:
+        began = time.monotonic()
+        with pytest.raises(Unreachable, match="nobody listens"):
+            await script.call(far("greet", node="nobody"))
+        assert time.monotonic() - began < 5
+
+    run(broker.url, body)
+
+
+def test_the_deadline_travels_and_ends_the_handler(broker: Broker, start: Start) -> None:
+    side = start().ready()
+
+    async def body(script: Any) -> None:
+        with pytest.raises(Unreachable, match=r"no answer within 0\.3 s"):
+            await script.call(far("slow", 30, timeout=0.3))
+        with pytest.raises(TimeoutError):
+            await script.call(far("slow", 30), timeout=0.3)
+
+    run(broker.url, body)
+    eventually(lambda: side.answers.cancelled == 2, "the end of the handlers")
+
+
+def test_a_group_has_one_of_its_members_answer(broker: Broker, start: Start) -> None:
+    sides = [start(f"one-{n}", group="some").ready() for n in range(3)]
+
+    async def body(script: Any) -> None:
+        names = [await script.call(far("who", node="some")) for _ in range(90)]
+        assert {*names} == {"one-0", "one-1", "one-2"}
+
+    run(broker.url, body)
+    assert sum(len(side.answers.heard) for side in sides) == 90
+
+
+def test_a_broadcast_reaches_all_and_waits_for_nobody(broker: Broker, start: Start) -> None:
+    loud, quiet = start("loud").ready(), start("quiet", echo=False).ready()
+    for side in (loud, quiet):
+        value = side.app.fire(far("everywhere", side.node.node_name, node="*"))
+        assert value.value is None
+    eventually(lambda: sorted(loud.answers.heard) == ["loud", "quiet"])
+    eventually(lambda: quiet.answers.heard == ["loud"])
+
+
+def test_ones_own_name_runs_here_and_ones_own_group_is_reached(broker: Broker) -> None:
+    async def body(script: Any) -> None:
+        Answers("here").register(script.root)
+        assert await script.call(far("who", node="me")) == "here"
+        assert await script.call(far("who", node="us")) == "here"
+
+    run(broker.url, body, name="me", group="us", echo=False)
+
+
+def test_events_are_forwarded_where_nobody_answers_them(broker: Broker, start: Start) -> None:
+    start("far", group="helpers").ready()
+
+    async def body(script: Any) -> None:
+        assert await script.call(Event.create("who"), "far") == "far"
+
+    run(broker.url, body, forward={"helpers": ("who",)})
+
+
+def test_walls_and_accept_refuse(broker: Broker, start: Start) -> None:
+    names: list[Any] = []
+
+    def receive(event: Any, name: str | None) -> bool:
+        names.append(name)
+        return bool(event.name != "bad")
+
+    start(receive=receive).ready()
+
+    async def body(script: Any) -> None:
+        assert await script.call(far("greet")) == "hello you"
+        for name in ("bad", "stopped", "LoadX_", "_secret", "unregister"):
+            if name != "LoadX_":
+                with pytest.raises(Refused):
+                    await script.call(far(name))
+
+    run(broker.url, body, name="near one")
+    assert names == ["near one", "near one"]
+
+
+def test_busy_is_told_at_once(broker: Broker, start: Start) -> None:
+    start(concurrency=2).ready()
+
+    async def body(script: Any) -> None:
+        slow = [script.fire(far("slow", 1.0)) for _ in range(2)]
+        with pytest.raises(Unreachable, match="busy"):
+            for _ in range(200):
+                await script.call(far("echo", 1))
+        for value in slow:
+            await over(value)
+        assert await script.call(far("echo", 1)) == 1
+
+    run(broker.url, body)
+
+
+def test_many_that_end_at_once_are_not_busy(broker: Broker, start: Start) -> None:
+    start(concurrency=2).ready()
+
+    async def body(script: Any) -> None:
+        values = [script.fire(far("echo", n)) for n in range(500)]
+        for number, value in enumerate(values):
+            await over(value)
+            assert value.value == number
+
+    run(broker.url, body)
+
+
+def test_what_is_too_large_is_told_on_both_sides(broker: Broker, start: Start) -> None:
+    class Large(Component):
+        channel = "far"
+
+        def large(self) -> str:
+            return "x" * (2 << 20)
+
+    Large().register(start().ready().app)
+
+    async def body(script: Any) -> None:
+        with pytest.raises(ValueError, match="at most"):
+            await script.call(far("echo", "x" * (2 << 20)))
+        with pytest.raises(RemoteError, match="at most") as caught:
+            await script.call(far("large"))
+        assert caught.value.type_name == "ValueError"
+        with pytest.raises(ValueError, match="subject"):
+            await script.call(far("\u1234" * 250, channel="\u1234" * 250))
+
+    run(broker.url, body)
+
+
+def test_a_plain_client_asks_and_is_answered(broker: Broker, start: Start) -> None:
+    start().ready()
+
+    async def body(client: Any) -> None:
+        async def ask(subject: str, data: bytes) -> Any:
+            return json.loads((await client.request(subject, data, timeout=5)).data)
+
+        answer = await ask("circuits.far.far.greet", b'{"args": ["ann"]}')
+        assert answer == {"v": 2, "id": None, "value": "hello ann", "errors": False}
+        # Name and channels are those of the subject, whatever the body says.
+        forged = b'{"id": 7, "name": "bad", "channels": ["x"], "args": []}'
+        assert (await ask("circuits.far.far.greet", forged))["value"] == "hello you"
+        assert (await ask("circuits.far.far.greet", forged))["id"] == 7
+        for bad in (b"{", b"[]", b'{"args": 5}', b'{"args": [NaN]}', b"\xff"):
+            answer = await ask("circuits.far.far.greet", bad)
+            assert answer["errors"] is True
+            assert answer["value"][0] == "ValueError"
+        for subject in ("circuits.far.%5f.greet", "circuits.far.far.%5Fprivate"):
+            assert (await ask(subject, b"{}"))["errors"] is True
+        await client.publish("circuits.far.far.echo", b'{"args": ["no reply"]}')
+
+    ask_plainly(broker.url, body)
+
+
+# -- connections --
+
+
+def test_a_server_that_comes_late_gets_what_was_held(tmp_path: Path) -> None:
+    late = Broker(tmp_path)
+
+    async def body(script: Any) -> None:
+        Answers("here").register(script.root)
+        value = script.fire(far("who", node="us"))
+        await asyncio.sleep(0)
+        late.start()
+        await over(value)
+        assert value.value == "here"
+
+    try:
+        journal = run(late.url, body, group="us")
+    finally:
+        late.kill()
+    assert [entry[1:] for entry in journal.of("connected_to")] == [("127.0.0.1", late.port)]
+
+
+def test_beyond_the_limit_and_after_the_deadline_senders_are_told(tmp_path: Path) -> None:
+    async def body(script: Any) -> None:
+        values = [script.fire(far("greet", timeout=0.5)) for _ in range(5)]
+        for value in values:
+            await over(value)
+        texts = sorted(str(value.exceptions[0]) for value in values)
+        assert texts[:3] == ["no answer within 0.5 s from 'far'"] * 3
+        assert all("queue full: 3" in text for text in texts[3:])
+
+    run(f"nats://127.0.0.1:{free_port()}", body, limit=3)
+
+
+def test_a_killed_server_is_noticed_and_reached_again(broker: Broker, start: Start) -> None:
+    side = start().ready()
+
+    async def body(script: Any) -> None:
+        assert await script.call(far("greet")) == "hello you"
+        value = script.fire(far("slow", 10))
+        await asyncio.sleep(0.1)
+        broker.kill()
+        await over(value)
+        assert isinstance(value.exceptions[0], Unreachable)
+        broker.start()
+        while True:  # until the other one is there, too
+            with contextlib.suppress(Unreachable):
+                assert await script.call(far("greet")) == "hello you"
+                return
+
+    journal = run(broker.url, body)
+    assert [entry[0] for entry in journal.told][:3] == [
+        "connected_to",
+        "disconnected_from",
+        "connected_to",
+    ]
+    eventually(lambda: len(side.journal.of("connected_to")) == 2)
+
+
+def test_a_short_partition_loses_the_time_and_nothing_else(broker: Broker, start: Start) -> None:
+    start().ready()
+    with FaultProxy(broker.port) as proxy:
+
+        async def body(script: Any) -> None:
+            assert await script.call(far("greet")) == "hello you"
+            proxy.partition()
+            with pytest.raises(Unreachable, match="no answer within"):
+                await script.call(far("greet", timeout=1))
+            waiting = script.fire(far("greet", timeout=10))
+            proxy.heal()
+            began = time.monotonic()
+            await over(waiting)
+            assert waiting.value == "hello you"
+            assert time.monotonic() - began < 1
+
+        run(f"nats://127.0.0.1:{proxy.port}", body)
+
+
+def test_a_silent_server_is_given_up(broker: Broker) -> None:
+    async def body(script: Any) -> None:
+        Answers("here").register(script.root)
+        assert await script.call(far("who", node="us")) == "here"
+        broker.signal(signal.SIGSTOP)
+        try:
+            began = time.monotonic()
+            with pytest.raises(Unreachable, match="silent"):
+                await script.call(far("who", node="us"))
+            assert time.monotonic() - began < 7.5
+        finally:
+            broker.signal(signal.SIGCONT)
+        assert await script.call(far("who", node="us")) == "here"
+
+    run(broker.url, body, group="us")
+
+
+# -- two of one name --
+
+
+def test_the_second_of_a_name_leaves(broker: Broker, start: Start) -> None:
+    first = start().ready()
+    second = start()
+    eventually(lambda: second.journal.problems, "the end of the second one")
+    assert "'far'" in str(second.journal.problems[0])
+    assert second.journal.of("connected_to") == []
+    value = second.app.fire(far("greet", node="other"))
+    eventually(lambda: value.exceptions)
+    assert isinstance(value.exceptions[0], Unreachable)
+    assert first.journal.problems == []
+
+
+def test_of_two_that_start_at_once_one_stays(broker: Broker, start: Start) -> None:
+    sides = [start(), start()]
+    eventually(lambda: any(side.journal.problems for side in sides))
+    eventually(lambda: any(side.journal.of("connected_to") for side in sides))
+    left, stayed = sorted(sides, key=lambda side: not side.journal.problems)
+    assert stayed.journal.problems == []
+    assert left.journal.of("connected_to") == []
+    assert stayed.node.nats is not None
+    assert left.node.nats is not None
+    assert stayed.node.nats.instance < left.node.nats.instance
+
+
+def test_a_question_alone_makes_nobody_leave(broker: Broker, start: Start) -> None:
+    side = start().ready()
+
+    async def body(client: Any) -> None:
+        asked = json.dumps({"instance": "0" * 32}).encode()
+        answer = await client.request("circuits._presence.far", asked, timeout=5)
+        assert side.node.nats is not None
+        assert json.loads(answer.data) == {"instance": side.node.nats.instance}
+        answer = await client.request("circuits.far.far.greet", b"{}", timeout=5)
+        assert json.loads(answer.data)["value"] == "hello you"
+
+    ask_plainly(broker.url, body)
+    assert side.journal.problems == []
+
+
+def test_a_restarted_server_makes_nobody_leave(broker: Broker, start: Start) -> None:
+    side = start().ready()
+    broker.kill()
+    broker.start()
+    eventually(lambda: len(side.journal.of("connected_to")) == 2)
+
+    async def body(script: Any) -> None:
+        assert await script.call(far("greet")) == "hello you"
+
+    run(broker.url, body)
+    assert side.journal.problems == []
+
+
+# -- who we are --
+
+
+def test_a_password_is_sent_and_not_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = 'authorization { users = [{user: "ann", password: "s3cret"}] }'
+    with Broker(tmp_path, config=config) as broker:
+        where = f"127.0.0.1:{broker.port}"
+
+        async def body(script: Any) -> None:
+            with pytest.raises(Unreachable, match="nobody listens"):
+                await script.call(far("greet"))
+
+        run(f"nats://ann:s3cret@{where}", body)
+        run(f"nats://ann:s3cret@127.0.0.1:{free_port()},{where}", body)
+
+        async def refused(script: Any) -> None:
+            with pytest.raises(Unreachable, match="no answer"):
+                await script.call(far("greet", timeout=1))
+
+        run(f"nats://ann:wrong-s3cret@{where}", refused)
+    assert "cannot be reached" in caplog.text
+    assert "s3cret" not in caplog.text
+
+
+def test_a_token_and_tls_are_passed_on(tmp_path: Path, certificates: Certificates) -> None:
+    import ssl
+
+    config = f"""
+        authorization {{ token: "t0ken" }}
+        tls {{ cert_file: "{certificates.server}", key_file: "{certificates.server}" }}
+    """
+    context = ssl.create_default_context(cafile=certificates.authority)
+    with Broker(tmp_path, config=config) as broker:
+
+        async def body(script: Any) -> None:
+            with pytest.raises(Unreachable, match="nobody listens"):
+                await script.call(far("greet"))
+
+        run(f"tls://localhost:{broker.port}", body, token="t0ken", tls=context)
+
+
+def test_an_nkey_is_passed_on(tmp_path: Path) -> None:
+    nkeys = pytest.importorskip("nkeys")
+    # A seed is the kind of key and 32 bytes in base 32, with a checksum.
+    seed = b"SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY"
+    public = nkeys.from_seed(bytearray(seed)).public_key.decode()
+    config = f"authorization {{ users = [{{nkey: {public}}}] }}"
+    path = tmp_path / "seed"
+    path.write_bytes(seed)
+    with Broker(tmp_path, config=config) as broker:
+
+        async def body(script: Any) -> None:
+            with pytest.raises(Unreachable, match="nobody listens"):
+                await script.call(far("greet"))
+
+        run(broker.url, body, nkey=seed.decode())
+        run(broker.url, body, nkey=str(path))
+
+
+# -- the end --
+
+
+def test_a_stop_finishes_and_answers_what_runs(broker: Broker, start: Start) -> None:
+    side = start().ready()
+
+    async def body(script: Any) -> None:
+        value = script.fire(far("slow", 0.5))
+        while len(list(side.app._tree_engine.tasks)) == 0:
+            await asyncio.sleep(0.01)
+        side.app.stop()
+        await over(value)
+        assert value.value == "slept"
+        with pytest.raises(Unreachable):
+            await script.call(far("greet"))
+
+    run(broker.url, body)
+
+
+def test_a_node_can_leave_its_tree_and_run_again(broker: Broker) -> None:
+    app = Component()
+    Answers("here").register(app)
+    quiet = Quiet().register(app)
+    node = Node(broker.url, group="us").register(app)
+
+    async def body(script: Any) -> None:
+        assert await script.call(far("who", node="us")) == "here"
+
+    perform(app, body)
+    perform(app, body)
+
+    async def leaving(script: Any) -> None:
+        await script.call(far("who", node="us"))
+        node.unregister()
+        while node.parent is not node:
+            await asyncio.sleep(0.01)
+
+    perform(app, leaving)
+    assert quiet.problems == []
+
+
+def test_adding_a_node_is_refused() -> None:
+    node = Node("nats://127.0.0.1:4222")
+    with pytest.raises(RuntimeError, match="nothing to add"):
+        node.add("far", "127.0.0.1", 1)
+    assert isinstance(node, Manager)

@@ -1,0 +1,444 @@
+"""Stored events over a real server of NATS: what is acknowledged when, and what crashes cost."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from circuits import Component, Event, Timer, sleep
+from circuits.node import Remote, Unreachable
+from tests.integration.nats_support import Broker, ask_plainly, broker
+from tests.integration.process_support import eventually
+from tests.integration.test_node_nats import Side, over, run
+
+__all__ = ["broker"]
+
+WORKER = Path(__file__).with_name("nats_worker.py")
+STREAM = "circuits-durable-circuits-workers"
+DEAD = "circuits-dead-circuits-workers"
+
+
+class Works(Component):
+    """Does jobs, and keeps what it has seen of each."""
+
+    channel = "jobs"
+
+    def init(self) -> None:
+        self.seen: list[Any] = []
+        self.done: list[Any] = []
+        self.failures = 10_000
+        self.gate = threading.Event()
+
+    def job(self, event: Any, *args: Any) -> None:
+        self.seen.append((args[0], event.delivery, event.id))
+
+    def slow(self, event: Any, seconds: float) -> Any:
+        self.seen.append(("slow", event.delivery, event.id))
+        yield sleep(seconds)
+        self.done.append("slow")
+
+    def bad(self, event: Any, what: str) -> None:
+        self.seen.append((what, event.delivery, event.id))
+        if self.failures > 0:
+            self.failures -= 1
+            raise ValueError("unlucky")
+
+    def with_effect(self, event: Any) -> None:
+        self.seen.append(("with_effect", event.delivery, event.id))
+        self.fire(Event.create("effect"))
+
+    def effect(self) -> None:
+        if self.failures > 0:
+            self.failures -= 1
+            raise ValueError("the effect failed")
+
+    async def caught(self, event: Any) -> None:
+        self.seen.append(("caught", event.delivery, event.id))
+        with contextlib.suppress(ValueError):
+            await self.call(Event.create("effect"))
+
+
+class Worker(Side):
+    """A member of the group in a thread."""
+
+    def __init__(self, url: str, name: str | None = "one", **options: Any) -> None:
+        options.setdefault("backoff", (0.05,))
+        super().__init__(url, name, group="workers", durable=True, **options)
+        self.works = Works().register(self.app)
+
+    def ready(self) -> Worker:
+        super().ready()
+        return self
+
+    def __enter__(self) -> Worker:
+        super().__enter__()
+        return self
+
+
+Start = Callable[..., Worker]
+
+
+@pytest.fixture
+def start(broker: Broker) -> Iterator[Start]:
+    with contextlib.ExitStack() as stack:
+
+        def start(name: str | None = "one", **options: Any) -> Worker:
+            worker = Worker(broker.url, name, **options)
+            stack.enter_context(worker)
+            return worker
+
+        yield start
+
+
+def stored(name: str, *args: Any, **options: Any) -> Remote:
+    return Remote(Event.create(name, *args), "workers", "jobs", durable=True, **options)
+
+
+def stream_info(url: str, name: str = STREAM) -> Any:
+    """The state of a stream, and the messages in it, as a plain client sees them."""
+
+    async def body(client: Any) -> Any:
+        js = client.jetstream()
+        info = await js.stream_info(name)
+        found = []
+        for sequence in range(info.state.first_seq, info.state.last_seq + 1):
+            with contextlib.suppress(Exception):
+                found.append(await js.get_msg(name, sequence))
+        return info, found
+
+    return ask_plainly(url, body)
+
+
+def is_empty(url: str) -> bool:
+    return bool(stream_info(url)[0].state.messages == 0)
+
+
+def test_the_value_is_the_number_in_the_stream_and_the_event_runs(
+    broker: Broker, start: Start
+) -> None:
+    worker = start().ready()
+
+    async def body(script: Any) -> None:
+        assert await script.call(stored("job", "a")) == 1
+        assert await script.call(stored("job", "b")) == 2
+
+    run(broker.url, body)
+    eventually(lambda: len(worker.works.seen) == 2)
+    assert [entry[:2] for entry in worker.works.seen] == [("a", 1), ("b", 1)]
+    assert len({entry[2] for entry in worker.works.seen}) == 2
+    eventually(lambda: is_empty(broker.url), "the acknowledgement")
+
+
+def test_what_is_stored_waits_for_a_member(broker: Broker, start: Start) -> None:
+    with Worker(broker.url) as first:
+        first.ready()
+        eventually(lambda: first.node.nats.desk._link)  # type: ignore[union-attr]
+
+    async def body(script: Any) -> None:
+        assert await script.call(stored("job", "later")) == 1
+
+    run(broker.url, body)
+    worker = start().ready()
+    eventually(lambda: worker.works.seen)
+    assert first.works.seen == []
+
+
+def test_without_a_stream_the_sender_is_told_at_the_deadline(broker: Broker) -> None:
+    async def body(script: Any) -> None:
+        with pytest.raises(Unreachable, match="no such stream"):
+            await script.call(stored("job", 1, timeout=0.5))
+        with pytest.raises(ValueError, match="not for all"):
+            await script.call(Remote(Event.create("job"), "*", durable=True))
+
+    run(broker.url, body)
+
+
+def test_fired_twice_it_is_stored_once_and_again_after_that(broker: Broker, start: Start) -> None:
+    worker = start().ready()
+
+    async def body(script: Any) -> None:
+        remote = stored("job", "twice")
+        values = [script.fire(remote), script.fire(remote)]
+        for value in values:
+            await over(value)
+        assert [value.value for value in values] == [1, 1]
+        assert await script.call(remote) == 2
+
+    run(broker.url, body)
+    eventually(lambda: len(worker.works.seen) == 2)
+    assert len({entry[2] for entry in worker.works.seen}) == 2
+
+
+def test_it_is_acknowledged_when_all_is_over(broker: Broker, start: Start) -> None:
+    worker = start(ack_wait=1.0).ready()
+
+    async def body(script: Any) -> None:
+        await script.call(stored("slow", 3.0))
+
+    run(broker.url, body)
+    eventually(lambda: worker.works.seen)
+    assert not is_empty(broker.url)
+    eventually(lambda: worker.works.done)
+    eventually(lambda: is_empty(broker.url))
+    # Progress was told meanwhile: it was delivered once.
+    assert [entry[1] for entry in worker.works.seen] == [1]
+
+
+@pytest.mark.parametrize("name", ["bad", "with_effect"])
+def test_a_failure_is_tried_again_with_the_same_id(broker: Broker, start: Start, name: str) -> None:
+    worker = start(backoff=(0.3, 0.05)).ready()
+    worker.works.failures = 2
+    args = ("x",) if name == "bad" else ()
+
+    async def body(script: Any) -> None:
+        await script.call(stored(name, *args))
+
+    began = time.monotonic()
+    run(broker.url, body)
+    eventually(lambda: is_empty(broker.url) and len(worker.works.seen) == 3)
+    assert time.monotonic() - began > 0.35
+    assert [entry[1] for entry in worker.works.seen] == [1, 2, 3]
+    assert len({entry[2] for entry in worker.works.seen}) == 1
+    assert worker.journal.of("dead_letter") == []
+
+
+def test_a_failure_that_somebody_has_caught_is_none(broker: Broker, start: Start) -> None:
+    worker = start().ready()
+
+    async def body(script: Any) -> None:
+        await script.call(stored("caught"))
+
+    run(broker.url, body)
+    eventually(lambda: worker.works.seen and is_empty(broker.url))
+    assert [entry[1] for entry in worker.works.seen] == [1]
+
+
+def test_what_fails_too_often_is_buried(broker: Broker, start: Start) -> None:
+    worker = start(max_deliver=3).ready()
+
+    async def body(script: Any) -> None:
+        await script.call(stored("bad", "x"))
+        await script.call(stored("stopped"))
+
+    run(broker.url, body)
+    eventually(lambda: len(worker.journal.of("dead_letter")) == 2)
+    refused, failed = worker.journal.of("dead_letter")
+    assert (refused[0].name, refused[2]) == ("stopped", 1)
+    assert refused[1].startswith("Refused")
+    assert (failed[0].name, failed[0].args, failed[2]) == ("bad", ["x"], 3)
+    assert failed[1] == "ValueError: unlucky"
+    eventually(lambda: is_empty(broker.url))
+    found = {message.subject: message for message in stream_info(broker.url, DEAD)[1]}
+    message = found["circuits._dead.workers.jobs.bad"]
+    assert json.loads(message.data)["args"] == ["x"]
+    assert message.headers["Circuits-Reason"] == "ValueError: unlucky"
+    assert message.headers["Circuits-Deliveries"] == "3"
+    assert message.headers["Nats-Msg-Id"] == worker.works.seen[0][2]
+
+
+def test_what_cannot_be_read_is_buried_at_once(broker: Broker, start: Start) -> None:
+    worker = start().ready()
+    subjects = ["circuits._durable.workers.jobs.job", "circuits._durable.workers.%5f.x.y"]
+
+    async def body(client: Any) -> None:
+        js = client.jetstream()
+        await js.publish(subjects[0], b"{")
+        await js.publish(subjects[1], b"{}")
+
+    eventually(lambda: worker.node.nats.desk._link)  # type: ignore[union-attr]
+    ask_plainly(broker.url, body)
+    eventually(lambda: len(worker.journal.of("dead_letter")) == 2)
+    eventually(lambda: is_empty(broker.url))
+    assert worker.works.seen == []
+    assert len(stream_info(broker.url, DEAD)[1]) == 2
+
+
+def test_any_client_can_store_and_an_id_that_was_done_is_not_run_again(
+    broker: Broker, start: Start
+) -> None:
+    worker = start().ready()
+
+    async def body(client: Any) -> None:
+        js = client.jetstream()
+        subject = "circuits._durable.workers.jobs.job"
+        await js.publish(subject, b'{"args": ["plain"]}')
+        for _ in range(3):
+            await js.publish(subject, b'{"id": "same", "args": ["once"]}')
+        await js.publish(subject, b'{"args": ["h"]}', headers={"Nats-Msg-Id": "mine"})
+
+    eventually(lambda: worker.node.nats.desk._link)  # type: ignore[union-attr]
+    ask_plainly(broker.url, body)
+    eventually(lambda: is_empty(broker.url))
+    assert worker.works.seen == [("plain", 1, f"{STREAM}:1"), ("once", 1, "same"), ("h", 1, "mine")]
+
+
+def test_in_order_a_failing_one_holds_all_behind_it(broker: Broker, start: Start) -> None:
+    worker = start(ordered=True).ready()
+    worker.works.failures = 3
+
+    async def body(script: Any) -> None:
+        await script.call(stored("bad", "first"))
+        for number in range(5):
+            await script.call(stored("job", number))
+
+    run(broker.url, body)
+    eventually(lambda: is_empty(broker.url))
+    assert [entry[0] for entry in worker.works.seen] == ["first"] * 4 + [0, 1, 2, 3, 4]
+
+
+def test_an_existing_stream_with_other_settings_is_left_alone(broker: Broker, start: Start) -> None:
+    first = start("one", ack_wait=30.0).ready()
+    eventually(lambda: first.node.nats.desk._link)  # type: ignore[union-attr]
+    other = start("two", ack_wait=7.0).ready()
+    eventually(lambda: other.journal.problems)
+    text = str(other.journal.problems[0])
+    assert isinstance(other.journal.problems[0], ValueError)
+    assert "ack_wait is 30000000000 and should be 7000000000" in text
+
+    async def body(script: Any) -> None:
+        assert await script.call(Remote(Event.create("greet"), "two", "far")) == "hello you"
+
+    run(broker.url, body)
+
+
+def test_a_stop_finishes_what_runs_and_hands_the_rest_on(broker: Broker, start: Start) -> None:
+    with Worker(broker.url, concurrency=1) as first:
+        first.ready()
+
+        async def body(script: Any) -> None:
+            await script.call(stored("slow", 0.5))
+            await script.call(stored("job", "rest"))
+
+        run(broker.url, body)
+        eventually(lambda: first.works.seen)
+    assert first.works.done == ["slow"]
+    second = start("two").ready()
+    eventually(lambda: is_empty(broker.url))
+    assert [entry[:2] for entry in second.works.seen] == [("rest", 1)]
+
+
+def test_a_timer_fires_one_object_again_and_again(broker: Broker, start: Start) -> None:
+    worker = start().ready()
+    remote = stored("job", "tick")
+
+    async def body(script: Any) -> None:
+        Timer(0.05, remote, persist=True).register(script)
+        while len(worker.works.seen) < 3:
+            await asyncio.sleep(0.01)
+
+    run(broker.url, body)
+    assert len({entry[2] for entry in worker.works.seen[:3]}) == 3
+
+
+def test_a_full_stream_tells_the_sender_why(broker: Broker, start: Start) -> None:
+    async def fill(client: Any) -> None:
+        js = client.jetstream()
+        info = await js.stream_info(STREAM)
+        await js.update_stream(info.config.evolve(max_msgs=1, discard="new"))
+
+    with Worker(broker.url) as first:
+        first.ready()
+        eventually(lambda: first.node.nats.desk._link)  # type: ignore[union-attr]
+    ask_plainly(broker.url, fill)
+
+    async def body(script: Any) -> None:
+        assert await script.call(stored("job", 1)) == 1
+        with pytest.raises(Unreachable, match="maximum messages exceeded"):
+            await script.call(stored("job", 2, timeout=0.6))
+
+    run(broker.url, body)
+
+
+def test_a_member_that_hangs_loses_its_events_to_another(broker: Broker, tmp_path: Path) -> None:
+    paths = [tmp_path / "one", tmp_path / "two"]
+
+    def start_worker(number: int) -> subprocess.Popen[bytes]:
+        command = [sys.executable, str(WORKER), broker.url, f"n{number}", str(paths[number])]
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL)
+
+    workers = [start_worker(0)]
+    try:
+
+        async def body(script: Any) -> None:
+            await script.call(stored("job", 1, 1.0))
+
+        run(broker.url, body)
+        workers[0].send_signal(signal.SIGSTOP)
+        workers.append(start_worker(1))
+        eventually(lambda: paths[1].exists() and paths[1].read_text(), "the second delivery")
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.wait()
+    assert paths[1].read_text().split()[0] == "1"
+    assert not (paths[0].exists() and paths[0].read_text())
+
+
+def test_nothing_that_was_acknowledged_is_lost_when_server_and_worker_are_killed(
+    broker: Broker, tmp_path: Path
+) -> None:
+    path = tmp_path / "done"
+    count = 1500
+    acknowledged: list[int] = []
+
+    def start_worker(name: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, str(WORKER), broker.url, name, str(path)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        return process
+
+    def lines() -> list[list[str]]:
+        return [line.split() for line in path.read_text().splitlines()] if path.exists() else []
+
+    workers = [start_worker("one"), start_worker("two")]
+
+    async def body(script: Any) -> None:
+        started = 0
+        waiting: dict[int, Any] = {}
+        killed = [False, False]
+        while started < count or waiting:
+            while started < count and len(waiting) < 200:
+                waiting[started] = script.fire(stored("job", started))
+                started += 1
+            await asyncio.sleep(0.002)
+            for number, value in [*waiting.items()]:
+                if value.result:
+                    assert isinstance(value.value, int)
+                    acknowledged.append(number)
+                    del waiting[number]
+                elif value.errors:
+                    del waiting[number]
+            if not killed[0] and len(acknowledged) > count // 3:
+                killed[0] = True
+                workers[0].kill()
+            if not killed[1] and len(acknowledged) > count // 2:
+                killed[1] = True
+                broker.kill()
+                broker.start()
+
+    try:
+        run(broker.url, body)
+        assert len(acknowledged) == count
+        eventually(lambda: len({line[0] for line in lines()}) == count, "the last job")
+    finally:
+        for process in workers:
+            process.kill()
+            process.wait()
+            assert process.stdout is not None
+            process.stdout.close()
+    ids: dict[str, set[str]] = {}
+    for number, id, _delivery in lines():
+        ids.setdefault(number, set()).add(id)
+    assert all(len(found) == 1 for found in ids.values())
