@@ -58,6 +58,7 @@ __all__ = [
     "Call",
     "ClientGone",
     "HTTPCall",
+    "as_bytes",
     "is_about",
     "is_asgi",
     "make_scope",
@@ -76,6 +77,15 @@ class ClientGone(ConnectionResetError):
 
     def __init__(self) -> None:
         super().__init__("the client has gone")
+
+
+def as_bytes(value: Any) -> bytes:
+    """What is like bytes, as such; ``bytes`` alone would make a number so many zeros.
+
+    Raises:
+        TypeError: It is something else.
+    """
+    return value if value.__class__ is bytes else bytes(memoryview(value))
 
 
 def is_about(problem: BaseException | None, kind: type[BaseException]) -> bool:
@@ -140,7 +150,7 @@ def response_pairs(message: Message) -> list[tuple[str, str]]:
     """
     pairs = []
     for name, value in message.get("headers", ()):
-        pair = bytes(name).decode("latin-1"), bytes(value).decode("latin-1").strip(" \t")
+        pair = as_bytes(name).decode("latin-1"), as_bytes(value).decode("latin-1").strip(" \t")
         check_name(pair[0])
         check_value(pair[1])
         pairs.append(pair)
@@ -248,7 +258,8 @@ class Call:
             self._head = int(status), response_pairs(message)
         elif kind == f"{self._prefix}.body":
             self._check_started(kind)
-            await self._send_body(bytes(message.get("body", b"")), message.get("more_body", False))
+            body = as_bytes(message.get("body", b""))
+            await self._send_body(body, message.get("more_body", False))
         elif kind == "http.response.pathsend" and self._prefix == "http.response":
             self._check_started(kind)
             if self._pieces is not None:
