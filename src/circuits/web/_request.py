@@ -510,6 +510,11 @@ class Request:
             closes.append(body.close)
         call_all(closes)
 
+    def _brief(self) -> str:
+        """How the log tells of it where something was answered in one line."""
+        text = f"{self.method} {self.path:.200}"
+        return text if text.isprintable() else repr(text)[1:-1]
+
     def __repr__(self) -> str:
         major, minor = self.protocol
         return f"<Request {self.method} {self.path} HTTP/{major}.{minor}>"
