@@ -149,3 +149,32 @@ def test_a_handler_of_errors_still_hears_it() -> None:
     with serving(App(lambda *_: _throw(exceptions.NotFound("x"))), errors := Errors()) as server:
         server.connect().feed(get("/"))
     assert [type(problem) for problem in errors.seen] == [exceptions.NotFound]
+
+
+@pytest.mark.parametrize("body", [b"{", b"\xff"])
+def test_the_line_names_the_request(body: bytes, log: pytest.LogCaptureFixture) -> None:
+    class Root(Controller):
+        def take(self) -> Any:
+            return self.request.json()
+
+    with serving(Dispatcher(), Root()) as server:
+        client = server.connect()
+        client.feed(post(body, "Content-Type: application/json", target="/take?secret"))
+    assert client.received.startswith(b"HTTP/1.1 400 ")
+    [record] = log.records
+    message = record.getMessage()
+    assert record.levelno == logging.INFO
+    assert "POST /take, " in message
+    assert "secret" not in message
+    assert "\n" not in message
+
+
+def test_the_line_stays_one_whatever_the_path(log: pytest.LogCaptureFixture) -> None:
+    def answer(app: App, request: Any, response: Any) -> Any:
+        raise exceptions.NotFound
+
+    with serving(App(answer)) as server:
+        assert server.connect().get("/a%0Ab" + "x" * 1000).code == 404
+    [record] = log.records
+    assert "GET /a\\nb" in record.getMessage()
+    assert len(record.getMessage()) < 400

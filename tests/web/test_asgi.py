@@ -474,6 +474,8 @@ def test_the_application_may_close_the_connection(serve: Serve) -> None:
         ([start(200, (b"a", b"c\r\nd: e"))], ValueError),
         ([start(200, ("a", "b"))], TypeError),
         ([start(), body("text")], TypeError),  # type: ignore[arg-type]
+        ([start(), body(5)], TypeError),  # type: ignore[arg-type]
+        ([start(), body([65, 66])], TypeError),  # type: ignore[arg-type]
     ],
 )
 def test_what_fails_before_the_head_is_500(

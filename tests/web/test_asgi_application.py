@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -399,6 +400,19 @@ def test_what_breaks_off_is_told_to_the_server() -> None:
         assert (await ask(call)).sent[0]["status"] == 200
 
     run(application(Errors()), test)
+
+
+def test_a_client_that_vanishes_is_a_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    async def test(call: Any) -> None:
+        made = call("/count", "POST")
+        made.body(b"abc", True)
+        made.put({"type": "http.disconnect"})
+        await made.end()
+
+    caplog.set_level(logging.INFO)
+    run(application(), test)
+    (record,) = [record for record in caplog.records if record.name.startswith("circuits")]
+    assert (record.levelname, record.exc_info, record.message.count("\n")) == ("INFO", None, 0)
 
 
 def test_a_client_that_vanishes_ends_the_call() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from circuits import sleep
 from circuits.testing import VirtualClock, settle
+from circuits.web._proxies import TrustedProxies
 from circuits.web.controllers import Controller
 from circuits.web.dispatchers.dispatcher import Dispatcher
 from circuits.web.requestids import RequestIDFilter, RequestIDs
@@ -69,6 +70,21 @@ def test_who_is_trusted(ip: str | None, is_taken: bool) -> None:
     request.remote = Host(ip, None)
     RequestIDs(trusted_proxies=["10.0.0.0/8", "unix"])._on_request(request, Response(request))
     assert (request.id == "theirs") == is_taken
+
+
+def test_without_the_component_there_is_one_too() -> None:
+    given = iter([b"\1" * 16, b"\2" * 16])
+    with (
+        sources(random_bytes=lambda count: next(given)),
+        serving(Dispatcher(), Root(), proxies=TrustedProxies(["192.0.2.0/24"])) as server,
+    ):
+        assert server.connect().get("/").body == b"01" * 16
+        reply = server.connect().get("/", "X-Request-ID: theirs")
+        assert reply.body == b"theirs"
+        assert "x-request-id" not in reply.headers
+        assert server.connect().get("/", "X-Request-ID: no id").body == b"02" * 16
+    with serving(Dispatcher(), Root()) as server:
+        assert server.connect().get("/", "X-Request-ID: mine").body != b"mine"
 
 
 def test_log_records_tell_the_request(caplog: pytest.LogCaptureFixture) -> None:

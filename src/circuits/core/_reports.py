@@ -40,28 +40,37 @@ def log_error(
     method: Any,
     event: BaseEvent | None,
     debug: bool = False,
+    about: BaseEvent | None = None,
 ) -> None:
-    """Log a failure that no handler hears of; with ``debug``, because somebody else does."""
+    """Log a failure that no handler hears of; with ``debug``, because somebody else does.
+
+    One line tells by what comes first in the event ``about`` what it was an answer to.
+    """
     import logging  # expensive, and needed for errors only
 
-    brief = _brief(problem, method)
+    brief = _brief(problem, method, event if about is None else about)
     text = brief or format_error(type(problem), problem, lines, method, event)
     level = logging.DEBUG if debug else logging.INFO if brief else logging.ERROR
     logging.getLogger("circuits").log(level, text)
 
 
-def _brief(problem: BaseException, method: Any) -> str | None:
+def _brief(problem: BaseException, method: Any, event: BaseEvent | None) -> str | None:
     """The one line for what is an answer rather than a failure, and says so by ``_brief``."""
     make = getattr(type(problem), "_brief", None)
     text: str | None = None if make is None else make(problem)
-    return text and f"{text} ({describe(method)})"
+    subject = event.args[0] if event is not None and event.args else None
+    make = getattr(type(subject), "_brief", None)
+    where = describe(method) if make is None else f"{make(subject)}, {describe(method)}"
+    return text and f"{text} ({where})"
 
 
 def log_unheard(event: BaseEvent) -> None:
     """Log an ``error`` that nobody handles."""
     if isinstance(event, Error):
         problem, lines, method = event.args[1:4]
-        log_error(problem, lines, method, None, debug=getattr(event, "received", False))
+        is_received = getattr(event, "received", False)
+        about = getattr(event, "fevent", None)
+        log_error(problem, lines, method, None, debug=is_received, about=about)
 
 
 def fire_error(

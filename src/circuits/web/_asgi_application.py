@@ -31,6 +31,7 @@ from ._exchange import Exchange, State
 from ._limits import number
 from ._outgoing import Outgoing
 from ._paths import parse_target
+from ._request_body import ClientGone
 from ._status import has_no_body
 from ._websocket_link import GRACE_SECONDS
 from ._wsgi_application import plain_fields
@@ -470,8 +471,7 @@ async def take_rest(
             await line.call(stream.end)
             stream = None
     if stream is not None:
-        problem = ConnectionResetError("the client has gone in the middle of its request")
-        await line.call(stream.fail, problem)
+        await line.call(stream.fail, ClientGone())
     line.owner.later(line.lost)
 
 

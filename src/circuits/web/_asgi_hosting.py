@@ -58,6 +58,7 @@ __all__ = [
     "Call",
     "ClientGone",
     "HTTPCall",
+    "as_bytes",
     "is_about",
     "is_asgi",
     "make_scope",
@@ -76,6 +77,15 @@ class ClientGone(ConnectionResetError):
 
     def __init__(self) -> None:
         super().__init__("the client has gone")
+
+
+def as_bytes(value: Any) -> bytes:
+    """What is like bytes, as such; ``bytes`` alone would make a number so many zeros.
+
+    Raises:
+        TypeError: It is something else.
+    """
+    return value if value.__class__ is bytes else bytes(memoryview(value))
 
 
 def is_about(problem: BaseException | None, kind: type[BaseException]) -> bool:
@@ -142,7 +152,7 @@ def response_fields(message: Message) -> tuple[tuple[str, str], ...]:
     try:
         fields = _fields.get(given)
     except TypeError:  # not hashable: a bytearray, perhaps
-        given = tuple([(bytes(name), bytes(value)) for name, value in given])
+        given = tuple([(as_bytes(name), as_bytes(value)) for name, value in given])
         fields = _fields.get(given)
     return _check_fields(given) if fields is None else fields
 
@@ -155,7 +165,7 @@ _FIELDS_LIMIT = 256
 def _check_fields(given: tuple[tuple[Any, Any], ...]) -> tuple[tuple[str, str], ...]:
     pairs = []
     for name, value in given:
-        pair = bytes(name).decode("latin-1"), bytes(value).decode("latin-1").strip(" \t")
+        pair = as_bytes(name).decode("latin-1"), as_bytes(value).decode("latin-1").strip(" \t")
         check_name(pair[0])
         check_value(pair[1])
         pairs.append(pair)
@@ -266,7 +276,8 @@ class Call:
             self._head = int(status), response_fields(message)
         elif kind == f"{self._prefix}.body":
             self._check_started(kind)
-            await self._send_body(bytes(message.get("body", b"")), message.get("more_body", False))
+            body = as_bytes(message.get("body", b""))
+            await self._send_body(body, message.get("more_body", False))
         elif kind == "http.response.pathsend" and self._prefix == "http.response":
             self._check_started(kind)
             if self._pieces is not None:

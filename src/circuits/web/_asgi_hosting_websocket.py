@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from circuits._wire.websocket import ABNORMAL, INTERNAL_ERROR, NORMAL
 
 from . import errors, exceptions
-from ._asgi_hosting import Call, ClientGone, is_about, response_fields
+from ._asgi_hosting import Call, ClientGone, as_bytes, is_about, response_fields
 from ._websocket import ConnectionClosed
 from ._websocket_accepting import accept
 from ._websocket_link import Listener
@@ -65,7 +65,7 @@ class SocketCall(Call, Listener):
             if kind == "websocket.send":
                 text = message.get("text")
                 try:
-                    await websocket.send(bytes(message["bytes"]) if text is None else text)
+                    await websocket.send(as_bytes(message["bytes"]) if text is None else text)
                 except ConnectionClosed as problem:
                     raise ClientGone from problem
                 return

@@ -17,6 +17,7 @@ from circuits.net.sockets import Read
 
 from ._exchange import State as ExchangeState
 from ._intake import Intake
+from ._request_body import ClientGone
 
 if TYPE_CHECKING:
     from ._connections import Connections
@@ -334,7 +335,7 @@ class Connection:
         incoming, self.incoming = self.incoming, None
         exchange, self.exchange = self.exchange, None
         if incoming is not None:
-            incoming.fail(ConnectionResetError("the client has gone in the middle of its request"))
+            incoming.fail(ClientGone())
         if exchange is not None:
             exchange.drop()
         self._end_successor()

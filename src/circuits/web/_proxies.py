@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
     from ._request import Request
 
-__all__ = ["TrustedProxies"]
+__all__ = ["TrustedProxies", "is_request_id"]
+
+is_request_id = re.compile(r"[A-Za-z0-9._~:/+=@-]{1,128}", re.ASCII).fullmatch
 
 _AUTHORITY = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
 #: Hops that are looked at; each costs as much as a header of a client may be long.
@@ -36,6 +38,9 @@ class TrustedProxies:
         if not self._trusted.has(request.remote.ip):
             return
         headers = request.headers
+        given = headers["X-Request-ID"]
+        if given is not None and is_request_id(given):
+            request.id = given
         forwarded = headers.get_all("Forwarded")
         hops: list[dict[str, str]]
         if forwarded:

@@ -6,6 +6,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
+from circuits.core import _clock
 from circuits.core.utils import call_all
 
 from . import _json, utils
@@ -152,8 +153,8 @@ class Request:
         args, kwargs: What an exposed method was called with.
         peer_cert: The client's TLS certificate as a dictionary, or ``None``.
         virtual_prefix: What ``VirtualHosts`` has put before the path, ``None`` if nothing.
-        id: Text that stands for this request in logs; only with
-            :class:`~circuits.web.requestids.RequestIDs`.
+        id: Text that stands for this request in logs: what a trusted proxy says by
+            ``X-Request-ID``, else 128 random bits.
         session, sid: The session and its id; only with
             :class:`~circuits.web.sessions.Sessions`.
         print_debug: Whether error pages show tracebacks; by default what the server says.
@@ -173,7 +174,6 @@ class Request:
     peer_cert: dict[str, Any] | None = None
     virtual_prefix: str | None = None
     if TYPE_CHECKING:
-        id: str
         sid: str
         session: Any
 
@@ -313,6 +313,10 @@ class Request:
     @client.setter
     def client(self, client: tuple[str, int]) -> None:
         self._client = client
+
+    @made_once
+    def id(self) -> str:
+        return _clock.random_bytes(16).hex()
 
     @made_once
     def local(self) -> Host:
@@ -505,6 +509,11 @@ class Request:
         if hasattr(body, "close"):
             closes.append(body.close)
         call_all(closes)
+
+    def _brief(self) -> str:
+        """How the log tells of it where something was answered in one line."""
+        text = f"{self.method} {self.path:.200}"
+        return text if text.isprintable() else repr(text)[1:-1]
 
     def __repr__(self) -> str:
         major, minor = self.protocol

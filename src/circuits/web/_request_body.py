@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ._limits import Share
     from ._request import Request
 
-__all__ = ["BodyStream", "IncomingBody", "Reading", "gather"]
+__all__ = ["BodyStream", "ClientGone", "IncomingBody", "Reading", "gather"]
 
 #: How much ``async for`` takes at most at a time, in bytes: as much as one read of a socket.
 _PIECE_BYTES = 65536
@@ -29,6 +29,17 @@ _PIECE_BYTES = 65536
 #: How much of a body that its handler has not read is read and thrown away, so that the
 #: connection can be kept; making a new one costs a client as much as this.
 DRAIN_BYTES = 65536
+
+
+class ClientGone(ConnectionResetError):
+    """The client has gone in the middle of its request, which is nobody's failure here."""
+
+    def __init__(self) -> None:
+        super().__init__("the client has gone in the middle of its request")
+
+    def _brief(self) -> str:
+        """How the log tells of it in one line."""
+        return str(self)
 
 
 class BodyStream:

@@ -205,7 +205,7 @@ class Logger(BaseComponent):
                 "seconds": round(max(0.0, now - response.time), 6),
                 "referer": request.headers.get("Referer"),
                 "agent": request.headers.get("User-Agent"),
-                "request_id": getattr(request, "id", None),
+                "request_id": request.id,
             }
         )
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-import re
 from typing import TYPE_CHECKING, Any
 
-from circuits.core import _clock
 from circuits.core.components import BaseComponent
 from circuits.core.handlers import handler
 
 from ._at_hand import at_hand
 from ._networks import Networks
+from ._proxies import is_request_id
 from .headers import check_value
 
 if TYPE_CHECKING:
@@ -21,11 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["RequestIDFilter", "RequestIDs"]
 
-_is_request_id = re.compile(r"[A-Za-z0-9._~:/+=@-]{1,128}", re.ASCII).fullmatch
-
 
 class RequestIDs(BaseComponent):
-    """Gives each request an id, ``request.id``, and tells it in the response.
+    """Tells the id of each request, ``request.id``, in the response.
 
     Handles ``request`` before everybody else (priority 40) and ``response`` (priority 0.02).
 
@@ -54,15 +51,12 @@ class RequestIDs(BaseComponent):
     @handler("request", priority=40, filter=True)
     def _on_request(self, request: Request, response: Response, *peer_cert: Any) -> None:
         given = request.headers[self._header]
-        if given is None or not _is_request_id(given) or not self._trusted.has(request.remote.ip):
-            given = _clock.random_bytes(16).hex()
-        request.id = given
+        if given is not None and is_request_id(given) and self._trusted.has(request.remote.ip):
+            request.id = given
 
     @handler("response", priority=0.02, filter=True)
     def _on_response(self, response: Response) -> None:
-        given = getattr(response.request, "id", None)
-        if given is not None:
-            response.headers[self._header] = given
+        response.headers[self._header] = response.request.id
 
 
 class RequestIDFilter(logging.Filter):
@@ -79,5 +73,5 @@ class RequestIDFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Add the attribute; every record passes."""
         current = at_hand.get(None)
-        record.request_id = "-" if current is None else getattr(current[0], "id", "-")
+        record.request_id = "-" if current is None else current[0].id
         return True

@@ -87,6 +87,13 @@ def test_every_page_is_for_this_machine_and_a_password(
         ("127.0.0.1", "localhost", ["X-Forwarded-For: 192.0.2.1"], 403),
         ("127.0.0.1", "localhost", ["X-Forwarded-For: 127.0.0.1"], 403),
         ("127.0.0.1", "localhost", ["Forwarded: for=127.0.0.1"], 403),
+        ("127.0.0.1", "localhost", ["x-forwarded-host: shop.example"], 403),
+        ("127.0.0.1", "localhost", ["X-Forwarded-Anything: a"], 403),
+        ("127.0.0.1", "localhost", ["Via: 1.1 a"], 403),
+        ("127.0.0.1", "localhost", ["CF-Connecting-IP: 127.0.0.1"], 403),
+        ("127.0.0.1", "localhost", ["True-Client-IP: 127.0.0.1"], 403),
+        ("127.0.0.1", "localhost", ["X-Client-IP: 127.0.0.1"], 403),
+        ("127.0.0.1", "localhost", ["X-Other: 127.0.0.1"], 200),
     ],
 )
 def test_who_is_at_this_machine(
@@ -171,6 +178,8 @@ def test_lines_are_run(users: dict[str, str]) -> None:
         failed = console.ask("push", "1 / 0")
         assert failed.code == 200
         assert b"ZeroDivisionError" in failed.body
+        assert console.ask("push", "print('\\ud800')").body == b"\\ud800\n"
+        assert console.ask("dir", "{'\\ud800': 1}").code == 200
         assert b"EOFError" in console.ask("push", "input()").body
         assert b"fire\n" in console.ask("dir", "root").body
         assert b"NameError" in console.ask("dir", "nothing").body

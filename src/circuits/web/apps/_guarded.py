@@ -20,7 +20,13 @@ __all__ = ["Guarded"]
 
 _log = logging.getLogger("circuits.web")
 
-_FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
+#: What proxies put in, beside all that begins with ``X-Forwarded-``.
+_FORWARDED = frozenset(
+    {"forwarded", "via", "x-real-ip", "x-client-ip", "client-ip", "x-cluster-client-ip"}
+    | {"true-client-ip", "cf-connecting-ip", "cf-connecting-ipv6", "fastly-client-ip"}
+    | {"x-original-forwarded-for", "x-original-host", "x-envoy-external-address"}
+    | {"x-appengine-user-ip", "x-azure-clientip", "x-proxyuser-ip", "cdn-loop"}
+)
 
 
 class Guarded(BaseController):
@@ -82,7 +88,7 @@ class Guarded(BaseController):
 
 
 def _is_from_here(request: Any) -> bool:
-    if request._client is None and any(name in request.headers for name in _FORWARDED):
+    if request._client is None and any(map(_is_of_proxy, request.headers)):
         return False  # somebody has passed it on, and nobody is trusted to say for whom
     name = urlsplit(request.base).hostname or ""
     return (
@@ -90,6 +96,11 @@ def _is_from_here(request: Any) -> bool:
         and _is_loopback(request.client[0])
         and (name == "localhost" or _is_loopback(name))  # not one that was made to lead here
     )
+
+
+def _is_of_proxy(name: str) -> bool:
+    name = name.lower()
+    return name.startswith("x-forwarded") or name in _FORWARDED
 
 
 def _is_loopback(address: str | None) -> bool:

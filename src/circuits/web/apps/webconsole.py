@@ -119,7 +119,7 @@ class WebConsole(Guarded):
             except Exception:
                 self._console.showtraceback()
                 return self._taken()
-        return text
+        return _encodable(text)
 
     @contextlib.contextmanager
     def _redirected(self) -> Any:
@@ -137,4 +137,9 @@ class WebConsole(Guarded):
         text = self._output.getvalue()
         self._output.seek(0)
         self._output.truncate()
-        return text
+        return _encodable(text)
+
+
+def _encodable(text: str) -> str:
+    """Text with escapes in place of lone surrogates, which nothing can send."""
+    return text.encode(errors="backslashreplace").decode()
