@@ -18,6 +18,7 @@ import pytest
 
 from circuits import Component, Event, Timer, sleep
 from circuits.node import Remote, Unreachable
+from tests.integration.fault_proxy import FaultProxy
 from tests.integration.nats_support import Broker, ask_plainly, broker
 from tests.integration.process_support import eventually
 from tests.integration.test_node_nats import Side, over, run
@@ -339,6 +340,55 @@ def test_a_timer_fires_one_object_again_and_again(broker: Broker, start: Start) 
 
     run(broker.url, body)
     assert len({entry[2] for entry in worker.works.seen[:3]}) == 3
+
+
+def test_a_long_partition_is_seen_and_loses_nothing_that_is_stored(
+    broker: Broker, start: Start
+) -> None:
+    worker = start().ready()
+    with FaultProxy(broker.port) as proxy:
+
+        async def body(script: Any) -> None:
+            assert await script.call(stored("job", "before")) == 1
+            proxy.partition()
+            began = time.monotonic()
+            during = script.fire(stored("job", "during"))
+            with pytest.raises(Unreachable, match="silent"):
+                await script.call(Remote(Event.create("greet"), "one", "far"))
+            assert time.monotonic() - began < 7.5
+            proxy.heal()
+            began = time.monotonic()
+            assert await script.call(Remote(Event.create("greet"), "one", "far")) == "hello you"
+            assert time.monotonic() - began < 1.5
+            await over(during)
+            assert during.value == 2
+
+        run(f"nats://127.0.0.1:{proxy.port}", body)
+    eventually(lambda: is_empty(broker.url))
+    assert [entry[0] for entry in worker.works.seen] == ["before", "during"]
+
+
+def test_fields_of_the_event_keep_their_names(broker: Broker, start: Start) -> None:
+    class Bill(Event):
+        id: int
+
+    class Bills(Component):
+        channel = "jobs"
+
+        def init(self) -> None:
+            self.seen: list[Any] = []
+
+        def bill(self, event: Bill, id: int) -> None:
+            self.seen.append((id, event.id, event.delivery))  # type: ignore[attr-defined]
+
+    bills = Bills().register(start().ready().app)
+
+    async def body(script: Any) -> None:
+        await script.call(Remote(Bill(7), "workers", "jobs", durable=True))
+
+    run(broker.url, body)
+    eventually(lambda: bills.seen)
+    assert bills.seen == [(7, 7, 1)]
 
 
 def test_a_full_stream_tells_the_sender_why(broker: Broker, start: Start) -> None:

@@ -178,8 +178,7 @@ class Letter:
 
     def run(self, event: BaseEvent, channels: tuple[str, ...]) -> None:
         """Fire its event, on behalf of another one that is complete when all is."""
-        event.delivery = self.deliveries  # type: ignore[attr-defined]
-        event.id = self.event_id  # type: ignore[attr-defined]
+        self._mark(event)
         self.event, self._channels = event, channels
         self._begin()
         event._when_over(self)
@@ -287,9 +286,15 @@ class Letter:
                 event.kwargs = request.kwargs
         except (ValueError, wire.UnreadableError):
             pass
-        event.id = self.event_id  # type: ignore[attr-defined]
-        event.delivery = self.deliveries  # type: ignore[attr-defined]
+        self._mark(event)
         return event
+
+    def _mark(self, event: BaseEvent) -> None:
+        """Say how often it was delivered, unless fields of the event have these names."""
+        fields = [name for name, _ in event._event_fields]
+        for name, value in (("delivery", self.deliveries), ("id", self.event_id)):
+            if name not in fields:
+                setattr(event, name, value)
 
 
 class Desk:
@@ -406,9 +411,10 @@ class Desk:
 
     def take(self, link: NatsLink, message: Msg) -> None:
         """A letter has come."""
-        if link is not self._link:
-            return  # it comes again
         letter = Letter(self, link, message)
+        if link is not self._link:  # the node stops
+            letter.give_back()
+            return
         letter.keep()  # it may have to wait for room
         link.requests.append(letter)
         self._asked_for -= 1

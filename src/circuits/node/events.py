@@ -24,12 +24,13 @@ class Remote(Event):
 
     Args:
         event: What to fire there.
-        node: The name of the node.
+        node: The name of the node; over NATS also that of a group, or ``"*"`` for all.
         channel: Where; else on the channels of the event, else on the channel of that node.
         timeout: Seconds until an answer must have come; ``None`` is 30. The ``timeout`` of a
             ``call`` counts as well; the other side hears of the shorter one, and abandons the
             event when it has passed.
-        durable: Over NATS: store the event before it counts as sent.
+        durable: Over NATS: store the event before it counts as sent, until a member of the group
+            has done it. The value is its number in the stream.
     """
 
     def __init__(

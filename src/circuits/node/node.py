@@ -88,7 +88,8 @@ class _Local(Suspended):
 class Node(Party):
     """A node: has events run at others, and runs theirs.
 
-    Handles ``remote``. Fires ``connected_to`` and ``disconnected_from`` on its channel.
+    Handles ``remote``. Fires ``connected_to``, ``disconnected_from`` and ``dead_letter`` on its
+    channel.
 
     What comes in is fired on the channels that it names, else on that of the node. Only text, numbers
     and other plain values travel, no code and no names of classes, so a peer can do no more than
@@ -96,7 +97,8 @@ class Node(Party):
 
     Args:
         bind: Where to listen: a port, which means this machine alone, ``"host:port"``, or a pair
-            of both. ``None``: nowhere.
+            of both. ``None``: nowhere. The URL of a server of NATS, or several by comma: connect
+            there, for the extra ``circuits[node]``; the group of options at the end is for that.
         channel: Channel of the node.
         name: By which those that this node connects to can send to it.
         accept: Names or classes of the events that may come in. ``None`` is all but those of
@@ -116,13 +118,22 @@ class Node(Party):
             gone. 0: none.
         forward: Names of nodes, and of each the names or classes of events that run there, as
             for ``add``: also of nodes that will connect to this one.
-        group, prefix, echo, durable, ordered, ack_wait, max_deliver, backoff, replicas, token,
-            credentials, nkey: Of nodes over NATS.
+        group: Nodes of a group share what is sent to it; each event goes to one of them.
+        prefix: Nodes with different ones do not hear each other.
+        echo: Whether what it sends to all (``"*"``) comes back to it.
+        durable: Take the events that were stored for the group, see ``Remote``.
+        ordered: One of those at a time in the whole group, in their order.
+        ack_wait: Seconds until an event of a member that is silent goes to another one.
+        max_deliver: How often a stored event is tried until it is a dead letter.
+        backoff: Seconds between the tries; the last one counts for all further ones.
+        replicas: How many servers keep what is stored.
+        token, credentials, nkey: Who we are: a text, a file, a seed or a file with one.
 
     Attributes:
         node_name: The ``name``; that of a component is the name of its class.
         server: What listens, or ``None``.
         clients: The connections that were added, by name.
+        nats: The connection to NATS, or ``None``.
     """
 
     def init(
