@@ -64,11 +64,11 @@ class Answers(Component):
     def _on_plain(self) -> str:
         return "on the channel of the node"
 
-    @handler("two", channel="a")
+    @handler("heard_at", channel="a")
     def _on_two(self) -> str:
         return "a"
 
-    @handler("two", channel="b")
+    @handler("heard_at", channel="b")
     def _on_two_more(self) -> str:
         return "b"
 
@@ -175,7 +175,7 @@ def test_channels_are_those_of_the_subject(broker: Broker, start: Start) -> None
         assert (
             await script.call(Remote(Event.create("plain"), "far")) == "on the channel of the node"
         )
-        event = Event.create("two")
+        event = Event.create("heard_at")
         event.channels = ("a", "b")
         assert await script.call(Remote(event, "far")) == ["a", "b"]
 

@@ -36,7 +36,7 @@ class Owner:
     def _connection_congested(self, connection: Connection, is_congested: bool) -> None:
         self.told.append("pause" if is_congested else "resume")
 
-    def _reads_finished(self, connection: Connection) -> None:
+    def _reads_finished(self, connection: Connection, *, is_told: bool = False) -> None:
         self.told.append("read")
 
     def __getattr__(self, name: str) -> Any:

@@ -88,7 +88,7 @@ class Owner(Protocol):
     def _connection_closed(self, connection: Connection) -> None: ...
     def _connection_congested(self, connection: Connection, is_congested: bool) -> None: ...
     def _connection_blocked(self, connection: Connection) -> None: ...
-    def _reads_finished(self, connection: Connection) -> None: ...
+    def _reads_finished(self, connection: Connection, *, is_told: bool = False) -> None: ...
 
 
 class Connection:
@@ -215,7 +215,7 @@ class Connection:
         """The engine tells that all handlers of a ``read`` event are done."""
         self.unfinished_reads -= 1
         if self.at_end and not self.unfinished_reads and self.state in RECEIVES:
-            self._owner._reads_finished(self)
+            self._owner._reads_finished(self, is_told=True)
 
     # -- writing --
 

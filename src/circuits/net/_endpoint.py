@@ -274,9 +274,15 @@ class Endpoint(PollerUser):
 
     # -- the end of input --
 
-    def _reads_finished(self, connection: Connection) -> None:
-        """The peer has finished, and so have all handlers of ``read``."""
-        self._end_door.call(connection, _HOPS)
+    def _reads_finished(self, connection: Connection, *, is_told: bool = False) -> None:
+        """The peer has finished, and so have all handlers of ``read``.
+
+        Where an event has told that (``is_told``), others are told, too, and go on first.
+        """
+        if is_told:
+            self.fire(EndOfInput(connection, _HOPS), self)
+        else:
+            self._end_door.call(connection, _HOPS)
 
     @handler("_end_of_input")
     def _on_end_of_input(self, connection: Connection, hops: int) -> None:
