@@ -48,6 +48,7 @@ class FaultProxy:
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._cuts = threading.Event()
+        self._has_cut = threading.Event()
         self._ends = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -68,9 +69,9 @@ class FaultProxy:
 
     def cut(self) -> None:
         """Reset every connection."""
+        self._has_cut.clear()
         self._cuts.set()
-        while self._cuts.is_set():
-            time.sleep(0.001)
+        assert self._has_cut.wait(10), "the proxy has ended"
 
     def close(self) -> None:
         self._ends.set()
@@ -88,6 +89,7 @@ class FaultProxy:
             if self._cuts.is_set():
                 self._drop_all()
                 self._cuts.clear()
+                self._has_cut.set()
             self._pass_on()
         self._drop_all()
         self._listener.close()

@@ -8,12 +8,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.integration.process_support import eventually
 
 SECONDS = 20.0
 
@@ -66,15 +67,13 @@ class Broker:
         return self
 
     def _wait_until_it_listens(self) -> None:
-        deadline = time.monotonic() + SECONDS
-        while time.monotonic() < deadline:
-            assert self.process is not None
-            assert self.process.poll() is None, (self.folder / "nats.log").read_text()
-            with socket.socket() as sock:
-                if sock.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            time.sleep(0.01)
-        raise AssertionError(f"no server at port {self.port} within {SECONDS} s")
+        eventually(self._listens, f"a server at port {self.port}")
+
+    def _listens(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, (self.folder / "nats.log").read_text()
+        with socket.socket() as sock:
+            return sock.connect_ex(("127.0.0.1", self.port)) == 0
 
     def signal(self, number: int) -> None:
         assert self.process is not None

@@ -83,9 +83,9 @@ class Quiet(BaseComponent):
         self.problems.append(problem)
 
 
-def eventually(condition: Callable[[], object], what: str = "it") -> None:
+def eventually(condition: Callable[[], object], what: str = "it", seconds: float = SECONDS) -> None:
     """Wait for something that no event tells of."""
-    deadline = time.monotonic() + SECONDS
+    deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"{what} did not happen"
         time.sleep(0.005)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.certificates import Certificates
+from tests.integration.process_support import eventually
 from tests.integration.web_support import running
 from tests.support import require_program
 
@@ -228,10 +228,10 @@ def test_a_browser(scheme: str, tmp_path: Path, certificates: Certificates) -> N
 
 
 def _wait_for_report(path: Path, browser: subprocess.Popen[Any]) -> dict[str, Any]:
-    deadline = time.monotonic() + 60
-    while not path.exists():
-        assert browser.poll() is None, "the browser has ended"
-        assert time.monotonic() < deadline, "the browser has not reported"
-        time.sleep(0.02)
+    def has_reported() -> bool:
+        assert path.exists() or browser.poll() is None, "the browser has ended"
+        return path.exists()
+
+    eventually(has_reported, "the report of the browser", seconds=60)
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return found

@@ -1,10 +1,7 @@
 from __future__ import annotations
 
 import gzip as gzip_module
-import os
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,37 +11,6 @@ from circuits.web.errors import HTTPError
 from circuits.web.utils import formatdate
 from circuits.web.wrappers import Response
 from tests.web.support import NOW, make
-
-CONTENT = b"0123456789" * 10
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> str:
-    file = tmp_path / "file.txt"
-    file.write_bytes(CONTENT)
-    os.utime(file, (NOW, NOW))
-    return str(file)
-
-
-@pytest.fixture
-def served() -> Iterator[list[Response]]:
-    """Responses whose files are closed in the end, as a server does."""
-    responses: list[Response] = []
-    yield responses
-    for response in responses:
-        response.release()
-
-
-def serve(
-    served: list[Response], path: str, method: str = "GET", protocol: Any = (1, 1), **kwargs: Any
-) -> tuple[Any, Response]:
-    headers = {
-        name.replace("_", "-"): kwargs.pop(name) for name in list(kwargs) if name[0].isupper()
-    }
-    request, response = make(method, protocol=protocol, headers=headers)
-    served.append(response)
-    return tools.serve_file(request, response, path, **kwargs), response
-
 
 # -- expires --------------------------------------------------------------------------------------
 
