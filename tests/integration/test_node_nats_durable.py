@@ -284,6 +284,28 @@ def test_any_client_can_store_and_an_id_that_was_done_is_not_run_again(
     assert worker.works.seen == [("plain", 1, f"{STREAM}:1"), ("once", 1, "same"), ("h", 1, "mine")]
 
 
+def test_messages_with_one_id_are_answered_as_the_one_that_runs(
+    broker: Broker, start: Start
+) -> None:
+    worker = start().ready()
+    eventually(lambda: worker.node.nats.desk._link)  # type: ignore[union-attr]
+
+    async def store(client: Any) -> None:
+        js = client.jetstream()
+        for name, args in (("slow", "[0.5]"), ("bad", '["b"]')):
+            body = f'{{"id": "{name}", "args": {args}}}'.encode()
+            for _ in range(3):
+                await js.publish(f"circuits._durable.workers.jobs.{name}", body)
+
+    ask_plainly(broker.url, store)
+    # Long before the server would hand out again what nobody has answered.
+    eventually(lambda: is_empty(broker.url))
+    assert worker.works.done == ["slow"]
+    assert [entry[0] for entry in worker.works.seen].count("slow") == 1
+    assert len(worker.journal.of("dead_letter")) == 1
+    assert len(stream_info(broker.url, DEAD)[1]) == 1
+
+
 def test_in_order_a_failing_one_holds_all_behind_it(broker: Broker, start: Start) -> None:
     worker = start(ordered=True).ready()
     worker.works.failures = 3

@@ -72,8 +72,8 @@ class Letter:
     """
 
     __slots__ = (
-        "_channels", "_problem", "_progress", "_value", "deliveries", "desk", "event", "event_id",
-        "hub", "is_over", "link", "message", "name", "sequence", "serving",
+        "_channels", "_copies", "_problem", "_progress", "_value", "deliveries", "desk", "event",
+        "event_id", "hub", "is_over", "link", "message", "name", "sequence", "serving",
         "version", "wire_link",
     )  # fmt: skip
 
@@ -100,6 +100,8 @@ class Letter:
         self._value: Value | None = None
         self._problem: str | None = None
         self._progress = NEVER
+        #: Where each message of this id is answered, by its number in the stream.
+        self._copies = {self.sequence: (link, message.reply)}
 
     def __repr__(self) -> str:
         return f"{self.event_id or 'a message'} of {self.wire_link!r}"
@@ -107,7 +109,20 @@ class Letter:
     # -- telling the server --
 
     def _say(self, text: bytes) -> None:
-        self.wire_link.publish(self.message.reply, text)
+        for link, subject in self._copies.values():
+            link.publish(subject, text)
+
+    def _join(self, other: Letter) -> None:
+        """A message with the id of this one, or the same again: it is answered as this one is.
+
+        More of them than a node runs at once are not remembered; they come again.
+        """
+        if other.sequence == self.sequence:
+            self.message, self.wire_link = other.message, other.wire_link
+        most = self.hub.options.concurrency
+        if other.sequence in self._copies or len(self._copies) < most:
+            self._copies.update(other._copies)
+        self.keep()
 
     def acknowledge(self) -> None:
         """It is done."""
@@ -126,7 +141,7 @@ class Letter:
         self._progress = schedule.call_in(seconds, self._tell_progress)
 
     def _tell_progress(self) -> None:
-        if not (self.is_over or self.wire_link.is_closed):
+        if not self.is_over:
             self._say(b"+WPI")
             self.keep()
 
@@ -152,8 +167,7 @@ class Letter:
             return
         running = desk.running.get(self.event_id)
         if running is not None:  # it has come again meanwhile: one of them is enough
-            running.message, running.wire_link = message, self.wire_link
-            running.keep()
+            running._join(self)
             desk.pull()
             return
         if not isinstance(request, wire.Request):
