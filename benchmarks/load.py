@@ -27,10 +27,11 @@ def server_cpu(pid: int) -> float:
     return sum(clock_gettime((~each << 3) | 2) for each in pids)
 
 
-def plain_request(host: str, path: str = "/") -> bytes:
+def plain_request(host: str, path: str = "/", fields: tuple[str, ...] = ()) -> bytes:
+    more = "".join(f"{field}\r\n" for field in fields)
     return (
         f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: load/1.0\r\nAccept: */*\r\n"
-        "Accept-Encoding: gzip, deflate\r\n\r\n"
+        f"Accept-Encoding: gzip, deflate\r\n{more}\r\n"
     ).encode()
 
 
@@ -88,6 +89,9 @@ def http_length(data: bytes) -> int:
         name, _, value = line.partition(b":")
         if name.lower() == b"content-length":
             return end + 4 + int(value)
+        if name.lower() == b"transfer-encoding":
+            last = data.find(b"\r\n0\r\n\r\n", end)
+            return last + 7 if last >= 0 else -1
     sys.exit(f"load: a response without a length: {data[:end]!r}")
 
 
@@ -226,6 +230,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--vary", action="store_true", help="no two request heads are equal")
     parser.add_argument("--path", default="/", help="what to ask for, without --vary")
+    parser.add_argument("--header", action="append", default=[], help="a header to send, too")
     parser.add_argument("--cookies", metavar="PATH", help="bring the cookies that are given there")
     parser.add_argument("--echo", type=int, metavar="BYTES", help="send bytes, expect them back")
     parser.add_argument("--transport", choices=["tcp", "tls", "udp", "websocket"], default="tcp")
@@ -237,7 +242,7 @@ def main() -> None:
     elif options.vary:
         requests = varied_requests(host)
     else:
-        requests = [plain_request(host, options.path)]
+        requests = [plain_request(host, options.path, tuple(options.header))]
         if options.cookies:
             requests = [
                 with_cookies(requests[0], plain_request(host, options.cookies), options.port)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from benchmarks.harness import Bound, Contender, Row
 
@@ -220,6 +220,9 @@ def _connections(number: int, *more: str) -> tuple[str, ...]:
     return ("--connections", str(number), *more)
 
 
+_COOKIE: Final = ("--header", "Cookie: seen=yes")
+
+
 def _beside(what: str, title: str) -> Row:
     script, load = "http_circuits_controller.py", _connections(64)
     visitor = (*load, "--cookies", "/enter") if what == "sessions" else load
@@ -232,6 +235,48 @@ def _beside(what: str, title: str) -> Row:
             Contender("alone", "here", script, load=load),
         ),
         (Bound("alone", 0.95, 1),),
+    )
+
+
+#: A spelling, what it is, what is asked of it against the bare function on uvicorn, what starlette
+#: does beside it, and what its clients send.
+_SPELLINGS: Final[tuple[tuple[Any, ...], ...]] = (
+    ("header", "a Controller that sets a header", (1.0, 1.4), "header"),
+    ("sets_cookie", "a Controller that sets a cookie", (0.75, 1.1), "sets_cookie"),
+    ("sets_cookie_by_method", "the same by set_cookie()", (0.75, 1.1), "sets_cookie"),
+    ("reads_cookie", "a Controller that reads a cookie", (0.75, 1.1), "reads_cookie", *_COOKIE),
+    ("reads_cookie_as_text", "the same as text", (0.75, 1.1), "reads_cookie", *_COOKIE),
+    ("json", "a JSONController", (0.85, 1.2), "json"),
+    ("json_by_dict", "a Controller that returns a dict", (0.85, 1.2), "json"),
+    ("vpath", "two segments of the path as arguments", (0.9, 1.2), "vpath", "--path", "/one/two"),
+    ("query", "two arguments of the query", (0.9, 1.2), "query", "--path", "/?first=1&second=2"),
+    ("async", "a Controller with a coroutine", (0.75, 1.0), "plain"),
+    ("generator", "a Controller that yields", (None, None), "generator"),
+    ("async_generator", "a Controller with an asynchronous generator", (None, None), "generator"),
+    ("call", "a Controller that yields a call to another component", (0.65, 0.9), "plain"),
+    ("call_async", "a Controller that awaits such a call", (0.55, 0.8), "plain"),
+    ("fires", "a Controller that returns the value of an event", (None, None), "plain"),
+    ("log", "a Controller and a Logger to a file", (0.7, 1.0), "log"),
+    ("log_sets_cookie", "a cookie set, and a Logger to a file", (None, None), "log"),
+    ("observed", "a Controller beside a Debugger that shows nothing", (0.35, 0.5), "plain"),
+    ("base_header", "a BaseServer with a header", (1.2, 1.6), "header"),
+)  # fmt: skip
+
+
+def _spelling(
+    name: str, title: str, uvicorn: tuple[float | None, float | None], peer: str, *more: str
+) -> Row:
+    load = _connections(64, *more)
+    return Row(
+        f"http.{name}",
+        f"hello: {title}",
+        _REQUESTS,
+        (
+            Contender("circuits", "here", "http_circuits_spellings.py", (name,), load),
+            Contender(_UVICORN, "peers", "http_uvicorn.py", load=load),
+            Contender(_STARLETTE, "peers", "http_starlette.py", (peer,), load),
+        ),
+        (Bound(_UVICORN, *uvicorn), Bound(_STARLETTE)),
     )
 
 
@@ -288,6 +333,7 @@ _HTTP: Final = (
     _beside("timer", "a Timer"),
     _beside("static", "a Static"),
     _beside("sessions", "Sessions, for visitors who come back,"),
+    *(_spelling(*row) for row in _SPELLINGS),
     Row(
         "http.workers",
         "hello by a Controller, 64 connections to worker processes",
