@@ -297,7 +297,15 @@ def test_who_inherits_the_output_holds_the_end_up_only_so_long() -> None:
         assert process.status == 0
 
 
-_STUBBORN = "import signal, sys\nsignal.signal(15, signal.SIG_IGN)\nprint('ready', flush=True)\nsys.stdin.read()\nwhile True: signal.pause()"
+#: One piece is written, however Python buffers: who has seen it may close the pipe.
+_STUBBORN = """\
+import signal, sys
+signal.signal(15, signal.SIG_IGN)
+sys.stdout.write("ready\\n")
+sys.stdout.flush()
+sys.stdin.read()
+while True: signal.pause()
+"""
 
 
 def stubborn(**options: Any) -> Process:
