@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from functools import update_wrapper
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from circuits.core import sleep
 from circuits.core._tasks import CallValue, Suspension
@@ -323,6 +323,9 @@ def _marked(result: Any, response: Response) -> Any:
 # -- JSON -------------------------------------------------------------------------------------
 
 
+_JSON: Final = (("Content-Type", "application/json"),)
+
+
 def call_json(
     function: Callable[..., Any],
     controller: Any,
@@ -332,7 +335,7 @@ def call_json(
     kwargs: dict[str, Any],
 ) -> Any:
     """As :func:`call_plain`, and write as JSON what the method returns."""
-    response.headers["Content-Type"] = "application/json"
+    response._take_fields(_JSON)
     request._problem = True
     result = call_plain(function, controller, request, response, args, kwargs)
     kind = result.__class__

@@ -7,6 +7,10 @@ import json
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
+from json.encoder import (  # type: ignore[attr-defined]  # typeshed lacks the first
+    c_make_encoder,
+    encode_basestring_ascii,
+)
 from math import isinf
 from typing import Any, NoReturn
 from uuid import UUID
@@ -38,8 +42,29 @@ def _default(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} cannot be written as JSON: {value!r:.80}")
 
 
-#: The text of a value. Raises ``TypeError`` or ``ValueError`` if there is none, as for NaN.
-encode = json.JSONEncoder(default=_default, allow_nan=False).encode
+_slow_encode = json.JSONEncoder(default=_default, allow_nan=False).encode
+#: What that makes anew for each value; ``None`` where there is no such C function. It does not
+#: look for circles, which would need an object for each value: they are nested too deeply.
+_pieces: Any = c_make_encoder and c_make_encoder(
+    None, _default, encode_basestring_ascii, None, ": ", ", ", False, False, False
+)
+
+
+def encode(value: Any) -> str:
+    """The text of a value, as ``json.dumps`` writes it.
+
+    Raises:
+        TypeError, ValueError: There is none, as for NaN.
+    """
+    if _pieces is None or value.__class__ not in _CONTAINERS:
+        return _slow_encode(value)
+    try:
+        return "".join(_pieces(value, 0))
+    except RecursionError:
+        raise ValueError("it is nested too deeply, or holds itself") from None
+
+
+_CONTAINERS = frozenset((dict, list, tuple))
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from circuits.core import _clock
@@ -11,7 +12,7 @@ from . import _json, utils
 from ._json import is_record
 from ._request import made_once
 from ._response_body import Body
-from ._status import Status, has_no_body, reason
+from ._status import REASONS, Status, has_no_body, reason
 from .constants import SERVER_VERSION
 from .headers import Headers, check_value, replaced_by, to_wire
 
@@ -64,6 +65,7 @@ class Response:
 
     _message: str | None = None
     _headers: Headers | None = None
+    _told: Headers | None = None  # the same, of which a prepared head went out
     #: Fields of an application that is hosted, which go into the headers when these are made.
     _fields: tuple[tuple[str, str], ...] = ()
     _body: Any = None
@@ -118,13 +120,16 @@ class Response:
     def headers(self) -> Headers:
         headers = self._headers
         if headers is None:
-            pairs = [("Date", utils.formatdate(self.time))]
-            banner = self._banner()
-            if banner is not None:
-                pairs.append(banner)
-            headers = Headers.from_pairs(pairs)
-            if self._fields:
-                headers = replaced_by(headers, self._fields)
+            headers, self._told = self._told, None
+            if headers is None:
+                second = self.time // 1
+                if second != _heads_second:
+                    _renew(second)
+                request = self.request
+                first = _first.get((request.server, request._display_banner)) or self._make_first()
+                headers = Headers._from_index(*first)
+                if self._fields:
+                    headers = replaced_by(headers, self._fields)
             self._headers = headers
             if self._prepared:
                 # It went out from a prepared head; show what that said.
@@ -134,6 +139,19 @@ class Response:
     @headers.setter
     def headers(self, headers: Headers) -> None:
         self._headers = headers
+
+    def _make_first(self) -> tuple[list[tuple[str, str]], dict[str, str]]:
+        """Keep what headers begin with, for the rest of the second."""
+        pairs = [("Date", utils.formatdate(self.time))]
+        banner = self._banner()
+        if banner is not None:
+            pairs.append(banner)
+        if len(_first) >= _HEADS_LIMIT:
+            _first.clear()
+        request = self.request
+        first = pairs, {name.lower(): value for name, value in pairs}
+        _first[request.server, request._display_banner] = first
+        return first
 
     def _take_fields(self, fields: tuple[tuple[str, str], ...]) -> None:
         """Have the fields of an application, which are checked, in the place of our own."""
@@ -312,10 +330,13 @@ class Response:
     def _prepare(self) -> bytes | None:
         if self.code == 205:  # RFC 9110, 15.3.6: the client shall clear its form, no more
             self.body = None
-        elif not self.stream:
+        elif not self.stream and (self._returned is not None or self._listed is not None):
             self._render()
         payload = self._payload()
-        self._complete(self.headers, None if payload is None else len(payload))
+        headers = self._headers
+        if headers is None:
+            headers = self.headers
+        self._complete(headers, None if payload is None else len(payload))
         return payload
 
     def _complete(self, headers: Headers, length: int | None) -> None:
@@ -331,30 +352,30 @@ class Response:
             for value in cookies:
                 headers.append("Set-Cookie", value)
         # From here on by lower-case keys, past the checks of what our own names are.
-        has = headers._index_keys().__contains__
-        if has_no_body(code):
+        keys = headers._index_keys()
+        if code < 200 or code == 204 or code == 304:
             self.chunked = False
             headers._drop("transfer-encoding")
             if code != 304:
                 headers._drop("content-length")
         else:
-            if not has("content-type"):
-                kind = check_value(f"text/html; charset={self.encoding}")
-                headers._put("Content-Type", "content-type", kind)
-            if length is not None and not self.chunked and not has("transfer-encoding"):
-                # The answer to HEAD tells the length of what GET would have got.
-                if length or request.method != "HEAD" or not has("content-length"):
-                    self._state_length(headers, length)
-            else:
+            if "content-type" not in keys:
+                headers._add("Content-Type", "content-type", _content_type(self.encoding))
+            if length is None or self.chunked or "transfer-encoding" in keys:
                 self._delimit(headers, length)
+            elif "content-length" not in keys:
+                headers._add("Content-Length", "content-length", str(length))
+            # The answer to HEAD tells the length of what GET would have got.
+            elif length or request.method != "HEAD":
+                self._state_length(headers, length)
         if code == 413:
             self.close = True
-        if request.server is not None and not has("connection"):
+        if request.server is not None and "connection" not in keys:
             if self.protocol == "HTTP/1.0":
                 if not self.close:
-                    headers._put("Connection", "connection", "Keep-Alive")
+                    headers._add("Connection", "connection", "Keep-Alive")
             elif self.close:
-                headers._put("Connection", "connection", "close")
+                headers._add("Connection", "connection", "close")
         if request._cookie is not None:
             self._sent_cookies = request._cookie.changed()
             for value in self._sent_cookies:
@@ -398,43 +419,53 @@ class Response:
             may be sent, and ``None`` where it has to be made chunk by chunk. With ``chunked``,
             the transfer coding is yet to be applied.
         """
-        body, fields = self._body, self._fields
-        request = self.request
+        request, body = self.request, self._body
+        payload: bytes | None = None
+        # Most bodies are one text, which everybody who handles the response has seen already.
         if (
-            self._headers is None
-            and request._cookie is None
-            and body.__class__ is list
+            body.__class__ is list
             and len(body) == 1
-            and (self._message is None if not fields else request.method != "HEAD")
+            and self._returned is None
+            and self._listed is None
             and not self.stream
-            and not self.chunked
+            and self.code != 205
         ):
-            global _heads_second
-            part = body[0]
-            if part.__class__ is str:
-                part = part.encode(self.encoding)
-            if part.__class__ is bytes:
+            payload = body[0]
+            if payload.__class__ is str:
+                payload = payload.encode(self.encoding)
+            elif payload.__class__ is not bytes:
+                payload = None
+        if payload is None:
+            payload = self._prepare()
+        else:
+            fields, headers = self._fields, self._headers
+            if (
+                request._cookie is None
+                and (request.method != "HEAD" or not (headers or fields or self._message))
+                and not self.chunked
+            ):
                 if self.time // 1 != _heads_second:
-                    _heads.clear()
-                    _heads_second = self.time // 1
-                server = request.server
+                    _renew(self.time // 1)
                 key: tuple[Any, ...]
-                key = (self.code, self.close, self.protocol, self.encoding, server)
-                if fields:
+                key = (self.code, self.close, self.protocol, self.encoding, request.server)
+                if headers is not None:
+                    key = (*key, self._message, *headers._pairs)
+                elif fields or self._message:
                     key = (*key, self._message, fields)
                 head = _heads.get(key) or self._make_head(key)
                 if head is not None and request._display_banner is None:
                     self._prepared = True
+                    self._told, self._headers = headers, None
                     return (
-                        b"%b%d%b" % (head[0], len(part), head[1]),
-                        part if request.method != "HEAD" else b"",
+                        b"%b%d%b" % (head[0], len(payload), head[1]),
+                        payload if request.method != "HEAD" else b"",
                     )
-        payload = self._prepare()
-        if has_no_body(self.code) or request.method == "HEAD":
+            self._complete(headers or self.headers, len(payload))
+        if request.method == "HEAD" or has_no_body(self.code):
             if self.code < 200 and self.code != 101:
                 raise ValueError(f"{self.code} cannot be the last answer to {request!r}")
             payload = b""
-        return self._head(), payload
+        return self._head(self.headers), payload
 
     def _make_head(self, key: tuple[Any, ...]) -> tuple[bytes, bytes] | None:
         """Keep a head, up to the length and from there on, for the rest of the second."""
@@ -447,37 +478,57 @@ class Response:
         ):
             return None
         # What the general way writes for this length is the template for the others.
-        self._complete(self.headers, _SAMPLE_LENGTH)
-        before, after = self._head().split(b"Content-Length: %d\r\n" % _SAMPLE_LENGTH)
-        self._headers = None
+        headers = self.headers.copy()
+        self._complete(headers, _SAMPLE_LENGTH)
+        before, stated, after = self._head(headers).partition(_SAMPLE_LINE)
+        if not stated or self.chunked:
+            return None
         if len(_heads) >= _HEADS_LIMIT:
             _heads.clear()
-        head = _heads[key] = (before + b"Content-Length: ", b"\r\n" + after)
+        head = _heads[key] = (before + b"\r\nContent-Length: ", b"\r\n" + after)
         return head
 
-    def _head(self) -> bytes:
-        phrase = self._message
+    def _head(self, headers: Headers) -> bytes:
+        code, phrase = self.code, self._message
         if phrase is None:
-            phrase = reason(self.code)
-        text = f"{self.protocol} {self.code} {phrase}\r\n{self._headers}"
+            phrase = REASONS.get(code) or reason(code)
+        fields = "".join([f"{name}: {value}\r\n" for name, value in headers._pairs])
+        text = f"{self.protocol} {code} {phrase}\r\n{fields}\r\n"
         try:
             return text.encode("latin-1")
         except UnicodeEncodeError:
-            lines = text.split("\r\n")
-            return b"\r\n".join([to_wire(line) for line in lines])
+            return b"\r\n".join([to_wire(line) for line in text.split("\r\n")])
 
     def __str__(self) -> str:
         self.prepare()
-        return self._head().decode("latin-1")
+        return self._head(self.headers).decode("latin-1")
 
     def __repr__(self) -> str:
-        kind = None if self._headers is None else self._headers["Content-Type"]
+        headers = self._headers or self._told
+        kind = None if headers is None else headers["Content-Type"]
         return f"<Response {self.status} {kind or ''}>"
 
 
+def _renew(second: float) -> None:
+    """Forget what was prepared in another second."""
+    global _heads_second
+    _heads_second = second
+    _heads.clear()
+    _first.clear()
+
+
+@lru_cache(maxsize=64)
+def _content_type(encoding: str) -> str:
+    return check_value(f"text/html; charset={encoding}")
+
+
+#: What the headers of the current second begin with, and its index, by server and banner.
+_first: dict[tuple[Any, ...], tuple[list[tuple[str, str]], dict[str, str]]] = {}
 #: Prepared heads of the current second, up to the length and from there on.
 _heads: dict[tuple[Any, ...], tuple[bytes, bytes]] = {}
 _heads_second = -1.0
 _HEADS_LIMIT = 256
 #: Not 0, which the answer to a HEAD request may leave out.
 _SAMPLE_LENGTH = 4242424242
+#: With the end of the line before: a value may read like this, but has no line of its own.
+_SAMPLE_LINE = b"\r\nContent-Length: %d\r\n" % _SAMPLE_LENGTH

@@ -76,10 +76,12 @@ class Headers(dict[str, Any]):
         TypeError: If ``headers`` is no list.
     """
 
+    __slots__ = ("_indexed", "_pairs")
+
     _pairs: list[tuple[str, str]]
-    _indexed = False
 
     def __init__(self, headers: list[tuple[str, Any]] | None = None) -> None:
+        self._indexed = False
         if headers is None:
             self._pairs = []
         elif isinstance(headers, list):
@@ -99,6 +101,16 @@ class Headers(dict[str, Any]):
         """
         self = cls.__new__(cls)
         self._pairs = [*pairs]
+        self._indexed = False
+        return self
+
+    @classmethod
+    def _from_index(cls, pairs: Iterable[tuple[str, str]], index: dict[str, str]) -> Self:
+        """Make headers of checked pairs and of what ``_index`` makes of these."""
+        self = cls.__new__(cls)
+        self._pairs = [*pairs]
+        self._indexed = True
+        dict.update(self, index)
         return self
 
     def _index_keys(self) -> Any:
@@ -215,6 +227,11 @@ class Headers(dict[str, Any]):
             self._index()
         if dict.__contains__(self, key):
             self._pairs = [pair for pair in self._pairs if pair[0].lower() != key]
+        self._pairs.append((name, value))
+        dict.__setitem__(self, key, value)
+
+    def _add(self, name: str, key: str, value: str) -> None:
+        """Set a field like ``_put``, in headers that are indexed and do not have it."""
         self._pairs.append((name, value))
         dict.__setitem__(self, key, value)
 
