@@ -52,14 +52,17 @@ class Direct:
             that come after those of the owner would be called before it.
         home: The owner's handlers of the event, as functions, that the owner need not call, since it
             can do the same.
+        several: Whether the owner calls on after a result or a failure of a handler that is no
+            filter, as dispatch does. Else the handlers before the last one must be filters.
 
     Attributes:
         leads_home: Whether what :meth:`methods` has given is one of ``home`` alone.
+        filters: Those of the methods that are filters.
     """
 
     __slots__ = (
         "_channels", "_epoch", "_event_class", "_feedback", "_home", "_methods", "_names",
-        "_owner", "_queue", "_ready", "_version", "_within", "leads_home",
+        "_owner", "_queue", "_ready", "_several", "_version", "_within", "filters", "leads_home",
     )  # fmt: skip
 
     def __init__(
@@ -70,6 +73,7 @@ class Direct:
         feedback: Collection[str] = (),
         within: Collection[str] = (),
         home: Collection[Callable[..., Any]] = (),
+        several: bool = False,
     ) -> None:
         self._owner = owner
         self._event_class = event_class
@@ -77,6 +81,8 @@ class Direct:
         self._feedback = feedback
         self._within = within
         self._home = home
+        self._several = several
+        self.filters: Collection[Callable[..., Any]] = ()
         self._version = -1  # of the routes that the methods and names were found in
         self._methods: tuple[Callable[..., Any], ...] | None = None
         self._names: tuple[str, ...] = ()
@@ -93,7 +99,8 @@ class Direct:
     def methods(self) -> tuple[Callable[..., Any], ...] | None:
         """The handlers, if they may be called now; ``None``: fire the event.
 
-        They are called in this order until one gives something other than ``None``.
+        They are called in this order until one gives something other than ``None``; with
+        ``several``, until one of the filters does.
         """
         queue = self._queue
         if queue.epoch != self._epoch:
@@ -135,7 +142,7 @@ class Direct:
             if others and not self._is_of_owner(others[-1][0]):
                 return
         # Of several results, the first must be the only one.
-        if not all(is_filter for _, _, is_filter in routes[:-1]):
+        if not self._several and not all(is_filter for _, _, is_filter in routes[:-1]):
             return
         for bit, topic in _TOPICS:
             if flags & bit:
@@ -148,6 +155,7 @@ class Direct:
                 return
         self._names = tuple(names)
         self._methods = tuple(method for method, _, _ in routes)
+        self.filters = tuple(method for method, _, is_filter in routes if is_filter)
         self.leads_home = (
             len(routes) == 1
             and getattr(routes[0][0], "__func__", None) in self._home

@@ -255,19 +255,25 @@ class Exchange:
                 result = method(response)
             except BaseException as problem:
                 door.failed(self._handed_event(response), method, problem)
-                break
+                if method in door.filters and not isinstance(problem, results.ENDERS):
+                    break
+                continue
             if result is not None:
-                event = self._handed_event(response)
-                door.take(event, method, result)
-                if event.waitingHandlers:
-                    owner.watch(event, self._check_sent, event)
-                    return
-                break
+                door.take(self._handed_event(response), method, result)
+                if method in door.filters:
+                    break
+        event = self._handed
+        if event is not None and event.waitingHandlers:
+            owner.watch(event, self._check_sent, event)
+            return
         if self.state is _READY and self._handed is not None:
             self._check_sent(self._handed)
 
     def _handed_event(self, response: wrappers.Response) -> BaseEvent:
-        self._handed = event = self.connection.owner.response_door.event(response)
+        """The event of which the handlers are called, made when one of them does something."""
+        event: BaseEvent | None = self._handed
+        if event is None or event.args[0] is not response:
+            self._handed = event = self.connection.owner.response_door.event(response)
         return event
 
     # -- sending -----------------------------------------------------------------------------

@@ -130,7 +130,7 @@ class HTTP(BaseComponent):
         self.transport: Transport | EventTransport = EventTransport()
         self.request_door = Direct(self, events.Request, feedback=("success", "failure"))
         self.response_door = Direct(
-            self, events.Response, feedback=("failure",), home=(HTTP._on_response,)
+            self, events.Response, feedback=("failure",), home=(HTTP._on_response,), several=True
         )
         self.stream_door = Direct(self, events.Stream, feedback=("failure",))
         self.write_door = Direct(self, Write)
