@@ -234,6 +234,11 @@ class Request:
             for value in headers.get_all("Cookie"):
                 self._cookie.receive(value)
 
+    def _fields_as_sent(self) -> Iterable[tuple[str, str]]:
+        """The fields of the head as pairs, without an index of them."""
+        headers = self._headers
+        return self._pairs if headers is None else headers._pairs
+
     @property
     def cookie(self) -> CookieJar:
         jar = self._cookie

@@ -289,6 +289,11 @@ class Response:
             f"but its body has {type(part).__name__}: {part!r:.80}"
         )
 
+    @property
+    def _is_told(self) -> bool:
+        """Whether it went out from a prepared head, and no headers were made for it since."""
+        return self._prepared and self._headers is None
+
     def _payload_length(self) -> int | None:
         payload = self._payload()
         return None if payload is None else len(payload)

@@ -12,6 +12,7 @@ import re
 import sys
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from circuits.core import _clock
@@ -38,6 +39,8 @@ __all__ = ["Logger", "formattime"]
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 _UNSAFE = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]")
+#: What is longer is not remembered.
+_LONG = 256
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -67,6 +70,13 @@ def _escape_character(match: re.Match[str]) -> str:
 
 def _escape(text: str) -> str:
     """Text for between two quotes: one line, printable ASCII."""
+    if len(text) > _LONG:
+        return _UNSAFE.sub(_escape_character, text)
+    return _escape_short(text)
+
+
+@lru_cache(maxsize=512)
+def _escape_short(text: str) -> str:
     return _UNSAFE.sub(_escape_character, text)
 
 
@@ -114,6 +124,8 @@ class Logger(BaseComponent):
             if format not in _FORMATS and "%(" not in format:
                 raise ValueError(f"format must be combined, common, json or a template: {format!r}")
             self.format = _FORMATS.get(format, format)
+        self._second = -1  # that the time was written for
+        self._time = ""
         self._path: str | None = None
         self._streams: dict[Any, Response] = {}  # by socket, those that are not complete
         if isinstance(file, (str, os.PathLike)):
@@ -172,21 +184,27 @@ class Logger(BaseComponent):
 
     def _line(self, response: Response) -> str:
         request = response.request
-        headers = request.headers
+        referrer = agent = ""
+        for name, value in request._fields_as_sent():
+            key = name.lower()
+            if key == "user-agent":
+                agent = agent or value
+            elif key == "referer":
+                referrer = referrer or value
         asked = "-"
         if not request._is_unread:
             major, minor = request.protocol
             asked = f"{request.method} {_target(request)} HTTP/{major}.{minor}"
         return self.format % {
-            "h": _escape_word(response.request.client[0] or "-"),
+            "h": _escape_word(request.client[0] or "-"),
             "l": "-",
             "u": _escape_word(request.login) if isinstance(request.login, str) else "-",
             "t": self.formattime(),
             "r": _escape(asked),
             "s": response.code,
             "b": _bytes_of(response) or "-",
-            "f": _escape(headers.get("Referer") or "-"),
-            "a": _escape(headers.get("User-Agent") or "-"),
+            "f": _escape(referrer or "-"),
+            "a": _escape(agent or "-"),
         }
 
     def _json(self, response: Response) -> str:
@@ -211,7 +229,11 @@ class Logger(BaseComponent):
 
     def formattime(self) -> str:
         """The time as a line has it, brackets and the zone included."""
-        return f"{formattime()[:-1]} {time.strftime('%z')}]"
+        second = int(time.time())
+        if second != self._second:
+            self._second = second
+            self._time = f"{formattime()[:-1]} {time.strftime('%z')}]"
+        return self._time
 
     def reopen(self) -> None:
         """Write the lines that follow to a new file, if the one before was moved away.
@@ -257,5 +279,7 @@ def _bytes_of(response: Response) -> int:
         return int(counted)
     if response.request.method == "HEAD" or has_no_body(response.code):
         return 0
+    if response._is_told and response._body.__class__ is list:
+        return response._payload_length() or 0
     length = response.headers.get("Content-Length")
     return int(length) if length is not None and length.isdigit() else 0
