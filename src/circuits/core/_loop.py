@@ -150,13 +150,16 @@ class Loop:
         for _ in range(DRAIN_TURNS):
             if queue.reasons_to_queue or queue.cause is not None:
                 return  # within another turn, or a handler looks once a turn
+            if tasks.has_handed_over:
+                return  # asyncio does so before what is queued is dispatched
             if tasks.ready:
-                if self.wants_host or self.host is not None:
-                    return  # asyncio steps them, before what is queued is dispatched
+                if self.wants_host and self.host is None:
+                    return  # asyncio steps them, which is not there yet
                 tasks.step_ready()
-            if not queue:
+            if queue:
+                self._dispatch.flush()
+            elif not tasks.ready:
                 return
-            self._dispatch.flush()
 
     # -- waiting --
 

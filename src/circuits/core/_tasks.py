@@ -58,6 +58,7 @@ class TaskTable:
         ready: Those that are stepped at the next turn.
         polled: Those that wait by a bare ``yield``, stepped after every turn that did something.
         awaited: Waits for the next event of a name.
+        has_handed_over: Whether asyncio has been given coroutines in this turn, to begin them.
         stepping: The thread that is stepping a task, or 0.
     """
 
@@ -68,6 +69,7 @@ class TaskTable:
         self.ready: deque[Any] = deque()
         self.polled: list[Task] = []
         self.awaited = NameWaits()
+        self.has_handed_over = False
         self.stepping = 0
 
     def __len__(self) -> int:
@@ -85,9 +87,17 @@ class TaskTable:
         """Suspend a handler that has returned a generator or a coroutine."""
         if type(result) is GeneratorType:
             self.start(event, Task(self._engine, event, result, method))
+            return
+        task = CoroutineTask(self._engine, event, result, method)
+        loop = self._engine.loop
+        if loop.host is None or self.ready:
+            self.start(event, task)
+            loop.wants_host = True
         else:
-            self.start(event, CoroutineTask(self._engine, event, result, method))
-            self._engine.loop.wants_host = True
+            # Its first step is one of asyncio's next turn. What else comes in this turn may be
+            # handled before.
+            self.add(task)
+            task.step()
 
     def start(self, event: BaseEvent, task: Any) -> None:
         """Add a task that is stepped at the next turn."""
@@ -403,6 +413,7 @@ class CoroutineTask:
         if host is None:
             engine.tasks.ready.append(self)  # not hosted yet; the loop is about to be
             return
+        engine.tasks.has_handed_over = True
         self.future = host.create_task(self.coroutine, self.firing._event_cause, engine)
         self.future.add_done_callback(self._ended)
 

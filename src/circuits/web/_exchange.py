@@ -112,12 +112,15 @@ class Exchange:
             self.answer(None)
             return
         take, kind = self.answer, result.__class__
-        if kind is not str and (kind is GeneratorType or kind is CoroutineType or kind is Value):
-            event = door.event(request, response)
-            door.take(event, method, result)
-            if kind is not Value:
+        if kind is not str:
+            if kind is GeneratorType or kind is CoroutineType:
+                door.take(door.event(request, response), method, result)
                 return
-            take, result = self.settle, event.value
+            if kind is Value:
+                if result._value is None and result.event.waitingHandlers:
+                    owner.watch(result.event, self.settle, result)  # what settle would do
+                    return
+                take = self.settle
         if owner._tree_live.queue:
             owner.later(take, result)  # what they have fired may be an answer
         else:

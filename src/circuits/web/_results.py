@@ -44,11 +44,11 @@ def awaited(value: Value, queue: Container[BaseEvent]) -> BaseEvent | None:
     """The event that has to be over before a value is known; ``None`` if it is known.
 
     Args:
-        value: The value of an event whose handlers are done.
+        value: The value of an event, or of several as a list.
         queue: The events that have not been dispatched yet.
     """
     inner = innermost(value)
-    for part in value._value if value.is_list else () if inner is value else (inner,):
+    for part in value._value if value.is_list else (inner,):
         source = part.event if isinstance(part, Value) else None
         # With handlers suspended, the result may be the first of several pieces.
         if source is not None and (source.waitingHandlers or (not part.result and source in queue)):
