@@ -528,7 +528,7 @@ def test_a_token_and_tls_are_passed_on(tmp_path: Path, certificates: Certificate
 
 
 def test_an_nkey_is_passed_on(tmp_path: Path) -> None:
-    nkeys = pytest.importorskip("nkeys")
+    import nkeys
     # A seed is the kind of key and 32 bytes in base 32, with a checksum.
     seed = b"SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY"
     public = nkeys.from_seed(bytearray(seed)).public_key.decode()
