@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import json
 import signal
 import time
@@ -528,7 +529,8 @@ def test_a_token_and_tls_are_passed_on(tmp_path: Path, certificates: Certificate
 
 
 def test_an_nkey_is_passed_on(tmp_path: Path) -> None:
-    import nkeys
+    nkeys = importlib.import_module("nkeys")
+
     # A seed is the kind of key and 32 bytes in base 32, with a checksum.
     seed = b"SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY"
     public = nkeys.from_seed(bytearray(seed)).public_key.decode()
@@ -543,6 +545,46 @@ def test_an_nkey_is_passed_on(tmp_path: Path) -> None:
 
         run(broker.url, body, nkey=seed.decode())
         run(broker.url, body, nkey=str(path))
+
+
+def test_what_the_server_forbids_is_told_at_once(tmp_path: Path) -> None:
+    config = """
+        authorization { users = [
+            {user: "ann", password: "a", permissions: {publish: {deny: [
+                "circuits.Far.*.*", "circuits._durable.Far.>"]}}},
+            {user: "deaf", password: "d", permissions: {subscribe: {deny: ["_INBOX.>"]}}},
+            {user: "closed", password: "c", permissions: {
+                subscribe: {deny: ["circuits.closed.>"]}}},
+        ]}
+    """
+    with Broker(tmp_path, config=config) as broker:
+        where = f"127.0.0.1:{broker.port}"
+
+        async def denied(script: Any) -> None:
+            began = time.monotonic()
+            for durable in (False, True):
+                # The server tells the subject, and nats-py makes it lower-case.
+                with pytest.raises(Unreachable, match="does not let us publish"):
+                    await script.call(far("greet", node="Far", durable=durable))
+            with pytest.raises(Unreachable, match="nobody listens"):
+                await script.call(far("greet", node="other"))
+            assert time.monotonic() - began < 5
+
+        run(f"nats://ann:a@{where}", denied)
+
+        async def without_answers(script: Any) -> None:
+            with pytest.raises(Unreachable, match="no answers can be had"):
+                await script.call(far("greet"))
+            assert script.fire(far("everywhere", 1, node="*")).value is None
+
+        run(f"nats://deaf:d@{where}", without_answers)
+
+        async def unheard(script: Any) -> None:
+            await script.wait("connected_to", "*", timeout=10)
+
+        journal = run(f"nats://closed:c@{where}", unheard, name="closed")
+        assert [type(problem) for problem in journal.problems] == [PermissionError]
+        assert "circuits.closed.*.*" in str(journal.problems[0])
 
 
 # -- the end --

@@ -154,7 +154,7 @@ class Letter:
         body: Any = None
         request: wire.Message
         try:
-            request = self.wire_link.read_request(message.subject, message.data)
+            request = self.wire_link.intake.read(message.subject, message.data)
             body = request.id if isinstance(request, wire.Request) else None
         except (ValueError, wire.UnreadableError) as problem:
             request = wire.Malformed(2, str(problem))
@@ -294,7 +294,7 @@ class Letter:
             address = self.desk.nats.subjects.address(self.message.subject)
             event.name = address.name  # type: ignore[misc]
             event.channels = address.channels
-            request = self.wire_link.read_request(self.message.subject, self.message.data)
+            request = self.wire_link.intake.read(self.message.subject, self.message.data)
             if isinstance(request, wire.Request):
                 event.args = request.args
                 event.kwargs = request.kwargs
@@ -365,11 +365,9 @@ class Desk:
         self._asked_for = 0
         self._expiry.cancel()
         if link is not None:
-            for message in list(link.requests):
-                if isinstance(message, Letter):
-                    link.requests.remove(message)
-                    message._progress.cancel()
-                    message.give_back()
+            for letter in link.intake.hand_out_letters():
+                letter._progress.cancel()
+                letter.give_back()
 
     def pull(self) -> None:
         """Ask for as many letters as can be run, unless that is asked for already.
@@ -380,7 +378,7 @@ class Desk:
         link, hub = self._link, self.nats._hub
         if link is None or link.is_closed or hub.is_ending or self._asked_for:
             return
-        here = sum(1 for message in link.requests if isinstance(message, Letter))
+        here = len(link.intake.letters)
         if self.nats.options.ordered:
             free = 1 - len(self.running) - here
         else:
@@ -430,7 +428,7 @@ class Desk:
             letter.give_back()
             return
         letter.keep()  # it may have to wait for room
-        link.requests.append(letter)
+        link.intake.add(letter)
         self._asked_for -= 1
         if self._asked_for <= 0:
             self._answered()
