@@ -248,6 +248,48 @@ def test_what_fails_too_often_is_buried(broker: Broker, start: Start) -> None:
     assert message.headers["Nats-Msg-Id"] == worker.works.seen[0][2]
 
 
+def test_what_nobody_handles_is_tried_again_and_then_buried(broker: Broker, start: Start) -> None:
+    worker = start(max_deliver=2).ready()
+
+    async def body(script: Any) -> None:
+        await script.call(stored("unheard", "x"))
+
+    run(broker.url, body)
+    eventually(lambda: worker.journal.of("dead_letter"))
+    [(event, reason, deliveries)] = worker.journal.of("dead_letter")
+    assert (event.name, event.args, reason, deliveries) == (
+        "unheard",
+        ["x"],
+        "nobody handles it",
+        2,
+    )
+    eventually(lambda: is_empty(broker.url))
+    [message] = stream_info(broker.url, DEAD)[1]
+    assert message.headers["Circuits-Reason"] == "nobody handles it"
+
+
+def test_what_one_member_does_not_know_another_one_does(broker: Broker, start: Start) -> None:
+    class Newer(Component):
+        channel = "jobs"
+
+        def init(self) -> None:
+            self.seen: list[Any] = []
+
+        def novel(self, event: Any, what: str) -> None:
+            self.seen.append((what, event.delivery))
+
+    start("old", max_deliver=1000, concurrency=1).ready()
+
+    async def body(script: Any) -> None:
+        await script.call(stored("novel", "x"))
+
+    run(broker.url, body)
+    newer = Newer().register(start("new", max_deliver=1000).app)
+    eventually(lambda: newer.seen)
+    assert newer.seen[0][0] == "x"
+    eventually(lambda: is_empty(broker.url))
+
+
 def test_what_cannot_be_read_is_buried_at_once(broker: Broker, start: Start) -> None:
     worker = start().ready()
     subjects = ["circuits._durable.workers.jobs.job", "circuits._durable.workers.%5f.x.y"]

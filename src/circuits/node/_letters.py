@@ -14,6 +14,7 @@ from circuits.core import _clock
 from circuits.core._clock import NEVER
 from circuits.core.events import BaseEvent, Event
 
+from ._accept import answers
 from ._foreign import failure_of
 from ._hub import Hub
 from ._streams import DUPLICATE_SECONDS, Streams
@@ -72,7 +73,7 @@ class Letter:
     """
 
     __slots__ = (
-        "_channels", "_copies", "_problem", "_progress", "_value", "deliveries", "desk", "event",
+        "_channels", "_copies", "_is_heard", "_problem", "_progress", "_value", "deliveries", "desk", "event",
         "event_id", "hub", "is_over", "link", "message", "name", "sequence", "serving",
         "version", "wire_link",
     )  # fmt: skip
@@ -99,6 +100,7 @@ class Letter:
         self._channels: tuple[str, ...] = ()
         self._value: Value | None = None
         self._problem: str | None = None
+        self._is_heard = False
         self._progress = NEVER
         #: Where each message of this id is answered, by its number in the stream.
         self._copies = {self.sequence: (link, message.reply)}
@@ -211,11 +213,20 @@ class Letter:
         """The event that is complete when all is over has its turn."""
         if self.event is not None and not self.is_over:
             self.hub.owner.fire(self.event, *self._channels)
+            self._is_heard = self._has_handlers(self.event)
 
     def resolve(self, event: BaseEvent, value: Value) -> None:
         """The engine tells that its handlers are done."""
         if self._value is None:
             self._value = value
+        self._is_heard = self._is_heard or self._has_handlers(event)
+
+    def _has_handlers(self, event: BaseEvent) -> bool:
+        """Whether there is anyone for its event, beside those who only look on."""
+        engine, name = self.hub.engine, event.name
+        if name in engine.routes.awaited:
+            return True
+        return any(answers(route[0], name) for route in engine.route(name, event.channels))
 
     def effect_failed(self, problem: BaseException) -> None:
         """Something has failed that it has caused, and that nobody else is told of."""
@@ -232,6 +243,9 @@ class Letter:
             self._problem = f"{name}: {message}"
         elif value is not None and value.cut and not value.result:
             self._problem = self._problem or "a handler was cancelled"
+        elif not (self._is_heard or (value is not None and value.result)):
+            # Members of a group need not be of one version: another one may have the handler.
+            self._problem = "nobody handles it"
         desk = self.desk
         if self._problem is None:
             desk.done(self.event_id)
