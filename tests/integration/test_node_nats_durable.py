@@ -499,6 +499,41 @@ def test_a_member_that_hangs_loses_its_events_to_another(broker: Broker, tmp_pat
     assert not (paths[0].exists() and paths[0].read_text())
 
 
+def test_a_member_that_hangs_uses_up_one_delivery_of_each(broker: Broker, tmp_path: Path) -> None:
+    """Its question for letters is still open at the server, and is over before the second one."""
+    paths = [tmp_path / "one", tmp_path / "two"]
+
+    async def is_asked(client: Any) -> bool:
+        try:
+            info = await client.jetstream().consumer_info(STREAM, "workers")
+        except Exception:  # not there yet
+            return False
+        return bool(info.num_waiting)
+
+    def start_worker(number: int) -> subprocess.Popen[bytes]:
+        command = [sys.executable, str(WORKER), broker.url, f"n{number}", str(paths[number])]
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL)
+
+    async def body(script: Any) -> None:
+        for number in range(3):
+            await script.call(stored("job", number))
+
+    workers = [start_worker(0)]
+    try:
+        eventually(lambda: ask_plainly(broker.url, is_asked), "the question")
+        workers[0].send_signal(signal.SIGSTOP)
+        run(broker.url, body)
+        eventually(lambda: not ask_plainly(broker.url, is_asked), "the end of the question")
+        workers.append(start_worker(1))
+        eventually(lambda: paths[1].exists() and len(paths[1].read_text().splitlines()) == 3)
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.wait()
+    found = sorted(line.split()[::2] for line in paths[1].read_text().splitlines())
+    assert found == [["0", "2"], ["1", "2"], ["2", "2"]]
+
+
 def test_nothing_that_was_acknowledged_is_lost_when_server_and_worker_are_killed(
     broker: Broker, tmp_path: Path
 ) -> None:

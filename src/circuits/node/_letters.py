@@ -31,8 +31,10 @@ if TYPE_CHECKING:
 __all__ = ["Deliver", "Desk", "Letter", "NatsHub"]
 
 _NANOSECONDS: Final = 1_000_000_000
-#: Seconds that a server keeps a question for letters.
-_PULL_SECONDS: Final = 20
+#: Seconds that a server keeps a question for letters at most, and the part of ``ack_wait``: what a
+#: node that hangs does not take must not be delivered to its open question a second time.
+_PULL_SECONDS: Final = 20.0
+_PULL_PART: Final = 0.8
 #: What a letter that could not be buried has to wait, and a question that was refused.
 _AGAIN_SECONDS: Final = 0.25
 _BURY_SECONDS: Final = 5.0
@@ -403,10 +405,11 @@ class Desk:
         end = self._question = f"p{self._number:x}"
         self._asked_for = free
         link.special[end] = lambda message: self._take_status(link, end, message)
-        body = {"batch": free, "expires": _PULL_SECONDS * _NANOSECONDS}
+        seconds = min(_PULL_SECONDS, self.nats.options.ack_wait * _PULL_PART)
+        body = {"batch": free, "expires": round(seconds * _NANOSECONDS)}
         link.publish(self.streams.pull_subject(), json.dumps(body).encode(), f"{link.inbox}.{end}")
         # A server that dies within a cluster answers nothing.
-        self._expiry = hub.engine.schedule.call_in(_PULL_SECONDS + 2, self._answered)
+        self._expiry = hub.engine.schedule.call_in(seconds + 2, self._answered)
 
     def _answered(self) -> None:
         """The question is answered, or will not be."""
