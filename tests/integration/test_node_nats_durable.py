@@ -19,7 +19,7 @@ import pytest
 from circuits import Component, Event, Timer, sleep
 from circuits.node import Remote, Unreachable
 from tests.integration.fault_proxy import FaultProxy
-from tests.integration.nats_support import Broker, ask_plainly, broker
+from tests.integration.nats_support import Broker, Cluster, ask_plainly, broker, limit_files
 from tests.integration.process_support import eventually
 from tests.integration.test_node_nats import Side, over, run
 
@@ -591,3 +591,85 @@ def test_nothing_that_was_acknowledged_is_lost_when_server_and_worker_are_killed
     for number, id, _delivery in lines():
         ids.setdefault(number, set()).add(id)
     assert all(len(found) == 1 for found in ids.values())
+
+
+def test_a_cluster_loses_its_leader_and_nothing_else(tmp_path: Path) -> None:
+    count = 400
+    with contextlib.ExitStack() as stack:
+        cluster = stack.enter_context(Cluster(tmp_path))
+        options = {"replicas": 3, "ack_wait": 5.0}
+        workers = [
+            stack.enter_context(Worker(cluster.url, name, **options)) for name in ("one", "two")
+        ]
+        for worker in workers:
+            eventually(lambda: worker.node.nats.desk._link, "the streams")  # type: ignore[union-attr]  # noqa: B023
+
+        async def leader(client: Any) -> str:
+            info = await client.jetstream().stream_info(STREAM)
+            assert info.config.num_replicas == 3
+            return str(info.cluster.leader)
+
+        async def body(script: Any) -> None:
+            waiting = {number: script.fire(stored("job", number)) for number in range(count // 4)}
+            await over(waiting[0])
+            cluster.brokers[await asyncio.to_thread(ask_plainly, cluster.url, leader)].kill()
+            for number in range(count // 4, count):
+                waiting[number] = script.fire(stored("job", number))
+            for value in waiting.values():
+                await over(value)
+                assert isinstance(value.value, int), value.value
+
+        run(cluster.url, body)
+
+        def missing() -> set[int]:
+            return set(range(count)) - {entry[0] for w in workers for entry in w.works.seen}
+
+        eventually(lambda: not missing(), f"{missing()}")
+        ids: dict[int, set[str]] = {}
+        for worker in workers:
+            for number, _delivery, id in worker.works.seen:
+                ids.setdefault(number, set()).add(id)
+        assert all(len(found) == 1 for found in ids.values())
+
+
+async def store_until_refused(script: Any) -> tuple[int, str]:
+    """How many a stream takes, and what the sender is told of the next one."""
+    for number in range(1000):
+        try:
+            await script.call(stored("job", "x" * 10_000, timeout=1))
+        except Unreachable as problem:
+            return number, str(problem)
+    raise AssertionError("the stream takes everything")
+
+
+def test_a_full_store_is_told_to_the_sender(tmp_path: Path) -> None:
+    async def body(script: Any) -> None:
+        _number, text = await store_until_refused(script)
+        assert text.endswith("insufficient resources")
+
+    with Broker(tmp_path, config="jetstream { max_file_store: 200KB }") as broker:
+        with Worker(broker.url) as worker:
+            eventually(lambda: worker.node.nats.desk._link)  # type: ignore[union-attr]
+        run(broker.url, body)
+
+
+def test_a_full_disk_is_told_to_the_sender_and_keeps_what_it_has(tmp_path: Path) -> None:
+    """The server answers nothing then; files that cannot grow are to it what a full disk is."""
+    found: list[int] = []
+
+    async def body(script: Any) -> None:
+        number, text = await store_until_refused(script)
+        assert text.endswith("the stream has not acknowledged it")
+        found.append(number)
+
+    with Broker(tmp_path) as broker:
+        with Worker(broker.url) as worker:
+            eventually(lambda: worker.node.nats.desk._link)  # type: ignore[union-attr]
+        assert broker.process is not None
+        limit_files(broker.process.pid, 100_000)
+        run(broker.url, body)
+        broker.kill()
+        broker.start()
+        with Worker(broker.url) as worker:
+            eventually(lambda: is_empty(broker.url))
+        assert len(worker.works.seen) == found[0] > 0

@@ -424,10 +424,14 @@ class Desk:
         headers = message.headers or {}
         if link is not self._link or end != self._question:
             return
-        if headers.get("Status") == "408":  # the time of the question is over
+        status = headers.get("Status")
+        if status == "408":  # the time of the question is over
             self._answered()
             return
-        self.nats._hub.log("%r: no letters: %s", link, headers.get("Description", headers))
+        text = "there is no consumer, or it is not ready"
+        if status != "503":  # nobody has heard the question
+            text = headers.get("Description", status)
+        self.nats._hub.log("%r: no letters: %s", link, text)
         self.nats._hub.engine.schedule.call_in(_AGAIN_SECONDS, self._prepare_again)
 
     def _prepare_again(self) -> None:
