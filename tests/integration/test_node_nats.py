@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import importlib
 import json
+import os
 import signal
+import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -373,7 +376,7 @@ def test_a_killed_server_is_noticed_and_reached_again(broker: Broker, start: Sta
 
     async def body(script: Any) -> None:
         assert await script.call(far("greet")) == "hello you"
-        value = script.fire(far("slow", 10))
+        value = script.fire(far("slow", 2))
         while not side.app._tree_engine.tasks:
             await asyncio.sleep(0.005)
         broker.kill()
@@ -512,8 +515,6 @@ def test_a_password_is_sent_and_not_logged(
 
 
 def test_a_token_and_tls_are_passed_on(tmp_path: Path, certificates: Certificates) -> None:
-    import ssl
-
     config = f"""
         authorization {{ token: "t0ken" }}
         tls {{ cert_file: "{certificates.server}", key_file: "{certificates.server}" }}
@@ -526,6 +527,127 @@ def test_a_token_and_tls_are_passed_on(tmp_path: Path, certificates: Certificate
                 await script.call(far("greet"))
 
         run(f"tls://localhost:{broker.port}", body, token="t0ken", tls=context)
+        # A server that asks for TLS is spoken to so, whatever the URL says.
+        run(f"nats://localhost:{broker.port}", body, token="t0ken", tls=context)
+
+
+@pytest.mark.parametrize("served", ["elsewhere", "expired", "stranger"])
+def test_a_server_whose_certificate_is_wrong_is_not_spoken_to(
+    tmp_path: Path, certificates: Certificates, caplog: pytest.LogCaptureFixture, served: str
+) -> None:
+    path = getattr(certificates, served)
+    config = f"""
+        authorization {{ token: "t0ken" }}
+        tls {{ cert_file: "{path}", key_file: "{path}" }}
+    """
+    context = ssl.create_default_context(cafile=certificates.authority)
+    with Broker(tmp_path, config=config) as broker:
+
+        async def body(script: Any) -> None:
+            with pytest.raises(Unreachable, match="no answer"):
+                await script.call(far("greet", timeout=0.5))
+
+        run(f"tls://localhost:{broker.port}", body, token="t0ken", tls=context)
+    assert "CERTIFICATE_VERIFY_FAILED" in caplog.text
+    assert "t0ken" not in caplog.text
+
+
+def test_a_certificate_of_ours_says_who_we_are(tmp_path: Path, certificates: Certificates) -> None:
+    config = f"""
+        tls {{ cert_file: "{certificates.server}", key_file: "{certificates.server}",
+               ca_file: "{certificates.authority}", verify: true }}
+    """
+    context = ssl.create_default_context(cafile=certificates.authority)
+    with Broker(tmp_path, config=config) as broker:
+
+        async def refused(script: Any) -> None:
+            with pytest.raises(Unreachable, match="no answer"):
+                await script.call(far("greet", timeout=0.5))
+
+        run(f"tls://localhost:{broker.port}", refused, tls=context)
+        context.load_cert_chain(certificates.client)
+
+        async def body(script: Any) -> None:
+            with pytest.raises(Unreachable, match="nobody listens"):
+                await script.call(far("greet"))
+
+        run(f"tls://localhost:{broker.port}", body, tls=context)
+
+
+class Identity:
+    """A key of NATS, and what it signs: operators sign accounts, and accounts users."""
+
+    def __init__(self, kind: str) -> None:
+        nkeys: Any = importlib.import_module("nkeys")
+        prefix = getattr(nkeys, f"PREFIX_BYTE_{kind.upper()}")
+        self.kind = kind
+        self.seed: bytes = nkeys.encode_seed(os.urandom(32), prefix)
+        self.keys = nkeys.from_seed(bytearray(self.seed))
+        self.name: str = self.keys.public_key.decode()
+
+    def vouch_for(self, other: Identity, **claims: Any) -> str:
+        """A token of JSON (RFC 7519) that says who somebody is."""
+        body = {
+            "jti": other.name,
+            "iat": 1_700_000_000,
+            "iss": self.name,
+            "name": other.kind,
+            "sub": other.name,
+            "nats": {**claims, "type": other.kind, "version": 2},
+        }
+        head = {"typ": "JWT", "alg": "ed25519-nkey"}
+        text = b".".join(_base64(json.dumps(part).encode()) for part in (head, body))
+        return (text + b"." + _base64(self.keys.sign(text))).decode()
+
+
+def _base64(data: bytes) -> bytes:
+    return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+
+def test_a_file_of_credentials_is_passed_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    operator, account, system = map(Identity, ("operator", "account", "account"))
+    user, stranger = map(Identity, ("user", "user"))
+    free = dict.fromkeys(("subs", "data", "payload"), -1)
+    everything = dict.fromkeys(("conn", "leaf", "imports", "exports"), -1)
+    limits = {**free, **everything, "wildcards": True}
+    known = ", ".join(
+        f"{a.name}: {operator.vouch_for(a, limits=limits)}" for a in (account, system)
+    )
+    config = f"""
+        operator: {operator.vouch_for(operator)}
+        resolver: MEMORY
+        resolver_preload: {{ {known} }}
+        system_account: {system.name}
+    """
+
+    def credentials(keys: Identity) -> Path:
+        path = tmp_path / f"{keys.name}.creds"
+        path.write_text(
+            "-----BEGIN NATS USER JWT-----\n"
+            f"{account.vouch_for(user, **free)}\n"
+            "------END NATS USER JWT------\n\n"
+            "-----BEGIN USER NKEY SEED-----\n"
+            f"{keys.seed.decode()}\n"
+            "------END USER NKEY SEED------\n"
+        )
+        return path
+
+    async def body(script: Any) -> None:
+        with pytest.raises(Unreachable, match="nobody listens"):
+            await script.call(far("greet"))
+
+    async def refused(script: Any) -> None:
+        with pytest.raises(Unreachable, match="no answer"):
+            await script.call(far("greet", timeout=1))
+
+    with Broker(tmp_path, config=config) as broker:
+        run(broker.url, body, credentials=str(credentials(user)))
+        run(broker.url, refused, credentials=str(credentials(stranger)))
+        run(broker.url, refused, credentials=str(tmp_path / "missing"))
+    assert "cannot be reached" in caplog.text
+    assert stranger.seed.decode() not in caplog.text
 
 
 def test_an_nkey_is_passed_on(tmp_path: Path) -> None:

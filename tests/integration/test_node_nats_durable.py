@@ -624,7 +624,7 @@ def test_a_cluster_loses_its_leader_and_nothing_else(tmp_path: Path) -> None:
         def missing() -> set[int]:
             return set(range(count)) - {entry[0] for w in workers for entry in w.works.seen}
 
-        eventually(lambda: not missing(), f"{missing()}")
+        eventually(lambda: not missing(), "the last job")
         ids: dict[int, set[str]] = {}
         for worker in workers:
             for number, _delivery, id in worker.works.seen:

@@ -12,7 +12,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from nats.aio.client import Client
-from nats.errors import AuthorizationError, Error
+from nats.errors import AuthorizationError, Error, NoServersError
 
 from circuits.core import _clock
 from circuits.core.events import Event, Registered
@@ -175,11 +175,11 @@ class Nats(Party):
                     link.writer.cancel()
                     raise
             except Exception as problem:  # of the server, the network, a file, a library
+                self._log_failure(url, problem)
                 await abandon(client)
                 is_refused = isinstance(problem, AuthorizationError) or "uthoriz" in str(problem)
                 refusals = refusals + 1 if is_refused else 0
                 failures += 1
-                self._log_failure(url, problem)
                 await asyncio.sleep(_delay(failures, refusals))
                 continue
             except asyncio.CancelledError:
@@ -198,7 +198,11 @@ class Nats(Party):
                 return
 
     async def _connect(self, client: Client, url: str, lost: asyncio.Event) -> None:
+        trouble: Exception | None = None
+
         async def on_error(problem: Exception) -> None:
+            nonlocal trouble
+            trouble = problem
             denial, link = denial_in(problem), self._opening
             if denial is not None and link is not None and link.client is client:
                 link.denied(*denial)
@@ -208,17 +212,24 @@ class Nats(Party):
         async def on_closed() -> None:
             lost.set()
 
-        await client.connect(
-            [url],
-            error_cb=on_error,
-            closed_cb=on_closed,
-            disconnected_cb=on_closed,
-            name=self.options.name,
-            allow_reconnect=False,  # a new client is: what the old one has kept must not be sent
-            connect_timeout=2,
-            ping_interval=120,  # we do that ourselves: the client ends in its own time
-            **self.options.for_client(url),
-        )
+        try:
+            await client.connect(
+                [url],
+                error_cb=on_error,
+                closed_cb=on_closed,
+                disconnected_cb=on_closed,
+                name=self.options.name,
+                # A new client is made: what the old one has kept must not be sent. Without the
+                # other two it would still try again by itself, in its own time, until it connects.
+                allow_reconnect=False,
+                max_reconnect_attempts=1,
+                reconnect_time_wait=0,
+                connect_timeout=2,
+                ping_interval=120,  # we do that ourselves: the client ends in its own time
+                **self.options.for_client(url),
+            )
+        except NoServersError:
+            raise trouble or ConnectionError("no connection") from None
 
     def _log_failure(self, url: str, problem: BaseException) -> None:
         where = url.rpartition("@")[2]
