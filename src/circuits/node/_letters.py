@@ -430,7 +430,7 @@ class Desk:
             return
         text = "there is no consumer, or it is not ready"
         if status != "503":  # nobody has heard the question
-            text = headers.get("Description", status)
+            text = str(headers.get("Description", status))
         self.nats._hub.log("%r: no letters: %s", link, text)
         self.nats._hub.engine.schedule.call_in(_AGAIN_SECONDS, self._prepare_again)
 
