@@ -10,6 +10,8 @@ import json
 import os
 import signal
 import ssl
+import subprocess
+import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -23,7 +25,7 @@ from circuits.node import Node, Refused, Remote, Unreachable
 from tests.certificates import Certificates
 from tests.integration.fault_proxy import FaultProxy
 from tests.integration.nats_support import Broker, ask_plainly, broker, free_port
-from tests.integration.process_support import Quiet, eventually, perform
+from tests.integration.process_support import Quiet, eventually, perform, resident
 
 __all__ = ["broker"]
 
@@ -120,6 +122,20 @@ class Side:
         self.app.join()
 
 
+class NodeProgram:
+    """A node in a process of its own."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        program = Path(__file__).with_name("node_program.py")
+        self.process = subprocess.Popen(
+            [sys.executable, str(program), json.dumps(options)], stdout=subprocess.DEVNULL
+        )
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait(20)
+
+
 Start = Callable[..., Side]
 
 
@@ -196,6 +212,26 @@ def test_nobody_of_a_name_is_told_at_once(broker: Broker) -> None:
     run(broker.url, body)
 
 
+def test_a_monitor_hides_that_nobody_is_there(broker: Broker) -> None:
+    async def monitored(client: Any) -> None:
+        heard: list[str] = []
+
+        async def listen(message: Any) -> None:
+            heard.append(message.subject)
+
+        await client.subscribe("circuits.>", cb=listen)
+        await client.flush()
+
+        async def body(script: Any) -> None:
+            with pytest.raises(Unreachable, match=r"no answer within 0\.3 s"):
+                await script.call(far("greet", node="nobody", timeout=0.3))
+
+        await asyncio.to_thread(run, broker.url, body)
+        assert heard == ["circuits.nobody.far.greet"]
+
+    ask_plainly(broker.url, monitored)
+
+
 def test_the_deadline_travels_and_ends_the_handler(broker: Broker, start: Start) -> None:
     side = start().ready()
 
@@ -218,6 +254,27 @@ def test_a_group_has_one_of_its_members_answer(broker: Broker, start: Start) -> 
 
     run(broker.url, body)
     assert sum(len(side.answers.heard) for side in sides) == 90
+
+
+def share_among_a_group(broker: Broker, start: Start, count: int, tolerance: float) -> None:
+    """Ask a group of three: each member gets its third."""
+    sides = [start(f"one-{n}", group="some").ready() for n in range(3)]
+
+    async def body(script: Any) -> None:
+        for _ in range(count // 100):
+            values = [script.fire(far("who", node="some")) for _ in range(100)]
+            for value in values:
+                await over(value)
+                assert not value.errors
+
+    run(broker.url, body)
+    shares = [len(side.answers.heard) for side in sides]
+    assert sum(shares) == count
+    assert all(abs(share * 3 / count - 1) < tolerance for share in shares), shares
+
+
+def test_the_members_of_a_group_get_the_same_share(broker: Broker, start: Start) -> None:
+    share_among_a_group(broker, start, 900, 0.25)
 
 
 def test_a_broadcast_reaches_all_and_waits_for_nobody(broker: Broker, start: Start) -> None:
@@ -291,6 +348,48 @@ def test_many_that_end_at_once_are_not_busy(broker: Broker, start: Start) -> Non
             assert value.value == number
 
     run(broker.url, body)
+
+
+def flood_a_slow_peer(broker: Broker, count: int, kind: str) -> None:
+    """Ask a node that cannot follow: everybody is told, and nobody's memory grows."""
+    options = {"bind": broker.url, "name": "far"}
+    with contextlib.closing(NodeProgram(options)) as program:
+
+        async def memory(script: Any) -> int:
+            while True:  # until it is there
+                with contextlib.suppress(Unreachable):
+                    found: int = await script.call(far("memory", timeout=1))
+                    return found
+
+        async def body(script: Any) -> None:
+            there, here = await memory(script), resident()
+            args: tuple[Any, ...] = ("echo", "x" * 1000)
+            if kind == "stopped":
+                program.process.send_signal(signal.SIGSTOP)
+            else:
+                args = ("slow", 0.05)
+            told = 0
+            for _ in range(count // 1000):
+                values = [script.fire(far(*args, timeout=0.5)) for _ in range(1000)]
+                for value in values:
+                    await over(value)
+                    told += isinstance(value.errors and value.exceptions[0], Unreachable)
+            if kind == "stopped":
+                assert told == count
+                program.process.send_signal(signal.SIGCONT)
+            else:
+                assert count // 100 < told < count
+            assert resident() - here < 30_000_000
+            # What it has got meanwhile is run, or was dropped by the server.
+            assert await memory(script) - there < 200_000_000
+            assert await script.call(far("greet")) == "hello you"
+
+        run(broker.url, body)
+
+
+@pytest.mark.parametrize("kind", ["stopped", "slow"])
+def test_many_events_to_a_slow_peer_take_no_memory(broker: Broker, kind: str) -> None:
+    flood_a_slow_peer(broker, 3000, kind)
 
 
 def test_what_is_too_large_is_told_on_both_sides(broker: Broker, start: Start) -> None:

@@ -25,7 +25,7 @@ from circuits.node import Node, Refused, Remote, Unreachable
 from tests.certificates import Certificates
 from tests.integration.fault_proxy import FaultProxy
 from tests.integration.net_support import read_exactly
-from tests.integration.process_support import Quiet, perform
+from tests.integration.process_support import Quiet, perform, resident
 
 PROGRAM = Path(__file__).with_name("node_program.py")
 SECONDS = 20.0
@@ -235,11 +235,6 @@ class _Counts(BaseComponent):
     @handler("disconnected_from", channel="*")
     def _on_disconnected_from(self, *args: Any) -> None:
         self.is_gone = True
-
-
-def resident() -> int:
-    """The memory of this process, in bytes."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def flood_a_stopped_peer(program: _Program, count: int) -> None:
