@@ -20,7 +20,7 @@ from circuits import Component, Event, Timer, sleep
 from circuits.node import Remote, Unreachable
 from tests.integration.fault_proxy import FaultProxy
 from tests.integration.nats_support import Broker, Cluster, ask_plainly, broker, limit_files
-from tests.integration.process_support import eventually
+from tests.integration.process_support import eventually, resident
 from tests.integration.test_node_nats import Side, over, run
 
 __all__ = ["broker"]
@@ -406,30 +406,36 @@ def test_a_timer_fires_one_object_again_and_again(broker: Broker, start: Start) 
     assert len({entry[2] for entry in worker.works.seen[:3]}) == 3
 
 
-def test_a_long_partition_is_seen_and_loses_nothing_that_is_stored(
-    broker: Broker, start: Start
-) -> None:
-    worker = start().ready()
+def be_cut_off(broker: Broker, worker: Worker, seconds: float) -> None:
+    """The traffic stops, the sockets stay open: that is seen, and nothing stored is lost."""
     with FaultProxy(broker.port) as proxy:
 
         async def body(script: Any) -> None:
             assert await script.call(stored("job", "before")) == 1
             proxy.partition()
             began = time.monotonic()
-            during = script.fire(stored("job", "during"))
+            during = script.fire(stored("job", "during", timeout=seconds + 30))
             with pytest.raises(Unreachable, match="silent"):
                 await script.call(Remote(Event.create("greet"), "one", "far"))
             assert time.monotonic() - began < 7.5
+            await asyncio.sleep(max(0.0, seconds - (time.monotonic() - began)))
             proxy.heal()
             began = time.monotonic()
             assert await script.call(Remote(Event.create("greet"), "one", "far")) == "hello you"
-            assert time.monotonic() - began < 1.5
+            took = time.monotonic() - began
+            assert took < 1.5, took
             await over(during)
             assert during.value == 2
 
         run(f"nats://127.0.0.1:{proxy.port}", body)
     eventually(lambda: is_empty(broker.url))
     assert [entry[0] for entry in worker.works.seen] == ["before", "during"]
+
+
+def test_a_long_partition_is_seen_and_loses_nothing_that_is_stored(
+    broker: Broker, start: Start
+) -> None:
+    be_cut_off(broker, start().ready(), 0)
 
 
 def test_fields_of_the_event_keep_their_names(broker: Broker, start: Start) -> None:
@@ -534,11 +540,8 @@ def test_a_member_that_hangs_uses_up_one_delivery_of_each(broker: Broker, tmp_pa
     assert found == [["0", "2"], ["1", "2"], ["2", "2"]]
 
 
-def test_nothing_that_was_acknowledged_is_lost_when_server_and_worker_are_killed(
-    broker: Broker, tmp_path: Path
-) -> None:
-    path = tmp_path / "done"
-    count = 1500
+def store_through_crashes(broker: Broker, path: Path, count: int) -> None:
+    """Kill the server and a worker in the middle: nothing that was acknowledged is missing."""
     acknowledged: list[int] = []
 
     def start_worker(name: str) -> subprocess.Popen[bytes]:
@@ -591,6 +594,45 @@ def test_nothing_that_was_acknowledged_is_lost_when_server_and_worker_are_killed
     for number, id, _delivery in lines():
         ids.setdefault(number, set()).add(id)
     assert all(len(found) == 1 for found in ids.values())
+
+
+def test_nothing_that_was_acknowledged_is_lost_when_server_and_worker_are_killed(
+    broker: Broker, tmp_path: Path
+) -> None:
+    store_through_crashes(broker, tmp_path / "done", 1500)
+
+
+def store_for_a_slow_member(broker: Broker, start: Start, count: int, seconds: float) -> None:
+    """A member takes no more than it has room for, however much is stored."""
+    worker = start(concurrency=10).ready()
+    most = 0
+
+    async def body(script: Any) -> None:
+        nonlocal most
+        values: list[Any] = []
+        before = resident()
+        for number in range(count):
+            values.append(script.fire(stored("job", number)))
+            if len(values) == 500:
+                for value in values:
+                    await over(value)
+                    assert isinstance(value.value, int)
+                values.clear()
+            link = worker.node.nats.link  # type: ignore[union-attr]
+            if link is not None:
+                most = max(most, len(worker.node._hub.foreign) + len(link.intake.letters))
+        while len(worker.works.seen) < count:
+            await asyncio.sleep(0.01)
+        assert resident() - before < 20_000_000 + count * 1000  # what the test itself keeps
+
+    run(broker.url, body)
+    eventually(lambda: is_empty(broker.url), "the last acknowledgement", seconds)
+    assert sorted(entry[0] for entry in worker.works.seen) == list(range(count))
+    assert 0 < most <= 10
+
+
+def test_a_slow_member_takes_what_it_has_room_for(broker: Broker, start: Start) -> None:
+    store_for_a_slow_member(broker, start, 2000, 20)
 
 
 def test_a_cluster_loses_its_leader_and_nothing_else(tmp_path: Path) -> None:
