@@ -155,6 +155,21 @@ def test_what_is_stored_waits_for_a_member(broker: Broker, start: Start) -> None
     assert first.works.seen == []
 
 
+def test_what_is_stored_has_no_deadline_and_no_address_of_its_own(broker: Broker) -> None:
+    with Worker(broker.url) as worker:
+        eventually(lambda: worker.node.nats.desk._link)  # type: ignore[union-attr]
+    remote = stored("job", b"x", timeout=5)
+
+    async def body(script: Any) -> None:
+        await script.call(remote)
+
+    run(broker.url, body)
+    [message] = stream_info(broker.url)[1]
+    assert message.subject == "circuits._durable.workers.jobs.job"
+    body_of = json.loads(message.data)
+    assert body_of == {"v": 2, "id": message.headers["Nats-Msg-Id"], "args": [{"$bytes": "eA=="}]}
+
+
 def test_without_a_stream_the_sender_is_told_at_the_deadline(broker: Broker) -> None:
     async def body(script: Any) -> None:
         with pytest.raises(Unreachable, match="no such stream"):

@@ -9,7 +9,6 @@ lost, so is what nats-py has kept of it.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -127,9 +126,9 @@ class NatsLink:
             self.nats.spawn(self._unsubscribe(subscriptions))
 
     async def _unsubscribe(self, subscriptions: list[Any]) -> None:
-        for subscription in subscriptions:
-            with contextlib.suppress(Exception):  # the connection may be lost meanwhile
-                await subscription.drain()  # what has come already is still taken
+        # What has come already is still taken. The connection may be lost meanwhile.
+        drains = (subscription.drain() for subscription in subscriptions)
+        await asyncio.gather(*drains, return_exceptions=True)
 
     def open(self) -> None:
         """It can be used."""
