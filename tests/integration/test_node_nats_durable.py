@@ -635,7 +635,7 @@ def store_for_a_slow_member(broker: Broker, start: Start, count: int, seconds: f
                 values.clear()
             link = worker.node.nats.link  # type: ignore[union-attr]
             if link is not None:
-                most = max(most, len(worker.node._hub.foreign) + len(link.intake.letters))
+                most = max(most, len(worker.node._hub.foreign) + len(link.intake._waiting))
         while len(worker.works.seen) < count:
             await asyncio.sleep(0.01)
         assert resident() - before < 20_000_000 + count * 1000  # what the test itself keeps

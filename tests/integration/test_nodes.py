@@ -259,7 +259,8 @@ def flood_a_stopped_peer(program: _Program, count: int) -> None:
         if not counts.is_gone:
             await script.wait("disconnected_from", "*", timeout=SECONDS)
         await script.call(Event.create("nothing"))
-        assert sum(not value.errors for value in waiting) <= 1000  # held for the next connection
+        # Held for the next connection; one may be sent over that, as to a peer of version 1.
+        assert sum(not value.errors for value in waiting) <= 1001
         assert counts.queue_full == told
 
     perform(app, body)
