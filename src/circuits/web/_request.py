@@ -193,6 +193,7 @@ class Request:
     _problem: bool = False  # errors are told as problem+json
     _http_component: Any = None  # which has its exchange, where there is no server
     _csrf: Callable[[], str] | None = None
+    _id: str | None = None  # until somebody wants to know
 
     def __init__(
         self,
@@ -314,9 +315,15 @@ class Request:
     def client(self, client: tuple[str, int]) -> None:
         self._client = client
 
-    @made_once
+    @property
     def id(self) -> str:
-        return _clock.random_bytes(16).hex()
+        if self._id is None:
+            self._id = _clock.random_bytes(16).hex()
+        return self._id
+
+    @id.setter
+    def id(self, text: str) -> None:
+        self._id = text
 
     @made_once
     def local(self) -> Host:
