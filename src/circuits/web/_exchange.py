@@ -293,6 +293,9 @@ class Exchange:
         owner = connection.owner
         if response is not self.response and not self.takes(response):
             return
+        keeper = self.request._keeper
+        if keeper is not None and keeper.keep(response):
+            return
         incoming = connection.incoming
         if owner.stopping or (
             incoming is not None and not response.stream and not incoming.may_drain

@@ -56,6 +56,22 @@ else:
             return made
 
 
+class _OfSession:
+    """What a request has of its session, which is not looked for before somebody asks."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, request: Any, owner: Any = None) -> Any:
+        if request is None:
+            return self
+        waiting, request._waiting_session = request._waiting_session, None
+        if waiting is None:
+            raise AttributeError(f"{type(request).__name__!r} has no {self._name!r}: no Sessions")
+        waiting.give(request)
+        return vars(request)[self._name]
+
+
 class Host:
     """An internet address.
 
@@ -176,6 +192,8 @@ class Request:
     if TYPE_CHECKING:
         sid: str
         session: Any
+    else:
+        sid, session = _OfSession("sid"), _OfSession("session")
 
     _pairs: Iterable[tuple[str, str]] = ()
     _headers: Headers | None = None
@@ -193,6 +211,9 @@ class Request:
     _problem: bool = False  # errors are told as problem+json
     _http_component: Any = None  # which has its exchange, where there is no server
     _csrf: Callable[[], str] | None = None
+    _waiting_session: Any = None  # that is there, and nobody has asked for
+    _keeper: Any = None  # who has something to do when the response begins
+    _id: str | None = None  # until somebody wants to know
 
     def __init__(
         self,
@@ -314,9 +335,15 @@ class Request:
     def client(self, client: tuple[str, int]) -> None:
         self._client = client
 
-    @made_once
+    @property
     def id(self) -> str:
-        return _clock.random_bytes(16).hex()
+        if self._id is None:
+            self._id = _clock.random_bytes(16).hex()
+        return self._id
+
+    @id.setter
+    def id(self, text: str) -> None:
+        self._id = text
 
     @made_once
     def local(self) -> Host:

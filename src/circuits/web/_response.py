@@ -355,6 +355,8 @@ class Response:
                     headers._put("Connection", "connection", "Keep-Alive")
             elif self.close:
                 headers._put("Connection", "connection", "close")
+        if request._id is not None and not has("x-request-id"):
+            headers._put("X-Request-ID", "x-request-id", check_value(request._id))
         if request._cookie is not None:
             self._sent_cookies = request._cookie.changed()
             for value in self._sent_cookies:
@@ -403,6 +405,7 @@ class Response:
         if (
             self._headers is None
             and request._cookie is None
+            and request._id is None
             and body.__class__ is list
             and len(body) == 1
             and (self._message is None if not fields else request.method != "HEAD")
