@@ -172,6 +172,11 @@ class Server(Endpoint):
                 return None
         return self._named[1]
 
+    def bound(self) -> tuple[Any, int | None]:
+        """:attr:`host` and :attr:`port`, which who asks at each request needs both."""
+        address = self._address()
+        return address[:2] if isinstance(address, tuple) else (address, None)
+
     @property
     def host(self) -> Any:
         """The address that is bound, or the path; ``None`` when closed."""

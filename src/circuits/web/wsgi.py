@@ -12,6 +12,7 @@ between two requests, and an idle loop sleeps.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +22,10 @@ from circuits.core.handlers import handler
 
 from . import _results as results
 from . import events, wrappers
+from ._exchange import State
 from ._hosted_tree import HostedTree
-from ._paths import is_below, mount
+from ._paths import mount
 from ._request_body import BodyStream, gather
-from ._response_body import FileRange
 from ._threads import Threads
 from ._wsgi_application import WSGIBody, WSGIConnection, WSGIExchange, make_request
 from ._wsgi_hosting import Call, FileWrapper, ThreadedCall, make_environ
@@ -96,13 +97,19 @@ class Gateway(BaseComponent):
         self.apps = dict(sorted(mounts.items(), key=lambda item: -len(item[0])))
         self.processes = processes
         self._threads = Threads(threads, "wsgi") if threads else None
+        self._waiting: deque[Callable[[], object]] = deque()  # what threads want done in the loop
+        self._is_called = False  # there is an event for that
 
     def wants_stream(self, request: wrappers.Request) -> bool | None:
         """Have the HTTP component gather the bodies of our requests."""
         return None if self._mount_of(request) is None else False
 
     def _mount_of(self, request: wrappers.Request) -> str | None:
-        return next((prefix for prefix in self.apps if is_below(request.path, prefix)), None)
+        path = request.path
+        for prefix in self.apps:  # is_below, without the call
+            if path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in ("/", ""):
+                return prefix
+        return None
 
     @handler("request", filter=True, priority=0.2)
     def _on_request(
@@ -138,7 +145,7 @@ class Gateway(BaseComponent):
     def _call(self, call: Call) -> Any:
         try:
             body = call.run()
-            call.apply()
+            call.apply(call if body is None else body)
         except BaseException as problem:
             call.close()
             if not isinstance(problem, Exception):
@@ -146,18 +153,7 @@ class Gateway(BaseComponent):
             call.log(problem)
             self._fail(call, problem)
             return True
-        self._fill(call, call if body is None else body)
         return call.response
-
-    def _fill(self, call: Call, body: Any) -> None:
-        response = call.response
-        response.body = body
-        if isinstance(body, FileRange):
-            response._adopt(call)
-            if "Content-Length" not in response.headers:
-                response.headers["Content-Length"] = body.remaining
-        elif not isinstance(body, bytes):
-            response.stream = True
 
     def _fail(self, call: Call, problem: BaseException) -> None:
         error = (type(problem), problem, problem.__traceback__)
@@ -167,7 +163,21 @@ class Gateway(BaseComponent):
     # -- threads --
 
     def _in_loop(self, call: Callable[[], object]) -> None:
-        self.fire(_Call(call), self)
+        # One event for all that has come until it is handled: each may wake the loop.
+        self._waiting.append(call)
+        if not self._is_called:
+            self._is_called = True
+            self.fire(_Call(self._do_waiting), self)
+
+    def _do_waiting(self) -> None:
+        self._is_called = False  # before it is looked: what comes now calls again
+        try:
+            for _ in range(len(self._waiting)):
+                self._waiting.popleft()()
+        finally:
+            if self._waiting and not self._is_called:
+                self._is_called = True
+                self.fire(_Call(self._do_waiting), self)
 
     @handler("_call")
     def _on_call(self, call: Callable[[], object]) -> None:
@@ -178,9 +188,18 @@ class Gateway(BaseComponent):
         if isinstance(outcome, BaseException):
             self._fail(call, outcome)
             return
-        call.apply()
-        self._fill(call, outcome)
-        self.fire(events.Response(call.response))
+        call.apply(outcome)
+        self._respond(call.response)
+
+    def _respond(self, response: wrappers.Response) -> None:
+        """Send a response, if it is still waited for."""
+        exchange = response.request._exchange_of(response)
+        if exchange is None:
+            self.fire(events.Response(response))
+        elif exchange.state is State.HANDLING:
+            exchange.respond(response)
+        else:
+            response.release()
 
     @handler("stopped", channel="*")
     def _on_stopped(self, component: Manager) -> None:
