@@ -282,7 +282,7 @@ class Call:
             if data.__class__ is bytes:
                 self._check_started()
                 self._is_closed = True
-                return data  # type: ignore[no-any-return]
+                return data
         if isinstance(result, str | bytes | bytearray):
             result = (result,)
         encode = self.response.encode_part

@@ -22,7 +22,7 @@ from circuits.core.handlers import handler
 
 from . import _results as results
 from . import events, wrappers
-from ._exchange import State
+from ._exchange import Exchange, State
 from ._hosted_tree import HostedTree
 from ._paths import mount
 from ._request_body import BodyStream, gather
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from . import exceptions
 
 __all__ = ["Application", "FileWrapper", "Gateway"]
+
+_HANDLING = State.HANDLING
 
 
 class _Call(Event):
@@ -189,14 +191,14 @@ class Gateway(BaseComponent):
             self._fail(call, outcome)
             return
         call.apply(outcome)
-        self._respond(call.response)
+        response = call.response
+        self._respond(response, response.request._exchange_of(response))
 
-    def _respond(self, response: wrappers.Response) -> None:
+    def _respond(self, response: wrappers.Response, exchange: Exchange | None) -> None:
         """Send a response, if it is still waited for."""
-        exchange = response.request._exchange_of(response)
         if exchange is None:
             self.fire(events.Response(response))
-        elif exchange.state is State.HANDLING:
+        elif exchange.state is _HANDLING:
             exchange.respond(response)
         else:
             response.release()
