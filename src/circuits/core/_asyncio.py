@@ -197,7 +197,7 @@ class _Loop(asyncio.SelectorEventLoop):
 
         def start_task(self, coroutine: Any) -> asyncio.Task[Any]:
             # Whatever makes a task has the loop call its first step soon. This is soon.
-            self.call_soon = self._keep_first  # type: ignore[method-assign]
+            self.call_soon = self._keep_first  # type: ignore[assignment,method-assign]
             try:
                 task: asyncio.Task[Any] = asyncio.Task(coroutine, loop=self)
             finally:

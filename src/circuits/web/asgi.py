@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from circuits.core.manager import Manager
 
     from ._asgi_hosting import App, Call, Message, Receive, Send
+    from ._exchange import Exchange
 
 __all__ = ["Application", "Gateway"]
 
