@@ -20,7 +20,6 @@ from circuits.core._tasks import CoroutineTask
 from circuits.core.events import Event
 from circuits.core.handlers import handler
 
-from . import _results as results
 from . import exceptions, wrappers
 from ._asgi_application import (
     ASGIConnection,
@@ -230,11 +229,6 @@ class Gateway(_WSGIGateway):
         return coroutine
 
     # -- for calls --
-
-    def _refuse(self, response: wrappers.Response, problem: BaseException) -> None:
-        """Answer with an error in place of a response."""
-        error = (type(problem), problem, problem.__traceback__)
-        self.fire(results.to_error(response.request, response, error))
 
     def _report(self, problem: BaseException) -> None:
         """Fire the ``error`` event of an exception."""

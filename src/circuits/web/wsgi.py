@@ -23,6 +23,7 @@ from circuits.core.handlers import handler
 from . import _results as results
 from . import events, wrappers
 from ._exchange import Exchange, State
+from ._exchange_errors import start_over
 from ._hosted_tree import HostedTree
 from ._paths import mount
 from ._request_body import BodyStream, gather
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
     from circuits.core.manager import Manager
-
-    from . import exceptions
 
 __all__ = ["Application", "FileWrapper", "Gateway"]
 
@@ -153,14 +152,18 @@ class Gateway(BaseComponent):
             if not isinstance(problem, Exception):
                 raise
             call.log(problem)
-            self._fail(call, problem)
+            self._refuse(call.response, problem)
             return True
         return call.response
 
-    def _fail(self, call: Call, problem: BaseException) -> None:
+    def _refuse(self, response: wrappers.Response, problem: BaseException) -> None:
+        """Answer with an error in place of a response."""
         error = (type(problem), problem, problem.__traceback__)
-        response = call.response
-        self.fire(results.to_error(response.request, response, error))
+        exchange = response.request._exchange_of(response)
+        if exchange is not None and exchange.state is _HANDLING:
+            exchange.fail(error)  # also where the gateway has left the tree meanwhile
+        else:
+            self.fire(results.to_error(response.request, response, error))
 
     # -- threads --
 
@@ -188,7 +191,7 @@ class Gateway(BaseComponent):
     def _answer(self, call: ThreadedCall, outcome: Any) -> None:
         """Take what a thread has got from an application, or will get."""
         if isinstance(outcome, BaseException):
-            self._fail(call, outcome)
+            self._refuse(call.response, outcome)
             return
         call.apply(outcome)
         response = call.response
@@ -252,18 +255,12 @@ class Application(HostedTree):
         caller.exchange = exchange
         self.http.exchanges[request] = exchange
         try:
-            self._run(exchange, refusal, redirect)
-            caller.is_ready.wait()
+            self._run(caller, partial(self._begin, exchange, refusal, redirect))
+            body = self._body_of(exchange)
         except BaseException:
             self._release(exchange)
             raise
         assert caller.head is not None
-        body = caller.body
-        if isinstance(body, bytes):
-            self._release(exchange)
-            body = [body] if body else []
-        else:
-            body = WSGIBody(body, exchange, self._release)
         try:
             start_response(*caller.head, *([exc_info] if exc_info else []))
         except BaseException:
@@ -272,25 +269,36 @@ class Application(HostedTree):
             raise
         return body
 
+    def _body_of(self, exchange: WSGIExchange) -> Any:
+        """The body of the response; of one that could not begin, that of the error."""
+        caller = exchange.connection
+        while not isinstance(caller.body, bytes):
+            body = WSGIBody(caller.body, exchange, self._release)
+            try:
+                body.begin()
+            except Exception as problem:
+                caller.expect_another()
+                self._run(caller, partial(start_over, exchange, problem))
+            else:
+                return body
+        self._release(exchange)
+        return [caller.body] if caller.body else []
+
     # -- the loop --
 
-    def _run(
-        self,
-        exchange: WSGIExchange,
-        refusal: exceptions.HTTPException | None,
-        redirect: str | None,
-    ) -> None:
-        """Have a request handled; in the loop, which is started if there is none."""
+    def _run(self, caller: WSGIConnection, call: Callable[[], object]) -> None:
+        """Have something done in the loop, which is started if there is none; wait for a response."""
         root = self.root
         with self._starting:
             if not root.running:
                 root.join()  # a run that is about to end
                 root.start()
-        self.fire(_Call(partial(self._begin, exchange, refusal, redirect)), self)
+        self.fire(_Call(call), self)
         loop = self._tree_engine.loop
         if loop.thread == threading.get_ident():
-            while not exchange.connection.is_ready.is_set():
+            while not caller.is_ready.is_set():
                 root.tick(0.05)
+        caller.is_ready.wait()
 
     @handler("_call")
     def _on_call(self, call: Callable[[], object]) -> None:
