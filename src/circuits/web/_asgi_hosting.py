@@ -342,7 +342,12 @@ class Call:
         given, length = [], None
         for name, value in message.get("headers", ()):
             # Fields are remembered without it: it may be another one each time.
-            if name == b"content-length" and length is None and _is_length(value):
+            if (
+                name == b"content-length"
+                and length is None
+                and value.__class__ is bytes
+                and value.isdigit()
+            ):
                 length = value
             else:
                 given.append((name, value))
@@ -442,10 +447,6 @@ class Call:
             fields = (*fields, ("content-length", length.decode()))
         if fields:
             response._take_fields(fields)
-
-
-def _is_length(value: Any) -> bool:
-    return value.__class__ is bytes and value.isdigit()
 
 
 class HTTPCall(Call):

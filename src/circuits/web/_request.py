@@ -309,7 +309,7 @@ class Request:
         if self._client is not None:
             return self._client
         peer = self._peer
-        if peer is None or "remote" in vars(self):
+        if peer is None or "remote" in self.__dict__:
             return (self.remote.ip or "", self.remote.port or 0)
         return (peer[0] or "", peer[1] or 0)  # the same, without the object
 
@@ -333,7 +333,7 @@ class Request:
     def _local_address(self) -> tuple[str | None, int | None]:
         """Address and port of :attr:`local`, which need not be made for that."""
         server = self.server
-        if server is None or "local" in vars(self):
+        if server is None or "local" in self.__dict__:
             return self.local.ip, self.local.port
         bound = getattr(server, "_bound", None)
         if bound is not None:

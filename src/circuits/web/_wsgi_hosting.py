@@ -245,7 +245,13 @@ class Call:
         given, length = [], None
         for name, value in headers:
             # Heads are remembered without it: it may be another one each time.
-            if name == "Content-Length" and length is None and _is_length(value):
+            if (
+                name == "Content-Length"
+                and length is None
+                and value.__class__ is str
+                and value.isdigit()
+                and value.isascii()
+            ):
                 length = value
             else:
                 given.append((name, value))
@@ -390,10 +396,6 @@ class Call:
 #: Heads that were checked: most applications say the same few again and again. Bounded.
 _heads: dict[tuple[str, _Fields], _Head] = {}
 _HEADS_LIMIT = 256
-
-
-def _is_length(value: Any) -> bool:
-    return value.__class__ is str and value.isascii() and value.isdigit()
 
 
 def _check_head(status: Any, fields: tuple[tuple[Any, Any], ...]) -> _Head:
