@@ -165,7 +165,8 @@ class Exchange:
         kind = value.__class__
         try:
             if self.state is not _HANDLING or self.request.handled or response.done:
-                results.discard(response, value, self.state is _DONE)
+                if kind is not bool:
+                    results.discard(response, value, self.state is _DONE)
                 return
             if kind is str or kind is bytes:
                 response.body = value
@@ -178,7 +179,7 @@ class Exchange:
                 return
             elif kind is bool:
                 return  # the application fires the response by itself
-            else:
+            elif value is not response:
                 response = results.to_response(response, value)
         except BaseException as problem:
             self.connection.owner.report(problem)

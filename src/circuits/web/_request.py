@@ -327,9 +327,12 @@ class Request:
 
         .. versionadded:: 2.1
         """
-        if self._client is None:
+        if self._client is not None:
+            return self._client
+        peer = self._peer
+        if peer is None or "remote" in self.__dict__:
             return (self.remote.ip or "", self.remote.port or 0)
-        return self._client
+        return (peer[0] or "", peer[1] or 0)  # the same, without the object
 
     @client.setter
     def client(self, client: tuple[str, int]) -> None:
@@ -347,14 +350,23 @@ class Request:
 
     @made_once
     def local(self) -> Host:
-        server = self.server
-        if server is not None:
-            host = getattr(server, "host", None) or "0.0.0.0"
-            return Host(host, getattr(server, "port", None))
+        if self.server is not None:
+            return Host(*self._local_address())
         try:
             return _host_of(self.sock.getsockname())
         except (AttributeError, OSError):
             return Host(None, None)
+
+    def _local_address(self) -> tuple[str | None, int | None]:
+        """Address and port of :attr:`local`, which need not be made for that."""
+        server = self.server
+        if server is None or "local" in self.__dict__:
+            return self.local.ip, self.local.port
+        bound = getattr(server, "_bound", None)
+        if bound is not None:
+            host, port = bound()
+            return host or "0.0.0.0", port
+        return getattr(server, "host", None) or "0.0.0.0", getattr(server, "port", None)
 
     @property
     def print_debug(self) -> bool:

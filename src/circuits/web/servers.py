@@ -161,6 +161,9 @@ class BaseServer(BaseComponent):
         """The port that is bound."""
         return self.server.port  # type: ignore[no-any-return]
 
+    def _bound(self) -> tuple[str | None, int | None]:
+        return self.server.bound()  # type: ignore[no-any-return]
+
     @property
     def secure(self) -> bool:
         """Whether clients must speak TLS."""
