@@ -2,44 +2,12 @@
 
 from __future__ import annotations
 
-from measure import check, main, rate
+from measure import main, rate
+from node_events import Answers, Asks
 from node_nats_server import server
 
-from circuits import Component, Event, Manager, handler
-from circuits.node import Node, Remote
-
-CONCURRENT = 64
-
-
-class Ask(Event): ...
-
-
-class Batch(Event): ...
-
-
-class Work(Event): ...
-
-
-class Answers(Component):
-    channel = "far"
-
-    def ask(self, number: int) -> int:
-        return number + 1
-
-
-class Asks(Component):
-    channel = "near"
-
-    def init(self) -> None:
-        self.left = self.sum = self.busy = 0
-
-    async def work(self) -> None:
-        self.busy += 1
-        while self.left > 0:
-            self.left -= 1
-            answer = await self.call(Remote(Ask(1), "far", "far", timeout=30))
-            self.sum += answer
-        self.busy -= 1
+from circuits import Component, Manager, handler
+from circuits.node import Node
 
 
 class Ready(Component):
@@ -71,17 +39,7 @@ def round_trips() -> float:
         with near.running():
             while not (near_ready.is_ready and far_ready.is_ready):
                 near.tick(0.01)
-
-            def batch(number: int) -> None:
-                asks.left, asks.sum = number, 0
-                for _ in range(CONCURRENT):
-                    near.fire(Work(), "near")
-                near.tick(0)
-                while asks.left > 0 or asks.busy:
-                    near.tick(0.01)
-                check(asks.sum == 2 * number, "wrong answers")
-
-            found = rate(batch)
+            found = rate(lambda number: asks.ask_many(near, number, lambda: near.tick(0.01)))
         far.stop()
         far.join()
     return found

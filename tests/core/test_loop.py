@@ -116,7 +116,7 @@ def test_its_time_is_what_may_be_waited(busy: bool, time_left: float) -> None:
         app.log.clear()
         if busy:
             app.fire(foo())
-        for _ in range(10):  # a busy loop asks less often
+        for _ in range(20):  # a busy loop asks less often
             app.tick(5)
             if app.log:
                 break

@@ -9,7 +9,7 @@ import pytest
 
 from circuits import BaseComponent, Event, handler
 from circuits.core._clock import Schedule
-from circuits.core._turns import Turns
+from circuits.core._turns import PARTS, Turns
 from circuits.testing import VirtualClock
 
 
@@ -65,6 +65,26 @@ def test_what_is_queued_comes_first_but_not_for_ever(parts: Any) -> None:
     queue.clear()
     turn()
     assert done == ["a", "a"]
+
+
+def test_all_share_what_is_done_before_the_descriptors_are_looked_at(parts: Any) -> None:
+    turns, _, turn = parts
+    assert [turns.spend() for _ in range(PARTS + 2)] == [False] * (PARTS - 1) + [True] * 3
+    left: list[int] = []
+    turns.add(lambda: left.append(turns.left))
+    turn()
+    assert left == [PARTS]  # whose turn it is has all of it
+
+
+def test_parts_that_take_long_are_fewer(parts: Any, virtual_clock: VirtualClock) -> None:
+    turns, *_ = parts
+    for _ in range(2):
+        assert not turns.spend()
+        virtual_clock.advance(0.002)
+        assert not turns.spend()
+        virtual_clock.advance(0.0015)
+        assert turns.spend()
+        turns.left = PARTS
 
 
 def test_who_fails_keeps_nobody_from_going_on(parts: Any) -> None:

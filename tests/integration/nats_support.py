@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -101,6 +102,39 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
         yield found
 
 
+def limit_files(pid: int, size: int) -> None:
+    """No file of a process grows beyond a size: to it that is what a full disk is."""
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
+class Cluster:
+    """Three servers that keep the same streams."""
+
+    def __init__(self, folder: Path) -> None:
+        ports = [free_port() for _ in range(3)]
+        routes = ", ".join(f'"nats://127.0.0.1:{port}"' for port in ports)
+        self.brokers: dict[str, Broker] = {}
+        for number, port in enumerate(ports):
+            place = folder / f"n{number}"
+            place.mkdir()
+            where = f'listen: "127.0.0.1:{port}", routes: [{routes}]'
+            config = f"server_name: n{number}\ncluster {{ name: three, {where} }}"
+            self.brokers[f"n{number}"] = Broker(place, config=config)
+
+    @property
+    def url(self) -> str:
+        return ",".join(broker.url for broker in self.brokers.values())
+
+    def __enter__(self) -> Cluster:
+        for broker in self.brokers.values():
+            broker.start()
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        for broker in self.brokers.values():
+            broker.kill()
+
+
 def ask_plainly(url: str, body: Any) -> Any:
     """Run a coroutine function with a plain client, in a loop of its own."""
     import asyncio
@@ -108,7 +142,7 @@ def ask_plainly(url: str, body: Any) -> Any:
     import nats
 
     async def run() -> Any:
-        client = await nats.connect(url)
+        client = await nats.connect(url.split(","))
         try:
             return await body(client)
         finally:

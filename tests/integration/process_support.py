@@ -91,6 +91,11 @@ def eventually(condition: Callable[[], object], what: str = "it", seconds: float
         time.sleep(0.005)
 
 
+def resident() -> int:
+    """The memory of this process, in bytes."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 def is_alive(pid: int) -> bool:
     """Whether a process exists that is more than a zombie."""
     try:

@@ -9,7 +9,9 @@ import asyncio
 import contextlib
 import os
 import socket
+import statistics
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -314,6 +316,27 @@ def _without_an_end(sock: socket.socket, target: str) -> None:
 
 
 ACTS = [_in_the_head, _in_the_body, _in_a_large_body, _in_a_chunk, _byte_by_byte, _without_an_end]
+
+
+@pytest.mark.parametrize("data", [b"GET /page HTTP/1.1\r\nHost: t\r\n\r\n", b"1\r\nx\r\n"])
+def test_a_crowd_that_sends_very_much_to_do(site: Site, data: bytes) -> None:
+    with site.rest():
+        socks = [dial(site.server.port) for _ in range(100)]
+        for sock in socks:
+            if data.startswith(b"1"):
+                sock.sendall(_begin("/gathered", b"Transfer-Encoding: chunked"))
+            sock.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                sock.send(data * 10_000)  # as much as is read at once, and more
+        waits = []
+        for _ in range(5):
+            begin = time.monotonic()
+            site.others_are_answered()
+            waits.append((time.monotonic() - begin) / 10)
+        for sock in socks:
+            _reset(sock)
+        # Alone, it is milliseconds. One turn for each of them before would be a second or more.
+        assert statistics.median(waits) < 0.3, waits
 
 
 @pytest.mark.parametrize("leave", LEAVE)

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
+import importlib
 import json
+import os
 import signal
+import ssl
+import subprocess
+import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -19,7 +25,7 @@ from circuits.node import Node, Refused, Remote, Unreachable
 from tests.certificates import Certificates
 from tests.integration.fault_proxy import FaultProxy
 from tests.integration.nats_support import Broker, ask_plainly, broker, free_port
-from tests.integration.process_support import Quiet, eventually, perform
+from tests.integration.process_support import Quiet, eventually, perform, resident
 
 __all__ = ["broker"]
 
@@ -116,6 +122,20 @@ class Side:
         self.app.join()
 
 
+class NodeProgram:
+    """A node in a process of its own."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        program = Path(__file__).with_name("node_program.py")
+        self.process = subprocess.Popen(
+            [sys.executable, str(program), json.dumps(options)], stdout=subprocess.DEVNULL
+        )
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait(20)
+
+
 Start = Callable[..., Side]
 
 
@@ -192,6 +212,26 @@ def test_nobody_of_a_name_is_told_at_once(broker: Broker) -> None:
     run(broker.url, body)
 
 
+def test_a_monitor_hides_that_nobody_is_there(broker: Broker) -> None:
+    async def monitored(client: Any) -> None:
+        heard: list[str] = []
+
+        async def listen(message: Any) -> None:
+            heard.append(message.subject)
+
+        await client.subscribe("circuits.>", cb=listen)
+        await client.flush()
+
+        async def body(script: Any) -> None:
+            with pytest.raises(Unreachable, match=r"no answer within 0\.3 s"):
+                await script.call(far("greet", node="nobody", timeout=0.3))
+
+        await asyncio.to_thread(run, broker.url, body)
+        assert heard == ["circuits.nobody.far.greet"]
+
+    ask_plainly(broker.url, monitored)
+
+
 def test_the_deadline_travels_and_ends_the_handler(broker: Broker, start: Start) -> None:
     side = start().ready()
 
@@ -214,6 +254,27 @@ def test_a_group_has_one_of_its_members_answer(broker: Broker, start: Start) -> 
 
     run(broker.url, body)
     assert sum(len(side.answers.heard) for side in sides) == 90
+
+
+def share_among_a_group(broker: Broker, start: Start, count: int, tolerance: float) -> None:
+    """Ask a group of three: each member gets its third."""
+    sides = [start(f"one-{n}", group="some").ready() for n in range(3)]
+
+    async def body(script: Any) -> None:
+        for _ in range(count // 100):
+            values = [script.fire(far("who", node="some")) for _ in range(100)]
+            for value in values:
+                await over(value)
+                assert not value.errors
+
+    run(broker.url, body)
+    shares = [len(side.answers.heard) for side in sides]
+    assert sum(shares) == count
+    assert all(abs(share * 3 / count - 1) < tolerance for share in shares), shares
+
+
+def test_the_members_of_a_group_get_the_same_share(broker: Broker, start: Start) -> None:
+    share_among_a_group(broker, start, 900, 0.25)
 
 
 def test_a_broadcast_reaches_all_and_waits_for_nobody(broker: Broker, start: Start) -> None:
@@ -287,6 +348,51 @@ def test_many_that_end_at_once_are_not_busy(broker: Broker, start: Start) -> Non
             assert value.value == number
 
     run(broker.url, body)
+
+
+def flood_a_slow_peer(broker: Broker, count: int, kind: str) -> None:
+    """Ask a node that cannot follow: everybody is told, and nobody's memory grows."""
+    options = {"bind": broker.url, "name": "far"}
+    with contextlib.closing(NodeProgram(options)) as program:
+
+        async def memory(script: Any) -> int:
+            while True:  # until it is there
+                with contextlib.suppress(Unreachable):
+                    found: int = await script.call(far("memory", timeout=1))
+                    return found
+
+        async def body(script: Any) -> None:
+            there, here = await memory(script), resident()
+            args: tuple[Any, ...] = ("echo", "x" * 1000)
+            if kind == "stopped":
+                program.process.send_signal(signal.SIGSTOP)
+            else:
+                args = ("slow", 0.05)
+            told = 0
+            for _ in range(count // 1000):
+                values = [script.fire(far(*args, timeout=0.5)) for _ in range(1000)]
+                for value in values:
+                    await over(value)
+                    told += isinstance(value.errors and value.exceptions[0], Unreachable)
+                for journal in script.root.components:
+                    if isinstance(journal, Journal):
+                        journal.problems.clear()  # which is the memory of the test
+            if kind == "stopped":
+                assert told == count
+                program.process.send_signal(signal.SIGCONT)
+            else:
+                assert count // 100 < told < count
+            assert resident() - here < 30_000_000
+            # What it has got meanwhile is run, or was dropped by the server.
+            assert await memory(script) - there < 200_000_000
+            assert await script.call(far("greet")) == "hello you"
+
+        run(broker.url, body)
+
+
+@pytest.mark.parametrize("kind", ["stopped", "slow"])
+def test_many_events_to_a_slow_peer_take_no_memory(broker: Broker, kind: str) -> None:
+    flood_a_slow_peer(broker, 3000, kind)
 
 
 def test_what_is_too_large_is_told_on_both_sides(broker: Broker, start: Start) -> None:
@@ -372,7 +478,7 @@ def test_a_killed_server_is_noticed_and_reached_again(broker: Broker, start: Sta
 
     async def body(script: Any) -> None:
         assert await script.call(far("greet")) == "hello you"
-        value = script.fire(far("slow", 10))
+        value = script.fire(far("slow", 2))
         while not side.app._tree_engine.tasks:
             await asyncio.sleep(0.005)
         broker.kill()
@@ -511,8 +617,6 @@ def test_a_password_is_sent_and_not_logged(
 
 
 def test_a_token_and_tls_are_passed_on(tmp_path: Path, certificates: Certificates) -> None:
-    import ssl
-
     config = f"""
         authorization {{ token: "t0ken" }}
         tls {{ cert_file: "{certificates.server}", key_file: "{certificates.server}" }}
@@ -525,10 +629,132 @@ def test_a_token_and_tls_are_passed_on(tmp_path: Path, certificates: Certificate
                 await script.call(far("greet"))
 
         run(f"tls://localhost:{broker.port}", body, token="t0ken", tls=context)
+        # A server that asks for TLS is spoken to so, whatever the URL says.
+        run(f"nats://localhost:{broker.port}", body, token="t0ken", tls=context)
+
+
+@pytest.mark.parametrize("served", ["elsewhere", "expired", "stranger"])
+def test_a_server_whose_certificate_is_wrong_is_not_spoken_to(
+    tmp_path: Path, certificates: Certificates, caplog: pytest.LogCaptureFixture, served: str
+) -> None:
+    path = getattr(certificates, served)
+    config = f"""
+        authorization {{ token: "t0ken" }}
+        tls {{ cert_file: "{path}", key_file: "{path}" }}
+    """
+    context = ssl.create_default_context(cafile=certificates.authority)
+    with Broker(tmp_path, config=config) as broker:
+
+        async def body(script: Any) -> None:
+            with pytest.raises(Unreachable, match="no answer"):
+                await script.call(far("greet", timeout=0.5))
+
+        run(f"tls://localhost:{broker.port}", body, token="t0ken", tls=context)
+    assert "CERTIFICATE_VERIFY_FAILED" in caplog.text
+    assert "t0ken" not in caplog.text
+
+
+def test_a_certificate_of_ours_says_who_we_are(tmp_path: Path, certificates: Certificates) -> None:
+    config = f"""
+        tls {{ cert_file: "{certificates.server}", key_file: "{certificates.server}",
+               ca_file: "{certificates.authority}", verify: true }}
+    """
+    context = ssl.create_default_context(cafile=certificates.authority)
+    with Broker(tmp_path, config=config) as broker:
+
+        async def refused(script: Any) -> None:
+            with pytest.raises(Unreachable, match="no answer"):
+                await script.call(far("greet", timeout=0.5))
+
+        run(f"tls://localhost:{broker.port}", refused, tls=context)
+        context.load_cert_chain(certificates.client)
+
+        async def body(script: Any) -> None:
+            with pytest.raises(Unreachable, match="nobody listens"):
+                await script.call(far("greet"))
+
+        run(f"tls://localhost:{broker.port}", body, tls=context)
+
+
+class Identity:
+    """A key of NATS, and what it signs: operators sign accounts, and accounts users."""
+
+    def __init__(self, kind: str) -> None:
+        nkeys: Any = importlib.import_module("nkeys")
+        prefix = getattr(nkeys, f"PREFIX_BYTE_{kind.upper()}")
+        self.kind = kind
+        self.seed: bytes = nkeys.encode_seed(os.urandom(32), prefix)
+        self.keys = nkeys.from_seed(bytearray(self.seed))
+        self.name: str = self.keys.public_key.decode()
+
+    def vouch_for(self, other: Identity, **claims: Any) -> str:
+        """A token of JSON (RFC 7519) that says who somebody is."""
+        body = {
+            "jti": other.name,
+            "iat": 1_700_000_000,
+            "iss": self.name,
+            "name": other.kind,
+            "sub": other.name,
+            "nats": {**claims, "type": other.kind, "version": 2},
+        }
+        head = {"typ": "JWT", "alg": "ed25519-nkey"}
+        text = b".".join(_base64(json.dumps(part).encode()) for part in (head, body))
+        return (text + b"." + _base64(self.keys.sign(text))).decode()
+
+
+def _base64(data: bytes) -> bytes:
+    return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+
+def test_a_file_of_credentials_is_passed_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    operator, account, system = map(Identity, ("operator", "account", "account"))
+    user, stranger = map(Identity, ("user", "user"))
+    free = dict.fromkeys(("subs", "data", "payload"), -1)
+    everything = dict.fromkeys(("conn", "leaf", "imports", "exports"), -1)
+    limits = {**free, **everything, "wildcards": True}
+    known = ", ".join(
+        f"{a.name}: {operator.vouch_for(a, limits=limits)}" for a in (account, system)
+    )
+    config = f"""
+        operator: {operator.vouch_for(operator)}
+        resolver: MEMORY
+        resolver_preload: {{ {known} }}
+        system_account: {system.name}
+    """
+
+    def credentials(keys: Identity) -> Path:
+        path = tmp_path / f"{keys.name}.creds"
+        path.write_text(
+            "-----BEGIN NATS USER JWT-----\n"
+            f"{account.vouch_for(user, **free)}\n"
+            "------END NATS USER JWT------\n\n"
+            "-----BEGIN USER NKEY SEED-----\n"
+            f"{keys.seed.decode()}\n"
+            "------END USER NKEY SEED------\n"
+        )
+        return path
+
+    async def body(script: Any) -> None:
+        with pytest.raises(Unreachable, match="nobody listens"):
+            await script.call(far("greet"))
+
+    async def refused(script: Any) -> None:
+        with pytest.raises(Unreachable, match="no answer"):
+            await script.call(far("greet", timeout=1))
+
+    with Broker(tmp_path, config=config) as broker:
+        run(broker.url, body, credentials=str(credentials(user)))
+        run(broker.url, refused, credentials=str(credentials(stranger)))
+        run(broker.url, refused, credentials=str(tmp_path / "missing"))
+    assert "cannot be reached" in caplog.text
+    assert stranger.seed.decode() not in caplog.text
 
 
 def test_an_nkey_is_passed_on(tmp_path: Path) -> None:
-    nkeys = pytest.importorskip("nkeys")
+    nkeys = importlib.import_module("nkeys")
+
     # A seed is the kind of key and 32 bytes in base 32, with a checksum.
     seed = b"SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY"
     public = nkeys.from_seed(bytearray(seed)).public_key.decode()
@@ -543,6 +769,46 @@ def test_an_nkey_is_passed_on(tmp_path: Path) -> None:
 
         run(broker.url, body, nkey=seed.decode())
         run(broker.url, body, nkey=str(path))
+
+
+def test_what_the_server_forbids_is_told_at_once(tmp_path: Path) -> None:
+    config = """
+        authorization { users = [
+            {user: "ann", password: "a", permissions: {publish: {deny: [
+                "circuits.Far.*.*", "circuits._durable.Far.>"]}}},
+            {user: "deaf", password: "d", permissions: {subscribe: {deny: ["_INBOX.>"]}}},
+            {user: "closed", password: "c", permissions: {
+                subscribe: {deny: ["circuits.closed.>"]}}},
+        ]}
+    """
+    with Broker(tmp_path, config=config) as broker:
+        where = f"127.0.0.1:{broker.port}"
+
+        async def denied(script: Any) -> None:
+            began = time.monotonic()
+            for durable in (False, True):
+                # The server tells the subject, and nats-py makes it lower-case.
+                with pytest.raises(Unreachable, match="does not let us publish"):
+                    await script.call(far("greet", node="Far", durable=durable))
+            with pytest.raises(Unreachable, match="nobody listens"):
+                await script.call(far("greet", node="other"))
+            assert time.monotonic() - began < 5
+
+        run(f"nats://ann:a@{where}", denied)
+
+        async def without_answers(script: Any) -> None:
+            with pytest.raises(Unreachable, match="no answers can be had"):
+                await script.call(far("greet"))
+            assert script.fire(far("everywhere", 1, node="*")).value is None
+
+        run(f"nats://deaf:d@{where}", without_answers)
+
+        async def unheard(script: Any) -> None:
+            await script.wait("connected_to", "*", timeout=10)
+
+        journal = run(f"nats://closed:c@{where}", unheard, name="closed")
+        assert [type(problem) for problem in journal.problems] == [PermissionError]
+        assert "circuits.closed.*.*" in str(journal.problems[0])
 
 
 # -- the end --

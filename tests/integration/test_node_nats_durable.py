@@ -19,8 +19,8 @@ import pytest
 from circuits import Component, Event, Timer, sleep
 from circuits.node import Remote, Unreachable
 from tests.integration.fault_proxy import FaultProxy
-from tests.integration.nats_support import Broker, ask_plainly, broker
-from tests.integration.process_support import eventually
+from tests.integration.nats_support import Broker, Cluster, ask_plainly, broker, limit_files
+from tests.integration.process_support import eventually, resident
 from tests.integration.test_node_nats import Side, over, run
 
 __all__ = ["broker"]
@@ -39,10 +39,18 @@ class Works(Component):
         self.seen: list[Any] = []
         self.done: list[Any] = []
         self.failures = 10_000
+        self.under_way = self.most = 0
         self.gate = threading.Event()
 
     def job(self, event: Any, *args: Any) -> None:
         self.seen.append((args[0], event.delivery, event.id))
+
+    def busy(self, event: Any, number: int) -> Any:
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        yield sleep(0.001)
+        self.under_way -= 1
+        self.seen.append((number, event.delivery, event.id))
 
     def slow(self, event: Any, seconds: float) -> Any:
         self.seen.append(("slow", event.delivery, event.id))
@@ -155,6 +163,21 @@ def test_what_is_stored_waits_for_a_member(broker: Broker, start: Start) -> None
     assert first.works.seen == []
 
 
+def test_what_is_stored_has_no_deadline_and_no_address_of_its_own(broker: Broker) -> None:
+    with Worker(broker.url) as worker:
+        eventually(lambda: worker.node.nats.desk._link)  # type: ignore[union-attr]
+    remote = stored("job", b"x", timeout=5)
+
+    async def body(script: Any) -> None:
+        await script.call(remote)
+
+    run(broker.url, body)
+    [message] = stream_info(broker.url)[1]
+    assert message.subject == "circuits._durable.workers.jobs.job"
+    body_of = json.loads(message.data)
+    assert body_of == {"v": 2, "id": message.headers["Nats-Msg-Id"], "args": [{"$bytes": "eA=="}]}
+
+
 def test_without_a_stream_the_sender_is_told_at_the_deadline(broker: Broker) -> None:
     async def body(script: Any) -> None:
         with pytest.raises(Unreachable, match="no such stream"):
@@ -246,6 +269,48 @@ def test_what_fails_too_often_is_buried(broker: Broker, start: Start) -> None:
     assert message.headers["Circuits-Reason"] == "ValueError: unlucky"
     assert message.headers["Circuits-Deliveries"] == "3"
     assert message.headers["Nats-Msg-Id"] == worker.works.seen[0][2]
+
+
+def test_what_nobody_handles_is_tried_again_and_then_buried(broker: Broker, start: Start) -> None:
+    worker = start(max_deliver=2).ready()
+
+    async def body(script: Any) -> None:
+        await script.call(stored("unheard", "x"))
+
+    run(broker.url, body)
+    eventually(lambda: worker.journal.of("dead_letter"))
+    [(event, reason, deliveries)] = worker.journal.of("dead_letter")
+    assert (event.name, event.args, reason, deliveries) == (
+        "unheard",
+        ["x"],
+        "nobody handles it",
+        2,
+    )
+    eventually(lambda: is_empty(broker.url))
+    [message] = stream_info(broker.url, DEAD)[1]
+    assert message.headers["Circuits-Reason"] == "nobody handles it"
+
+
+def test_what_one_member_does_not_know_another_one_does(broker: Broker, start: Start) -> None:
+    class Newer(Component):
+        channel = "jobs"
+
+        def init(self) -> None:
+            self.seen: list[Any] = []
+
+        def novel(self, event: Any, what: str) -> None:
+            self.seen.append((what, event.delivery))
+
+    start("old", max_deliver=1000, concurrency=1).ready()
+
+    async def body(script: Any) -> None:
+        await script.call(stored("novel", "x"))
+
+    run(broker.url, body)
+    newer = Newer().register(start("new", max_deliver=1000).app)
+    eventually(lambda: newer.seen)
+    assert newer.seen[0][0] == "x"
+    eventually(lambda: is_empty(broker.url))
 
 
 def test_what_cannot_be_read_is_buried_at_once(broker: Broker, start: Start) -> None:
@@ -364,30 +429,36 @@ def test_a_timer_fires_one_object_again_and_again(broker: Broker, start: Start) 
     assert len({entry[2] for entry in worker.works.seen[:3]}) == 3
 
 
-def test_a_long_partition_is_seen_and_loses_nothing_that_is_stored(
-    broker: Broker, start: Start
-) -> None:
-    worker = start().ready()
+def be_cut_off(broker: Broker, worker: Worker, seconds: float) -> None:
+    """The traffic stops, the sockets stay open: that is seen, and nothing stored is lost."""
     with FaultProxy(broker.port) as proxy:
 
         async def body(script: Any) -> None:
             assert await script.call(stored("job", "before")) == 1
             proxy.partition()
             began = time.monotonic()
-            during = script.fire(stored("job", "during"))
+            during = script.fire(stored("job", "during", timeout=seconds + 30))
             with pytest.raises(Unreachable, match="silent"):
                 await script.call(Remote(Event.create("greet"), "one", "far"))
             assert time.monotonic() - began < 7.5
+            await asyncio.sleep(max(0.0, seconds - (time.monotonic() - began)))
             proxy.heal()
             began = time.monotonic()
             assert await script.call(Remote(Event.create("greet"), "one", "far")) == "hello you"
-            assert time.monotonic() - began < 1.5
+            took = time.monotonic() - began
+            assert took < 1.5, took
             await over(during)
             assert during.value == 2
 
         run(f"nats://127.0.0.1:{proxy.port}", body)
     eventually(lambda: is_empty(broker.url))
     assert [entry[0] for entry in worker.works.seen] == ["before", "during"]
+
+
+def test_a_long_partition_is_seen_and_loses_nothing_that_is_stored(
+    broker: Broker, start: Start
+) -> None:
+    be_cut_off(broker, start().ready(), 0)
 
 
 def test_fields_of_the_event_keep_their_names(broker: Broker, start: Start) -> None:
@@ -457,11 +528,43 @@ def test_a_member_that_hangs_loses_its_events_to_another(broker: Broker, tmp_pat
     assert not (paths[0].exists() and paths[0].read_text())
 
 
-def test_nothing_that_was_acknowledged_is_lost_when_server_and_worker_are_killed(
-    broker: Broker, tmp_path: Path
-) -> None:
-    path = tmp_path / "done"
-    count = 1500
+def test_a_member_that_hangs_uses_up_one_delivery_of_each(broker: Broker, tmp_path: Path) -> None:
+    """Its question for letters is still open at the server, and is over before the second one."""
+    paths = [tmp_path / "one", tmp_path / "two"]
+
+    async def is_asked(client: Any) -> bool:
+        try:
+            info = await client.jetstream().consumer_info(STREAM, "workers")
+        except Exception:  # not there yet
+            return False
+        return bool(info.num_waiting)
+
+    def start_worker(number: int) -> subprocess.Popen[bytes]:
+        command = [sys.executable, str(WORKER), broker.url, f"n{number}", str(paths[number])]
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL)
+
+    async def body(script: Any) -> None:
+        for number in range(3):
+            await script.call(stored("job", number))
+
+    workers = [start_worker(0)]
+    try:
+        eventually(lambda: ask_plainly(broker.url, is_asked), "the question")
+        workers[0].send_signal(signal.SIGSTOP)
+        run(broker.url, body)
+        eventually(lambda: not ask_plainly(broker.url, is_asked), "the end of the question")
+        workers.append(start_worker(1))
+        eventually(lambda: paths[1].exists() and len(paths[1].read_text().splitlines()) == 3)
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.wait()
+    found = sorted(line.split()[::2] for line in paths[1].read_text().splitlines())
+    assert found == [["0", "2"], ["1", "2"], ["2", "2"]]
+
+
+def store_through_crashes(broker: Broker, path: Path, count: int) -> None:
+    """Kill the server and a worker in the middle: nothing that was acknowledged is missing."""
     acknowledged: list[int] = []
 
     def start_worker(name: str) -> subprocess.Popen[bytes]:
@@ -514,3 +617,119 @@ def test_nothing_that_was_acknowledged_is_lost_when_server_and_worker_are_killed
     for number, id, _delivery in lines():
         ids.setdefault(number, set()).add(id)
     assert all(len(found) == 1 for found in ids.values())
+
+
+def test_nothing_that_was_acknowledged_is_lost_when_server_and_worker_are_killed(
+    broker: Broker, tmp_path: Path
+) -> None:
+    store_through_crashes(broker, tmp_path / "done", 1500)
+
+
+def store_for_a_slow_member(broker: Broker, start: Start, count: int, seconds: float) -> None:
+    """A member takes no more than it has room for, however much is stored."""
+    worker = start(concurrency=10).ready()
+
+    async def body(script: Any) -> None:
+        values: list[Any] = []
+        before = resident()
+        for number in range(count):
+            values.append(script.fire(stored("busy", number)))
+            if len(values) == 500:
+                for value in values:
+                    await over(value)
+                    assert isinstance(value.value, int)
+                values.clear()
+        while len(worker.works.seen) < count:
+            await asyncio.sleep(0.01)
+        assert resident() - before < 20_000_000 + count * 1000  # what the test itself keeps
+
+    run(broker.url, body)
+    eventually(lambda: is_empty(broker.url), "the last acknowledgement", seconds)
+    assert sorted(entry[0] for entry in worker.works.seen) == list(range(count))
+    assert 1 < worker.works.most <= 10
+
+
+def test_a_slow_member_takes_what_it_has_room_for(broker: Broker, start: Start) -> None:
+    store_for_a_slow_member(broker, start, 2000, 20)
+
+
+def test_a_cluster_loses_its_leader_and_nothing_else(tmp_path: Path) -> None:
+    count = 400
+    with contextlib.ExitStack() as stack:
+        cluster = stack.enter_context(Cluster(tmp_path))
+        options = {"replicas": 3, "ack_wait": 5.0}
+        workers = [
+            stack.enter_context(Worker(cluster.url, name, **options)) for name in ("one", "two")
+        ]
+        for worker in workers:
+            eventually(lambda: worker.node.nats.desk._link, "the streams")  # type: ignore[union-attr]  # noqa: B023
+
+        async def leader(client: Any) -> str:
+            info = await client.jetstream().stream_info(STREAM)
+            assert info.config.num_replicas == 3
+            return str(info.cluster.leader)
+
+        async def body(script: Any) -> None:
+            waiting = {number: script.fire(stored("job", number)) for number in range(count // 4)}
+            await over(waiting[0])
+            cluster.brokers[await asyncio.to_thread(ask_plainly, cluster.url, leader)].kill()
+            for number in range(count // 4, count):
+                waiting[number] = script.fire(stored("job", number))
+            for value in waiting.values():
+                await over(value)
+                assert isinstance(value.value, int), value.value
+
+        run(cluster.url, body)
+
+        def missing() -> set[int]:
+            return set(range(count)) - {entry[0] for w in workers for entry in w.works.seen}
+
+        eventually(lambda: not missing(), "the last job")
+        ids: dict[int, set[str]] = {}
+        for worker in workers:
+            for number, _delivery, id in worker.works.seen:
+                ids.setdefault(number, set()).add(id)
+        assert all(len(found) == 1 for found in ids.values())
+
+
+async def store_until_refused(script: Any) -> tuple[int, str]:
+    """How many a stream takes, and what the sender is told of the next one."""
+    for number in range(1000):
+        try:
+            await script.call(stored("job", "x" * 10_000, timeout=1))
+        except Unreachable as problem:
+            return number, str(problem)
+    raise AssertionError("the stream takes everything")
+
+
+def test_a_full_store_is_told_to_the_sender(tmp_path: Path) -> None:
+    async def body(script: Any) -> None:
+        _number, text = await store_until_refused(script)
+        assert text.endswith("insufficient resources")
+
+    with Broker(tmp_path, config="jetstream { max_file_store: 200KB }") as broker:
+        with Worker(broker.url) as worker:
+            eventually(lambda: worker.node.nats.desk._link)  # type: ignore[union-attr]
+        run(broker.url, body)
+
+
+def test_a_full_disk_is_told_to_the_sender_and_keeps_what_it_has(tmp_path: Path) -> None:
+    """The server answers nothing then; files that cannot grow are to it what a full disk is."""
+    found: list[int] = []
+
+    async def body(script: Any) -> None:
+        number, text = await store_until_refused(script)
+        assert text.endswith("the stream has not acknowledged it")
+        found.append(number)
+
+    with Broker(tmp_path) as broker:
+        with Worker(broker.url) as worker:
+            eventually(lambda: worker.node.nats.desk._link)  # type: ignore[union-attr]
+        assert broker.process is not None
+        limit_files(broker.process.pid, 100_000)
+        run(broker.url, body)
+        broker.kill()
+        broker.start()
+        with Worker(broker.url) as worker:
+            eventually(lambda: is_empty(broker.url))
+        assert len(worker.works.seen) == found[0] > 0

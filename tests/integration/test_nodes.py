@@ -25,7 +25,7 @@ from circuits.node import Node, Refused, Remote, Unreachable
 from tests.certificates import Certificates
 from tests.integration.fault_proxy import FaultProxy
 from tests.integration.net_support import read_exactly
-from tests.integration.process_support import Quiet, perform
+from tests.integration.process_support import Quiet, perform, resident
 
 PROGRAM = Path(__file__).with_name("node_program.py")
 SECONDS = 20.0
@@ -237,11 +237,6 @@ class _Counts(BaseComponent):
         self.is_gone = True
 
 
-def resident() -> int:
-    """The memory of this process, in bytes."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
 def flood_a_stopped_peer(program: _Program, count: int) -> None:
     """Fire many events at a peer that is stopped: few wait, and the rest is told at once."""
     app = Component()
@@ -264,7 +259,8 @@ def flood_a_stopped_peer(program: _Program, count: int) -> None:
         if not counts.is_gone:
             await script.wait("disconnected_from", "*", timeout=SECONDS)
         await script.call(Event.create("nothing"))
-        assert sum(not value.errors for value in waiting) <= 1000  # held for the next connection
+        # Held for the next connection; one may be sent over that, as to a peer of version 1.
+        assert sum(not value.errors for value in waiting) <= 1001
         assert counts.queue_full == told
 
     perform(app, body)

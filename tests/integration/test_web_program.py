@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.web_support import SECONDS, running
+from tests.integration.web_support import SECONDS, Wire, running
 
 
 def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -62,6 +62,26 @@ def test_a_poller_that_is_not_there_is_replaced(tmp_path: Path) -> None:
     with running("-m", "circuits.web", "-t", "kqueue", "-b", "127.0.0.1:0", tmp_path) as program:
         assert program.get("/hello").body == b"Hello World!"
     assert "no kqueue here" in program.output
+
+
+def test_an_access_log_that_nobody_reads_stops_nobody(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "circuits.web", "-s", "base", "-b", "127.0.0.1:0"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as program:
+        assert program.stderr is not None
+        assert program.stdout is not None
+        try:
+            found = re.search(r"http://127\.0\.0\.1:(\d+)/", program.stderr.readline())
+            assert found is not None
+            with Wire(int(found[1])) as wire:
+                agent = "x" * 4000
+                for _ in range(100):  # six times what a pipe takes
+                    assert wire.get("/", f"User-Agent: {agent}").body == b"Hello World!"
+                for _ in range(100):
+                    assert agent in program.stdout.readline()
+        finally:
+            program.kill()
 
 
 def test_the_base_server_greets_whatever_is_asked(tmp_path: Path) -> None:

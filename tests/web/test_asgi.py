@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import contextvars
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from circuits import Manager
+from circuits import BaseComponent, Manager, handler
 from circuits.testing import VirtualClock, settle
 from circuits.web import Controller, VirtualHosts
 from circuits.web.asgi import Gateway
@@ -508,6 +510,122 @@ def test_what_fails_behind_the_end_is_told(serve: Serve, errors: Errors) -> None
 def test_a_message_behind_the_end_raises(serve: Serve, errors: Errors) -> None:
     assert serve(answering(start(), body(b"a"), body(b"b"))).connect().get().body == b"a"
     assert [type(one) for one in errors.seen] == [RuntimeError]
+
+
+# -- beginning at once -----------------------------------------------------------------------------
+
+_mark: contextvars.ContextVar[str] = contextvars.ContextVar("_mark", default="")
+
+
+def test_an_application_runs_in_a_task_of_its_own_from_its_first_step(serve: Serve) -> None:
+    tasks, marks = [], []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        tasks.append(asyncio.current_task())
+        marks.append(_mark.get())
+        _mark.set(scope["path"])
+        async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+            await send(START)
+            await send(body(b"x"))
+            if scope["path"] == "/waits":
+                group.create_task(asyncio.sleep(0))
+        tasks.append(asyncio.current_task())
+        marks.append(_mark.get())
+
+    server = serve(app, lifespan=False)
+    assert [server.connect().get(path).body for path in ("/a", "/waits")] == [b"x", b"x"]
+    settle(server)
+    assert marks == ["", "/a", "", "/waits"]
+    assert None not in tasks
+    assert tasks[0] is tasks[1] is not tasks[2] is tasks[3]
+    assert _mark.get() == ""
+
+
+def test_what_a_response_is_sent_by_does_not_see_the_task(serve: Serve) -> None:
+    marks = []
+
+    class Tool(BaseComponent):
+        channel = "web"
+
+        @handler("response", priority=1)
+        def _on_response(self, response: Any) -> None:
+            marks.append(_mark.get())
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        _mark.set("the task")
+        await send(START)
+        await send(body(b"x"))
+
+    assert serve(app, Tool(), lifespan=False).connect().get().body == b"x"
+    assert marks == [""]
+
+
+def test_who_observes_requests_sees_them_before_the_answer(serve: Serve) -> None:
+    seen = []
+
+    class Observer(BaseComponent):
+        channel = "web"
+
+        @handler("request", "request_success", "response", priority=1)
+        def _on_any(self, event: Any, *args: Any) -> None:
+            seen.append(event.name)
+
+    app = answering(start(), body(b"x"))
+    client = serve(app, Observer(), lifespan=False).connect()
+    assert [client.get().body, client.get().body] == [b"x", b"x"]
+    assert seen == ["request", "request_success", "response"] * 2
+
+
+@pytest.mark.parametrize("code", [None, 3])
+def test_an_application_that_ends_the_program_in_its_first_step(code: int | None) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise SystemExit(code)
+
+    ended = pytest.raises(SystemExit) if code else contextlib.nullcontext()
+    with ended, serving(Gateway(app, lifespan=False)) as server:
+        client = server.connect()
+        client.feed(get())
+        settle(server)
+        assert parse(client.received)[0].code == 503
+
+
+def test_a_request_within_a_task_waits_for_its_turn(serve: Serve) -> None:
+    """A component turns the loop by itself, and so the next request comes within a task."""
+    order = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        order.append(scope["path"])
+        if scope["path"] == "/outer":
+            inner.feed(get("/inner"))
+            server.flush()
+            order.append("turned")
+        await send(START)
+        await send(body(scope["path"].encode()))
+
+    server = serve(app, lifespan=False)
+    outer, inner = server.connect(), server.connect()
+    outer.feed(get("/outer"))
+    settle(server)
+    assert parse(outer.received)[0].body == b"/outer"
+    assert parse(inner.received)[0].body == b"/inner"
+    assert sorted(order) == ["/inner", "/outer", "turned"]
+
+
+def test_who_waits_is_cancelled_when_the_gateway_leaves(serve: Serve) -> None:
+    async def act(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.Event().wait()
+
+    app = Hosted(act)
+    gateway = Gateway(app, lifespan=False)
+    with serving(gateway) as server:
+        client = server.connect()
+        client.feed(get())
+        assert app.ended == []
+        gateway.unregister()
+        settle(server)
+        assert app.ended == [asyncio.CancelledError]
+        assert parse(client.received)[0].code == 500
+    assert not gateway._calls
 
 
 # -- lifespan --------------------------------------------------------------------------------------

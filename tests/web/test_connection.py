@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from circuits import BaseComponent, Event, handler, sleep
-from circuits.net.sockets import Pause, Resume
+from circuits.core._turns import PARTS, Turns
+from circuits.net.sockets import Pause, Read, Resume
 from circuits.testing import Recorder, VirtualClock, settle
 from circuits.web import (
     HTTPError,
@@ -495,6 +496,37 @@ def test_thousands_at_once_do_not_nest(serve: Serve) -> None:
     client = serve("x")
     client.feed(get() * 1500)
     assert len(parse(client.received)) == 1500
+
+
+_CHUNKS = get("/", "Transfer-Encoding: chunked", method="POST") + b"1\r\nx\r\n" * 1000
+
+
+@pytest.mark.parametrize("data", [get() * 40, _CHUNKS], ids=["requests", "chunks"])
+def test_a_crowd_that_sends_much_costs_little_more_than_one(
+    virtual_clock: VirtualClock, data: bytes
+) -> None:
+    parts = 0
+    spend = Turns.spend
+
+    def count(turns: Turns) -> bool:
+        nonlocal parts
+        parts += 1
+        return spend(turns)
+
+    with serving(App("x")) as server, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Turns, "spend", count)
+        server.stop_timeout = 0
+        crowd = [server.connect() for _ in range(100)]
+        other = server.connect()
+        settle(server)
+        for client in crowd:  # as the poller does, of one look at the descriptors
+            server.http._on_read(client.sock, data)
+        assert parts <= PARTS + len(crowd)
+        server.fire(Read(other.sock, get()))
+        for _ in range(3):
+            server.tick(0)
+        assert len(parse(other.received)) == 1
+        assert parts <= 5 * PARTS + len(crowd)
 
 
 # -- lingering ----------------------------------------------------------------------------------

@@ -633,6 +633,48 @@ def test_what_is_raised_before_the_first_piece_is_answered(
     assert errors.seen == [problem]
 
 
+def test_of_what_could_not_begin_the_headers_stay_that_tell_nothing_of_it(serve: Serve) -> None:
+    """As if the handler itself had raised."""
+
+    def answer(app: App, request: Any, response: Any) -> Any:
+        response.headers["X-One"] = "1"
+        response.headers["Content-Type"] = "text/csv"
+        response.headers["ETag"] = '"1"'
+        request.cookie["a"] = "1"
+        response.stream = True
+        response.body = Pieces(RuntimeError("broken"))
+        return response
+
+    client = serve(App(answer), Errors())
+    client.feed(get())
+    (reply,) = parse(client.received)
+    assert (reply.code, reply.is_whole) == (500, True)
+    assert reply.headers["x-one"] == "1"
+    assert client.received.count(b"Set-Cookie: a=1") == 1
+    assert client.received.count(b"Date: ") == 1
+    assert reply.headers["content-type"].startswith("text/html")
+    assert not {"etag", "transfer-encoding"} & {*reply.headers}
+
+
+def test_a_page_that_cannot_begin_is_not_made_again(serve: Serve) -> None:
+    class Pages(BaseComponent):
+        channel = "web"
+
+        @handler("httperror", filter=True, priority=1)
+        def _on_httperror(self, event: Any, *args: Any, **options: Any) -> Any:
+            response = event.args[1]
+            response.stream, response.body = True, Pieces(RuntimeError("broken, too"))
+            return response
+
+    errors = Errors()
+    client = serve(streaming(Pieces(RuntimeError("broken"))), errors, Pages())
+    client.feed(get())
+    (reply,) = parse(client.received)
+    assert (reply.code, reply.body) == (500, b"")
+    assert client.is_closed
+    assert [str(problem) for problem in errors.seen] == ["broken", "broken, too"]
+
+
 @pytest.mark.parametrize("first", ["", None, "a"])
 def test_the_head_waits_for_the_first_piece(serve: Serve, first: str | None) -> None:
     steps: list[asyncio.Future[None]] = []

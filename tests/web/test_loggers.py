@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import locale
+import os
 import re
 import time
 from io import StringIO
@@ -18,6 +19,7 @@ from circuits.core.handlers import handler
 from circuits.core.manager import Manager
 from circuits.web import events, loggers, wrappers
 from circuits.web.loggers import Logger
+from tests.web.http_support import App, serving
 
 _NOW = time.struct_time((2026, 11, 3, 4, 5, 6, 1, 307, 0))
 
@@ -103,6 +105,32 @@ def test_a_line_of_json() -> None:
         "agent": "x",
         "request_id": "7",
     }
+
+
+def test_the_client_of_a_line_of_json_knows_its_id() -> None:
+    file = StringIO()
+    with serving(App("x"), Logger(file, format="json")) as server:
+        reply = server.connect().get()
+    assert json.loads(file.getvalue())["request_id"] == reply.headers["x-request-id"]
+
+
+def test_standard_output_that_is_a_pipe_keeps_nobody_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    number, far = os.pipe()
+    with open(number, "rb") as reader, open(far, "w") as pipe:
+        monkeypatch.setattr("sys.stdout", pipe)
+        log = Logger()
+        for _ in range(2000):
+            log.log(make())  # twice as much as a pipe takes
+        line = reader.readline()
+        log._close()
+        assert line.startswith(b"192.0.2.1 - - [")
+        assert line.endswith(b'" 200 5 "-" "-"\n')
+        screen = StringIO()
+        monkeypatch.setattr("sys.stdout", screen)
+        log.log(make())
+        assert screen.getvalue().encode() == line
 
 
 def test_an_own_format_and_one_that_is_none() -> None:

@@ -11,8 +11,9 @@ from types import ModuleType
 import pytest
 
 from circuits.net.sockets import TCPServer, UNIXServer
+from circuits.testing import VirtualClock, settle
 from circuits.web._prefork import pause_before
-from circuits.web._reloading import Ages
+from circuits.web._reloading import Ages, Reloader
 
 
 def test_the_pause_grows_to_a_limit() -> None:
@@ -37,6 +38,25 @@ def test_a_changed_file_is_found_and_a_new_one_is_not_news(
     gone = Ages([str(first)])
     first.unlink()
     assert gone.changed() == str(first)
+
+
+def test_what_is_still_being_written_is_waited_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "written.py"
+    path.touch()
+    reloader = Reloader()
+    reloader._ages = Ages([str(path)])
+    with VirtualClock() as clock, reloader.running():
+        settle(reloader, until=clock.now + 1)
+        for number in range(1, 20):
+            os.utime(path, ns=(number, number))
+            settle(reloader, until=clock.now + 0.09)
+            assert not reloader.has_changed
+        settle(reloader, until=clock.now + 1)
+        assert reloader.has_changed
+        assert not reloader._running
+    assert capsys.readouterr().err == f"{path} has changed\n"
 
 
 def test_to_close_a_given_listener_leaves_it_to_others() -> None:

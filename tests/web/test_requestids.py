@@ -24,6 +24,13 @@ class Root(Controller):
     def index(self) -> str:
         return self.request.id
 
+    def silent(self) -> str:
+        return "silent"
+
+    def own(self) -> str:
+        self.response.headers["X-Request-ID"] = self.request.id and "own"
+        return "own"
+
     def fails(self) -> str:
         raise RuntimeError("as it does at times")
 
@@ -72,16 +79,20 @@ def test_who_is_trusted(ip: str | None, is_taken: bool) -> None:
     assert (request.id == "theirs") == is_taken
 
 
-def test_without_the_component_there_is_one_too() -> None:
-    given = iter([b"\1" * 16, b"\2" * 16])
+def test_without_the_component_what_somebody_knows_is_told() -> None:
+    given = iter([b"\1" * 16, b"\3" * 16, b"\2" * 16])
     with (
         sources(random_bytes=lambda count: next(given)),
         serving(Dispatcher(), Root(), proxies=TrustedProxies(["192.0.2.0/24"])) as server,
     ):
-        assert server.connect().get("/").body == b"01" * 16
+        reply = server.connect().get("/")
+        assert reply.body == reply.headers["x-request-id"].encode() == b"01" * 16
         reply = server.connect().get("/", "X-Request-ID: theirs")
-        assert reply.body == b"theirs"
-        assert "x-request-id" not in reply.headers
+        assert reply.body == reply.headers["x-request-id"].encode() == b"theirs"
+        assert "x-request-id" not in server.connect().get("/silent").headers
+        reply = server.connect().get("/silent", "X-Request-ID: theirs")
+        assert reply.headers["x-request-id"] == "theirs"
+        assert server.connect().get("/own").headers["x-request-id"] == "own"
         assert server.connect().get("/", "X-Request-ID: no id").body == b"02" * 16
     with serving(Dispatcher(), Root()) as server:
         assert server.connect().get("/", "X-Request-ID: mine").body != b"mine"

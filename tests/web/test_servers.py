@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import socket
 import ssl
@@ -260,6 +261,48 @@ def test_ready_is_fired_on_its_channel(make: Make) -> None:
         settle(server)
     record = recorder.expect("ready", on="other")
     assert record.args[0] is server.server
+
+
+class Screen(io.StringIO):
+    """A terminal, or not."""
+
+    def __init__(self, is_terminal: bool) -> None:
+        super().__init__()
+        self._is_terminal = is_terminal
+
+    def isatty(self) -> bool:
+        return self._is_terminal
+
+
+@pytest.mark.parametrize(
+    ("is_terminal", "is_logged", "options", "is_told"),
+    [
+        (True, False, {}, True),
+        (False, False, {}, False),
+        (True, True, {}, False),
+        (True, False, {"display_banner": False}, False),
+    ],
+)
+def test_a_terminal_is_told_where_it_listens_unless_there_is_logging(
+    make: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    is_terminal: bool,
+    is_logged: bool,
+    options: dict[str, Any],
+    is_told: bool,
+) -> None:
+    server = make(**options)
+    where = server.base
+    screen = Screen(is_terminal)
+    monkeypatch.setattr("sys.stderr", screen)
+    monkeypatch.setattr(logging.getLogger("circuits"), "propagate", is_logged)
+    caplog.set_level(logging.INFO, "circuits.web")
+    with server.running():
+        settle(server)
+    told = screen.getvalue()
+    assert told == (f"Serving on {where} (Ctrl-C stops)\n" if is_told else "")
+    assert any(" serves on http://127.0.0.1:" in text for text in caplog.messages) == is_logged
 
 
 def test_leaving_the_tree_closes_the_listener(make: Make) -> None:

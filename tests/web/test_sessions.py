@@ -13,7 +13,8 @@ from circuits.testing import VirtualClock, settle
 from circuits.web import _session, sessions
 from circuits.web.controllers import Controller
 from circuits.web.sessions import CookieStore, MemoryStore, Session, Sessions, Store, StoreError
-from tests.web.session_support import SECRET, Root, is_id, site
+from tests.web.session_support import SECRET, Browser, Root, Site, is_id, site
+from tests.web.support import make_request
 
 
 class Slow(Root):
@@ -147,6 +148,7 @@ class ByHand(BaseComponent):
 
     @handler("request", priority=1, filter=True)
     def _on_request(self, request: Any, response: Any) -> Any:
+        assert request.session is not None  # so that it is a request of that session
         yield sleep(1)
         request.session.regenerate(*([request] if self.says_who else []))
         yield request.sid
@@ -453,3 +455,137 @@ def test_values_that_cannot_be_pickled_are_stored_each_time() -> None:
 def test_an_id_is_43_characters() -> None:
     assert is_id(_session.new_id())
     assert _session._is_id(_session.new_id())
+
+
+# -- what nobody looks at -----------------------------------------------------------------------
+
+
+class Late(BaseComponent):
+    """Looks at the session when it is told to."""
+
+    channel = "web"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.requests: list[Any] = []
+
+    @handler("request", priority=1, filter=True)
+    def _on_request(self, request: Any, response: Any) -> Any:
+        if request.path != "/late":
+            return None
+        self.requests.append(request)
+        return "late" if request.qs else self._wait(request)
+
+    def _wait(self, request: Any) -> Iterator[Any]:
+        yield sleep(1)
+        yield repr(dict(request.session))
+
+
+@pytest.fixture
+def looked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The ids that the store was asked for."""
+    asked: list[str] = []
+    load = MemoryStore.load
+
+    def note(store: MemoryStore, sid: str) -> Any:
+        asked.append(sid)
+        return load(store, sid)
+
+    monkeypatch.setattr(MemoryStore, "load", note)
+    return asked
+
+
+def _enter(place: Site) -> Browser:
+    browser = place.browser()
+    browser.text("/count")
+    browser.text("/count")  # from here on it is known
+    return browser
+
+
+@pytest.mark.parametrize("cookies", ["{}", "a=b; {}", "{}; a=b", "a=b; {}; c=d"])
+def test_a_session_that_nobody_looks_at_is_not_looked_for(looked: list[str], cookies: str) -> None:
+    with site(Sessions()) as place:
+        browser = _enter(place)
+        looked.clear()
+        field = "Cookie: " + cookies.format(f"circuits.session={browser.cookie}")
+        reply = place.server.connect().get("/", field)
+        assert looked == []
+        assert {"set-cookie", "vary"}.isdisjoint(reply.headers)
+        assert place.server.connect().get("/count", field).body == b"3"
+        assert looked == [browser.cookie]
+
+
+@pytest.mark.parametrize(
+    "cookies", ["x{}", "a=b;{}", "{0}; {0}", 'circuits.session="{1}"', "{}; circuits.session=a"]
+)
+def test_what_is_not_plain_is_looked_at(looked: list[str], cookies: str) -> None:
+    with site(Sessions()) as place:
+        sid = _enter(place).cookie
+        looked.clear()
+        field = "Cookie: " + cookies.format(f"circuits.session={sid}", sid)
+        place.server.connect().get("/", field)
+        assert looked == ([] if cookies == "x{}" else [sid] if cookies[-1] != "a" else ["a"])
+
+
+@pytest.mark.parametrize("name", ["COOKIE", "cookie"])
+def test_the_name_of_the_field_may_be_written_otherwise(name: str) -> None:
+    with site(Sessions()) as place:
+        browser = _enter(place)
+        field = f"{name}: circuits.session={browser.cookie}"
+        assert place.server.connect().get("/count", field).body == b"3"
+
+
+def test_not_looking_is_using() -> None:
+    with VirtualClock() as clock, site(Sessions(idle=100)) as place:
+        browser = _enter(place)
+        for _ in range(3):
+            settle(place.server, until=clock.now + 90)
+            browser.text("/")
+        assert browser.text("/count") == "3"
+        settle(place.server, until=clock.now + 101)
+        assert browser.text("/")
+        assert browser.text("/count") == "1"
+
+
+def test_who_is_used_stays_when_there_is_no_room() -> None:
+    store = MemoryStore(limit=2)
+    with site(Sessions(store=store)) as place:
+        one, other = _enter(place), _enter(place)
+        one.text("/")
+        _enter(place)
+        assert (one.text("/count"), other.text("/count")) == ("3", "1")
+
+
+def test_one_that_ends_before_it_is_looked_at_is_a_new_one() -> None:
+    with VirtualClock() as clock, site(Sessions(), Late()) as place:
+        browser = _enter(place)
+        old = browser.cookie
+
+        def leave() -> None:
+            place.server.connect().ask(browser.request("/logout"))
+            settle(place.server, until=clock.now + 2)
+
+        (reply,) = place.overlap((browser, "/late"), then=leave)
+        assert reply.body == b"{}"
+        assert is_id(browser.cookie)
+        assert browser.cookie != old
+
+
+def test_one_that_is_looked_at_late_is_there_but_cannot_get_another_id() -> None:
+    late = Late()
+    with site(Sessions(), late) as place:
+        browser = _enter(place)
+        assert browser.text("/late?now") == "late"
+        (request,) = late.requests
+        with request.session as session:
+            session["late"] = True
+            with pytest.raises(RuntimeError, match="the response has begun"):
+                session.regenerate(request)
+        assert browser.text("/show") == "[('count', 2), ('late', True)]"
+
+
+def test_without_the_component_there_is_none() -> None:
+    request = make_request()
+    assert not hasattr(request, "session")
+    with pytest.raises(AttributeError, match="no 'sid': no Sessions"):
+        request.sid

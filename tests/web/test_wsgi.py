@@ -721,6 +721,23 @@ class Root(Controller):
         self.response.body = iter([b"a", None, "ü", b""])
         return self.response
 
+    def broken(self, after: str = "0", kind: str = "") -> Any:
+        self.response.headers["X-A"] = "1"
+        self.response.headers["Content-Type"] = "text/csv"
+        self.response.headers["ETag"] = '"1"'
+        self.request.cookie["a"] = "1"
+        self.response.stream = True
+        self.response.body = self._break_later(int(after)) if kind else self._break(int(after))
+        return self.response
+
+    def _break(self, after: int) -> Any:
+        yield from ["a"] * after
+        raise exceptions.Gone("all of it")
+
+    async def _break_later(self, after: int) -> Any:
+        for piece in self._break(after):
+            yield piece
+
     def file(self, path: str) -> Any:
         return self.serve_file(path)
 
@@ -975,6 +992,41 @@ def test_files_are_read_when_the_server_wants_them(caller: Server, tmp_path: Pat
     assert len(answer.body) == 200_000
     assert len(answer.pieces) > 1
     assert answer["Content-Length"] == "200000"
+
+
+@pytest.mark.parametrize("kind", ["", "asynchronous"])
+def test_what_is_raised_before_the_first_piece_is_an_error(caller: Server, kind: str) -> None:
+    answer = caller.ask("/broken", QUERY_STRING=f"kind={kind}")
+    assert answer.status == "410 Gone"
+    assert b"all of it" in answer.body
+    assert answer["Content-Length"] == str(len(answer.body))
+    assert (answer["X-A"], answer["Set-Cookie"]) == ("1", "a=1")
+    assert [name for name, _ in answer.headers].count("Set-Cookie") == 1
+    assert (answer["Content-Type"] or "").startswith("text/html")
+    assert (answer["ETag"], answer["Transfer-Encoding"]) == (None, None)
+    assert not caller.application.http.exchanges
+
+
+@pytest.mark.parametrize("kind", ["", "asynchronous"])
+def test_what_is_raised_behind_the_first_piece_is_for_the_server(caller: Server, kind: str) -> None:
+    with pytest.raises(exceptions.Gone):
+        caller.ask("/broken", QUERY_STRING=f"after=1&kind={kind}")
+    assert not caller.application.http.exchanges
+
+
+def test_an_error_whose_page_cannot_begin_is_answered_all_the_same(caller: Server) -> None:
+    class Pages(Component):
+        channel = "web"
+
+        @handler("httperror", filter=True, priority=1)
+        def _on_httperror(self, event: Any, *args: Any, **options: Any) -> Any:
+            response = event.args[1]
+            response.stream, response.body = True, Root()._break(0)
+            return response
+
+    Pages().register(caller.application)
+    answer = caller.ask("/fails")
+    assert (answer.status, answer.body) == ("500 Internal Server Error", b"")
 
 
 def test_a_body_that_is_not_wanted_any_more_is_closed(application: Application) -> None:

@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 import contextvars
 import selectors
+import sys
 import time
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
@@ -75,6 +76,17 @@ class _Runner:
         if cause is not None:
             coroutine = _Driven(coroutine, engine, cause)
         return self.loop.create_task(coroutine)
+
+    def start_task(self, coroutine: Any) -> asyncio.Task[Any] | None:
+        """Run the first step of a coroutine here and now, in a task of its own.
+
+        Returns:
+            The task; ``None`` if that cannot be done here, and nothing was.
+
+        Raises:
+            KeyboardInterrupt, SystemExit: The coroutine has.
+        """
+        return None
 
 
 def _hand_over_tasks(engine: Engine, loop: asyncio.AbstractEventLoop) -> None:
@@ -152,7 +164,7 @@ class _TurnSelector(PollerFollower, selectors.DefaultSelector):
         if engine.schedule.heap:
             worked = engine.schedule.run_due(_clock.now())
         if engine.queue:
-            worked = engine.dispatch.flush() or worked
+            worked = bool(engine.dispatch.flush()) or worked
         wait = -1.0 if timeout is None else max(0.0, timeout)
         if self.max_wait >= 0:
             wait = self.max_wait if wait < 0 else min(wait, self.max_wait)
@@ -174,6 +186,7 @@ class _TurnSelector(PollerFollower, selectors.DefaultSelector):
 class _Loop(asyncio.SelectorEventLoop):
     _ready: Any  # of asyncio itself: the handles that are to run
     _closed: bool
+    _first: Any = None  # the first step of a task that is being made, and its context
 
     def time(self) -> float:
         return _clock.now()
@@ -192,18 +205,47 @@ class _Loop(asyncio.SelectorEventLoop):
         self._ready.append(handle)
         return handle
 
+    if sys.version_info >= (3, 12):
+
+        def start_task(self, coroutine: Any) -> asyncio.Task[Any]:
+            return asyncio.Task(coroutine, loop=self, eager_start=True)
+
+    else:
+
+        def start_task(self, coroutine: Any) -> asyncio.Task[Any]:
+            # Whatever makes a task has the loop call its first step soon. This is soon.
+            self.call_soon = self._keep_first  # type: ignore[assignment,method-assign]
+            try:
+                task: asyncio.Task[Any] = asyncio.Task(coroutine, loop=self)
+            finally:
+                del self.call_soon
+            (step, context), self._first = self._first, None
+            context.run(step)
+            return task
+
+        def _keep_first(self, step: Any, *, context: Any) -> Any:
+            self._first = step, context
+
 
 class Host(_Runner):
     """An asyncio loop of our own that runs the coroutine handlers of a tree."""
 
     def __init__(self, manager: Manager) -> None:
         self._selector = _TurnSelector(manager)
+        self.loop: _Loop
         super().__init__(manager, _Loop(self._selector))
         self._selector.loop = self.loop
         self._inside = False
         session = manager._tree_engine.loop.session
         if session is not None and session.pipe is not None:
             self.loop.add_reader(session.pipe.number, session.pipe.drain)
+
+    def start_task(self, coroutine: Any) -> asyncio.Task[Any] | None:
+        loop = self.loop
+        # A turn of the engine may be made within a task, which cannot have another one in it.
+        if asyncio._get_running_loop() is not loop or asyncio.current_task(loop) is not None:
+            return None
+        return loop.start_task(coroutine)
 
     def run(self) -> None:
         """Turn until the manager is stopped."""
@@ -296,7 +338,7 @@ class Guest(_Runner, PollerFollower):
         try:
             self._use_poller(engine.loop.find_poller())
             worked = bool(engine.schedule.heap) and engine.schedule.run_due(_clock.now())
-            worked = engine.dispatch.flush() or worked
+            worked = bool(engine.dispatch.flush()) or worked
             engine.loop.idle(0)
         except Exception as problem:
             # A fault of ours or of the poller: without turns the tree would hang.

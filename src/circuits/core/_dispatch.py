@@ -63,19 +63,20 @@ class Dispatch:
 
     # -- the queue --
 
-    def flush(self) -> bool:
-        """Dispatch what was queued when it began; whether there was anything.
+    def flush(self) -> int:
+        """Dispatch what was queued when it began; how many events that was.
 
         Called by a handler: what is left of the batch that the handler is part of.
         """
         queue, plain = self._queue, self._routes.plain
-        if not queue.left:
+        count = queue.left
+        if not count:
             # What queue.begin_batch does, without the call, as most batches are small.
-            queue.left = len(queue)
+            count = queue.left = len(queue)
             if queue.ranked:
-                queue.begin_batch()
-            if not queue.left:
-                return False
+                count = queue.begin_batch()
+            if not count:
+                return 0
         popleft, flags = queue.popleft, changes
         seen = flags.latest
         try:
@@ -135,7 +136,7 @@ class Dispatch:
         # The traceback of what a handler raised holds this frame, which must hold nothing: else
         # each failure would keep the one before.
         event = args = value = None  # type: ignore[assignment]
-        return True
+        return count
 
     def flush_within(self) -> None:
         """Flush in a handler; what others fire meanwhile is not counted for its event."""

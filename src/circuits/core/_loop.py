@@ -27,9 +27,10 @@ __all__ = ["TASK_INTERVAL", "Loop", "PollerFollower", "is_poller"]
 #: While tasks wait by a bare ``yield``, an idle loop looks at them this often, in seconds.
 TASK_INTERVAL = 0.1
 
-#: How many turns a busy loop makes before it asks the poller: a system call costs more than an
-#: event, and at this number a ready descriptor still waits for microseconds only.
-TURNS_PER_POLL = 8
+#: How many events a busy loop dispatches, in however many turns, before it asks the poller: a
+#: system call costs more than an event, and at this number a ready descriptor still waits for
+#: microseconds only. It is not turns that count: with many connections, each has many events.
+EVENTS_PER_POLL = 16
 
 #: How many turns follow a step at the most before the next descriptor is looked at; what is
 #: queued then comes after that one.
@@ -73,7 +74,7 @@ class Loop:
         self._generates = False
         self._generating: GenerateEvents | None = None
         self._waiter: Any = None  # the poller or latch that it sleeps in
-        self._turns = 0
+        self._dispatched = 0
         self._lock: Any = None
 
     @property
@@ -127,16 +128,15 @@ class Loop:
         if self._schedule.heap:
             self._schedule.run_due(_clock.now())
         if queue:
-            self._dispatch.flush()
+            self._dispatched += self._dispatch.flush()
             if tasks.polled:
                 timeout = 0.0  # handlers that look at something again and again may see it now
         runner = self.runner
         if runner is not None:
             if not runner._running and (timeout < 0 or not self.holds):
                 timeout = 0.0  # it was stopped, or the last hold was released, in this very turn
-            self._turns += 1
-            if not queue or self._turns >= TURNS_PER_POLL:
-                self._turns = 0
+            if not queue or self._dispatched >= EVENTS_PER_POLL:
+                self._dispatched = 0
                 self.idle(timeout)
 
     def drain(self) -> None:

@@ -414,8 +414,12 @@ class CoroutineTask:
             engine.tasks.ready.append(self)  # not hosted yet; the loop is about to be
             return
         engine.tasks.has_handed_over = True
-        self.future = host.create_task(self.coroutine, self.firing._event_cause, engine)
-        self.future.add_done_callback(self._ended)
+        self.follow(host.create_task(self.coroutine, self.firing._event_cause, engine))
+
+    def follow(self, future: Any) -> None:
+        """Have it end when the task of asyncio ends that runs the coroutine."""
+        self.future = future
+        future.add_done_callback(self._ended)
 
     def _ended(self, future: Any) -> None:
         tasks = self.engine.tasks

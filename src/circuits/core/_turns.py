@@ -12,10 +12,15 @@ if TYPE_CHECKING:
 
     from ._clock import Schedule
 
-__all__ = ["Turns"]
+__all__ = ["PARTS", "Turns"]
 
 #: How many turns of the loop who waits is put off, at the most, for what is queued.
 _PUT_OFFS = 8
+
+#: What all who have more to do may do together between two looks at the descriptors: so many parts,
+#: and no new one after so many seconds. As each may do one part, more of them cost little more.
+PARTS = 32
+_SECONDS = 0.003
 
 
 class Turns:
@@ -26,12 +31,19 @@ class Turns:
     looked at before the one after that. However many there are, whoever else comes waits for the
     part of one of them.
 
+    They share what may be done between two looks at the descriptors: a hundred who each have a little
+    too much to do come to as much as one who has a hundred times that.
+
     Args:
         schedule: The time of the tree.
         queue: What comes first.
+
+    Attributes:
+        left: How many parts may still be done before the descriptors are looked at; setting it to
+            :data:`PARTS` begins anew.
     """
 
-    __slots__ = ("_is_armed", "_put_offs", "_queue", "_schedule", "_waiting")
+    __slots__ = ("_is_armed", "_put_offs", "_queue", "_schedule", "_until", "_waiting", "left")
 
     def __init__(self, schedule: Schedule, queue: Sized) -> None:
         self._schedule = schedule
@@ -39,6 +51,19 @@ class Turns:
         self._waiting: deque[Callable[[], object]] = deque()
         self._is_armed = False
         self._put_offs = 0
+        self.left = PARTS
+        self._until = 0.0
+
+    def spend(self) -> bool:
+        """Count a part of what somebody has to do.
+
+        Returns:
+            Whether others get their turn before the next one.
+        """
+        if self.left >= PARTS:
+            self._until = _clock.now() + _SECONDS
+        self.left -= 1
+        return self.left <= 0 or _clock.now() >= self._until
 
     def add(self, go_on: Callable[[], object]) -> None:
         """Have a function called in its turn. Only the loop's thread may."""
@@ -65,6 +90,7 @@ class Turns:
             self._arm()
             return
         self._put_offs = 0
+        self.left = PARTS
         go_on = self._waiting.popleft()
         if self._waiting:
             self._arm()

@@ -15,6 +15,7 @@ import select
 
 from ._direct import Direct
 from ._latch import WakeUp
+from ._turns import PARTS
 from ._watched import Watch, WatchTable
 from .components import BaseComponent
 from .events import Event, GenerateEvents
@@ -272,6 +273,7 @@ class BasePoller(BaseComponent):
         """Tell the owners of the descriptors that :meth:`block` returned, one after the other."""
         engine = self._tree_live
         queue, tasks, loop = engine.queue, engine.tasks, engine.loop
+        engine.turns.left = PARTS
         watches, wake_up = self._watches, self._wake_up
         is_writable, is_gone = self._is_writable, self._is_gone
         for number, mask in ready:

@@ -74,7 +74,8 @@ class Server(Endpoint):
         #: Of those whose handshake is not done.
         self._addresses: dict[Connection, Any] = {}
         self._accept_pause = AcceptPause(self._watch_listener)
-        self._named: tuple[Any, Any] = (None, None)  # a socket, and its address
+        # A socket with its address, and with host and port, which applications ask at each request.
+        self._named: tuple[Any, Any, tuple[Any, int | None]] = (None, None, (None, None))
         self._take_bind(bind)
 
     def _take_tls(self, secure: Any, kwargs: dict[str, Any]) -> None:
@@ -165,12 +166,21 @@ class Server(Endpoint):
         sock = self._sock
         if sock is None:
             return None
-        if sock is not self._named[0]:  # the system is asked once: applications ask at each request
+        if sock is not self._named[0]:
             try:
-                self._named = sock, sock.getsockname()
+                address = sock.getsockname()
             except OSError:
                 return None
+            pair = address[:2] if isinstance(address, tuple) else (address, None)
+            self._named = sock, address, pair
         return self._named[1]
+
+    def bound(self) -> tuple[Any, int | None]:
+        """:attr:`host` and :attr:`port`, at once."""
+        named = self._named
+        if named[0] is self._sock:
+            return named[2]
+        return (None, None) if self._address() is None else self._named[2]
 
     @property
     def host(self) -> Any:

@@ -1,4 +1,4 @@
-"""Which events may come in from other nodes."""
+"""Which events may come in from other nodes, and who answers them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from circuits.core.utils import uncamel
 
 from ._reserved import KERNEL, RESERVED
 
-__all__ = ["Acceptance"]
+__all__ = ["Acceptance", "answers"]
 
 _FEEDBACK = ("success", "failure", "complete", "done", "valuechanged")
 
@@ -80,3 +80,8 @@ def _name_of(entry: Any) -> str:
     if entry.startswith("_") or _is_one_of(entry, _KERNEL):
         raise ValueError(f"accept= must not name {entry!r}: it is an event of the kernel")
     return entry
+
+
+def answers(method: Any, name: str) -> bool:
+    """Whether a handler answers events of a name, and does not only look on or pass them on."""
+    return name in getattr(method, "names", ()) and not getattr(method, "is_forwarding", False)

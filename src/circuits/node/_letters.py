@@ -14,6 +14,7 @@ from circuits.core import _clock
 from circuits.core._clock import NEVER
 from circuits.core.events import BaseEvent, Event
 
+from ._accept import answers
 from ._foreign import failure_of
 from ._hub import Hub
 from ._streams import DUPLICATE_SECONDS, Streams
@@ -30,8 +31,10 @@ if TYPE_CHECKING:
 __all__ = ["Deliver", "Desk", "Letter", "NatsHub"]
 
 _NANOSECONDS: Final = 1_000_000_000
-#: Seconds that a server keeps a question for letters.
-_PULL_SECONDS: Final = 20
+#: Seconds that a server keeps a question for letters at most, and the part of ``ack_wait``: what a
+#: node that hangs does not take must not be delivered to its open question a second time.
+_PULL_SECONDS: Final = 20.0
+_PULL_PART: Final = 0.8
 #: What a letter that could not be buried has to wait, and a question that was refused.
 _AGAIN_SECONDS: Final = 0.25
 _BURY_SECONDS: Final = 5.0
@@ -72,7 +75,7 @@ class Letter:
     """
 
     __slots__ = (
-        "_channels", "_copies", "_problem", "_progress", "_value", "deliveries", "desk", "event",
+        "_channels", "_copies", "_is_heard", "_problem", "_progress", "_value", "deliveries", "desk", "event",
         "event_id", "hub", "is_over", "link", "message", "name", "sequence", "serving",
         "version", "wire_link",
     )  # fmt: skip
@@ -99,6 +102,7 @@ class Letter:
         self._channels: tuple[str, ...] = ()
         self._value: Value | None = None
         self._problem: str | None = None
+        self._is_heard = False
         self._progress = NEVER
         #: Where each message of this id is answered, by its number in the stream.
         self._copies = {self.sequence: (link, message.reply)}
@@ -154,7 +158,7 @@ class Letter:
         body: Any = None
         request: wire.Message
         try:
-            request = self.wire_link.read_request(message.subject, message.data)
+            request = self.wire_link.intake.read(message.subject, message.data)
             body = request.id if isinstance(request, wire.Request) else None
         except (ValueError, wire.UnreadableError) as problem:
             request = wire.Malformed(2, str(problem))
@@ -211,11 +215,20 @@ class Letter:
         """The event that is complete when all is over has its turn."""
         if self.event is not None and not self.is_over:
             self.hub.owner.fire(self.event, *self._channels)
+            self._is_heard = self._has_handlers(self.event)
 
     def resolve(self, event: BaseEvent, value: Value) -> None:
         """The engine tells that its handlers are done."""
         if self._value is None:
             self._value = value
+        self._is_heard = self._is_heard or self._has_handlers(event)
+
+    def _has_handlers(self, event: BaseEvent) -> bool:
+        """Whether there is anyone for its event, beside those who only look on."""
+        engine, name = self.hub.engine, event.name
+        if name in engine.routes.awaited:
+            return True
+        return any(answers(route[0], name) for route in engine.route(name, event.channels))
 
     def effect_failed(self, problem: BaseException) -> None:
         """Something has failed that it has caused, and that nobody else is told of."""
@@ -232,6 +245,9 @@ class Letter:
             self._problem = f"{name}: {message}"
         elif value is not None and value.cut and not value.result:
             self._problem = self._problem or "a handler was cancelled"
+        elif not (self._is_heard or (value is not None and value.result)):
+            # Members of a group need not be of one version: another one may have the handler.
+            self._problem = "nobody handles it"
         desk = self.desk
         if self._problem is None:
             desk.done(self.event_id)
@@ -294,7 +310,7 @@ class Letter:
             address = self.desk.nats.subjects.address(self.message.subject)
             event.name = address.name  # type: ignore[misc]
             event.channels = address.channels
-            request = self.wire_link.read_request(self.message.subject, self.message.data)
+            request = self.wire_link.intake.read(self.message.subject, self.message.data)
             if isinstance(request, wire.Request):
                 event.args = request.args
                 event.kwargs = request.kwargs
@@ -365,11 +381,9 @@ class Desk:
         self._asked_for = 0
         self._expiry.cancel()
         if link is not None:
-            for message in list(link.requests):
-                if isinstance(message, Letter):
-                    link.requests.remove(message)
-                    message._progress.cancel()
-                    message.give_back()
+            for letter in link.intake.hand_out_letters():
+                letter._progress.cancel()
+                letter.give_back()
 
     def pull(self) -> None:
         """Ask for as many letters as can be run, unless that is asked for already.
@@ -380,7 +394,7 @@ class Desk:
         link, hub = self._link, self.nats._hub
         if link is None or link.is_closed or hub.is_ending or self._asked_for:
             return
-        here = sum(1 for message in link.requests if isinstance(message, Letter))
+        here = len(link.intake.letters)
         if self.nats.options.ordered:
             free = 1 - len(self.running) - here
         else:
@@ -391,10 +405,11 @@ class Desk:
         end = self._question = f"p{self._number:x}"
         self._asked_for = free
         link.special[end] = lambda message: self._take_status(link, end, message)
-        body = {"batch": free, "expires": _PULL_SECONDS * _NANOSECONDS}
+        seconds = min(_PULL_SECONDS, self.nats.options.ack_wait * _PULL_PART)
+        body = {"batch": free, "expires": round(seconds * _NANOSECONDS)}
         link.publish(self.streams.pull_subject(), json.dumps(body).encode(), f"{link.inbox}.{end}")
         # A server that dies within a cluster answers nothing.
-        self._expiry = hub.engine.schedule.call_in(_PULL_SECONDS + 2, self._answered)
+        self._expiry = hub.engine.schedule.call_in(seconds + 2, self._answered)
 
     def _answered(self) -> None:
         """The question is answered, or will not be."""
@@ -409,10 +424,14 @@ class Desk:
         headers = message.headers or {}
         if link is not self._link or end != self._question:
             return
-        if headers.get("Status") == "408":  # the time of the question is over
+        status = headers.get("Status")
+        if status == "408":  # the time of the question is over
             self._answered()
             return
-        self.nats._hub.log("%r: no letters: %s", link, headers.get("Description", headers))
+        text = "there is no consumer, or it is not ready"
+        if status != "503":  # nobody has heard the question
+            text = str(headers.get("Description", status))
+        self.nats._hub.log("%r: no letters: %s", link, text)
         self.nats._hub.engine.schedule.call_in(_AGAIN_SECONDS, self._prepare_again)
 
     def _prepare_again(self) -> None:
@@ -430,7 +449,7 @@ class Desk:
             letter.give_back()
             return
         letter.keep()  # it may have to wait for room
-        link.requests.append(letter)
+        link.intake.add(letter)
         self._asked_for -= 1
         if self._asked_for <= 0:
             self._answered()

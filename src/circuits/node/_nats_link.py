@@ -1,9 +1,9 @@
 """One connection to a server of NATS: what is published over it, and what comes in.
 
-Theory of operation. Handlers only append to what is to be published; a task of the asyncio loop,
-the writer, hands that to the client of nats-py. What the client receives is put aside and taken
-in a turn of the engine, by an event that nothing else has caused, so that what is fired then
-counts for nobody. A connection is used once: when it is lost, so is what nats-py has kept of it.
+Theory of operation. Handlers publish by the writer, a task of the asyncio loop. What the client
+of nats-py receives is put aside and taken in a turn of the engine, by an event that nothing else
+has caused, so that what is fired then counts for nobody. A connection is used once: when it is
+lost, so is what nats-py has kept of it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ from circuits.core import _clock
 from circuits.core.events import Event
 
 from ._nats_asked import Stored, encoded
-from ._subjects import decode_token, encode_token
+from ._nats_client import server_name
+from ._nats_intake import Intake
+from ._nats_writer import Writer
+from ._subjects import encode_token
 from .errors import Unreachable
 
 if TYPE_CHECKING:
@@ -28,18 +31,13 @@ if TYPE_CHECKING:
     from ._nats_asked import NatsAsked
     from .nats import Nats
 
-__all__ = ["Arrived", "Caller", "NatsLink", "Settled"]
+__all__ = ["Arrived", "NatsLink"]
 
-#: With so many bytes on their way to the server nothing else is sent: it is slow.
-_OUT_BYTES = 4 * 1024 * 1024
 #: Headers count for the server's limit of a message.
 _HEADER_BYTES = 1024
 #: Seconds until something is published again that JetStream has refused, or has not answered.
 _AGAIN_SECONDS = 0.25
 _NO_ANSWER_SECONDS = 3.0
-#: Seconds between two looks whether a slow server has caught up.
-_LOOK_SECONDS = 0.02
-_KEYS = ("args", "kwargs", "success", "failure", "notify", "timeout", "traceparent", "id")
 _NO_RESPONDERS = "503"
 
 
@@ -47,50 +45,6 @@ class Arrived(Event):
     """Something has come in. Fired from outside of all turns, so it counts for no event."""
 
     name = "_arrived"
-
-
-class Settled(Event):
-    """What had come in was fired, and those events that end at once have ended."""
-
-    name = "_settled"
-
-
-class Caller:
-    """Who has sent one message: what a link is to its peer, for this message alone.
-
-    Attributes:
-        serving: 1 while the event runs.
-    """
-
-    __slots__ = ("_id", "_link", "_reply", "serving")
-
-    def __init__(self, link: NatsLink, reply: str, id: Any) -> None:
-        self._link = link
-        self._reply = reply
-        self._id = id
-        self.serving = 0
-
-    @property
-    def name(self) -> str | None:
-        """Of the node, which its inbox carries; or ``None``."""
-        parts = self._reply.split(".")
-        if len(parts) != 5 or parts[1] != "circuits":
-            return None
-        try:
-            return decode_token(parts[2]) or None
-        except ValueError:
-            return None
-
-    def __repr__(self) -> str:
-        return f"{self.name or 'a client'} of {self._link!r}"
-
-    def send_reply(self, id: Any, value: Any, errors: bool, version: int) -> None:
-        """Answer the message; see ``Link.send_reply``."""
-        self._link.send_answer(self._reply, self._id, value, errors)
-
-    def answered(self) -> None:
-        """The event is over."""
-        self._link.go_on()
 
 
 class NatsLink:
@@ -104,6 +58,8 @@ class NatsLink:
         name, host, port: Of the server.
         outstanding: What was published and is not answered, by the end of its inbox.
         inbox: Where answers are sent.
+        special: Who takes what comes to an end of the inbox, if that is no answer.
+        intake: What others ask.
         limit_bytes: The largest message.
         reason: Why it has ended.
     """
@@ -117,9 +73,8 @@ class NatsLink:
         self.hub: Hub = nats._hub
         self.client = client
         self.transport = self
-        info: Any = client._server_info
         url = client.connected_url
-        self.name: str | None = info.get("server_name") or info.get("server_id")
+        self.name = server_name(client)
         self.host = None if url is None else url.hostname
         self.port = None if url is None else url.port
         self.outstanding: dict[Any, NatsAsked] = {}
@@ -127,21 +82,20 @@ class NatsLink:
         self.limit_bytes = min(most, client.max_payload)
         self.reason = "closed"
         self.is_open = self.was_open = self.is_closed = False
-        self.is_slow = False
         self.on_drain: Any = None
         me = encode_token(nats.options.name or "")
         self.inbox = f"_INBOX.circuits.{me}.{_clock.random_bytes(11).hex()}"
         self._number = 0
-        self._out: list[tuple[str, bytes, str, dict[str, str] | None]] = []
-        self._out_bytes = 0
-        self._wake = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._answers: deque[Msg] = deque()
-        self.requests: deque[Any] = deque()
-        self._is_noticed = self._is_waiting = False
-        self.special: dict[str, Any] = {}  # who takes what comes to an end of the inbox
+        self._is_noticed = False
+        self._no_answers: str | None = None  # why we cannot get any
+        self.special: dict[str, Any] = {}
         self._subscriptions: list[Any] = []
-        self.writer = self._loop.create_task(self._write())
+        self.intake = Intake(self)
+        self.writer = Writer(
+            client, self._notice, lambda problem: self.hub.log("%r: %s", self, problem)
+        )
 
     def __repr__(self) -> str:
         return f"{self.name} at {self.host}:{self.port}"
@@ -172,9 +126,9 @@ class NatsLink:
             self.nats.spawn(self._unsubscribe(subscriptions))
 
     async def _unsubscribe(self, subscriptions: list[Any]) -> None:
-        for subscription in subscriptions:
-            if not self.client.is_closed:
-                await self.client._send_unsubscribe(subscription._id)
+        # What has come already is still taken. The connection may be lost meanwhile.
+        drains = (subscription.drain() for subscription in subscriptions)
+        await asyncio.gather(*drains, return_exceptions=True)
 
     def open(self) -> None:
         """It can be used."""
@@ -190,7 +144,7 @@ class NatsLink:
         self._notice()
 
     async def _on_request(self, message: Msg) -> None:
-        self.requests.append(message)
+        self.intake.add(message)
         self._notice()
 
     def _notice(self) -> None:
@@ -200,7 +154,7 @@ class NatsLink:
 
     def go_on(self) -> None:
         """There may be room for what has had to wait."""
-        if self.requests and not self._is_waiting:
+        if self.intake.is_waiting:
             self._loop.call_soon(self._notice)
 
     def process(self) -> None:
@@ -209,88 +163,9 @@ class NatsLink:
         answers = self._answers
         while answers and not self.is_closed:
             self._take_answer(answers.popleft())
-        self._take_requests()
+        self.intake.take()
         if self.on_drain is not None and self.is_open:
             self.on_drain()
-
-    def _take_requests(self) -> None:
-        requests, hub = self.requests, self.hub
-        while requests and not self.is_closed:
-            if hub.is_full:
-                if not self._is_waiting:
-                    self._is_waiting = True
-                    self.nats.fire(Settled(self), self.nats)
-                return
-            message = requests.popleft()
-            if hasattr(message, "take"):
-                message.take()
-            else:
-                self._take_request(message)
-
-    def settled(self) -> None:
-        """Those who are still running are suspended: no more can be taken, and nobody slowed."""
-        self._is_waiting = False
-        if self.hub.is_full:
-            letters = [message for message in self.requests if hasattr(message, "take")]
-            for message in self.requests:
-                if not hasattr(message, "take"):
-                    caller, request = self._understand(message)
-                    if caller is not None and request is not None:
-                        self._refuse_busy(caller, request)
-            self.requests = deque(letters)
-        else:
-            self._take_requests()
-
-    def _refuse_busy(self, caller: Caller, request: wire.Message) -> None:
-        id = getattr(request, "id", None)
-        number = self.hub.options.concurrency
-        self._answer_failure(caller, id, "Unreachable", f"busy: {number} events are suspended")
-
-    def _answer_failure(self, caller: Caller, id: Any, name: str, text: str) -> None:
-        self.hub.answer_failure(caller, 2, id, name, text)  # type: ignore[arg-type]
-
-    def _understand(self, message: Msg) -> tuple[Caller | None, wire.Message | None]:
-        """Who asks, and what: the subject says where to, whatever the body does."""
-        headers = message.headers
-        if headers and headers.get("Circuits-Instance") == self.nats.instance:
-            if not self.nats.options.echo:
-                return None, None
-        caller = Caller(self, message.reply, None)
-        try:
-            request = self.read_request(message.subject, message.data)
-        except (ValueError, wire.UnreadableError) as problem:
-            request = wire.Malformed(2, str(problem))
-        caller._id = request.id  # type: ignore[union-attr]
-        request.id = True if message.reply else None  # type: ignore[union-attr]
-        return caller, request
-
-    def read_request(self, subject: str, data: bytes) -> wire.Message:
-        """What a message asks for.
-
-        Raises:
-            ValueError, UnreadableError: It cannot be read.
-        """
-        limit = self.hub.options.packet_limit_bytes
-        if len(data) > limit:
-            raise ValueError(f"a message of {len(data)} bytes, at most {limit} are allowed")
-        channels, name = self.nats.subjects.address(subject)
-        body = wire.read_json(data) if data else {}
-        if body.__class__ is not dict:
-            raise ValueError("a message that is no object")
-        found = {key: body[key] for key in _KEYS if key in body}
-        return wire.parse({**found, "name": name, "channels": list(channels)}, 2)
-
-    def _take_request(self, message: Msg) -> None:
-        caller, request = self._understand(message)
-        if caller is None:
-            return
-        if request.__class__ is wire.Request:
-            self.hub.take_request(caller, request)  # type: ignore[arg-type]
-        else:
-            reason = request.reason  # type: ignore[union-attr]
-            self.hub.log("%s: passed over %s", caller, reason)
-            id = request.id  # type: ignore[union-attr]
-            self._answer_failure(caller, id, "ValueError", reason)
 
     def _take_answer(self, message: Msg) -> None:
         end = message.subject.rpartition(".")[2]
@@ -316,12 +191,7 @@ class NatsLink:
     @property
     def can_send(self) -> bool:
         """Whether another event may be sent now."""
-        if not self.is_open:
-            return False
-        self.is_slow = self._out_bytes + self.client.pending_data_size > _OUT_BYTES
-        if self.is_slow:
-            self._wake.set()  # the writer looks when that is over
-        return not self.is_slow
+        return self.is_open and not self.writer.is_slow()
 
     def send_request(self, asked: NatsAsked) -> None:
         """Publish an event; see ``can_send``.
@@ -339,6 +209,9 @@ class NatsLink:
         if not asked.wants_answer:
             self.publish(asked.subject, data, "", {"Circuits-Instance": self.nats.instance})
             asked.arrive(None, None)
+            return
+        if self._no_answers is not None:
+            asked.arrive(None, Unreachable(self._no_answers))
             return
         self.outstanding[end] = asked
         asked.sent(self, end)  # type: ignore[arg-type]
@@ -374,34 +247,29 @@ class NatsLink:
         self, subject: str, data: bytes, reply: str = "", headers: dict[str, str] | None = None
     ) -> None:
         """Have a message published, at the end of this turn."""
-        if self.is_closed:
-            return
-        self._out.append((subject, data, reply, headers))
-        self._out_bytes += len(data) + len(subject)
-        self._wake.set()
+        if not self.is_closed:
+            self.writer.publish(subject, data, reply, headers)
 
-    async def _write(self) -> None:
-        client, wake = self.client, self._wake
-        while True:
-            await wake.wait()
-            wake.clear()
-            while self._out:
-                out, self._out, self._out_bytes = self._out, [], 0
-                for subject, data, reply, headers in out:
-                    try:
-                        await client.publish(subject, data, reply, headers)
-                    except Exception as problem:  # whatever it thinks of a subject, or is closed
-                        self.hub.log("%r: %s", self, problem)
-            while self.is_slow and client.is_connected:
-                await asyncio.sleep(_LOOK_SECONDS)
-                if self.can_send:
-                    self._notice()
+    def denied(self, is_publication: bool, subject: str) -> None:
+        """The server does not let us publish or subscribe; it tells the subject in lower case."""
+        what = "publish" if is_publication else "subscribe"
+        text = f"the server does not let us {what} to {subject}"
+        if is_publication:
+            refused = [a for a in self.outstanding.values() if a.subject.lower() == subject]
+        elif subject == f"{self.inbox}.*".lower():
+            self._no_answers = f"no answers can be had: {text}"
+            refused = [*self.outstanding.values()]
+        else:
+            self.nats._tree_engine.report(PermissionError(text), None)
+            return
+        for asked in refused:
+            asked.fail(Unreachable(f"{asked.node!r} cannot be asked: {text}"))
 
     def flush(self) -> None:
         """Nothing to be done: see ``publish``."""
 
     def hold_reading(self, is_held: bool) -> None:
-        """A server cannot be slowed: see ``settled``."""
+        """A server cannot be slowed: see ``Intake.settled``."""
 
     def heed_hold(self) -> None:
         """Likewise."""
@@ -431,7 +299,7 @@ class NatsLink:
         if self.is_closed:
             return
         self.is_open, self.is_closed, self.reason = False, True, reason
-        self.requests.clear()
+        self.intake.clear()
         self._answers.clear()
         outstanding, self.outstanding = self.outstanding, {}
         stored = []

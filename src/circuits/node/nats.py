@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from typing import TYPE_CHECKING, Any
 
 from nats.aio.client import Client
-from nats.errors import AuthorizationError, Error
+from nats.errors import AuthorizationError, Error, NoServersError
 
 from circuits.core import _clock
 from circuits.core.events import Event, Registered
@@ -22,7 +21,9 @@ from circuits.core.handlers import handler
 from ._asked import Outbox
 from ._letters import Deliver, Desk, NatsHub
 from ._nats_asked import ALL, Broadcast, NatsAsked, Stored
+from ._nats_client import abandon, denial_in
 from ._nats_link import NatsLink
+from ._nats_presence import Presence
 from ._party import Party
 from ._streams import ApiError
 from ._subjects import Subjects
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from circuits.core.events import BaseEvent
 
     from ._hub import Hub
+    from ._nats_intake import Intake
     from ._nats_options import NatsOptions
 
 __all__ = ["Nats", "NatsHub"]
@@ -46,8 +48,6 @@ _CONNECT_SECONDS = 5.0
 #: A server is asked for a sign of life so often, and has so long to give one.
 _PING_SECONDS = 2.0
 _PONG_SECONDS = 4.0
-#: How long a node waits for another one of its name to say so.
-_PRESENCE_SECONDS = 0.5
 #: Seconds that the end of a connection may take.
 _CLOSE_SECONDS = 1.0
 _PREPARE_DELAY = 0.25
@@ -84,6 +84,7 @@ class Nats(Party):
         self.hub_owner = hub.owner
         self.outbox = Outbox(hub.options.limit, "nats")
         self.link: NatsLink | None = None
+        self._opening: NatsLink | None = None  # that, or the one that is about to be
         self._servers = list(options.servers)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
@@ -167,22 +168,22 @@ class Nats(Party):
             client = Client()
             try:
                 await asyncio.wait_for(self._connect(client, url, lost), _CONNECT_SECONDS)
-                link = NatsLink(self, client)
+                link = self._opening = NatsLink(self, client)
                 try:
                     is_ours = await self._open(link)
                 except BaseException:
                     link.writer.cancel()
                     raise
             except Exception as problem:  # of the server, the network, a file, a library
-                await _abandon(client)
+                self._log_failure(url, problem)
+                await abandon(client)
                 is_refused = isinstance(problem, AuthorizationError) or "uthoriz" in str(problem)
                 refusals = refusals + 1 if is_refused else 0
                 failures += 1
-                self._log_failure(url, problem)
                 await asyncio.sleep(_delay(failures, refusals))
                 continue
             except asyncio.CancelledError:
-                await _abandon(client)
+                await abandon(client)
                 raise
             if not is_ours:
                 self._leave_name(link)
@@ -192,29 +193,43 @@ class Nats(Party):
             await self._watch(link, lost)
             link.lost(link.reason if link.is_closed else "the connection was lost")
             link.writer.cancel()
-            self.spawn(_abandon(client))
+            self.spawn(abandon(client))
             if self._task is not asyncio.current_task():
                 return
 
     async def _connect(self, client: Client, url: str, lost: asyncio.Event) -> None:
+        trouble: Exception | None = None
+
         async def on_error(problem: Exception) -> None:
+            nonlocal trouble
+            trouble = problem
+            denial, link = denial_in(problem), self._opening
+            if denial is not None and link is not None and link.client is client:
+                link.denied(*denial)
             if client.is_connected and str(problem):  # else whoever connects logs it
                 self._hub.log("%s", self.options.without_secrets(f"NATS: {problem}"))
 
         async def on_closed() -> None:
             lost.set()
 
-        await client.connect(
-            [url],
-            error_cb=on_error,
-            closed_cb=on_closed,
-            disconnected_cb=on_closed,
-            name=self.options.name,
-            allow_reconnect=False,  # a new client is: what the old one has kept must not be sent
-            connect_timeout=2,
-            ping_interval=120,  # we do that ourselves: the client ends in its own time
-            **self.options.for_client(url),
-        )
+        try:
+            await client.connect(
+                [url],
+                error_cb=on_error,
+                closed_cb=on_closed,
+                disconnected_cb=on_closed,
+                name=self.options.name,
+                # A new client is made: what the old one has kept must not be sent. Without the
+                # other two it would still try again by itself, in its own time, until it connects.
+                allow_reconnect=False,
+                max_reconnect_attempts=1,
+                reconnect_time_wait=0,
+                connect_timeout=2,
+                ping_interval=120,  # we do that ourselves: the client ends in its own time
+                **self.options.for_client(url),
+            )
+        except NoServersError:
+            raise trouble or ConnectionError("no connection") from None
 
     def _log_failure(self, url: str, problem: BaseException) -> None:
         where = url.rpartition("@")[2]
@@ -230,23 +245,14 @@ class Nats(Party):
     async def _open(self, link: NatsLink) -> bool:
         """Subscribe to everything; ``False``: another node has our name."""
         await link.listen_for_answers()
-        answered = asyncio.Event()
-        name = self.options.name
-        if name is not None:
-
-            def hear(message: Any) -> None:
-                other = _instance_in(message.data)
-                if other is not None and other != self.instance:
-                    answered.set()
-
-            link.special["presence"] = hear
-            await link.client.subscribe(self.subjects.presence(name), cb=self._on_presence(link))
+        presence = Presence(link, self.options.name)
+        await presence.listen()
         if self._has_started:
             # Others count on us: they are not to hear that nobody listens.
             await link.listen()
             self._use(link)
-            return not await self._is_taken(link, answered)
-        if await self._is_taken(link, answered):
+            return not await presence.is_taken()
+        if await presence.is_taken():
             return False
         await link.listen()
         self._has_started = True
@@ -272,39 +278,6 @@ class Nats(Party):
                     if not link.is_closed:
                         link.lost("silent")
                     return
-
-    # -- two nodes of one name --
-
-    def _on_presence(self, link: NatsLink) -> Any:
-        async def answer(message: Any) -> None:
-            other = _instance_in(message.data)
-            if other is None or other == self.instance or not message.reply:
-                return
-            asking = link.special.get("presence")
-            if asking is None or self.instance < other:
-                link.publish(message.reply, self._presence())
-            else:
-                asking(message)  # it has asked later than we have: it is not to be answered
-
-        return answer
-
-    def _presence(self) -> bytes:
-        return json.dumps({"instance": self.instance}).encode()
-
-    async def _is_taken(self, link: NatsLink, answered: asyncio.Event) -> bool:
-        """Ask whether another node has our name."""
-        name = self.options.name
-        if name is None:
-            return False
-        await link.client.flush(5)  # the server knows that we listen
-        link.publish(self.subjects.presence(name), self._presence(), f"{link.inbox}.presence")
-        try:
-            await asyncio.wait_for(answered.wait(), _PRESENCE_SECONDS)
-        except TimeoutError:
-            return False
-        finally:
-            link.special.pop("presence", None)
-        return True
 
     def _leave_name(self, link: NatsLink) -> None:
         name = self.options.name
@@ -356,8 +329,8 @@ class Nats(Party):
         link.process()
 
     @handler("_settled")
-    def _on_settled(self, link: NatsLink) -> None:
-        link.settled()
+    def _on_settled(self, intake: Intake) -> None:
+        intake.settled()
 
     def link_lost(self, link: NatsLink, stored: list[Any]) -> None:
         """A connection has ended; what was to be stored goes over the next one."""
@@ -387,17 +360,14 @@ class Nats(Party):
         """Close a connection when all is written; the application waits for that."""
         engine = self._tree_engine
         task, self._task = self._task, None
-        out = link._out
-        writer = link.writer
-        link._out = []
         link.lost(reason)
 
         async def close() -> None:
             try:
                 with contextlib.suppress(Exception):
-                    await asyncio.wait_for(_publish_rest(link, out), _CLOSE_SECONDS)
-                writer.cancel()
-                await _abandon(link.client)
+                    await asyncio.wait_for(link.writer.finish(), _CLOSE_SECONDS)
+                link.writer.cancel()
+                await abandon(link.client)
             finally:
                 engine.release(link)
 
@@ -421,12 +391,6 @@ def _current_task() -> Any:
         return None
 
 
-async def _publish_rest(link: NatsLink, out: list[Any]) -> None:
-    for subject, data, reply, headers in out:
-        await link.client.publish(subject, data, reply, headers)
-    await link.client.flush(1)
-
-
 @handler("error", channel="*")
 def _watch_effects(self: Nats, event: Any, kind: Any, problem: Any, *args: Any) -> None:
     """Something has failed: perhaps because of a letter, which then has failed, too."""
@@ -445,28 +409,8 @@ def _watch_effects(self: Nats, event: Any, kind: Any, problem: Any, *args: Any) 
         log_unheard(event)  # as would have happened without us
 
 
-def _instance_in(data: bytes) -> str | None:
-    try:
-        body = json.loads(data)
-    except ValueError:
-        return None
-    found = body.get("instance") if isinstance(body, dict) else None
-    return found if isinstance(found, str) and len(found) == 32 else None
-
-
 def _delay(failures: int, refusals: int) -> float:
     most = _LAST_REFUSED_DELAY if refusals else _LAST_DELAY
     due: float = min(most, _FIRST_DELAY * 2.0 ** min(failures, 20))
     chance = int.from_bytes(_clock.random_bytes(2), "big") / 65535
     return due * (0.5 + chance / 2)
-
-
-async def _abandon(client: Client) -> None:
-    """Close a client, whatever state it is in: one that nobody hears would wait for ever."""
-    with contextlib.suppress(Exception):
-        await asyncio.wait_for(client.close(), _CLOSE_SECONDS)
-    transport = getattr(client, "_transport", None)
-    writer = getattr(transport, "_io_writer", None)
-    if writer is not None:
-        with contextlib.suppress(Exception):
-            writer.transport.abort()

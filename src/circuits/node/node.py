@@ -19,7 +19,7 @@ from circuits.core.handlers import handler
 from circuits.core.manager import Manager
 from circuits.core.utils import flatten
 
-from ._accept import Acceptance
+from ._accept import Acceptance, answers
 from ._asked import DEFAULT_SECONDS, Outbox
 from ._hub import Hub, Options
 from ._party import Party
@@ -365,7 +365,7 @@ class Node(Party):
         if node is None or event.remote:
             return
         others = self._tree_engine.route(event.name, event.channels)
-        if any(_answers(route[0], event.name) for route in others):
+        if any(answers(route[0], event.name) for route in others):
             return
         channels = tuple(c for c in event.channels if not isinstance(c, Manager))
         sent = _Copy(event, () if channels == ("*",) else channels)
@@ -412,11 +412,6 @@ class _Copy(BaseEvent):
             self.kwargs = event._event_kwargs
         self.name = event.name  # type: ignore[misc]
         self.channels = channels
-
-
-def _answers(method: Any, name: str) -> bool:
-    """Whether a handler answers events of a name, and does not only look on or pass them on."""
-    return name in getattr(method, "names", ()) and not getattr(method, "is_forwarding", False)
 
 
 def _event_name(entry: Any) -> str:

@@ -15,6 +15,7 @@ from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
 from . import exceptions
+from ._exchange_state import State
 from ._paths import open_file, unescape_segment
 from ._pieces import Pieces
 from ._request_body import BodyStream
@@ -29,9 +30,11 @@ if TYPE_CHECKING:
 
     from circuits.core._clock import Appointment
 
+    from ._exchange import Exchange
     from ._request import Request
     from ._response import Response
 
+    _Fields = tuple[tuple[str, str], ...]
     Message = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[Message]]
     Send = Callable[[Message], Awaitable[None]]
@@ -40,7 +43,7 @@ if TYPE_CHECKING:
     class Gate(Protocol):
         """Who calls applications: what a call needs of it."""
 
-        def _respond(self, response: Response) -> None:
+        def _respond(self, response: Response, exchange: Exchange | None) -> None:
             """Send a response."""
 
         def _refuse(self, response: Response, problem: BaseException) -> None:
@@ -54,7 +57,6 @@ if TYPE_CHECKING:
 
 
 __all__ = [
-    "VERSIONS",
     "Call",
     "ClientGone",
     "HTTPCall",
@@ -63,13 +65,14 @@ __all__ = [
     "is_asgi",
     "make_scope",
     "response_fields",
+    "turn_to_websocket",
 ]
-
-#: Of ASGI, and of its messages for HTTP and WebSocket.
-VERSIONS = {"version": "3.0", "spec_version": "2.4"}
 
 #: How much of a body is given to an application at a time, in bytes.
 _PIECE_BYTES = 65536
+
+# Looking up a member of an enum is slow on Python 3.11.
+_DONE = State.DONE
 
 
 class ClientGone(ConnectionResetError):
@@ -108,38 +111,63 @@ def is_asgi(app: Any) -> bool:
     )
 
 
-def make_scope(request: Request, root_path: str, path: str, is_websocket: bool) -> dict[str, Any]:
+def make_scope(request: Request, root_path: str, path: str) -> dict[str, Any]:
     """Make what an application is told of a request.
 
     Args:
         request: The request.
         root_path: The part of the path that leads to the application.
         path: The rest of the path.
-        is_websocket: Whether it asks for a WebSocket.
     """
     if "%" in path:
         path = "/".join([unescape_segment(segment) for segment in path.split("/")])
     pairs = request._pairs if request._headers is None else request.headers.items()
-    address, port = request.client
-    local = request.local
-    scheme = request.scheme
-    scope: dict[str, Any] = {
-        "type": "websocket" if is_websocket else "http",
-        "asgi": {**VERSIONS},
-        "http_version": f"{request.protocol[0]}.{request.protocol[1]}",
-        "scheme": scheme.replace("http", "ws", 1) if is_websocket else scheme,
+    try:
+        headers = [(_names[name], value.encode("latin-1")) for name, value in pairs]
+    except UnicodeEncodeError:  # somebody has changed them
+        headers = [(_names[name], to_wire(value)) for name, value in pairs]
+    client = request.client
+    server = request._local_address()
+    return {
+        "type": "http",
+        "asgi": {
+            "version": "3.0",
+            "spec_version": "2.4",
+        },  # that of messages for HTTP and WebSocket
+        "http_version": "1.1" if request.protocol == (1, 1) else "1.0",
+        "method": request.method,
+        "scheme": request.scheme,
         "path": root_path + path,
         "raw_path": to_wire(request.raw_path),
         "query_string": to_wire(request.qs),
         "root_path": root_path,
-        "headers": [(to_wire(name.lower()), to_wire(value)) for name, value in pairs],
-        "client": (address, port) if address else None,
-        "server": (local.ip, local.port) if local.ip else (request.host or "localhost", None),
+        "headers": headers,
+        "client": client if client[0] else None,
+        "server": server if server[0] else (request.host or "localhost", None),
+        "extensions": {"http.response.pathsend": {}},
     }
-    if not is_websocket:
-        scope["method"] = request.method
-        scope["extensions"] = {"http.response.pathsend": {}}
-    return scope
+
+
+def turn_to_websocket(scope: dict[str, Any]) -> None:
+    """Have a request ask for a WebSocket."""
+    del scope["method"]
+    scope["type"] = "websocket"
+    scope["scheme"] = scope["scheme"].replace("http", "ws", 1)
+    scope["extensions"] = {"websocket.http.response": {}}
+
+
+class _Names(dict[str, bytes]):
+    """Names of fields as applications get them. Bounded: names may come from anywhere."""
+
+    def __missing__(self, name: str) -> bytes:
+        if len(self) >= _NAMES_LIMIT:
+            self.clear()
+        wire = self[name] = to_wire(name.lower())
+        return wire
+
+
+_names = _Names()
+_NAMES_LIMIT = 512
 
 
 def response_fields(message: Message) -> tuple[tuple[str, str], ...]:
@@ -148,31 +176,39 @@ def response_fields(message: Message) -> tuple[tuple[str, str], ...]:
     Raises:
         TypeError, ValueError: They are none.
     """
-    given = tuple([(name, value) for name, value in message.get("headers", ())])
-    try:
-        fields = _fields.get(given)
-    except TypeError:  # not hashable: a bytearray, perhaps
-        given = tuple([(as_bytes(name), as_bytes(value)) for name, value in given])
-        fields = _fields.get(given)
-    return _check_fields(given) if fields is None else fields
+    return _checked(tuple([(name, value) for name, value in message.get("headers", ())]))[0]
 
 
-#: Fields that were checked: most applications send the same few again and again. Bounded.
-_fields: dict[tuple[tuple[bytes, bytes], ...], tuple[tuple[str, str], ...]] = {}
+#: Fields that were checked: most applications send the same few again and again. With them, those
+#: that are not of the connection, and whether the others close that. Bounded.
+_fields: dict[tuple[tuple[bytes, bytes], ...], tuple[_Fields, _Fields, bool]] = {}
 _FIELDS_LIMIT = 256
 
 
-def _check_fields(given: tuple[tuple[Any, Any], ...]) -> tuple[tuple[str, str], ...]:
-    pairs = []
+def _checked(given: tuple[tuple[Any, Any], ...]) -> tuple[_Fields, _Fields, bool]:
+    try:
+        found = _fields.get(given)
+    except TypeError:  # not hashable: a bytearray, perhaps
+        given = tuple([(as_bytes(name), as_bytes(value)) for name, value in given])
+        found = _fields.get(given)
+    return _check_fields(given) if found is None else found
+
+
+def _check_fields(given: tuple[tuple[Any, Any], ...]) -> tuple[_Fields, _Fields, bool]:
+    pairs, kept, closes = [], [], False
     for name, value in given:
         pair = as_bytes(name).decode("latin-1"), as_bytes(value).decode("latin-1").strip(" \t")
-        check_name(pair[0])
+        key = check_name(pair[0])
         check_value(pair[1])
         pairs.append(pair)
+        if key not in HOP_BY_HOP:
+            kept.append(pair)
+        elif key == "connection" and pair[1].lower() == "close":
+            closes = True
     if len(_fields) >= _FIELDS_LIMIT:
         _fields.clear()
-    fields = _fields[given] = tuple(pairs)
-    return fields
+    found = _fields[given] = tuple(pairs), tuple(kept), closes
+    return found
 
 
 class Call:
@@ -180,31 +216,45 @@ class Call:
 
     Attributes:
         response: What it answers with.
+        scope: What the application is told.
         is_gone: Whether nobody waits for the rest of it.
     """
 
     #: What the types of messages that answer begin with.
     _prefix = "http.response"
 
-    def __init__(self, gate: Gate, app: App, scope: dict[str, Any], response: Response) -> None:
+    is_gone = False
+    _status: int | None = None  # when the head is known
+    _fields: tuple[tuple[str, str], ...] = ()
+    _length: bytes | None = None  # of the body, as the application says
+    _pieces: Pieces | None = None
+    _is_answered = False  # completely
+    _is_cancelled = False
+    _is_over = False  # there is no client, or it has its answer
+    _ending: asyncio.Event | None = None  # that is so; when it is waited for
+    _grace: Appointment | None = None
+    #: What is to be cancelled when time is up; set by who makes it.
+    task: asyncio.Task[Any] | None = None
+
+    def __init__(
+        self,
+        gate: Gate,
+        app: App,
+        scope: dict[str, Any],
+        response: Response,
+        exchange: Exchange | None,
+    ) -> None:
         self.response = response
         self.scope = scope
-        self.is_gone = False
         self._gate = gate
         self._app = app
-        self._head: tuple[int, tuple[tuple[str, str], ...]] | None = None
-        self._pieces: Pieces | None = None
-        self._is_answered = False  # completely
-        self._is_cancelled = False
-        self._closing = asyncio.Event()  # there is no client, or it has its answer
-        self._task: asyncio.Task[Any] | None = None
-        self._grace: Appointment | None = None
+        self._exchange = exchange
+        # What is done for others in the task must not see what belongs to that.
         self._context = copy_context()
         response._adopt(self)
 
     async def run(self) -> None:
         """Call the application; what it raises ends the response, and nothing else."""
-        self._task = asyncio.current_task()
         try:
             await self._app(self.scope, self.receive, self.send)
             self._ended(None)
@@ -217,7 +267,7 @@ class Call:
             if isinstance(problem, KeyboardInterrupt | SystemExit):
                 raise
         finally:
-            self._task = None
+            self.task = None
             if self._grace is not None:
                 self._grace.cancel()
 
@@ -247,20 +297,22 @@ class Call:
 
     def close(self) -> None:
         """The response is over, or its client has gone."""
-        self._closing.set()
+        self._is_over = True
+        if self._ending is not None:
+            self._ending.set()
         if not self.response.done:
             self._go()
 
     def _go(self) -> None:
         """Nobody waits any more: give the application some time to find out."""
         self.is_gone = True
-        if self._task is not None and self._grace is None:
+        if self.task is not None and self._grace is None:
             self._grace = self._gate._call_in(GRACE_SECONDS, self.cancel)
 
     def cancel(self) -> None:
         """Cancel the application."""
-        if self._task is not None:
-            self._task.cancel()
+        if self.task is not None:
+            self.task.cancel()
 
     # -- the response ------------------------------------------------------------------------
 
@@ -268,16 +320,10 @@ class Call:
         """Take a message of a response; whether it is one."""
         kind = message["type"]
         if kind == f"{self._prefix}.start":
-            if self._head is not None:
-                raise RuntimeError(f"{kind} was sent before")
-            status = message["status"]
-            if type(status) is bool or not isinstance(status, int) or not 200 <= status <= 599:
-                raise ValueError(f"status must be a number from 200 to 599, not {status!r}")
-            self._head = int(status), response_fields(message)
+            self._start(message)
         elif kind == f"{self._prefix}.body":
-            self._check_started(kind)
-            body = as_bytes(message.get("body", b""))
-            await self._send_body(body, message.get("more_body", False))
+            if self._take(message):
+                await self._drain()
         elif kind == "http.response.pathsend" and self._prefix == "http.response":
             self._check_started(kind)
             if self._pieces is not None:
@@ -287,68 +333,120 @@ class Call:
             return False
         return True
 
-    def _check_started(self, kind: str) -> None:
-        if self._is_answered:
-            raise RuntimeError(f"{kind} behind the end of the response")
-        if self._head is None:
-            raise RuntimeError(f"{kind} before {self._prefix}.start")
-        if self.is_gone:
-            raise ClientGone
+    def _start(self, message: Message) -> None:
+        if self._status is not None:
+            raise RuntimeError(f"{message['type']} was sent before")
+        status = message["status"]
+        if status.__class__ is bool or not isinstance(status, int) or not 200 <= status <= 599:
+            raise ValueError(f"status must be a number from 200 to 599, not {status!r}")
+        given, length = [], None
+        for name, value in message.get("headers", ()):
+            # Fields are remembered without it: it may be another one each time.
+            if (
+                name == b"content-length"
+                and length is None
+                and value.__class__ is bytes
+                and value.isdigit()
+            ):
+                length = value
+            else:
+                given.append((name, value))
+        _, self._fields, closes = _checked(tuple(given))
+        if closes:
+            self.response.close = True
+        self._status, self._length = int(status), length
 
-    async def _send_body(self, data: bytes, more: bool) -> None:
-        pieces, response = self._pieces, self.response
-        if pieces is None:
+    def _take(self, message: Message) -> bool:
+        """Take a piece of the body; whether to wait until there is room for more."""
+        if self._status is None or self._is_answered or self.is_gone:
+            self._check_started(message["type"])
+        data = message.get("body", b"")
+        if data.__class__ is not bytes:
+            data = as_bytes(data)
+        more, pieces, response = message.get("more_body", False), self._pieces, self.response
+        if pieces is not None:
+            pieces.add(data)
+        elif more:
             self._apply()
-            if not more:
-                self._is_answered = True
-                self._set_body(data)
-                self._respond()
-                return
             pieces = self._pieces = Pieces(asyncio.get_running_loop())
             pieces.add(data)
             response.stream = True
             self._set_body(pieces)
+            response._adopt(self)
             self._respond()
         else:
-            pieces.add(data)
+            self._is_answered = True
+            self._respond_whole(data)
+            return False
         if not more:
             self._is_answered = True
             pieces.end()
-            return
-        await pieces.drain()
+        return bool(more)
+
+    def _check_started(self, kind: str) -> None:
+        if self._is_answered:
+            raise RuntimeError(f"{kind} behind the end of the response")
+        if self._status is None:
+            raise RuntimeError(f"{kind} before {self._prefix}.start")
+        if self.is_gone:
+            raise ClientGone
+
+    async def _drain(self) -> None:
+        assert self._pieces is not None
+        await self._pieces.drain()
         if self.is_gone:
             raise ClientGone
 
     def _send_path(self, path: str) -> None:
         file, status = open_file(path)
+        self._length = None
         self._apply()
         self._is_answered = True
         self._set_body(FileRange(file, 0, status.st_size))
+        self.response._adopt(self)
         self.response.headers["Content-Length"] = str(status.st_size)
         self._respond()
 
     def _set_body(self, body: Any) -> None:
         response = self.response
         # What was there is closed when a body takes its place; this call is not over.
-        if response._resources is not None and self in response._resources:
-            response._resources.remove(self)
+        resources = response._resources
+        if resources is not None and self in resources:
+            resources.remove(self)
+            if not resources:
+                response._resources = None
         response.body = body
-        response._adopt(self)
 
     def _respond(self) -> None:
-        self._context.run(self._gate._respond, self.response)
+        self._context.run(self._gate._respond, self.response, self._exchange)
 
-    def _apply(self) -> None:
-        """Put status and fields into the response."""
-        assert self._head is not None
-        self.response.code, fields = self._head
-        if not HOP_BY_HOP.isdisjoint([name.lower() for name, _ in fields]):
-            for name, value in fields:
-                if name.lower() == "connection" and value.lower() == "close":
-                    self.response.close = True
-            fields = tuple([field for field in fields if field[0].lower() not in HOP_BY_HOP])
+    def _respond_whole(self, data: bytes) -> None:
+        response, exchange = self.response, self._exchange
+        self._apply(data)
+        self._set_body(data)
+        if exchange is None:
+            response._adopt(self)
+        self._respond()
+        if exchange is None:
+            return
+        # Mostly all is over now, and nothing was kept that would have to be closed for that.
+        if response.done or exchange.state is _DONE or exchange.response is not response:
+            self.close()
+        else:
+            response._adopt(self)
+
+    def _apply(self, body: bytes = b"") -> None:
+        """Put status and fields into the response, which has that body, or another one."""
+        response, fields, length = self.response, self._fields, self._length
+        assert self._status is not None
+        response.code = self._status
+        # A length that is known is told anyway; that of the answer to HEAD is what GET would get.
+        if length is not None and not (
+            body and response.code != 304 and response.request.method != "HEAD"
+        ):
+            fields = (*fields, ("content-length", length.decode()))
         if fields:
-            self.response._take_fields(fields)
+            response._take_fields(fields)
 
 
 class HTTPCall(Call):
@@ -357,7 +455,7 @@ class HTTPCall(Call):
     _has_body = True  # or the end of it, which the application does not know yet
 
     async def receive(self) -> Message:
-        if self._has_body and not self._closing.is_set():
+        if self._has_body and not self._is_over:
             try:
                 data, more = await self._read()
             except exceptions.HTTPException as problem:
@@ -370,7 +468,10 @@ class HTTPCall(Call):
             else:
                 self._has_body = more
                 return {"type": "http.request", "body": data, "more_body": more}
-        await self._closing.wait()
+        if not self._is_over:
+            if self._ending is None:
+                self._ending = asyncio.Event()
+            await self._ending.wait()
         return {"type": "http.disconnect"}
 
     async def _read(self) -> tuple[bytes, bool]:
@@ -387,5 +488,11 @@ class HTTPCall(Call):
         return data, len(data) == _PIECE_BYTES
 
     async def send(self, message: Message) -> None:
-        if not await self._answer(message):
+        kind = message["type"]
+        if kind == "http.response.start":
+            self._start(message)
+        elif kind == "http.response.body":
+            if self._take(message):
+                await self._drain()
+        elif not await self._answer(message):
             raise RuntimeError(f"an HTTP response has no message {message['type']!r:.80}")

@@ -40,6 +40,11 @@ class Lifespan:
         self._started = asyncio.Event()
         self._stopped = asyncio.Event()
 
+    @property
+    def has_started(self) -> bool:
+        """Whether the application can be called now."""
+        return self._started.is_set() and self.failure is None
+
     async def run(self) -> None:
         """Call the application."""
         scope = {

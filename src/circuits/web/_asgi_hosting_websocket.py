@@ -16,6 +16,7 @@ from ._wsgi_hosting import HOP_BY_HOP
 
 if TYPE_CHECKING:
     from ._asgi_hosting import App, Gate, Message
+    from ._exchange import Exchange
     from ._response import Response
     from ._websocket import WebSocket
     from ._websocket_accepting import Policy
@@ -29,10 +30,15 @@ class SocketCall(Call, Listener):
     _prefix = "websocket.http.response"
 
     def __init__(
-        self, gate: Gate, app: App, scope: dict[str, Any], response: Response, policy: Policy
+        self,
+        gate: Gate,
+        app: App,
+        scope: dict[str, Any],
+        response: Response,
+        exchange: Exchange | None,
+        policy: Policy,
     ) -> None:
-        super().__init__(gate, app, scope, response)
-        scope["extensions"] = {"websocket.http.response": {}}
+        super().__init__(gate, app, scope, response, exchange)
         self._policy = policy
         self._websocket: WebSocket | None = None
         self._is_told = False  # that somebody connects
@@ -106,7 +112,7 @@ class SocketCall(Call, Listener):
             raise ClientGone
 
     def _check_open(self, kind: str) -> None:
-        if self._is_answered or self._head is not None:
+        if self._is_answered or self._status is not None:
             raise RuntimeError(f"{kind} behind an answer")
         if self.is_gone:
             raise ClientGone

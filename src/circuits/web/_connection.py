@@ -227,6 +227,11 @@ class Connection:
         elif self.intake.decoder.pending_bytes:
             self._go_on()
 
+    def broken(self, problem: Exception) -> None:
+        """The transport has failed, and tells the end next."""
+        if self.state is _TAKEN and self.successor is not None:
+            self.successor.broken(problem)
+
     # -- another protocol --------------------------------------------------------------------
 
     def _switch(self) -> None:

@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
+from functools import lru_cache
 from http.cookies import CookieError, Morsel, SimpleCookie
-from typing import Any
+from typing import Any, NamedTuple
 
 from .utils import formatdate
 
 __all__ = ["CookieJar", "cookie_attributes"]
+
+#: What the standard library writes without quotes, as names and as values.
+_is_token = re.compile(r"[A-Za-z0-9!#$%&'*+\-.^_`|~:]+").fullmatch
+#: What a morsel says beside name and value when nothing was said.
+_BLANK: dict[str, Any] = dict(Morsel())
+
+
+class Attributes(NamedTuple):
+    """What a cookie says beside its value.
+
+    Attributes:
+        fields: As a morsel has them, all of them.
+        text: As they follow the value.
+    """
+
+    fields: dict[str, Any]
+    text: str
+
+
+_NONE = Attributes(_BLANK, "")
 
 
 class CookieJar(SimpleCookie):
@@ -20,67 +42,106 @@ class CookieJar(SimpleCookie):
 
     def __init__(self, header: str = "") -> None:
         super().__init__()
-        self._received: dict[str, Morsel[Any]] = {}
-        self._assigned: set[str] = set()
+        self._received: dict[str, tuple[str, str]] = {}  # values, and as they were coded
+        self._assigned: dict[str, Attributes] = {}
         if header:
-            self.receive(header)
+            for name, coded in cookies_in(header):
+                self._receive(name, coded)
 
     def __setitem__(self, key: str, value: Any) -> None:
-        super().__setitem__(key, value)
-        self._assigned.add(key)
+        # What the standard library does with most of them, without its checks.
+        if (
+            value.__class__ is str
+            and key not in self
+            and _is_token(value)
+            and _is_token(key)
+            and key.lower() not in _BLANK
+        ):
+            dict.__setitem__(self, key, _morsel(key, value, value))
+        else:
+            super().__setitem__(key, value)
+        self._assigned[key] = _NONE
 
-    def assign(self, name: str, value: str, attributes: dict[str, Any]) -> None:
+    def assign(self, name: str, value: str, attributes: Attributes) -> None:
         """Set a cookie.
 
         Raises:
             ValueError: Such a name or value cannot be sent.
         """
+        before = self.pop(name, None)  # its attributes count no more
         try:
-            super().__setitem__(name, value)
-            morsel = self[name]
-            fresh: Morsel[Any] = Morsel()  # without what was set before
-            fresh.set(name, morsel.value, morsel.coded_value)
-            fresh.update(attributes)
+            self[name] = value
         except CookieError as problem:
+            if before is not None:
+                dict.__setitem__(self, name, before)
             raise ValueError(str(problem)) from None
-        dict.__setitem__(self, name, fresh)
-        self._assigned.add(name)
+        dict.update(self[name], attributes.fields)
+        self._assigned[name] = attributes
 
     def receive(self, header: str) -> None:
         """Add the cookies of a ``Cookie`` header; what cannot be parsed is passed over."""
-        for pair in header.split(";"):
-            name, equals, coded = pair.partition("=")
-            name = _text(name.strip())
-            # "$Version" and its like are attributes of an obsolete form.
-            if not equals or not name or name[0] == "$" or not name.isprintable():
-                continue
-            coded = _text(coded.strip())
-            morsel: Morsel[Any] = Morsel()
-            value, _ = self.value_decode(coded)
-            try:
-                # Not by ``set``: clients have names, such as "a[b]", that servers may not give.
-                state = {"key": name, "value": value, "coded_value": coded}
-                morsel.__setstate__(state)  # type: ignore[attr-defined]  # typeshed lacks it
-            except CookieError:  # there are control characters
-                continue
-            dict.__setitem__(self, name, morsel)
-            self._received[name] = morsel.copy()
-            self._assigned.discard(name)
+        for name, coded in cookies_in(header):
+            self._receive(name, coded)
+
+    def _receive(self, name: str, coded: str) -> None:
+        value = self.value_decode(coded)[0] if '"' in coded else coded
+        try:
+            morsel = _morsel(name, value, coded)
+        except CookieError:  # there are control characters
+            return
+        dict.__setitem__(self, name, morsel)
+        self._received[name] = (value, coded)
+        self._assigned.pop(name, None)
 
     def received(self) -> dict[str, str]:
         """What the client sent."""
-        return {name: morsel.value for name, morsel in self._received.items()}
+        return {name: value for name, (value, _) in self._received.items()}
 
     def changed(self) -> list[str]:
         """The values of ``Set-Cookie`` for what was set or changed."""
-        received = self._received
-        return [
-            morsel.OutputString()
-            for name, morsel in self.items()
-            if name in self._assigned or received.get(name) != morsel
-        ]
+        lines = []
+        for name, morsel in self.items():
+            attributes = self._assigned.get(name)
+            coded = morsel.coded_value
+            if attributes is None:
+                if (morsel.value, coded) == self._received.get(name) and dict.__eq__(
+                    morsel, _BLANK
+                ):
+                    continue
+                attributes = _NONE
+            if dict.__eq__(morsel, attributes.fields):
+                lines.append(f"{morsel.key}={coded}{attributes.text}")
+            else:
+                lines.append(morsel.OutputString())
+        return lines
 
 
+def _morsel(name: str, value: str, coded: str) -> Morsel[Any]:
+    """A cookie without attributes. Clients have names, such as "a[b]", that servers may not give.
+
+    Raises:
+        CookieError: There are control characters.
+    """
+    morsel: Morsel[Any] = Morsel.__new__(Morsel)
+    dict.update(morsel, _BLANK)
+    state = {"key": name, "value": value, "coded_value": coded}
+    morsel.__setstate__(state)  # type: ignore[attr-defined]  # typeshed lacks it
+    return morsel
+
+
+def cookies_in(header: str) -> list[tuple[str, str]]:
+    """Names and coded values in a ``Cookie`` header, without what cannot be parsed."""
+    found = []
+    for pair in header.split(";"):
+        name, equals, coded = pair.partition("=")
+        name = _text(name.strip())
+        # "$Version" and its like are attributes of an obsolete form.
+        if equals and name and name[0] != "$" and name.isprintable():
+            found.append((name, _text(coded.strip())))
+    return found
+
+
+@lru_cache(maxsize=128)
 def cookie_attributes(
     max_age: float | timedelta | None,
     expires: datetime | float | str | None,
@@ -89,7 +150,7 @@ def cookie_attributes(
     secure: bool,
     httponly: bool,
     samesite: str | None,
-) -> dict[str, Any]:
+) -> Attributes:
     """What a cookie says beside its value; see ``Response.set_cookie``.
 
     Raises:
@@ -105,7 +166,7 @@ def cookie_attributes(
         expires = expires.timestamp()
     if isinstance(max_age, timedelta):
         max_age = max_age.total_seconds()
-    attributes = {
+    attributes: dict[str, Any] = {
         "max-age": None if max_age is None else int(max_age),
         "expires": formatdate(expires) if isinstance(expires, int | float) else expires,
         "path": path,
@@ -117,7 +178,10 @@ def cookie_attributes(
     for key, text in attributes.items():
         if isinstance(text, str) and (";" in text or not text.isprintable()):
             raise ValueError(f"{key} of a cookie cannot be {text!r:.80}")
-    return {key: value for key, value in attributes.items() if value is not None}
+    sample: Morsel[Any] = Morsel()
+    sample.set("a", "", "")
+    sample.update({key: value for key, value in attributes.items() if value is not None})
+    return Attributes(dict(sample), sample.OutputString().removeprefix("a="))
 
 
 def _text(coded: str) -> str:

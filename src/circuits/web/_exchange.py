@@ -168,7 +168,8 @@ class Exchange:
         kind = value.__class__
         try:
             if self.state is not _HANDLING or self.request.handled or response.done:
-                results.discard(response, value, self.state is _DONE)
+                if kind is not bool:
+                    results.discard(response, value, self.state is _DONE)
                 return
             if kind is str or kind is bytes:
                 response.body = value
@@ -181,7 +182,7 @@ class Exchange:
                 return
             elif kind is bool:
                 return  # the application fires the response by itself
-            else:
+            elif value is not response:
                 response = results.to_response(response, value)
         except BaseException as problem:
             self.connection.owner.report(problem)
@@ -301,6 +302,9 @@ class Exchange:
         connection = self.connection
         owner = connection.owner
         if response is not self.response and not self.takes(response):
+            return
+        keeper = self.request._keeper
+        if keeper is not None and keeper.keep(response):
             return
         incoming = connection.incoming
         if owner.stopping or (

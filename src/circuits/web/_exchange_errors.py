@@ -95,14 +95,24 @@ def start_over(exchange: Exchange, problem: BaseException) -> None:
     """Answer what was raised before anything was sent as if the handler had raised it."""
     owner = exchange.connection.owner
     owner.report(problem)
+    if exchange.failed is not None:  # that was the page of an error
+        send_last_resort(exchange, problem)
+        return
     failed, outgoing = exchange.response, exchange.outgoing
     try:
         call_all((failed.release,) if outgoing is None else (outgoing.close, failed.release))
     except BaseException as another:
         owner.report(another)
     exchange.failed, exchange.outgoing, exchange.state = failed, None, _DECIDED
-    exchange.response = wrappers.Response(exchange.request, owner.encoding)
-    exchange.response.close = failed.close
+    response = exchange.response = wrappers.Response(exchange.request, owner.encoding)
+    response.close = failed.close
+    headers = failed._headers
+    if headers is not None:
+        # Those stay that would if the handler itself had raised. The error drops what is about the
+        # content, and this how that was to be sent.
+        for name in ("Transfer-Encoding", "Connection"):
+            del headers[name]
+        response.headers, response._sent_cookies = headers, failed._sent_cookies
     exchange.fail((type(problem), problem, []))
 
 

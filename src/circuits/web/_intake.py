@@ -29,10 +29,6 @@ __all__ = ["Intake"]
 #: A body must make this much progress in each ``body_timeout``, in bytes.
 _PROGRESS_BYTES = 65536
 
-#: How many requests, and pieces of bodies, are taken of one client before others get their turn.
-#: With one read of a socket there are more only if they are tiny.
-_AT_ONCE = 32
-
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -57,7 +53,7 @@ class Intake:
     """
 
     __slots__ = (
-        "_connection", "_left", "_scheme", "_unread_bytes", "body", "decoder", "is_advancing", "is_sated",
+        "_connection", "_scheme", "_unread_bytes", "body", "decoder", "is_advancing", "is_sated",
     )  # fmt: skip
 
     def __init__(self, connection: Connection) -> None:
@@ -67,7 +63,6 @@ class Intake:
         self._unread_bytes = 0  # of a body that nobody wants, how many are taken
         self.decoder = RequestDecoder(owner.wire_limits)
         self.is_advancing = self.is_sated = False
-        self._left = _AT_ONCE
 
     @property
     def is_closed(self) -> bool:
@@ -91,18 +86,15 @@ class Intake:
                     self._begin(message)
                     if not decoder.pending_bytes:
                         break  # as most clients wait for an answer
-                    self._left -= 1
                 elif message is None:
-                    self._left = _AT_ONCE
                     if decoder.state is _DECODER_CLOSED:
                         connection.close()
                     break
                 elif message.__class__ is Data:
-                    self._left -= 1
                     self._take(message.data)
                 else:
                     self._end_body()
-                if not connection.is_open or (self._left <= 0 and self._must_wait()):
+                if not connection.is_open or (decoder.pending_bytes and self._must_wait()):
                     break
                 if connection.incoming is None and (
                     connection.exchange is not None or connection.must_wait()
@@ -119,11 +111,11 @@ class Intake:
 
     def _must_wait(self) -> bool:
         """Whether others get their turn before what is left: it was much."""
-        self._left = _AT_ONCE
-        if self.decoder.pending_bytes and not self.is_sated:
+        turns = self._connection.owner._tree_engine.turns
+        if turns.spend() and not self.is_sated:
             self.is_sated = True
             self._connection.hold_reading()
-            self._connection.owner._tree_engine.turns.add(self._end_turn)
+            turns.add(self._end_turn)
         return self.is_sated
 
     def _end_turn(self) -> None:

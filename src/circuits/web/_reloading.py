@@ -24,6 +24,10 @@ __all__ = ["Ages", "Reloader", "begin_anew", "wait_for_repair"]
 #: Seconds between two looks at the files.
 _INTERVAL = 0.3
 
+#: For so many seconds nothing may change before it is loaded: what is half written yet would be
+#: half of a program, and that the rest has come meanwhile could go unnoticed.
+_QUIET = 0.1
+
 
 class Ages:
     """How old the files of the modules are that are loaded.
@@ -50,6 +54,14 @@ class Ages:
                     return path
         return None
 
+    def settle(self) -> bool:
+        """Take note of what has changed since it was looked at last; whether anything has."""
+        before = self._known
+        self._known = {}
+        self._others = tuple({*before, *self._others})
+        self.changed()
+        return any(self._known[path] != age for path, age in before.items())
+
 
 class Reloader(BaseComponent):
     """Stops the application when a file has changed.
@@ -74,6 +86,8 @@ class Reloader(BaseComponent):
             yield sleep(_INTERVAL)
             changed = self._ages.changed()
             if changed is not None:
+                while self._ages.settle():
+                    yield sleep(_QUIET)
                 say(f"{changed} has changed")
                 self.has_changed = True
                 self.root.stop()
@@ -89,6 +103,8 @@ def wait_for_repair(problem: BaseException) -> None:
     traceback.print_exception(problem)
     while ages.changed() is None:
         time.sleep(_INTERVAL)
+    while ages.settle():
+        time.sleep(_QUIET)
 
 
 def begin_anew() -> NoReturn:

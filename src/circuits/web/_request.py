@@ -56,6 +56,22 @@ else:
             return made
 
 
+class _OfSession:
+    """What a request has of its session, which is not looked for before somebody asks."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, request: Any, owner: Any = None) -> Any:
+        if request is None:
+            return self
+        waiting, request._waiting_session = request._waiting_session, None
+        if waiting is None:
+            raise AttributeError(f"{type(request).__name__!r} has no {self._name!r}: no Sessions")
+        waiting.give(request)
+        return vars(request)[self._name]
+
+
 class Host:
     """An internet address.
 
@@ -176,6 +192,8 @@ class Request:
     if TYPE_CHECKING:
         sid: str
         session: Any
+    else:
+        sid, session = _OfSession("sid"), _OfSession("session")
 
     _pairs: Iterable[tuple[str, str]] = ()
     _headers: Headers | None = None
@@ -193,6 +211,9 @@ class Request:
     _problem: bool = False  # errors are told as problem+json
     _http_component: Any = None  # which has its exchange, where there is no server
     _csrf: Callable[[], str] | None = None
+    _waiting_session: Any = None  # that is there, and nobody has asked for
+    _keeper: Any = None  # who has something to do when the response begins
+    _id: str | None = None  # until somebody wants to know
 
     def __init__(
         self,
@@ -245,7 +266,9 @@ class Request:
         if jar is None:
             from ._cookies import CookieJar  # few requests look at cookies
 
-            jar = self._cookie = CookieJar("; ".join(self.headers.get_all("Cookie")))
+            fields = self._fields_as_sent()
+            header = "; ".join([value for name, value in fields if name.lower() == "cookie"])
+            jar = self._cookie = CookieJar(header)
         return jar
 
     @cookie.setter
@@ -311,28 +334,46 @@ class Request:
 
         .. versionadded:: 2.1
         """
-        if self._client is None:
+        if self._client is not None:
+            return self._client
+        peer = self._peer
+        if peer is None or "remote" in self.__dict__:
             return (self.remote.ip or "", self.remote.port or 0)
-        return self._client
+        return (peer[0] or "", peer[1] or 0)  # the same, without the object
 
     @client.setter
     def client(self, client: tuple[str, int]) -> None:
         self._client = client
 
-    @made_once
+    @property
     def id(self) -> str:
-        return _clock.random_bytes(16).hex()
+        if self._id is None:
+            self._id = _clock.random_bytes(16).hex()
+        return self._id
+
+    @id.setter
+    def id(self, text: str) -> None:
+        self._id = text
 
     @made_once
     def local(self) -> Host:
-        server = self.server
-        if server is not None:
-            host = getattr(server, "host", None) or "0.0.0.0"
-            return Host(host, getattr(server, "port", None))
+        if self.server is not None:
+            return Host(*self._local_address())
         try:
             return _host_of(self.sock.getsockname())
         except (AttributeError, OSError):
             return Host(None, None)
+
+    def _local_address(self) -> tuple[str | None, int | None]:
+        """Address and port of :attr:`local`, which need not be made for that."""
+        server = self.server
+        if server is None or "local" in self.__dict__:
+            return self.local.ip, self.local.port
+        bound = getattr(server, "_bound", None)
+        if bound is not None:
+            host, port = bound()
+            return host or "0.0.0.0", port
+        return getattr(server, "host", None) or "0.0.0.0", getattr(server, "port", None)
 
     @property
     def print_debug(self) -> bool:

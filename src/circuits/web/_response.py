@@ -381,6 +381,8 @@ class Response:
                     headers._add("Connection", "connection", "Keep-Alive")
             elif self.close:
                 headers._add("Connection", "connection", "close")
+        if request._id is not None and "x-request-id" not in keys:
+            headers._add("X-Request-ID", "x-request-id", check_value(request._id))
         if request._cookie is not None:
             self._sent_cookies = request._cookie.changed()
             for value in self._sent_cookies:
@@ -443,20 +445,19 @@ class Response:
         if payload is None:
             payload = self._prepare()
         else:
-            fields, headers = self._fields, self._headers
-            if (
-                request._cookie is None
-                and (request.method != "HEAD" or not (headers or fields or self._message))
-                and not self.chunked
+            fields, headers, jar = self._fields, self._headers, request._cookie
+            cookies = None if jar is None else jar.changed()
+            is_special = headers or fields or cookies or self._message
+            if request._id is None and not (
+                self.chunked or (is_special and request.method == "HEAD")
             ):
                 if self.time // 1 != _heads_second:
                     _renew(self.time // 1)
                 key: tuple[Any, ...]
                 key = (self.code, self.close, self.protocol, self.encoding, request.server)
-                if headers is not None:
-                    key = (*key, self._message, *headers._pairs)
-                elif fields or self._message:
-                    key = (*key, self._message, fields)
+                if is_special:
+                    pairs = None if headers is None else tuple(headers._pairs)
+                    key = (*key, self._message, fields, pairs, cookies and tuple(cookies))
                 head = _heads.get(key) or self._make_head(key)
                 if head is not None and request._display_banner is None:
                     self._prepared = True

@@ -329,6 +329,17 @@ class Store(ABC):
         except Exception:  # whatever a value raises that cannot be pickled; it counts as changed
             return object()
 
+    def _greet(self, token: str) -> bool:
+        """Take note that the client of a session has come, where that is all there is to do.
+
+        Args:
+            token: Whatever a client has sent.
+
+        Returns:
+            Whether there is such a session, which need not be looked at before somebody asks for it.
+        """
+        return False
+
     def _find(self, token: str, live: Session | None) -> Session | None:
         """The session that a cookie stands for.
 

@@ -130,6 +130,20 @@ class MemoryStore(Store):
             session._is_stored = False
         return True
 
+    def _greet(self, token: str) -> bool:
+        entry = self._known.get(token)
+        if entry is None:  # of newcomers there is more to note
+            return False
+        now = _clock.now()
+        idle = self.idle
+        # Most have one limit, and the clock of a process is never put back.
+        if self.max_age is not None or (idle is not None and now - entry.used > idle):
+            return False
+        entry.used = now
+        del self._known[token]
+        self._known[token] = entry  # behind all others
+        return True
+
     def _find(self, token: str, live: Session | None) -> Session | None:
         return self.load(token)
 

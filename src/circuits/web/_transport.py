@@ -154,6 +154,9 @@ class Successor(Protocol):
     def stopping(self) -> None:
         """The application stops: say good-bye, and close soon."""
 
+    def broken(self, problem: Exception) -> None:
+        """The connection has failed for this; ``closed`` follows."""
+
     def closed(self) -> None:
         """The connection has ended, or was never handed over. Called once, and last."""
 
@@ -181,6 +184,9 @@ class Takeover:
 
     def stopping(self) -> None:
         self._tell(self._successor.stopping)
+
+    def broken(self, problem: Exception) -> None:
+        self._tell(self._successor.broken, problem)
 
     def closed(self) -> None:
         self._tell(self._successor.closed)

@@ -275,6 +275,11 @@ class WebSocket:
             self._wake()
         self._listener.congested(self, is_congested)
 
+    def _broken(self, problem: Exception) -> None:
+        """The connection has failed; ``closed`` follows."""
+        if self._conversation is not None:
+            self._conversation.broken(problem)
+
     def _closed(self) -> None:
         """The connection has ended, or was never handed over."""
         conversation = self._conversation

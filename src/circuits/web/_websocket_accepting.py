@@ -84,6 +84,7 @@ class _Successor:
         self.receive_data = websocket._receive_data
         self.congested = websocket._congested
         self.stopping = websocket._stopping
+        self.broken = websocket._broken
         self.closed = websocket._closed
 
 

@@ -7,6 +7,7 @@ that the response is handed over instead of written.
 from __future__ import annotations
 
 import threading
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -49,6 +50,11 @@ class WSGIConnection:
         self.body: Any = b""
         self.feed = Feed()  # what the application pushes by events
         self.is_ready = threading.Event()
+
+    def expect_another(self) -> None:
+        """Wait for a response in place of one whose body could not be begun."""
+        self.is_ready.clear()
+        self.feed = Feed()
 
     def deliver(self, status: str, fields: list[tuple[str, str]], body: Any) -> None:
         if not self.is_ready.is_set():
@@ -126,11 +132,18 @@ class WSGIBody:
         self._source: Iterator[Any] = source
         self._exchange = exchange
         self._close = close
+        self._first: list[bytes] = []
+
+    def begin(self) -> None:
+        """Have the first piece made, which may raise. No server sends the head before it."""
+        self._first = [*islice(self, 1)]
 
     def __iter__(self) -> WSGIBody:
         return self
 
     def __next__(self) -> bytes:
+        if self._first:
+            return self._first.pop()
         piece: Any = None
         while piece is None:
             piece = next(self._source)

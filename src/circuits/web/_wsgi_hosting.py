@@ -14,6 +14,7 @@ import traceback
 from collections import deque
 from functools import partial
 from io import BytesIO
+from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
 from ._paths import unescape_segment
@@ -50,10 +51,33 @@ HOP_BY_HOP = frozenset((
 #: the body comes without its transfer coding.
 _LEFT_OUT = frozenset(("HTTP_PROXY", "HTTP_TRANSFER_ENCODING", "HTTP_TRAILER"))
 
-#: Names of fields with the variables that they become, empty for none. Bounded, as names may come
-#: from anywhere.
-_keys: dict[str, str] = {}
 _KEYS_LIMIT = 512
+
+
+class _Keys(dict[str, str]):
+    """Names of fields with the variables that they become. Bounded: names may come from anywhere.
+
+    What is left out has a variable that is set already, and is no field.
+    """
+
+    def __missing__(self, name: str) -> str:
+        key = f"HTTP_{name.upper().replace('-', '_')}"
+        if key in ("HTTP_CONTENT_TYPE", "HTTP_CONTENT_LENGTH"):
+            key = key[5:]
+        # An underscore would be the same variable as a dash, which a proxy may have set.
+        if "_" in name or key in _LEFT_OUT:
+            key = "wsgi.version"
+        if len(self) >= _KEYS_LIMIT:
+            self.clear()
+        self[name] = key
+        return key
+
+
+_keys = _Keys()
+
+#: What requests by the same way have in common of their environs, by that. Bounded.
+_templates: dict[tuple[Any, ...], dict[str, Any]] = {}
+_TEMPLATES_LIMIT = 64
 
 
 def to_wsgi(text: str) -> str:
@@ -88,20 +112,6 @@ class FileWrapper:
             self.file.close()
 
 
-def _key_of(name: str) -> str:
-    """The variable that a field becomes; empty if it is left out."""
-    key = f"HTTP_{name.upper().replace('-', '_')}"
-    if key in ("HTTP_CONTENT_TYPE", "HTTP_CONTENT_LENGTH"):
-        key = key[5:]
-    # An underscore would be the same variable as a dash, which a proxy may have set.
-    if "_" in name or key in _LEFT_OUT:
-        key = ""
-    if len(_keys) >= _KEYS_LIMIT:
-        _keys.clear()
-    _keys[name] = key
-    return key
-
-
 def make_environ(
     request: Request, script_name: str, path: str, *, threads: bool, processes: bool
 ) -> dict[str, Any]:
@@ -116,53 +126,71 @@ def make_environ(
     """
     if "%" in path:
         path = "/".join([unescape_segment(segment) for segment in path.split("/")])
-    is_secure = request.scheme == "https"
-    local = request.local
-    address, port = request.client
+    host, port = request._local_address()
+    way = (
+        host or request.host or "localhost", port, request.scheme, request.protocol, script_name,
+        threads, processes,
+    )  # fmt: skip
+    template = _templates.get(way)
+    environ = (_make_template(*way) if template is None else template).copy()
+    qs = request.qs
+    target = request.raw_path
+    if qs:
+        target = f"{target}?{qs}"
+    address, client_port = request.client
     # An empty body is the application's alone, and nothing to be closed with the request.
     body = BytesIO() if request._body is None else request.body
-    environ: dict[str, Any] = {
-        "REQUEST_METHOD": request.method,
+    environ["REQUEST_METHOD"] = request.method
+    environ["PATH_INFO"] = path if path.isascii() else to_wsgi(path)
+    environ["QUERY_STRING"] = qs if qs.isascii() else to_wsgi(qs)
+    environ["REQUEST_URI"] = target if target.isascii() else to_wsgi(target)
+    environ["REMOTE_ADDR"] = address
+    environ["REMOTE_PORT"] = str(client_port) if address else ""
+    environ["wsgi.input"] = body
+    environ["wsgi.errors"] = sys.stderr
+    if isinstance(request.login, str):
+        environ["REMOTE_USER"] = to_wsgi(request.login)
+    for name, value in request._pairs if request._headers is None else request.headers.items():
+        key = _keys[name]
+        if key not in environ:
+            environ[key] = value
+        elif key[:5] == "HTTP_":
+            environ[key] = f"{environ[key]}{'; ' if key == 'HTTP_COOKIE' else ','}{value}"
+    if "CONTENT_LENGTH" in environ or request._body is not None:
+        environ["CONTENT_LENGTH"] = str(body.seek(0, 2))
+        body.seek(0)
+    return environ
+
+
+def _make_template(
+    host: str,
+    port: int | None,
+    scheme: str,
+    protocol: tuple[int, int],
+    script_name: str,
+    threads: bool,
+    processes: bool,
+) -> dict[str, Any]:
+    """Make what is the same for all requests by one way, and keep it."""
+    template = {
         "SCRIPT_NAME": to_wsgi(script_name),
-        "PATH_INFO": to_wsgi(path),
-        "QUERY_STRING": to_wsgi(request.qs),
-        "REQUEST_URI": to_wsgi(request.raw_path + (f"?{request.qs}" if request.qs else "")),
-        "SERVER_NAME": local.ip or request.host or "localhost",
-        "SERVER_PORT": str(local.port or (443 if is_secure else 80)),
-        "SERVER_PROTOCOL": f"HTTP/{request.protocol[0]}.{request.protocol[1]}",
-        "REMOTE_ADDR": address,
-        "REMOTE_PORT": str(port) if address else "",
+        "SERVER_NAME": host,
+        "SERVER_PORT": str(port or (443 if scheme == "https" else 80)),
+        "SERVER_PROTOCOL": f"HTTP/{protocol[0]}.{protocol[1]}",
         "wsgi.version": (1, 0),
-        "wsgi.url_scheme": request.scheme,
-        "wsgi.input": body,
+        "wsgi.url_scheme": scheme,
         "wsgi.input_terminated": True,
-        "wsgi.errors": sys.stderr,
         "wsgi.multithread": threads,
         "wsgi.multiprocess": processes,
         "wsgi.run_once": False,
         "wsgi.file_wrapper": FileWrapper,
     }
-    if is_secure:
-        environ["HTTPS"] = "on"
-    if isinstance(request.login, str):
-        environ["REMOTE_USER"] = to_wsgi(request.login)
-    has_length = False
-    for name, value in request._pairs if request._headers is None else request.headers.items():
-        key = _keys.get(name)
-        if key is None:
-            key = _key_of(name)
-        if key == "CONTENT_LENGTH":
-            has_length = True
-        elif key in environ:
-            if key != "CONTENT_TYPE":
-                separator = "; " if key == "HTTP_COOKIE" else ","
-                environ[key] = f"{environ[key]}{separator}{value}"
-        elif key:
-            environ[key] = value
-    if has_length or request._body is not None:
-        environ["CONTENT_LENGTH"] = str(body.seek(0, 2))
-        body.seek(0)
-    return environ
+    if scheme == "https":
+        template["HTTPS"] = "on"
+    if len(_templates) >= _TEMPLATES_LIMIT:
+        _templates.clear()
+    _templates[host, port, scheme, protocol, script_name, threads, processes] = template
+    return template
 
 
 class Call:
@@ -176,19 +204,21 @@ class Call:
         response: What it fills.
     """
 
+    is_sent = False
+    _head: _Head | None = None
+    _length: str | None = None  # of the body, as the application says
+    _pending: deque[bytes] | None = None  # pieces that go before what the iterator gives
+    _result: Any = None
+    _iterator: Iterator[Any] | None = None
+    _is_closed = False
+    _logged: BaseException | None = None
+
     def __init__(
         self, application: Application, environ: dict[str, Any], response: Response
     ) -> None:
         self.environ = environ
-        self.is_sent = False
-        self._application = application
         self.response = response
-        self._head: _Head | None = None
-        self._pending: deque[bytes] = deque()  # pieces that go before what the iterator gives
-        self._result: Any = None
-        self._iterator: Iterator[Any] | None = None
-        self._is_closed = False
-        self._logged: BaseException | None = None
+        self._application = application
 
     # -- for the application --
 
@@ -212,7 +242,21 @@ class Call:
                 exc_info = None  # no cycle through this frame
         elif self._head is not None:
             raise AssertionError("start_response was called before, and without exc_info since")
-        fields = tuple([(name, value) for name, value in headers])
+        given, length = [], None
+        for name, value in headers:
+            # Heads are remembered without it: it may be another one each time.
+            if (
+                name == "Content-Length"
+                and length is None
+                and value.__class__ is str
+                and value.isdigit()
+                and value.isascii()
+            ):
+                length = value
+            else:
+                given.append((name, value))
+        self._length = length
+        fields = tuple(given)
         try:
             head = _heads.get((status, fields))
         except TypeError:  # not hashable, and so no text
@@ -223,7 +267,12 @@ class Call:
     def write(self, data: bytes) -> None:
         """Write a part of the body; it goes before what the application returns."""
         self.is_sent = True
-        self._pending.append(self.response.encode_part(data))
+        self._put(self.response.encode_part(data))
+
+    def _put(self, *data: bytes) -> None:
+        if self._pending is None:
+            self._pending = deque()
+        self._pending.extend(data)
 
     # -- for the server --
 
@@ -234,6 +283,12 @@ class Call:
             The whole body, or a file that is; ``None`` if the call has to be iterated for it.
         """
         result = self._result = self._application(self.environ, self.start_response)
+        if result.__class__ is list and len(result) == 1 and not self._pending:
+            data = result[0]  # as most of them
+            if data.__class__ is bytes:
+                self._check_started()
+                self._is_closed = True
+                return data
         if isinstance(result, str | bytes | bytearray):
             result = (result,)
         encode = self.response.encode_part
@@ -250,7 +305,13 @@ class Call:
         for piece in iterator:
             if data := encode(piece):
                 self._check_started()
-                self._pending.append(data)
+                more: Any = b""
+                if str(len(data)) == self._length and result.__class__ is not GeneratorType:
+                    # That was all. What frameworks give has its end at hand, as others have not.
+                    more = encode(next(iterator, b""))
+                    if not more and not self._pending:
+                        return self._whole([data])
+                self._put(data, more)
                 return None
         self._check_started()
         return self._whole([])
@@ -260,18 +321,38 @@ class Call:
             raise AssertionError("the application did not call start_response before its output")
 
     def _whole(self, pieces: list[bytes]) -> bytes:
-        pieces = [*self._pending, *pieces]
+        pieces = [*(self._pending or ()), *pieces]
         self.close()
         return b"".join(pieces)
 
-    def apply(self) -> None:
-        """Put status and fields into the response."""
+    def apply(self, body: Any) -> None:
+        """Put status, fields and body into the response.
+
+        Args:
+            body: All of it as bytes, a file that is, or what it comes from.
+        """
         response, head = self.response, self._head
         assert head is not None
         self.is_sent = True
         response.code, response._message, fields = head
+        length = self._length
+        if length is not None and not (
+            # Whose length is known; that of the answer to HEAD is what GET would have got.
+            body.__class__ is bytes
+            and body
+            and response.code != 304
+            and response.request.method != "HEAD"
+        ):
+            fields = (*fields, ("Content-Length", length))
         if fields:
             response._take_fields(fields)
+        response.body = body
+        if isinstance(body, FileRange):
+            response._adopt(self)
+            if "Content-Length" not in response.headers:
+                response.headers["Content-Length"] = body.remaining
+        elif not isinstance(body, bytes):
+            response.stream = True
 
     def __iter__(self) -> Call:
         return self
@@ -286,7 +367,7 @@ class Call:
                 self.log(problem)
                 raise
             else:
-                self._pending.append(piece)  # behind what was written meanwhile
+                self._put(piece)  # behind what was written meanwhile
         if not self._pending:
             raise StopIteration
         return self._pending.popleft()
@@ -297,7 +378,7 @@ class Call:
             return
         self._is_closed = True
         self._iterator = None
-        self._pending.clear()
+        self._pending = None
         close = getattr(self._result, "close", None)
         if close is not None:
             try:
@@ -371,7 +452,7 @@ class ThreadedCall(Call):
         call: Callable[[Callable[[], object]], object],
     ) -> None:
         super().__init__(application, environ, response)
-        self._feed = Feed(call=call)
+        self._feed: Feed | None = None  # unless the whole body is known at once
         self._answer = answer
         self._call = call
         self._has_told = False
@@ -379,9 +460,16 @@ class ThreadedCall(Call):
     def write(self, data: bytes) -> None:
         """Write a part of the body; waits while the client does not keep up."""
         data = self.response.encode_part(data)
-        self._tell(self._feed)
+        feed = self._begin_feed()
         if data:
-            self._feed.put(data)
+            feed.put(data)
+
+    def _begin_feed(self) -> Feed:
+        feed = self._feed
+        if feed is None:
+            feed = self._feed = Feed(call=self._call)
+            self._tell(feed)
+        return feed
 
     def _tell(self, outcome: Any) -> None:
         if not self._has_told:
@@ -391,24 +479,25 @@ class ThreadedCall(Call):
 
     def work(self) -> None:
         """Call the application, and hand over what it gives."""
-        feed = self._feed
         try:
             try:
                 body = self.run()
                 if body is not None and not self._has_told:
                     self._tell(body)
                 else:
-                    self._tell(feed)
+                    feed = self._begin_feed()
                     assert not isinstance(body, FileRange)  # there is none where there was a write
                     for piece in self if body is None else (body,):
                         feed.put(piece)
             finally:
                 if not isinstance(self._result, FileWrapper):
                     self.close()
-            feed.end()
+            if self._feed is not None:
+                self._feed.end()
         except BaseException as problem:  # a thread must not end with it
             self.close()
-            if not feed.is_closed:  # else the client has gone
+            if self._feed is None or not self._feed.is_closed:  # else the client has gone
                 self.log(problem)
-                feed.end(problem)
+                if self._feed is not None:
+                    self._feed.end(problem)
                 self._tell(problem)

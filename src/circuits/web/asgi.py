@@ -20,8 +20,7 @@ from circuits.core._tasks import CoroutineTask
 from circuits.core.events import Event
 from circuits.core.handlers import handler
 
-from . import _results as results
-from . import events, exceptions, wrappers
+from . import exceptions, wrappers
 from ._asgi_application import (
     ASGIConnection,
     ASGIExchange,
@@ -30,10 +29,9 @@ from ._asgi_application import (
     take_messages,
     take_rest,
 )
-from ._asgi_hosting import HTTPCall, is_asgi, make_scope
+from ._asgi_hosting import HTTPCall, is_asgi, make_scope, turn_to_websocket
 from ._asgi_hosting_lifespan import Lifespan
 from ._asgi_hosting_websocket import SocketCall
-from ._exchange import State
 from ._hosted_tree import HostedTree
 from ._limits import number
 from ._request_body import BodyStream
@@ -48,6 +46,7 @@ if TYPE_CHECKING:
     from circuits.core.manager import Manager
 
     from ._asgi_hosting import App, Call, Message, Receive, Send
+    from ._exchange import Exchange
 
 __all__ = ["Application", "Gateway"]
 
@@ -136,25 +135,66 @@ class Gateway(_WSGIGateway):
         if prefix not in self._asgi:
             return super()._on_request(request, response, peer_cert)
         app = self.apps[prefix]
-        is_websocket = _wants_websocket(request)
+        exchange = request._exchange_of(response)
         # The application makes URLs, which have to be those that the client knows.
         root_path = request.script_name + prefix.removeprefix(request.virtual_prefix or "")
-        scope = make_scope(request, root_path, request.path[len(prefix) :], is_websocket)
+        scope = make_scope(request, root_path, request.path[len(prefix) :])
         call: Call
-        if is_websocket:
+        if b"upgrade" in dict(scope["headers"]) and _wants_websocket(request):
+            turn_to_websocket(scope)
             try:
                 asked = check_request(request.method, request.protocol, request.headers.items())
             except HandshakeError as problem:
                 return refuse(request, response, problem)
             scope["subprotocols"] = [*asked.subprotocols]
-            call = SocketCall(self, app, scope, response, self._policy)
+            call = SocketCall(self, app, scope, response, exchange, self._policy)
         else:
-            call = HTTPCall(self, app, scope, response)
+            call = HTTPCall(self, app, scope, response, exchange)
+            if exchange is not None and self._start_at_once(app, call, exchange):
+                return True
         self._calls.add(call)
         self._spawn(self._run(app, call))
         return True
 
+    def _start_at_once(self, app: App, call: Call, exchange: Exchange) -> bool:
+        """Call the application here and now, as far as it goes without waiting.
+
+        Most answer that far, and need no turn of asyncio for it. Who observes requests is to see
+        all of them before that, as always.
+
+        Returns:
+            Whether that is done.
+        """
+        engine = self._tree_engine
+        host = engine.loop.host
+        if host is None or exchange.connection.owner.request_door.methods() is None:
+            return False
+        if self._has_lifespan:
+            lifespan = self._lifespans.get(id(app))
+            if lifespan is None or not lifespan.has_started:
+                return False
+            call.scope["state"] = lifespan.state.copy()
+        coroutine = call.run()
+        try:
+            task = host.start_task(coroutine)
+        except (KeyboardInterrupt, SystemExit) as problem:
+            engine.stop(problem.code if isinstance(problem, SystemExit) else None)
+            return True
+        if task is None:
+            coroutine.close()
+            return False
+        if not task.done():
+            call.task = task
+            self._calls.add(call)
+            task.add_done_callback(lambda _: self._forget(call))
+            event = self._task_door.event(coroutine)
+            suspended = CoroutineTask(engine, event, coroutine, self._on_task)
+            engine.tasks.add(suspended)
+            suspended.follow(task)
+        return True
+
     async def _run(self, app: App, call: Call) -> None:
+        call.task = asyncio.current_task()
         try:
             if self._has_lifespan:
                 lifespan = self._lifespan_of(app)
@@ -164,9 +204,12 @@ class Gateway(_WSGIGateway):
                 call.scope["state"] = lifespan.state.copy()
             await call.run()
         finally:
-            self._calls.discard(call)
-            if self._idle is not None and not self._calls:
-                self._idle.set()
+            self._forget(call)
+
+    def _forget(self, call: Call) -> None:
+        self._calls.discard(call)
+        if self._idle is not None and not self._calls:
+            self._idle.set()
 
     def _spawn(self, coroutine: Any) -> None:
         """Have a coroutine run, as if a handler of ours had returned it."""
@@ -186,21 +229,6 @@ class Gateway(_WSGIGateway):
         return coroutine
 
     # -- for calls --
-
-    def _respond(self, response: wrappers.Response) -> None:
-        """Send a response, if it is still waited for."""
-        exchange = response.request._exchange_of(response)
-        if exchange is None:
-            self.fire(events.Response(response))
-        elif exchange.state is State.HANDLING:
-            exchange.respond(response)
-        else:
-            response.release()
-
-    def _refuse(self, response: wrappers.Response, problem: BaseException) -> None:
-        """Answer with an error in place of a response."""
-        error = (type(problem), problem, problem.__traceback__)
-        self.fire(results.to_error(response.request, response, error))
 
     def _report(self, problem: BaseException) -> None:
         """Fire the ``error`` event of an exception."""

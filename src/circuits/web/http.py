@@ -91,7 +91,7 @@ class _Watch:
 class HTTP(BaseComponent):
     """Speaks HTTP/1.1 for the transport on its channel.
 
-    Handles ``connect``, ``read``, ``disconnect``, ``pause``, ``resume``, ``request_success``, ``request_failure``,
+    Handles ``connect``, ``read``, ``disconnect``, ``socket_error``, ``pause``, ``resume``, ``request_success``, ``request_failure``,
     ``request_value_changed``, ``response``, ``response_failure``, ``stream``, ``stream_failure``, ``httperror``,
     ``started``, ``stopped`` and ``prepare_unregister``.
     Fires ``request``, ``response``, ``stream``, ``httperror``, ``write`` and ``close``.
@@ -249,6 +249,12 @@ class HTTP(BaseComponent):
         connection = self._connections.get(sock)
         if connection is not None:
             connection.set_congested(event.name == "pause")
+
+    @handler("socket_error")
+    def _on_socket_error(self, sock: Any, problem: Any = None) -> None:
+        connection = self._connections.get(sock)
+        if connection is not None:
+            connection.broken(problem)
 
     @handler("disconnect")
     def _on_disconnect(self, sock: Any = None) -> None:

@@ -19,7 +19,9 @@ from circuits.core import _clock
 from circuits.core.components import BaseComponent
 from circuits.core.handlers import handler
 
+from ._log_outlet import Outlet
 from ._status import has_no_body
+from .requestids import RequestIDs
 
 if TYPE_CHECKING:
     from circuits.core.manager import Manager
@@ -126,7 +128,11 @@ class Logger(BaseComponent):
             self.format = _FORMATS.get(format, format)
         self._second = -1  # that the time was written for
         self._time = ""
+        if self.format == "json":
+            RequestIDs(channel=self.channel).register(self)  # the client knows what is logged
         self._path: str | None = None
+        self._stdout: Any = None  # that the outlet is for
+        self._outlet: Outlet | None = None
         self._streams: dict[Any, Response] = {}  # by socket, those that are not complete
         if isinstance(file, (str, os.PathLike)):
             self._path = os.path.expanduser(file)
@@ -177,6 +183,9 @@ class Logger(BaseComponent):
         if self._path is not None and self.file is None:
             self._open()
         file = sys.stdout if self.file is None else self.file
+        if file is sys.stdout and (outlet := self._outlet_of(file)) is not None:
+            outlet.write(f"{line}\n".encode(), self._tree_engine.schedule)
+            return
         file.write(line + "\n")
         flush = getattr(file, "flush", None)
         if flush is not None:
@@ -244,11 +253,25 @@ class Logger(BaseComponent):
 
     # -- the file ----------------------------------------------------------------------------
 
+    def _outlet_of(self, file: Any) -> Outlet | None:
+        """What writes to standard output without waiting, where it is a pipe or a socket."""
+        if self._stdout is not file:
+            self._close_outlet()
+            self._stdout = file
+            self._outlet = Outlet(file) if Outlet.leads_to(file) else None
+        return self._outlet
+
+    def _close_outlet(self) -> None:
+        outlet, self._outlet, self._stdout = self._outlet, None, None
+        if outlet is not None:
+            outlet.close()
+
     def _open(self) -> None:
         assert self._path is not None
         self.file = open(self._path, "a", encoding="ascii", errors="backslashreplace")  # noqa: SIM115
 
     def _close(self) -> None:
+        self._close_outlet()
         if self._path is not None and self.file is not None:
             self.file.close()
             self.file = None
@@ -264,7 +287,7 @@ class Logger(BaseComponent):
             self._close()
 
     def __del__(self) -> None:
-        if getattr(self, "_path", None) is not None:
+        if "_streams" in vars(self):
             self._close()
 
 

@@ -24,6 +24,9 @@ __all__ = ["RequestIDFilter", "RequestIDs"]
 class RequestIDs(BaseComponent):
     """Tells the id of each request, ``request.id``, in the response.
 
+    Without this component, that of a request is told whose id somebody knows: a trusted proxy of the
+    server gave it, or it was looked at before the response went out.
+
     Handles ``request`` before everybody else (priority 40) and ``response`` (priority 0.02).
 
     Args:

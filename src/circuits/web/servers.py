@@ -43,7 +43,9 @@ _TRANSPORTS = {
 class BaseServer(BaseComponent):
     """A web server without a dispatcher: ``request`` handlers of components answer.
 
-    It binds and listens at once, so ``port`` and ``base`` are final when this returns.
+    It binds and listens at once, so ``port`` and ``base`` are final when this returns. Where it
+    listens is told by ``ready``, and in a record of the logger ``circuits.web`` with the level
+    ``INFO``; without any logging, and with the banner, on standard error if that is a terminal.
 
     Args:
         bind: A port for all interfaces (0 picks a free one), a pair of host and port, text with
@@ -143,6 +145,11 @@ class BaseServer(BaseComponent):
         everywhere = " (every interface)" if host in ("0.0.0.0", "::") else ""
         where = f"{self.scheme}://{host}:{self.port}" if self.port else host
         _log.info("%s serves on %s%s", SERVER_VERSION, where, everywhere)
+        # Who has set up logging, hides the banner, or does not look, is not told; a program with
+        # a greeting of its own tells it.
+        if self.display_banner and not (_log.hasHandlers() or hasattr(self.root, "greeting")):
+            if sys.stderr is not None and sys.stderr.isatty():
+                print(f"Serving on {where}{everywhere} (Ctrl-C stops)", file=sys.stderr)
 
     @property
     def host(self) -> str | None:
@@ -153,6 +160,9 @@ class BaseServer(BaseComponent):
     def port(self) -> int | None:
         """The port that is bound."""
         return self.server.port  # type: ignore[no-any-return]
+
+    def _bound(self) -> tuple[str | None, int | None]:
+        return self.server.bound()  # type: ignore[no-any-return]
 
     @property
     def secure(self) -> bool:

@@ -51,6 +51,9 @@ _RETIRED_SECONDS: Final = 60.0
 
 _SWEEP_SECONDS: Final = 60.0
 
+#: How most clients write the field, so that their other ones need not be looked at.
+_FIELD_NAMES: Final = frozenset({"Cookie", "cookie"})
+
 
 class _Sweep(Event):
     """It is time to forget what has expired."""
@@ -58,12 +61,36 @@ class _Sweep(Event):
     name = "_sweep_sessions"
 
 
+class _Waiting:
+    """The session of a request that nobody has asked for yet."""
+
+    __slots__ = ("_is_answered", "_sessions", "_token")
+
+    def __init__(self, sessions: Sessions, token: str) -> None:
+        self._sessions = sessions
+        self._token = token
+        self._is_answered = False
+
+    def give(self, request: Request) -> None:
+        """Give it to the request."""
+        sessions, token = self._sessions, self._token
+        session = sessions._find(token)
+        if session is None:  # it has ended meanwhile
+            session = sessions._begin()
+        sessions._give(session, request, token)
+        session._holds[request].is_answered = self._is_answered
+
+    def keep(self, response: Response) -> None:
+        """The response begins."""
+        self._is_answered = True
+
+
 class Sessions(Component):
     """Gives each request its session: ``request.session``, and its id: ``request.sid``.
 
     In controllers it is ``self.session``. Handles ``request`` before everybody else that looks at
-    it (priority 10) and ``response`` after them (priority 0.01): by then the session is stored and
-    the cookie is set, once for an id. A request that comes while the store cannot be used is
+    it (priority 10). When the response goes out, after all its handlers, the session is stored and
+    the cookie is set, once for an id. A session of memory that nobody looks at costs nothing. A request that comes while the store cannot be used is
     answered with 503, rather than without what its user expects.
 
     Args:
@@ -116,6 +143,7 @@ class Sessions(Component):
             if seconds is not None and not seconds > 0:
                 raise ValueError(f"{what} must be more than 0 seconds, or None, not {seconds!r}")
         self.cookie_name = name
+        self._mark = f"{name}="
         self.store = store
         store.idle, store.max_age = idle, max_age
         self._attributes: dict[str, Any] = {"path": "/", "httponly": True}
@@ -135,6 +163,21 @@ class Sessions(Component):
 
     @handler("request", priority=10, filter=True)
     def _on_request(self, request: Request, response: Response, *peer_cert: Any) -> Any:
+        token: str | None
+        # Most who come back have one field, with the one cookie or some. Whatever else there may be
+        # goes the ordinary way.
+        if request._headers is None:
+            fields = [value for name, value in request._pairs if name in _FIELD_NAMES]
+            if len(fields) == 1:
+                before, _, token = fields[0].partition(self._mark)
+                if before or ";" in token:
+                    after = token
+                    token = after.partition(";")[0]
+                    if self._mark in after or (before and before[-2:] != "; "):
+                        token = ""
+                if token and self.store._greet(token):
+                    request._waiting_session = request._keeper = _Waiting(self, token)
+                    return None
         token = None
         if request.headers["Cookie"]:
             morsel = request.cookie.get(self.cookie_name)
@@ -147,10 +190,18 @@ class Sessions(Component):
                 _log.error("a session cannot be read: %s", problem)
                 return errors.HTTPError(request, response, 503)
         if session is None:
-            session = self._make(new_id())
-            self._live[session.sid] = session
-        session._hold(request, token)
+            session = self._begin()
+        self._give(session, request, token)
         return None
+
+    def _give(self, session: Session, request: Request, token: str | None) -> None:
+        request._keeper = self
+        session._hold(request, token)
+
+    def _begin(self) -> Session:
+        session = self._make(new_id())
+        self._live[session.sid] = session
+        return session
 
     def _make(self, sid: str) -> Session:
         session = Session(sid, (), self.store)
@@ -171,18 +222,22 @@ class Sessions(Component):
             self._live[token] = found
         return found
 
-    @handler("response", priority=0.01, filter=True)
-    def _on_response(self, response: Response) -> Any:
+    def keep(self, response: Response) -> bool:
+        """Store the session of a request, and set the cookie: the response begins.
+
+        Returns:
+            Whether another response is on its way, since that was not possible.
+        """
         request = response.request
-        session = getattr(request, "session", None)
+        session = request.session
         if not isinstance(session, Session) or session._sessions is not self:
-            return None
+            return False
         hold = session._holds.get(request)
         if hold is None or hold.is_answered:
-            return None
+            return False
         hold.is_answered = True  # whatever happens: an error has a response of its own
         if session._is_detached:
-            return None
+            return False
         is_done = False
         try:
             if self._keep(session):
@@ -198,7 +253,7 @@ class Sessions(Component):
             # What was not stored is nothing that further requests should see.
             if not is_done or all(other.is_answered for other in session._holds.values()):
                 self._forget(session, session.sid, hold.presented)
-        return None
+        return False
 
     def _forget(self, session: Session, *tokens: str | None) -> None:
         """Have the next request with one of these ask the store."""

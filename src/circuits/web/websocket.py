@@ -81,7 +81,7 @@ class WebSocketClient(BaseComponent):
     On ``wchannel`` it fires ``connected(host, port)`` when messages can be exchanged, ``read(message)``
     for each message (text is ``str``, binary ``bytes``), ``close()`` when the server closes, which it
     answers, ``socket_error(problem)`` when the server breaks the rules, sends too much or does not
-    answer pings, ``pause()`` and ``resume()`` when the server does not keep up, and
+    answer pings, or the connection fails, ``pause()`` and ``resume()`` when the server does not keep up, and
     ``disconnected()`` at the end.
 
     It handles there ``write(message)``, also before the connection is open: it is sent then; and
@@ -382,6 +382,8 @@ class _Link(BaseComponent):
 
     @handler("socket_error")
     def _on_socket_error(self, problem: Exception) -> None:
+        if self._websocket is not None and self._decoder is None:
+            self._websocket._broken(problem)
         self.give_up(problem)
 
     @handler("read")

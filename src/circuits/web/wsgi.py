@@ -12,6 +12,7 @@ between two requests, and an idle loop sleeps.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +22,11 @@ from circuits.core.handlers import handler
 
 from . import _results as results
 from . import events, wrappers
+from ._exchange import Exchange, State
+from ._exchange_errors import start_over
 from ._hosted_tree import HostedTree
-from ._paths import is_below, mount
+from ._paths import mount
 from ._request_body import BodyStream, gather
-from ._response_body import FileRange
 from ._threads import Threads
 from ._wsgi_application import WSGIBody, WSGIConnection, WSGIExchange, make_request
 from ._wsgi_hosting import Call, FileWrapper, ThreadedCall, make_environ
@@ -34,9 +36,9 @@ if TYPE_CHECKING:
 
     from circuits.core.manager import Manager
 
-    from . import exceptions
-
 __all__ = ["Application", "FileWrapper", "Gateway"]
+
+_HANDLING = State.HANDLING
 
 
 class _Call(Event):
@@ -96,13 +98,19 @@ class Gateway(BaseComponent):
         self.apps = dict(sorted(mounts.items(), key=lambda item: -len(item[0])))
         self.processes = processes
         self._threads = Threads(threads, "wsgi") if threads else None
+        self._waiting: deque[Callable[[], object]] = deque()  # what threads want done in the loop
+        self._is_called = False  # there is an event for that
 
     def wants_stream(self, request: wrappers.Request) -> bool | None:
         """Have the HTTP component gather the bodies of our requests."""
         return None if self._mount_of(request) is None else False
 
     def _mount_of(self, request: wrappers.Request) -> str | None:
-        return next((prefix for prefix in self.apps if is_below(request.path, prefix)), None)
+        path = request.path
+        for prefix in self.apps:  # is_below, without the call
+            if path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in ("/", ""):
+                return prefix
+        return None
 
     @handler("request", filter=True, priority=0.2)
     def _on_request(
@@ -138,36 +146,43 @@ class Gateway(BaseComponent):
     def _call(self, call: Call) -> Any:
         try:
             body = call.run()
-            call.apply()
+            call.apply(call if body is None else body)
         except BaseException as problem:
             call.close()
             if not isinstance(problem, Exception):
                 raise
             call.log(problem)
-            self._fail(call, problem)
+            self._refuse(call.response, problem)
             return True
-        self._fill(call, call if body is None else body)
         return call.response
 
-    def _fill(self, call: Call, body: Any) -> None:
-        response = call.response
-        response.body = body
-        if isinstance(body, FileRange):
-            response._adopt(call)
-            if "Content-Length" not in response.headers:
-                response.headers["Content-Length"] = body.remaining
-        elif not isinstance(body, bytes):
-            response.stream = True
-
-    def _fail(self, call: Call, problem: BaseException) -> None:
+    def _refuse(self, response: wrappers.Response, problem: BaseException) -> None:
+        """Answer with an error in place of a response."""
         error = (type(problem), problem, problem.__traceback__)
-        response = call.response
-        self.fire(results.to_error(response.request, response, error))
+        exchange = response.request._exchange_of(response)
+        if exchange is not None and exchange.state is _HANDLING:
+            exchange.fail(error)  # also where the gateway has left the tree meanwhile
+        else:
+            self.fire(results.to_error(response.request, response, error))
 
     # -- threads --
 
     def _in_loop(self, call: Callable[[], object]) -> None:
-        self.fire(_Call(call), self)
+        # One event for all that has come until it is handled: each may wake the loop.
+        self._waiting.append(call)
+        if not self._is_called:
+            self._is_called = True
+            self.fire(_Call(self._do_waiting), self)
+
+    def _do_waiting(self) -> None:
+        self._is_called = False  # before it is looked: what comes now calls again
+        try:
+            for _ in range(len(self._waiting)):
+                self._waiting.popleft()()
+        finally:
+            if self._waiting and not self._is_called:
+                self._is_called = True
+                self.fire(_Call(self._do_waiting), self)
 
     @handler("_call")
     def _on_call(self, call: Callable[[], object]) -> None:
@@ -176,11 +191,20 @@ class Gateway(BaseComponent):
     def _answer(self, call: ThreadedCall, outcome: Any) -> None:
         """Take what a thread has got from an application, or will get."""
         if isinstance(outcome, BaseException):
-            self._fail(call, outcome)
+            self._refuse(call.response, outcome)
             return
-        call.apply()
-        self._fill(call, outcome)
-        self.fire(events.Response(call.response))
+        call.apply(outcome)
+        response = call.response
+        self._respond(response, response.request._exchange_of(response))
+
+    def _respond(self, response: wrappers.Response, exchange: Exchange | None) -> None:
+        """Send a response, if it is still waited for."""
+        if exchange is None:
+            self.fire(events.Response(response))
+        elif exchange.state is _HANDLING:
+            exchange.respond(response)
+        else:
+            response.release()
 
     @handler("stopped", channel="*")
     def _on_stopped(self, component: Manager) -> None:
@@ -231,18 +255,12 @@ class Application(HostedTree):
         caller.exchange = exchange
         self.http.exchanges[request] = exchange
         try:
-            self._run(exchange, refusal, redirect)
-            caller.is_ready.wait()
+            self._run(caller, partial(self._begin, exchange, refusal, redirect))
+            body = self._body_of(exchange)
         except BaseException:
             self._release(exchange)
             raise
         assert caller.head is not None
-        body = caller.body
-        if isinstance(body, bytes):
-            self._release(exchange)
-            body = [body] if body else []
-        else:
-            body = WSGIBody(body, exchange, self._release)
         try:
             start_response(*caller.head, *([exc_info] if exc_info else []))
         except BaseException:
@@ -251,25 +269,36 @@ class Application(HostedTree):
             raise
         return body
 
+    def _body_of(self, exchange: WSGIExchange) -> Any:
+        """The body of the response; of one that could not begin, that of the error."""
+        caller = exchange.connection
+        while not isinstance(caller.body, bytes):
+            body = WSGIBody(caller.body, exchange, self._release)
+            try:
+                body.begin()
+            except Exception as problem:
+                caller.expect_another()
+                self._run(caller, partial(start_over, exchange, problem))
+            else:
+                return body
+        self._release(exchange)
+        return [caller.body] if caller.body else []
+
     # -- the loop --
 
-    def _run(
-        self,
-        exchange: WSGIExchange,
-        refusal: exceptions.HTTPException | None,
-        redirect: str | None,
-    ) -> None:
-        """Have a request handled; in the loop, which is started if there is none."""
+    def _run(self, caller: WSGIConnection, call: Callable[[], object]) -> None:
+        """Have something done in the loop, which is started if there is none; wait for a response."""
         root = self.root
         with self._starting:
             if not root.running:
                 root.join()  # a run that is about to end
                 root.start()
-        self.fire(_Call(partial(self._begin, exchange, refusal, redirect)), self)
+        self.fire(_Call(call), self)
         loop = self._tree_engine.loop
         if loop.thread == threading.get_ident():
-            while not exchange.connection.is_ready.is_set():
+            while not caller.is_ready.is_set():
                 root.tick(0.05)
+        caller.is_ready.wait()
 
     @handler("_call")
     def _on_call(self, call: Callable[[], object]) -> None:

@@ -12,7 +12,7 @@ from circuits._wire.websocket import Close as CloseFrame
 from circuits._wire.websocket import Codec, Ping, Pong
 from circuits.core.utils import flatten
 from circuits.net.protocols.websocket import Closing, Deflate, WebSocketCodec
-from circuits.net.sockets import Close, Disconnect, Disconnected, Read, Write
+from circuits.net.sockets import Close, Disconnect, Disconnected, Pause, Read, Resume, Write
 from circuits.testing import VirtualClock, settle
 
 from .protocol_support import Bench, Wire, shown
@@ -308,6 +308,20 @@ def test_a_connection_that_closes_is_not_pinged() -> None:
         assert table.told() == []
 
 
+def test_who_does_not_read_is_not_heaped_with_answers(table: Table) -> None:
+    table.feed(Pause(*table.who), on="wire")
+    pings = b"".join(table.peer.send_ping(b"%d" % number) for number in range(1000))
+    assert table.arrives(pings) == []
+    assert [e for e in table.feed(Resume("B"), on="wire") if e[0] == "sent"] == []
+    assert table.feed(Resume(*table.who), on="wire")[-1] == ("sent", Pong(b"999"))
+
+
+def test_who_closes_without_reading_gets_one_answer(table: Table) -> None:
+    table.feed(Pause(*table.who), on="wire")
+    told = table.arrives(table.peer.send_ping() + table.peer.send_close(1000, "bye"))
+    assert [entry for entry in told if entry[0] == "sent"] == [("sent", CloseFrame(1000, ""))]
+
+
 # -- the end of the connection -----------------------------------------------------------------
 
 
@@ -352,4 +366,4 @@ def test_another_transport() -> None:
     codec.register(second)
     assert [spec.channel for spec in codec._tree_specs if spec.channel in ("one", "two")] == [
         "two"
-    ] * 2
+    ] * 3

@@ -9,7 +9,7 @@ import pytest
 
 from circuits import sleep
 from circuits._wire.websocket import Deflate
-from circuits.net.sockets import Close, Read, Write
+from circuits.net.sockets import Close, Read, SocketError, Write
 from circuits.testing import VirtualClock, settle
 from circuits.web import Controller, WebSockets
 from circuits.web.websockets import WebSocketsDispatcher
@@ -328,6 +328,22 @@ def test_a_client_that_vanishes() -> None:
         assert journal.noted[-1].code == 1006
         assert not websockets.websockets
         assert websockets._policy.held_bytes == 0
+
+
+def test_a_connection_that_fails_tells_why() -> None:
+    journal = Journal()
+    with running(WebSockets("/ws"), journal) as server:
+        peer = Peer(server)
+        problem = ConnectionResetError(104, "Connection reset by peer")
+        server.fire(SocketError(peer.client.sock, problem), "web")
+        peer.client.leave()
+        server.fire(SocketError(peer.client.sock, problem), "web")  # of nobody by now
+        settle(server)
+        assert journal.names() == ["connect", "socket_error", "disconnect"]
+        assert (journal.noted[-1].code, journal.noted[-1].reason) == (
+            1006,
+            "[Errno 104] Connection reset by peer",
+        )
 
 
 def test_a_client_that_only_stops_writing() -> None:

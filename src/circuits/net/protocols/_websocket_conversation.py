@@ -64,7 +64,7 @@ class Owner(Protocol):
         """The peer has sent a close frame: call `close` to answer it."""
 
     def _failed(self, conversation: Conversation, problem: Exception) -> None:
-        """The peer broke the rules, or is silent; the transport will be closed."""
+        """The peer broke the rules, or is silent, or the transport failed: it will be closed."""
 
     def _over(self, conversation: Conversation, in_order: bool) -> None:
         """Close the transport; the peer has agreed if it is in order. Called once."""
@@ -214,6 +214,13 @@ class Conversation:
     def fail(self, code: int, reason: str) -> None:
         """End it for a reason of ours, and do not wait for the peer."""
         self._fail(RemoteProtocolError(code, reason), code, reason)
+
+    def broken(self, problem: Exception) -> None:
+        """The transport has failed; ``lost`` follows."""
+        if self.close_code is None and not self._is_over:
+            self.close_code, self.close_reason = ABNORMAL, str(problem)
+            if self.codec.state is State.OPEN:
+                self.owner._failed(self, problem)
 
     def lost(self) -> None:
         """The transport is gone, or the owner has left its tree."""

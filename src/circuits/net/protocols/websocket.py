@@ -59,6 +59,9 @@ class WebSocketCodec(BaseComponent):
     - fires ``socket_error`` when the peer breaks the rules, sends what is too big or does not
       answer pings; it is told why, and the transport is closed.
 
+    While the transport tells by ``pause`` that the peer does not keep up, pings are not answered;
+    at its ``resume`` the last one is.
+
     Events for another socket, or without one on a server, are left alone. When its connection is
     gone it unregisters itself.
 
@@ -113,7 +116,7 @@ class WebSocketCodec(BaseComponent):
             self._conversation.receive(surplus)
         return self
 
-    def _make_raw_handlers(self) -> tuple[Any, Any]:
+    def _make_raw_handlers(self) -> tuple[Any, ...]:
         """The handlers on the channel of the transport; made here, since they are marked with it."""
 
         @handler("read", channel=self._transport, priority=10)
@@ -129,7 +132,12 @@ class WebSocketCodec(BaseComponent):
                 self._conversation.lost()
                 self.unregister()
 
-        return _on_raw_read, _on_raw_end
+        @handler("pause", "resume", channel=self._transport)
+        def _on_raw_flow(self: WebSocketCodec, event: Event, *args: Any) -> None:
+            if args == self._who:
+                self._conversation.congested(event.name == "pause")
+
+        return _on_raw_read, _on_raw_end, _on_raw_flow
 
     def _detach_from_transport(self) -> None:
         for method in self._raw_handlers:

@@ -37,7 +37,7 @@ class WebSockets(BaseComponent):
     - ``read(sock, message)`` for each message: text is ``str``, binary ``bytes``;
     - ``close(sock)`` when a client closes, and answers it; the event has ``code`` and ``reason``;
     - ``socket_error(sock, problem)`` when a client breaks the rules, sends too much or does not
-      answer pings; then the connection is closed;
+      answer pings, or its connection fails; then it is closed;
     - ``pause(sock)`` and ``resume(sock)`` when a client does not keep up with what is written, and
       when it does again;
     - ``disconnect(sock)`` when a connection is over; the event has ``code`` and ``reason``.

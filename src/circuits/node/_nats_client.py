@@ -1,0 +1,56 @@
+"""The client of nats-py where its documented interface ends: what else is used of it is here alone.
+
+Each of these has a test that says what is missing, should a later nats-py be without it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from nats.aio.client import Client
+
+__all__ = ["Denial", "abandon", "denial_in", "server_name"]
+
+#: Seconds that the end of a connection may take.
+_CLOSE_SECONDS: Final = 1.0
+_DENIAL: Final = re.compile(r'permissions violation for (publish|subscription) to "([^"]*)"', re.I)
+
+
+def server_name(client: Client) -> str | None:
+    """What the server calls itself: there is no public name for what it has told of itself."""
+    info: dict[str, Any] = client._server_info
+    return info.get("server_name") or info.get("server_id")
+
+
+async def abandon(client: Client) -> None:
+    """Close a client, whatever state it is in.
+
+    Its own ``close`` waits until all is written, for ever if nobody reads. What is left of it then
+    is a socket, which only its transport can end.
+    """
+    with contextlib.suppress(Exception):
+        await asyncio.wait_for(client.close(), _CLOSE_SECONDS)
+    transport: Any = client._transport
+    writer = getattr(transport, "_io_writer", None)  # one over WebSockets has none
+    if writer is not None:
+        with contextlib.suppress(Exception):
+            writer.transport.abort()
+
+
+class Denial(tuple[bool, str]):
+    """What a server does not let us do: whether that is to publish, and the subject."""
+
+    __slots__ = ()
+
+
+def denial_in(problem: Exception) -> Denial | None:
+    """What an error of the client says that we must not do.
+
+    nats-py has no type for it, and makes the whole text lower-case, the subject included.
+    """
+    found = _DENIAL.search(str(problem))
+    return None if found is None else Denial((found[1].lower() == "publish", found[2].lower()))

@@ -1,0 +1,121 @@
+"""What is used of nats-py beyond its documented interface: a release without it fails here."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import socket
+import threading
+
+import pytest
+from nats.aio.client import Client
+from nats.aio.subscription import Subscription
+from nats.aio.transport import TcpTransport
+from nats.errors import Error
+
+from circuits.node._nats_client import abandon, denial_in, server_name
+
+INFO = {"server_id": "NA", "version": "2.15.0", "headers": True, "max_payload": 1 << 20}
+
+
+class StalledServer:
+    """Says hello, answers the first ping, and reads no more."""
+
+    def __init__(self, **info: object) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.info = {**INFO, **info}
+        self.peer: socket.socket | None = None
+        self.thread = threading.Thread(target=self._run)
+        self.thread.start()
+
+    def _run(self) -> None:
+        self.peer, _ = self.listener.accept()
+        self.peer.sendall(b"INFO " + json.dumps(self.info).encode() + b"\r\n")
+        received = b""
+        while b"PING\r\n" not in received:
+            received += self.peer.recv(4096)
+        self.peer.sendall(b"PONG\r\n")
+
+    def is_closed(self) -> bool:
+        assert self.peer is not None
+        self.peer.settimeout(10)
+        try:
+            while self.peer.recv(1 << 20):
+                pass
+        except ConnectionResetError:
+            pass
+        return True
+
+    def close(self) -> None:
+        self.thread.join(10)
+        self.listener.close()
+        if self.peer is not None:
+            self.peer.close()
+
+
+def test_the_client_has_the_names_that_are_used_of_it() -> None:
+    client = Client()
+    assert isinstance(client._server_info, dict)
+    assert hasattr(client, "_transport")
+    assert hasattr(TcpTransport(), "_io_writer")  # type: ignore[no-untyped-call]
+    # Documented, and meant to hand out what has come already before it ends.
+    assert inspect.iscoroutinefunction(Subscription.drain)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(("info", "name"), [({"server_name": "one"}, "one"), ({}, "NA")])
+def test_the_name_of_the_server(info: dict[str, str], name: str) -> None:
+    server = StalledServer(**info)
+
+    async def body() -> None:
+        client = Client()
+        await client.connect(f"nats://127.0.0.1:{server.port}", allow_reconnect=False)
+        assert server_name(client) == name
+        await abandon(client)
+
+    try:
+        asyncio.run(body())
+    finally:
+        server.close()
+
+
+@pytest.mark.integration
+def test_a_client_that_nobody_reads_from_is_ended() -> None:
+    server = StalledServer()
+
+    async def body() -> None:
+        client = Client()
+        await client.connect(
+            f"nats://127.0.0.1:{server.port}",
+            allow_reconnect=False,
+            pending_size=1 << 30,
+        )
+        for _ in range(64):
+            await client.publish("much", bytes(1 << 20))
+        await asyncio.wait_for(abandon(client), 5)
+
+    try:
+        asyncio.run(body())
+        assert server.is_closed()
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "denial"),
+    [
+        ('nats: permissions violation for publish to "a.b.c"', (True, "a.b.c")),
+        ("nats: 'Permissions Violation for Publish to \"A.b\"'", (True, "a.b")),
+        ('nats: permissions violation for subscription to "a.>"', (False, "a.>")),
+        (
+            'nats: permissions violation for subscription to "a.>" using queue "b"',
+            (False, "a.>"),
+        ),
+        ("nats: authorization violation", None),
+        ("", None),
+    ],
+)
+def test_what_the_server_does_not_let_us_do(text: str, denial: object) -> None:
+    assert denial_in(Error(text)) == denial
