@@ -457,7 +457,7 @@ class Response:
                 key = (self.code, self.close, self.protocol, self.encoding, request.server)
                 if is_special:
                     pairs = None if headers is None else tuple(headers._pairs)
-                    key = (*key, self._message, fields, pairs, cookies and tuple(cookies))
+                    key = (*key, self._message, fields, pairs, tuple(cookies or ()))
                 head = _heads.get(key) or self._make_head(key)
                 if head is not None and request._display_banner is None:
                     self._prepared = True
