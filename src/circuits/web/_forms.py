@@ -208,24 +208,29 @@ def parse_urlencoded(
     return fields
 
 
-#: What the fast way does not know: its own mark, line ends, and a percent sign that is none.
-_UNUSUAL = re.compile(rb"[=\r\n]|%(?![0-9A-Fa-f]{2})")
+#: The fast way has "=" for "%" and the reverse, and escapes of them are changed beforehand.
+_SWAPPED = bytes.maketrans(b"%=", b"=%")
 
 
 def _unescaped(data: bytes) -> bytes:
     data = data.replace(b"+", b" ")
     if b"%" not in data:
         return data
-    if len(data) < 256 or _UNUSUAL.search(data):
+    if len(data) < 256:
         return unquote_to_bytes(data)
-    # Ten times as fast: megabytes must not keep the loop. What it reads has "=" for "%". It takes
-    # blanks at the end for padding of a line, so one thing that is none stands there.
-    return binascii.a2b_qp(data.replace(b"%", b"=") + b".")[:-1]
+    # Ten times as fast, and without an object for each escape: megabytes must not keep the loop,
+    # nor take a hundred times their size. What it reads has "=" for "%". It would take "==" for
+    # one, line ends for its own, and blanks at the end for padding, so they are written otherwise.
+    data = data.replace(b"\r", b"%0D").replace(b"\n", b"%0A")
+    data = data.replace(b"%%", b"%25%").replace(b"%%", b"%25%")
+    data = data.replace(b"%3D", b"%3d").replace(b"%25", b"%3D").replace(b"%3d", b"%25")
+    return binascii.a2b_qp(data.translate(_SWAPPED) + b".")[:-1].translate(_SWAPPED)
 
 
 # -- multipart --------------------------------------------------------------------------------
 
 _CHUNK_BYTES = 64 * 1024
+_LONE_LINE_ENDS = re.compile(rb"\r(?!\n)|(?<!\r)\n|\0")
 #: A boundary may be followed by blanks; by so many at most.
 _PADDING_BYTES = 1024
 
@@ -310,6 +315,9 @@ class _Reader:
             raise RequestEntityTooLarge(f"A part may have {limits.part_headers} headers.")
         if any(len(line) > limits.part_header_bytes for line in lines):
             raise RequestEntityTooLarge("A part has too long a header.")
+        if _LONE_LINE_ENDS.search(head):
+            # Others disagree with the parser on where a header ends then.
+            raise BadRequest("A part of the multipart form has malformed headers.")
         message = self._parser.parsebytes(head + b"\r\n", headersonly=True)
         try:
             if message.defects:
