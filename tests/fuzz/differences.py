@@ -45,15 +45,24 @@ class Difference:
         return f"{self.target} / {self.peer}: {self.what}\n    {self.reason}"
 
 
-_LINE_ENDS = "lines end in CRLF: what takes less, or more, disagrees with others on where a head ends"
+_LINE_ENDS = (
+    "lines end in CRLF: what takes less, or more, disagrees with others on where a head ends"
+)
 _LENGTH = "RFC 9112, 6.1 to 6.3: how long a body is must not be disputable, so nothing is repaired"
 _LEFT = "RFC 9110 and 9112 have a server check it; this parser leaves it to its callers"
 
 DIFFERENCES: list[Difference] = [
     # -- HTTP: what is refused here --
-    Difference("http-*", "*", r"refused here: (lone CR|.*has a lone CR or LF|.* in the trailers).*", _LINE_ENDS),
+    Difference(
+        "http-*",
+        "*",
+        r"refused here: (lone CR|.*has a lone CR or LF|.* in the trailers).*",
+        _LINE_ENDS,
+    ),
     Difference("http-*", "*", r"refused here: .*line N (is folded|has no colon).*", _LINE_ENDS),
-    Difference("http-*", "*", r"refused here: .*line N has whitespace before its colon.*", _LINE_ENDS),
+    Difference(
+        "http-*", "*", r"refused here: .*line N has whitespace before its colon.*", _LINE_ENDS
+    ),
     Difference(
         "http-*",
         "*",
@@ -81,7 +90,9 @@ DIFFERENCES: list[Difference] = [
         r"refused here: (malformed target|malformed authority|the target \*|CONNECT needs|character not allowed in target).*",
         "RFC 9112, 3.2: a target has one of four forms, and no fragment",
     ),
-    Difference("http-*", "*", r"refused here: HTTP/N\.N is not supported.*", "RFC 9110, 15.6.6: 505"),
+    Difference(
+        "http-*", "*", r"refused here: HTTP/N\.N is not supported.*", "RFC 9110, 15.6.6: 505"
+    ),
     Difference(
         "http-*",
         "*",
@@ -95,9 +106,17 @@ DIFFERENCES: list[Difference] = [
         r"|transfer coding not supported|malformed Transfer-Encoding|differing Content-Length).*",
         _LENGTH,
     ),
-    Difference("http-*", "*", r"refused here: (malformed chunk size|chunk line longer|chunk longer).*", _LENGTH),
     Difference(
-        "http-*", "*", r"refused here: .* among the trailers", "who merges trailers into the head would frame it anew"
+        "http-*",
+        "*",
+        r"refused here: (malformed chunk size|chunk line longer|chunk longer).*",
+        _LENGTH,
+    ),
+    Difference(
+        "http-*",
+        "*",
+        r"refused here: .* among the trailers",
+        "who merges trailers into the head would frame it anew",
     ),
     Difference(
         "http-*",
@@ -113,7 +132,10 @@ DIFFERENCES: list[Difference] = [
     ),
     # -- HTTP: what is refused there --
     Difference(
-        "http-*", "h11", r"refused there: no request line received", "RFC 9112, 2.2: an empty line before a request is skipped"
+        "http-*",
+        "h11",
+        r"refused there: no request line received",
+        "RFC 9112, 2.2: an empty line before a request is skipped",
     ),
     Difference(
         "http-requests",
@@ -161,7 +183,9 @@ DIFFERENCES: list[Difference] = [
         "h11",
         r"otherwise: headers",
         "it rewrites repeated lengths; here fields are given as they came",
-        lambda data: re.search(rb"(?i)content-length:[^\n]*,|content-length.*content-length", data, re.DOTALL),
+        lambda data: re.search(
+            rb"(?i)content-length:[^\n]*,|content-length.*content-length", data, re.DOTALL
+        ),
     ),
     Difference(
         "http-responses",
@@ -212,7 +236,10 @@ DIFFERENCES: list[Difference] = [
     ),
     # -- WebSocket --
     Difference(
-        "websocket-*", "*", r"refused here with 1009.*", "our limit, with which the fuzzer sets none of theirs"
+        "websocket-*",
+        "*",
+        r"refused here with 1009.*",
+        "our limit, with which the fuzzer sets none of theirs",
     ),
     Difference(
         "websocket-*",

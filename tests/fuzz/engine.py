@@ -102,7 +102,9 @@ class Result:
 
 def normal(text: str) -> str:
     """A message of an error without what it quotes."""
-    text = re.sub(r"b?'(?:[^'\\]|\\.)*'|b?\"(?:[^\"\\]|\\.)*\"", "...", text.splitlines()[0] if text else "")
+    text = re.sub(
+        r"b?'(?:[^'\\]|\\.)*'|b?\"(?:[^\"\\]|\\.)*\"", "...", text.splitlines()[0] if text else ""
+    )
     return re.sub(r"\[.*\]", "[...]", re.sub(r"[0-9]+", "N", text))[:120]
 
 
@@ -191,13 +193,19 @@ def examine(
     try:
         whole = target.outcome([data])
     except Exception as problem:
-        return [], [Trouble("crash", f"{type(problem).__name__} {normal(str(problem))}", data, repr(problem))]
+        return [], [
+            Trouble(
+                "crash", f"{type(problem).__name__} {normal(str(problem))}", data, repr(problem)
+            )
+        ]
     troubles = []
     for pieces in cuts(data, chance):
         try:
             found = target.outcome(pieces)
         except Exception as problem:
-            troubles.append(Trouble("crash", f"{type(problem).__name__} in pieces", data, repr(problem)))
+            troubles.append(
+                Trouble("crash", f"{type(problem).__name__} in pieces", data, repr(problem))
+            )
             break
         if _without_reasons(found) != _without_reasons(whole):
             what = f"{' '.join(map(shape, whole[-2:]))} / {' '.join(map(shape, found[-2:]))}"
@@ -214,7 +222,9 @@ def examine(
             else:
                 troubles.append(Trouble("peer", f"{peer}: {what}", data, detail))
     except Exception as problem:
-        troubles.append(Trouble("crash", f"{type(problem).__name__} when compared", data, repr(problem)))
+        troubles.append(
+            Trouble("crash", f"{type(problem).__name__} when compared", data, repr(problem))
+        )
     return whole, troubles
 
 

@@ -27,7 +27,9 @@ logging.getLogger("python_multipart.multipart").disabled = True
 _PART = b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n'
 _FILE = b'--b\r\nContent-Disposition: form-data; name="f"; filename="x.txt"\r\nContent-Type: text/plain\r\n\r\n'
 _END = b"--b--\r\n"
-_LIMITS = FormLimits(text_bytes=20000, parts=50, part_header_bytes=500, part_headers=8, spool_bytes=4096)
+_LIMITS = FormLimits(
+    text_bytes=20000, parts=50, part_header_bytes=500, part_headers=8, spool_bytes=4096
+)
 
 
 class _Body(io.RawIOBase):
@@ -59,16 +61,60 @@ class Multipart(Target):
     seeds = [
         _PART + b"hello\r\n" + _FILE + b"line\r\n--not\r\n\r\n" + _END,
         b"preamble\r\n" + _PART + b"\r\n" + _END + b"epilogue",
-        b"\r\n" + _FILE.replace(b"text/plain", b"application/octet-stream") + b"\0\xff\r\n--b  \r\n" + _PART[5:] + b"1\r\n--b--",
-        b'--b\r\nContent-Disposition: form-data; name=a; filename*=utf-8\'\'%e4%bd%a0\r\n\r\nx\r\n--b--\r\n',
-        b'--b\r\nContent-Disposition: form-data; name="_charset_"\r\n\r\nlatin-1\r\n' + _PART + b"\xe4\r\n" + _END,
+        b"\r\n"
+        + _FILE.replace(b"text/plain", b"application/octet-stream")
+        + b"\0\xff\r\n--b  \r\n"
+        + _PART[5:]
+        + b"1\r\n--b--",
+        b"--b\r\nContent-Disposition: form-data; name=a; filename*=utf-8''%e4%bd%a0\r\n\r\nx\r\n--b--\r\n",
+        b'--b\r\nContent-Disposition: form-data; name="_charset_"\r\n\r\nlatin-1\r\n'
+        + _PART
+        + b"\xe4\r\n"
+        + _END,
         _END,
     ]
     words = [
-        *(b"\r\n", b"\r", b"\n", b"--b", b"--b\r\n", b"\r\n--b\r\n", b"\r\n--b--", b"--", b"-", b"b", b":", b";"),
-        *(b'"', b"=", b"\\", b"%22", b" ", b"\t", b"\0", b"\xc3\xa4", b"\xff", b"\r\n\r\n", b"name=", b"filename="),
-        *(b"filename*=utf-8''%41", b"Content-Type: multipart/mixed\r\n", b"Content-Disposition: form-data\r\n"),
-        *(b"Content-Transfer-Encoding: base64\r\n", b"X: y\r\n", b" folded\r\n", _PART, _FILE, b"charset=latin-1"),
+        *(
+            b"\r\n",
+            b"\r",
+            b"\n",
+            b"--b",
+            b"--b\r\n",
+            b"\r\n--b\r\n",
+            b"\r\n--b--",
+            b"--",
+            b"-",
+            b"b",
+            b":",
+            b";",
+        ),
+        *(
+            b'"',
+            b"=",
+            b"\\",
+            b"%22",
+            b" ",
+            b"\t",
+            b"\0",
+            b"\xc3\xa4",
+            b"\xff",
+            b"\r\n\r\n",
+            b"name=",
+            b"filename=",
+        ),
+        *(
+            b"filename*=utf-8''%41",
+            b"Content-Type: multipart/mixed\r\n",
+            b"Content-Disposition: form-data\r\n",
+        ),
+        *(
+            b"Content-Transfer-Encoding: base64\r\n",
+            b"X: y\r\n",
+            b" folded\r\n",
+            _PART,
+            _FILE,
+            b"charset=latin-1",
+        ),
     ]
     peers = ("python-multipart",)
     most_memory = 12 << 20
@@ -149,7 +195,9 @@ class Multipart(Target):
             if text is not None and text != content:
                 yield "python-multipart", "otherwise: content", detail
                 return
-            if text is None and mine[1] not in {content.decode(c, "replace") for c in ("utf-8", "latin-1", "cp1252", "iso-8859-15")}:
+            if text is None and mine[1] not in {
+                content.decode(c, "replace") for c in ("utf-8", "latin-1", "cp1252", "iso-8859-15")
+            }:
                 yield "python-multipart", "otherwise: text", detail
                 return
             if mine[0] != _name(fields.get("content-disposition", "")):
@@ -170,8 +218,31 @@ def _name(disposition: str) -> str | None:
 
 class UrlEncoded(Target):
     name = "urlencoded"
-    seeds = [b"a=1&b=2", b"a=%41+b&a=&=x&c", b"%C3%A4=%e2%82%ac&" * 3, b"a=%zz&%=%1&==", b"x" * 300 + b"=%41%0d%0a="]
-    words = [b"&", b"=", b"%", b"+", b"%41", b"%00", b"%C3%A4", b"%FF", b";", b"a", b"\r\n", b"=\r\n", b"%3D", b" ", b"\xc3\xa4", b"x" * 260]
+    seeds = [
+        b"a=1&b=2",
+        b"a=%41+b&a=&=x&c",
+        b"%C3%A4=%e2%82%ac&" * 3,
+        b"a=%zz&%=%1&==",
+        b"x" * 300 + b"=%41%0d%0a=",
+    ]
+    words = [
+        b"&",
+        b"=",
+        b"%",
+        b"+",
+        b"%41",
+        b"%00",
+        b"%C3%A4",
+        b"%FF",
+        b";",
+        b"a",
+        b"\r\n",
+        b"=\r\n",
+        b"%3D",
+        b" ",
+        b"\xc3\xa4",
+        b"x" * 260,
+    ]
     peers = ("the library",)
     most_memory = 16 << 20
 
@@ -194,14 +265,20 @@ class UrlEncoded(Target):
                         urllib.parse.unquote_to_bytes(name.replace(b"+", b" ")),
                         urllib.parse.unquote_to_bytes(value.replace(b"+", b" ")),
                     )
-                    for name, _, value in (pair.partition(b"=") for pair in data.split(b"&") if pair)
+                    for name, _, value in (
+                        pair.partition(b"=") for pair in data.split(b"&") if pair
+                    )
                 )
             ]
         except UnicodeDecodeError:
             theirs = "no UTF-8"
         refused = bool(whole) and isinstance(whole[0], str)
         if refused != isinstance(theirs, str):
-            yield "the library", "refused here" if refused else "refused there", f"{whole} / {theirs}"
+            yield (
+                "the library",
+                "refused here" if refused else "refused there",
+                f"{whole} / {theirs}",
+            )
         elif not refused and whole != theirs:
             yield "the library", "otherwise", f"{whole} / {theirs}"
 

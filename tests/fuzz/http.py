@@ -27,7 +27,8 @@ REQUESTS = [
     b"GET /ws HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n",
     b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\nCookie: a=b\r\n\r\n\r\nHEAD / HTTP/1.1\r\nHost: h\r\n\r\n",
     _CHUNKED + b"5\r\nhello\r\n6;a=b\r\n world\r\n0\r\n\r\n",
-    _CHUNKED + b'b;q="\\" ;";r\r\nhello world\r\n0\r\nX-T: u\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n',
+    _CHUNKED
+    + b'b;q="\\" ;";r\r\nhello world\r\n0\r\nX-T: u\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n',
 ]
 RESPONSES = [
     b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhelloHTTP/1.1 204 \r\n\r\n",
@@ -40,11 +41,40 @@ RESPONSES = [
 ]
 _WORDS = [
     *(bytes([byte]) for byte in b'\0\t\n\r "#,:;+-_0159aAfFxX\x0b\x7f\x80\xb2\xff'),
-    *(b"\r\n", b"\r\n\r\n", b"\r\n ", b"\n\n", b"\r\r\n", b" :", b": ", b"chunked, ", b";a", b';a="b"'),
+    *(
+        b"\r\n",
+        b"\r\n\r\n",
+        b"\r\n ",
+        b"\n\n",
+        b"\r\r\n",
+        b" :",
+        b": ",
+        b"chunked, ",
+        b";a",
+        b';a="b"',
+    ),
     *(b"Content-Length: 11\r\n", b"Content-Length: 3\r\n", b"Content-Length:\r\n", b"Host: x\r\n"),
-    *(b"Transfer-Encoding: chunked\r\n", b"Transfer-Encoding: gzip\r\n", b"Transfer-Encoding:chunked\r\n"),
-    *(b"Connection: close\r\n", b"Connection: keep-alive\r\n", b"Connection: upgrade\r\n", b"Upgrade: x\r\n"),
-    *(b"HTTP/1.1", b"HTTP/1.0", b"HTTP/2.0", b"GET ", b"HEAD ", b"POST / ", b"CONNECT ", b"OPTIONS * "),
+    *(
+        b"Transfer-Encoding: chunked\r\n",
+        b"Transfer-Encoding: gzip\r\n",
+        b"Transfer-Encoding:chunked\r\n",
+    ),
+    *(
+        b"Connection: close\r\n",
+        b"Connection: keep-alive\r\n",
+        b"Connection: upgrade\r\n",
+        b"Upgrade: x\r\n",
+    ),
+    *(
+        b"HTTP/1.1",
+        b"HTTP/1.0",
+        b"HTTP/2.0",
+        b"GET ",
+        b"HEAD ",
+        b"POST / ",
+        b"CONNECT ",
+        b"OPTIONS * ",
+    ),
     *(b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 100 \r\n", b"HTTP/1.1 101 \r\n", b"HTTP/1.1 204 No\r\n"),
     *(b"0\r\n\r\n", b"3\r\nabc\r\n", b"0\r\n", b"3\r\n", b"Expect: 100-continue\r\n", b"X: y\r\n"),
     *REQUESTS[:2],
@@ -254,11 +284,21 @@ def differences(ours: Seen, theirs: Seen, knows_end: bool = True) -> Iterator[tu
         )
         if not mine.complete:
             if there:
-                yield (f"refused here: {normal(ours.refusal)}" if ours.refusal else "waits here"), detail
+                yield (
+                    (f"refused here: {normal(ours.refusal)}" if ours.refusal else "waits here"),
+                    detail,
+                )
             return
         if other is None or not there:
             if not (other is None and theirs.is_over):
-                yield (f"refused there: {normal(theirs.refusal)}" if theirs.refusal else "waits there"), detail
+                yield (
+                    (
+                        f"refused there: {normal(theirs.refusal)}"
+                        if theirs.refusal
+                        else "waits there"
+                    ),
+                    detail,
+                )
             return
         for name in ("start", "headers", "body"):
             if getattr(mine, name) != getattr(other, name):
@@ -381,7 +421,11 @@ class Sent(Target):
         b"204\n\nConnection\nclose",
         b"HEAD\n*\nHost\nh",
     ]
-    words = [w for w in _WORDS if len(w) < 30] + [b"Host\nh\n", b"Transfer-Encoding\nchunked\n", b"Set-Cookie\n"]
+    words = [w for w in _WORDS if len(w) < 30] + [
+        b"Host\nh\n",
+        b"Transfer-Encoding\nchunked\n",
+        b"Set-Cookie\n",
+    ]
     peers = ("h11", "httptools")
     grows = False  # we do not attack ourselves
 
@@ -391,8 +435,12 @@ class Sent(Target):
         headers = [*zip(rest[::2], rest[1::2], strict=False)]
         try:
             if first.isascii() and first.isdigit() and len(first) < 9:
-                return http1.encode_response_head(int(first), second, headers), [n.encode("latin-1") for n, _ in headers]
-            return http1.encode_request_head(first, second, headers), [n.encode("latin-1") for n, _ in headers]
+                return http1.encode_response_head(int(first), second, headers), [
+                    n.encode("latin-1") for n, _ in headers
+                ]
+            return http1.encode_request_head(first, second, headers), [
+                n.encode("latin-1") for n, _ in headers
+            ]
         except http1.LocalProtocolError as problem:
             return f"refused: {problem}", []
 

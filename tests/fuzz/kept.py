@@ -12,7 +12,10 @@ KEPT: list[tuple[str, bytes]] = [
     # What came behind a last block was dropped or read, by the cuts.
     ("websocket-deflate", b"A\x85\xc2\x827\xfa!=4\xfa=\xc5"),
     ("websocket-deflate", b"\xc2\x927\xfa!=4\xfa5536"),
-    ("websocket-deflate", b"\x8a\x807\xfa!=\xc2\x827\xfa!=4\xfa\xc2\xfa\n\x827\xfa!=4\x8a\x807\xfa!="),
+    (
+        "websocket-deflate",
+        b"\x8a\x807\xfa!=\xc2\x827\xfa!=4\xfa\xc2\xfa\n\x827\xfa!=4\x8a\x807\xfa!=",
+    ),
     # A lone LF made a header out of the value of another.
     ("multipart", _PART + b"\nContent-Type:multipart/\r\n\r\n\r\n--b--"),
     ("multipart", b"\r\n" + _PART + b"\nn:\r\n\r\n\r\n--b--"),

@@ -28,12 +28,36 @@ def _unpack(data: bytes) -> Any:
 
 
 _BODIES: list[Any] = [
-    {"v": 2, "id": 1, "name": "greet", "args": [1, -2.5, "x", None, True, [1, {"a": []}]], "channels": ["a"]},
-    {"v": 2, "id": "x", "name": "e", "args": [{"$bytes": "AAE="}], "kwargs": {"k": {"$tuple": [1]}}},
-    {"v": 2, "id": 3, "value": {"$map": [[1, 2], [{"$uuid": "12345678-1234-1234-1234-123456789012"}, 3]]}},
+    {
+        "v": 2,
+        "id": 1,
+        "name": "greet",
+        "args": [1, -2.5, "x", None, True, [1, {"a": []}]],
+        "channels": ["a"],
+    },
+    {
+        "v": 2,
+        "id": "x",
+        "name": "e",
+        "args": [{"$bytes": "AAE="}],
+        "kwargs": {"k": {"$tuple": [1]}},
+    },
+    {
+        "v": 2,
+        "id": 3,
+        "value": {"$map": [[1, 2], [{"$uuid": "12345678-1234-1234-1234-123456789012"}, 3]]},
+    },
     {"v": 2, "id": 4, "value": {"$set": [1, {"$frozenset": []}, {"$tuple": []}]}, "errors": True},
     {"id": None, "value": {"$datetime": "2026-01-02T03:04:05+01:00"}, "errors": False},
-    {"id": 0, "value": [{"$date": "2026-01-02"}, {"$time": "03:04"}, {"$timedelta": 1.5}, {"$decimal": "1E+3"}]},
+    {
+        "id": 0,
+        "value": [
+            {"$date": "2026-01-02"},
+            {"$time": "03:04"},
+            {"$timedelta": 1.5},
+            {"$decimal": "1E+3"},
+        ],
+    },
     {"id": 5, "value": {"$data": {"type": "Point", "fields": {"x": 1}}}},
     {"circuits": 2, "name": "n", "nonce": "0" * 32, "features": ["msgpack", 1]},
     {"ping": 1.5},
@@ -59,11 +83,58 @@ class Packets(Target):
         ),
     ]
     words = [
-        *(b"{", b"}", b"[", b"]", b",", b":", b'"', b"\\u0000", b"\\ud800", b"null", b"true", b"1e999", b"NaN"),
-        *(b"-", b"0", b"1.5", b"\r\n\r\n", b"\0\0\0\2{}", b"\0\0\0", b"\0", b"\xc3\xa4", b"\xff", b" ", b"\t"),
-        *(b'{"$set":[', b'{"$map":[[', b'{"$tuple":[', b'{"$bytes":"', b'{"$decimal":"1E9999999"}', b"]}"),
-        *(b'{"$uuid":"', b'{"$date":"', b'{"$timedelta":1e12}', b'{"$data":{"type":"Point","fields":{"x":'),
-        *(b'"id":', b'"name":', b'"args":', b'"kwargs":', b'"value":', b'"channels":', b'"errors":true', b"[" * 70),
+        *(
+            b"{",
+            b"}",
+            b"[",
+            b"]",
+            b",",
+            b":",
+            b'"',
+            b"\\u0000",
+            b"\\ud800",
+            b"null",
+            b"true",
+            b"1e999",
+            b"NaN",
+        ),
+        *(
+            b"-",
+            b"0",
+            b"1.5",
+            b"\r\n\r\n",
+            b"\0\0\0\2{}",
+            b"\0\0\0",
+            b"\0",
+            b"\xc3\xa4",
+            b"\xff",
+            b" ",
+            b"\t",
+        ),
+        *(
+            b'{"$set":[',
+            b'{"$map":[[',
+            b'{"$tuple":[',
+            b'{"$bytes":"',
+            b'{"$decimal":"1E9999999"}',
+            b"]}",
+        ),
+        *(
+            b'{"$uuid":"',
+            b'{"$date":"',
+            b'{"$timedelta":1e12}',
+            b'{"$data":{"type":"Point","fields":{"x":',
+        ),
+        *(
+            b'"id":',
+            b'"name":',
+            b'"args":',
+            b'"kwargs":',
+            b'"value":',
+            b'"channels":',
+            b'"errors":true',
+            b"[" * 70,
+        ),
         *(b'"circuits":2', b'"ping":', b'"timeout":', b"9" * 40, b'{"id":1,"value":', b"}\r\n\r\n"),
     ]
     peers = ("msgspec", "sent again")
@@ -127,7 +198,11 @@ class Packets(Target):
             if isinstance(ours, Exception) != isinstance(theirs, Exception):
                 side = "here" if isinstance(ours, Exception) else "there"
                 reason = normal(str(ours if isinstance(ours, Exception) else theirs))
-                yield "msgspec", f"refused {side}: {reason.partition(' (')[0]}", f"{ours} / {theirs} / {text!r}"
+                yield (
+                    "msgspec",
+                    f"refused {side}: {reason.partition(' (')[0]}",
+                    f"{ours} / {theirs} / {text!r}",
+                )
             elif not isinstance(ours, Exception) and ours != theirs:
                 yield "msgspec", "otherwise", f"{ours} / {theirs} / {text!r}"
 

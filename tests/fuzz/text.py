@@ -68,9 +68,47 @@ class Irc(Target):
         b"MODE #c +o-v a b\n:a!b@c!d@e QUIT\n:* NOTICE * :*a?*\n",
     ]
     words = [
-        *(b" ", b"  ", b":", b" :", b"@", b"!", b"\\", b";", b"=", b"\r\n", b"\n", b"\r", b"\0", b"\x01"),
-        *(b"PRIVMSG", b"CAP", b"001", b"LS", b"ACK", b"NAK", b"NEW", b"DEL", b"*", b"?", b"#c", b"x" * 300),
-        *(b"\xc3\xa4", b"\xff", b"\xef\xbf\xbd", b"\x03", b"\x0312,4", b"\x04aabbcc", b"a.b", b"-", b"421"),
+        *(
+            b" ",
+            b"  ",
+            b":",
+            b" :",
+            b"@",
+            b"!",
+            b"\\",
+            b";",
+            b"=",
+            b"\r\n",
+            b"\n",
+            b"\r",
+            b"\0",
+            b"\x01",
+        ),
+        *(
+            b"PRIVMSG",
+            b"CAP",
+            b"001",
+            b"LS",
+            b"ACK",
+            b"NAK",
+            b"NEW",
+            b"DEL",
+            b"*",
+            b"?",
+            b"#c",
+            b"x" * 300,
+        ),
+        *(
+            b"\xc3\xa4",
+            b"\xff",
+            b"\xef\xbf\xbd",
+            b"\x03",
+            b"\x0312,4",
+            b"\x04aabbcc",
+            b"a.b",
+            b"-",
+            b"421",
+        ),
     ]
     peers = ("sent again",)
     most_held = 65536 + 16384
@@ -90,7 +128,9 @@ class Irc(Target):
             shown, stripped = color_to_ansi(param), strip_formatting(param)
             assert not set(stripped) & set("\x01\x02\x03\x04\x0f\x16\x1d\x1e\x1f")
             assert not set(shown) & set("\x01\x02\x03\x04\x0f\x07\x08\x9b")
-            found.append((irc.parse_ctcp(param), shown, stripped, fold_case(param), is_hostname(param)))
+            found.append(
+                (irc.parse_ctcp(param), shown, stripped, fold_case(param), is_hostname(param))
+            )
         if len(message.params) > 1:
             found.append(matches_mask(message.params[0], message.params[-1]))
         found.append([irc.encode(answer) for answer in negotiation.receive(message)])
@@ -145,8 +185,29 @@ class Stomp(Target):
         b"RECEIPT\nreceipt-id:1\nreceipt-id:2\n\n\0",
     ]
     words = [
-        *(b"\n", b"\r\n", b"\r", b"\n\n", b"\0", b":", b"\\", b"\\c", b"\\n", b"\\t", b"content-length:"),
-        *(b"SEND", b"CONNECT", b"content-length:2\n", b"a:b\n", b"\xc3\xa4", b"\xff", b"ab\0", b" "),
+        *(
+            b"\n",
+            b"\r\n",
+            b"\r",
+            b"\n\n",
+            b"\0",
+            b":",
+            b"\\",
+            b"\\c",
+            b"\\n",
+            b"\\t",
+            b"content-length:",
+        ),
+        *(
+            b"SEND",
+            b"CONNECT",
+            b"content-length:2\n",
+            b"a:b\n",
+            b"\xc3\xa4",
+            b"\xff",
+            b"ab\0",
+            b" ",
+        ),
     ]
     peers = ("sent again",)
     _limits = stomp.Limits(head_bytes=2000, header_count=20, body_bytes=3000)
@@ -208,7 +269,9 @@ class Stomp(Target):
             if not isinstance(again, stomp.Frame):
                 yield "sent again", "waits", f"{each} / {sent!r}"
                 continue
-            added = {} if "content-length" in each.headers else {"content-length": str(len(each.body))}
+            added = (
+                {} if "content-length" in each.headers else {"content-length": str(len(each.body))}
+            )
             if each.body:
                 each = dataclasses.replace(each, headers={**each.headers, **added})
             if again != each:

@@ -54,7 +54,11 @@ class Frames(Target):
             *(frame(0, b"", final=False, **more), frame(2, b"", final=False, **more)),
             *(frame(9, b"ping", **more), frame(10, b"", **more), frame(9, b"x" * 125, **more)),
             *(frame(8, b"", **more), frame(8, b"\x03\xe8bye", **more), frame(8, b"\x03", **more)),
-            *(frame(8, b"\x03\xed", **more), frame(8, b"\x03\xe8\xff", **more), frame(11, b"", **more)),
+            *(
+                frame(8, b"\x03\xed", **more),
+                frame(8, b"\x03\xe8\xff", **more),
+                frame(11, b"", **more),
+            ),
             *(frame(2, b"x" * 130, **more), frame(1, text[:2], **more), frame(1, b"\xff", **more)),
             *(frame(1, b"a", rsv=0x40, **more), frame(2, b"", rsv=0x20, **more)),
             frame(2, b"key", key=None if key else _KEY),
@@ -71,18 +75,29 @@ class Frames(Target):
                 frame(9, b"", rsv=0x40, **more),
             ]
         self.words = words
-        self.seeds = [b"".join(words[:3]), b"".join(words[3:5]), words[3] + words[7] + words[4], *words]
+        self.seeds = [
+            b"".join(words[:3]),
+            b"".join(words[3:5]),
+            words[3] + words[7] + words[4],
+            *words,
+        ]
 
     def fresh(self, chance: random.Random) -> bytes:
         if chance.random() < 0.5:
             return super().fresh(chance)
         frames = []
         for _ in range(chance.randrange(1, 8)):
-            payload = chance.choice([b"", b"abc", "äö€😀".encode(), chance.randbytes(chance.randrange(9))])
+            payload = chance.choice(
+                [b"", b"abc", "äö€😀".encode(), chance.randbytes(chance.randrange(9))]
+            )
             rsv = 0
             if self._deflate is not None and chance.random() < 0.5:
                 rsv, payload = 0x40, _compressed(payload)
-                payload = payload[: chance.randrange(len(payload) + 1)] if chance.random() < 0.2 else payload
+                payload = (
+                    payload[: chance.randrange(len(payload) + 1)]
+                    if chance.random() < 0.2
+                    else payload
+                )
             frames.append(
                 frame(
                     chance.choice([0, 0, 1, 1, 2, 8, 9, 10, 3]),
@@ -121,7 +136,10 @@ class Frames(Target):
             yield 0
 
     def check(self, data: bytes, whole: list[Any]) -> Iterator[tuple[str, str, str]]:
-        for peer, theirs in (("wsproto", self._wsproto(data)), ("websockets", self._websockets(data))):
+        for peer, theirs in (
+            ("wsproto", self._wsproto(data)),
+            ("websockets", self._websockets(data)),
+        ):
             for what in _differences(whole, theirs):
                 yield peer, what, f"{whole} / {theirs}"
         # And what was received is sent again, so that others receive the same.
@@ -169,7 +187,9 @@ class Frames(Target):
                 found.append(Pong(bytes(event.payload)))
             elif isinstance(event, events.CloseConnection):
                 is_wrong = connection.state is not wsproto.connection.ConnectionState.REMOTE_CLOSING
-                found.append(int(event.code) if is_wrong else Close(int(event.code), event.reason or ""))
+                found.append(
+                    int(event.code) if is_wrong else Close(int(event.code), event.reason or "")
+                )
         return found
 
     def _websockets(self, data: bytes) -> list[Any]:
@@ -228,9 +248,7 @@ def _differences(ours: list[Any], theirs: list[Any]) -> Iterator[str]:
             yield f"refused here with {mine}, there with {other}"
         elif isinstance(mine, int):
             yield f"refused here with {mine}"
-        elif isinstance(other, int | str) and not isinstance(mine, str):
-            yield f"refused there with {other}"
-        elif isinstance(other, int):
+        elif (isinstance(other, int | str) and not isinstance(mine, str)) or isinstance(other, int):
             yield f"refused there with {other}"
         else:
             yield f"otherwise: {type(mine).__name__} / {type(other).__name__}"
@@ -238,7 +256,9 @@ def _differences(ours: list[Any], theirs: list[Any]) -> Iterator[str]:
     if len(theirs) > len(ours):
         more = theirs[len(ours)]
         if not (ours and isinstance(ours[-1], Close)):
-            yield f"waits here, refused there with {more}" if isinstance(more, int) else "waits here"
+            yield (
+                f"waits here, refused there with {more}" if isinstance(more, int) else "waits here"
+            )
     elif len(ours) > len(theirs) and not isinstance(ours[len(theirs)], int):
         yield "waits there"
 
@@ -254,8 +274,29 @@ class Extensions(Target):
         b"x-webkit-deflate-frame, , foo; a=b",
     ]
     words = [
-        *(b"permessage-deflate", b";", b",", b"=", b'"', b" ", b"\t", b"\\", b"8", b"15", b"16", b"a"),
-        *(b"server_max_window_bits", b"client_max_window_bits", b"=10", b'="10"', b"\xe4", b"\0", b"\r\n"),
+        *(
+            b"permessage-deflate",
+            b";",
+            b",",
+            b"=",
+            b'"',
+            b" ",
+            b"\t",
+            b"\\",
+            b"8",
+            b"15",
+            b"16",
+            b"a",
+        ),
+        *(
+            b"server_max_window_bits",
+            b"client_max_window_bits",
+            b"=10",
+            b'="10"',
+            b"\xe4",
+            b"\0",
+            b"\r\n",
+        ),
         *(b"server_no_context_takeover", b"client_no_context_takeover"),
     ]
     peers = ("websockets",)
