@@ -22,6 +22,7 @@ import tracemalloc
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from tests.fuzz.differences import DIFFERENCES
@@ -276,6 +277,7 @@ def is_slow(target: Target, grown: Growing) -> str | None:
     """Whether the time is more than linear, and how."""
     for step, size in _WAYS:
         short, long = grown.of(size), grown.of(8 * size)
+        first = second = 0.0
         for _ in range(4):  # a busy machine is slow at times
             first, second = _seconds(target, short, step), _seconds(target, long, step)
             if second <= _FACTOR * max(first, _FLOOR_SECONDS):
@@ -344,24 +346,24 @@ def run(
     corpus = list(target.seeds)
     shapes: set[tuple[str, ...]] = set()
 
-    def note(found: Sequence[Trouble], again: Callable[[bytes], list[Trouble]] | None) -> None:
+    def note(found: Sequence[Trouble], is_repeatable: bool) -> None:
         for trouble in found:
             key = (trouble.kind, trouble.what)
             known = result.troubles.get(key)
             if known is not None:
                 known.count += 1
                 continue
-            if again is not None:
-                data = smallest(
-                    trouble.data,
-                    lambda smaller, key=key: any((t.kind, t.what) == key for t in again(smaller)),
-                )
+            if is_repeatable:
+                data = smallest(trouble.data, partial(fails, key))
                 same = [t for t in again(data) if (t.kind, t.what) == key]
                 trouble = same[0] if same else trouble
             result.troubles[key] = trouble
 
     def again(data: bytes) -> list[Trouble]:
         return examine(target, data, random.Random(0))[1]
+
+    def fails(key: tuple[str, str], data: bytes) -> bool:
+        return any((trouble.kind, trouble.what) == key for trouble in again(data))
 
     def is_over(part: float) -> bool:
         if inputs is not None and result.inputs >= inputs:
@@ -378,7 +380,7 @@ def run(
             data = mutate(chance.choice(corpus), target, corpus, chance)
         result.inputs += 1
         whole, troubles = examine(target, data, chance, result.excused)
-        note(troubles, again)
+        note(troubles, True)
         seen = tuple(map(shape, whole[:6]))
         if seen not in shapes and len(corpus) < _CORPUS:
             shapes.add(seen)
@@ -387,5 +389,5 @@ def run(
     chance = random.Random(f"{seed}/{target.name}/grown")
     while measures and not is_over(1.0):
         result.measured += 1
-        note(measure(target, growing(target, corpus, chance)), None)
+        note(measure(target, growing(target, corpus, chance)), False)
     return result

@@ -146,15 +146,19 @@ class Multipart(Target):
         if python_multipart is None:
             return
         parts: list[tuple[dict[str, str], bytes]] = []
-        name, value, headers, body = bytearray(), bytearray(), {}, bytearray()
+        name, value, body = bytearray(), bytearray(), bytearray()
+        headers: dict[str, str] = {}
 
         def end_header() -> None:
-            headers[name.decode("latin-1").lower()] = value.decode("latin-1")
-            name.clear(), value.clear()
+            # Of repeated ones the first counts.
+            headers.setdefault(name.decode("latin-1").lower(), value.decode("latin-1"))
+            name.clear()
+            value.clear()
 
         def end_part() -> None:
             parts.append((dict(headers), bytes(body)))
-            headers.clear(), body.clear()
+            headers.clear()
+            body.clear()
 
         is_over = False
 

@@ -120,8 +120,10 @@ def by_ours(decoder: http1.RequestDecoder | http1.ResponseDecoder, pieces: Itera
             elif isinstance(message, http1.EndOfMessage):
                 seen.messages[-1].complete = True
             else:
-                is_request = isinstance(message, http1.RequestHead)
-                start = f"{message.method} {message.target}" if is_request else str(message.status)
+                if isinstance(message, http1.RequestHead):
+                    start = f"{message.method} {message.target}"
+                else:
+                    start = str(message.status)
                 headers = [_field(n.encode(), v.encode("latin-1")) for n, v in message.headers]
                 seen.messages.append(
                     Message(
@@ -176,7 +178,7 @@ def requests_by_h11(data: bytes) -> Seen:
     try:
         while True:
             if not _of_h11(connection.next_event(), seen):
-                seen.is_over = connection.their_state is h11.MIGHT_SWITCH_PROTOCOL
+                seen.is_over = str(connection.their_state) == "MIGHT_SWITCH_PROTOCOL"
                 return seen
             if connection.their_state is h11.DONE and connection.our_state is h11.SEND_RESPONSE:
                 connection.send(h11.Response(status_code=200, headers=[("Content-Length", "0")]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -74,6 +74,7 @@ def _make(name: str, fields: dict[str, Any]) -> Any:
 
 class Packets(Target):
     name = "packet"
+    peers: Sequence[str] = ("msgspec",)
     seeds = [
         *(_framed(body) for body in _BODIES),
         *(json.dumps(body).encode() + b"\r\n\r\n" for body in _BODIES),
@@ -137,7 +138,6 @@ class Packets(Target):
         ),
         *(b'"circuits":2', b'"ping":', b'"timeout":', b"9" * 40, b'{"id":1,"value":', b"}\r\n\r\n"),
     ]
-    peers = ("msgspec", "sent again")
     most_held = _LIMIT + 4 + 16384
 
     def _decoders(self) -> list[wire.PacketDecoder]:

@@ -47,7 +47,7 @@ class Frames(Target):
         self._is_client = is_client
         self._deflate = Deflate(minimum_bytes=0) if deflate else None
         key = None if is_client else _KEY
-        text, more = "Häuschen €".encode(), {"key": key}
+        text, more = "Häuschen €".encode(), dict[str, Any](key=key)
         words = [
             *(frame(1, text, **more), frame(2, b"\0\xff" * 20, **more), frame(1, b"", **more)),
             *(frame(1, text[:3], final=False, **more), frame(0, text[3:], **more)),
@@ -113,7 +113,7 @@ class Frames(Target):
         return Codec(self._is_client, self._deflate, limits)
 
     def outcome(self, pieces: Iterable[bytes]) -> list[Any]:
-        codec, found = self._codec(), []
+        codec, found = self._codec(), list[Any]()
         try:
             for piece in pieces:
                 codec.receive_data(piece)

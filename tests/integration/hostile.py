@@ -25,7 +25,17 @@ from typing import Any
 from tests._wire.websocket_support import frame
 from tests.integration import web_support
 
-__all__ = ["ACTS", "SERVICES", "Service", "Siege", "besieged", "fill", "half_close", "reset"]
+__all__ = [
+    "ACTS",
+    "DEAR",
+    "SERVICES",
+    "Service",
+    "Siege",
+    "besieged",
+    "fill",
+    "half_close",
+    "reset",
+]
 
 SECONDS = 20.0
 PROGRAM = Path(__file__).parent / "hostile_program.py"
@@ -104,8 +114,11 @@ SERVICES: dict[str, Service] = {
         Service("unix", b"ping", b"ping", bytes(65536), bytes(8192)),
         Service("tls", b"ping", b"ping", bytes(65536), bytes(8192), is_tls=True),
         Service("udp", b"ping", b"ping", bytes(1000), bytes(1000)),
-        Service("line", b"ping\r\n", b"ping\n", (b"x" * 200 + b"\n") * 200, b"x" * 8192),
-        Service("irc", b"PING :me\r\n", b"PONG", b"PING :me\r\n" * 500, b"PRIVMSG x " + b"x" * 400),
+        Service("line", b"ping\r\n", b"ping\n", (b"x" * 999 + b"\n") * 30, b"x" * 8192),
+        Service("irc", b"PING :me\r\n", b"PONG", b"PRIVMSG x :%b\r\n" % (b"x" * 400), b"x" * 8192),
+        # Each byte costs an event: what others wait for here is what all the lines before them take.
+        Service("lines", b"ping\r\n", b"ping\n", b"x\n" * 4000, b"x\n" * 4000),
+        Service("pings", b"PING :me\r\n", b"PONG", b"PING :me\r\n" * 500, b"PING :me\r\n" * 500),
         Service("node", _PACKET % b"x", b"hello", _PACKET % (b"x" * 8192), b"\0\0\0\2{}" * 1000),
         Service("http", _get("/page"), b"page", _get("/large"), _get("/large") * 16),
         Service("https", _get("/page"), b"page", _get("/large"), _get("/large") * 16, is_tls=True),
@@ -132,6 +145,10 @@ SERVICES: dict[str, Service] = {
         ),
     )
 }
+
+
+#: What only `make nightly-hostile` looks at, as a figure.
+DEAR: frozenset[str] = frozenset({"lines", "pings"})
 
 
 def _connect(service: Service, address: Any) -> socket.socket:
@@ -361,7 +378,9 @@ def besieged(kind: str, folder: Path, certificate: str = "") -> Iterator[Siege]:
     path.unlink(missing_ok=True)
     arguments = [str(path)] if kind == "unix" else [certificate] if service.is_tls else []
     greeting = re.compile(rb"serving (\d+)\n")
-    with web_support.running(PROGRAM, json.dumps([kind, *arguments]), greeting=greeting) as program:
+    log = folder / f"{kind}.log"
+    command = json.dumps([kind, str(log), *arguments])
+    with web_support.running(PROGRAM, command, greeting=greeting) as program:
         address: Any = str(path) if kind == "unix" else ("127.0.0.1", program.port)
         siege = Siege(service, address, program.process.pid)
         # What is made for the first one stays, and so does the loop of the first coroutine.
@@ -375,3 +394,5 @@ def besieged(kind: str, folder: Path, certificate: str = "") -> Iterator[Siege]:
         siege.ask()
         siege.latencies.clear()
         yield siege
+    assert "Traceback" not in log.read_text(), log.read_text()[:2000]
+    assert "ERROR" not in log.read_text(), log.read_text()[:2000]

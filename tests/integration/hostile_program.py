@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -37,8 +38,8 @@ class Echo(Component):
 class LineEcho(Component):
     channel = "server"
 
-    def line(self, sock: Any, line: bytes) -> None:
-        self.fire(Write(sock, line + b"\n"))
+    def line(self, sock: Any, line: str) -> None:
+        self.fire(Write(sock, f"{line}\n".encode()))
 
 
 class Pongs(Component):
@@ -102,8 +103,9 @@ class Greetings(Component):
         return f"hello {name}"
 
 
-def main(kind: str, *arguments: str) -> None:
-    """Serve, and print where as ``serving PORT``."""
+def main(kind: str, log: str, *arguments: str) -> None:
+    """Serve, and print where as ``serving PORT``; what goes wrong is in a file."""
+    os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
     app = Component()
     where: Any = None
     if kind in ("tcp", "tls", "unix", "udp"):
@@ -113,14 +115,16 @@ def main(kind: str, *arguments: str) -> None:
         elif kind == "udp":
             server = UDPServer(ADDRESS)
         else:
-            options = {"secure": True, "certfile": arguments[0]} if kind == "tls" else {}
+            options: dict[str, Any] = (
+                {"secure": True, "certfile": arguments[0]} if kind == "tls" else {}
+            )
             server = TCPServer(ADDRESS, **options)
         server.register(app)
         Echo().register(app)
         where = server
-    elif kind in ("line", "irc"):
+    elif kind in ("line", "lines", "irc", "pings"):
         where = TCPServer(ADDRESS).register(app)
-        if kind == "line":
+        if kind.startswith("line"):
             LP().register(where)
             LineEcho().register(app)
         else:
