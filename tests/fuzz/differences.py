@@ -366,4 +366,11 @@ DIFFERENCES: list[Difference] = [
         r"refused there: (Found invalid character|Did not find).*",
         "headers of parts are those of mail, which may be folded, and end in blanks",
     ),
+    Difference(
+        "multipart",
+        "python-multipart",
+        r"otherwise: name",
+        "browsers write a quote, CR and LF in a name with percent signs",
+        lambda data: re.search(rb"%(22|0D|0A)", data),
+    ),
 ]
