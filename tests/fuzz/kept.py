@@ -21,4 +21,6 @@ KEPT: list[tuple[str, bytes]] = [
     ("multipart", b"\r\n" + _PART + b"\nn:\r\n\r\n\r\n--b--"),
     # Escapes that are none, in a long field.
     ("urlencoded", b"x" * 300 + b"=%%%41%\r\n==%=\n%%%25%3D=%3d"),
+    # Which of two reasons there is to refuse depended on the cuts, by three bytes.
+    ("stomp", b"SEND\na:" + b"x" * 1993 + b"\0\r\nxy\n\n\0"),
 ]
