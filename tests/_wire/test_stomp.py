@@ -143,7 +143,7 @@ def test_the_limit_of_a_head_is_exact_wherever_it_is_cut(end: bytes) -> None:
     for size, is_good in ((20, True), (21, False), (22, False), (23, False)):
         data = b"SEND\na:" + b"x" * (size - 7) + end + b"\0"
         for at in range(1, len(data)):
-            decoder = FrameDecoder(limits)
+            decoder, found = FrameDecoder(limits), None
             try:
                 for piece in (data[:at], data[at:]):
                     decoder.receive_data(piece)
