@@ -35,7 +35,7 @@ _MAY_IMPORT: dict[str, set[str]] = {
     "protocols": _BELOW_WEB,
     "tools": _EVERYTHING | {"testing"},
     "testing": _EVERYTHING | {"tools"},
-    "cli": _EVERYTHING | {"tools", "testing"},
+    "cli": _EVERYTHING | {"tools", "testing", "bench"},
     "bench": {"core"},
 }
 # Packages that import the standard library and nothing else.
