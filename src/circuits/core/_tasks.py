@@ -403,7 +403,7 @@ class CoroutineTask:
         if host is None:
             engine.tasks.ready.append(self)  # not hosted yet; the loop is about to be
             return
-        self.future = host.create_task(self.coroutine, self.firing._event_cause, engine)
+        self.future = host.create_task(self.coroutine, self.firing, engine)
         self.future.add_done_callback(self._ended)
 
     def _ended(self, future: Any) -> None:
