@@ -13,6 +13,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from circuits import BaseComponent, Event, handler, sleep
+from circuits.core._tracing import Tracing
 from circuits.net.sockets import Close, Write
 
 #: How deep events cause others.
