@@ -55,7 +55,7 @@ _FLOORS: dict[str, list[str]] = {
         "_loop _session _asyncio",
         "_engine",
         "_nodes manager components",
-        """_watched _grace _poller_user _descriptor pollers timers debugger helpers loader""",
+        """_watched _grace _poller_user _descriptor pollers timers debugger helpers loader _suspended inspection""",
         "_process workers bridge supervisor",
     ],
     "web": [

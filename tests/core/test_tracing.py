@@ -89,6 +89,7 @@ def traced(app: Manager, seen: Seen) -> Tracing:
         app.flush()
     tracing = Tracing.of(app._tree_engine)
     tracing.subscribe(seen)
+    tracing.watch(seen.failed)
     return tracing
 
 
@@ -429,6 +430,7 @@ def test_with_the_last_subscriber_everything_is_as_it_was() -> None:
     engine = app._tree_engine
     tracing.subscribe(other)
     tracing.unsubscribe(seen)
+    tracing.unwatch(seen.failed)
     assert type(engine.dispatch) is not Dispatch
     tracing.unsubscribe(other)
     assert type(engine.dispatch) is Dispatch

@@ -153,7 +153,7 @@ class Observer(BaseComponent):
 
     def _be_tracing(self, limit: int | None) -> None:
         class Everything:
-            chooses = None
+            chooses: Any = None
 
             def __init__(self) -> None:
                 self.limit = limit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .attach import Attach
 from .config import Config
 from .daemon import Daemon
 from .dropprivileges import DropPrivileges
@@ -11,6 +12,7 @@ from .startup import Startup
 from .systemd import Systemd
 
 __all__ = [
+    "Attach",
     "Config",
     "Daemon",
     "DropPrivileges",

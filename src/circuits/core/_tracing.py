@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
     Chooses = Callable[[str, tuple[Any, ...]], bool]
 
+    #: Told that a handler has raised, and of the trace of its event if there is one.
+    Watcher = Callable[[Any, BaseEvent, BaseException, "Trace | None"], object]
+
     class Subscriber(Protocol):
         """Who wants to know.
 
@@ -51,9 +54,6 @@ if TYPE_CHECKING:
 
         def ended(self, trace: Trace) -> None:
             """A traced event is finished, suspended handlers included."""
-
-        def failed(self, method: Any, event: BaseEvent, problem: BaseException, trace: Any) -> None:
-            """A handler has raised; also where the event is not traced."""
 
         def counted(
             self, events: dict[str, dict[Any, int]], calls: dict[Direct, int], deepest: int
@@ -80,8 +80,8 @@ class Trace:
 
     Attributes:
         id: A number that no other event of this process has.
-        parent: That of the event in whose handlers it was fired; ``None`` if it was in none, or
-            that is not known.
+        parent, cause: Id and name of the event in whose handlers it was fired; ``None`` if it was in
+            none, or that is not known.
         name: The name.
         channels: Where it was fired.
         origin: Where it was fired if not in the handlers of an event: ``"thread"`` for another
@@ -94,7 +94,7 @@ class Trace:
     """
 
     __slots__ = (
-        "calls", "channels", "data", "errors", "finished", "id", "name", "origin", "parent", "queued",
+        "calls", "cause", "channels", "data", "errors", "finished", "id", "name", "origin", "parent", "queued",
         "started", "tree",
     )  # fmt: skip
 
@@ -110,10 +110,10 @@ class Trace:
         self.errors: list[str] = []
         self.data: Any = None
         if parent is None:
-            self.parent = None
+            self.parent = self.cause = None
             self.tree = [1]  # how many there are, shared by all of them
         else:
-            self.parent = parent.id
+            self.parent, self.cause = parent.id, parent.name
             self.tree = parent.tree
             self.tree[0] += 1
 
@@ -134,6 +134,7 @@ class Tracing:
         self._append = engine.queue.append
         self._rank = engine.queue.rank
         self._subscribers: tuple[Subscriber, ...] = ()
+        self._watchers: tuple[Watcher, ...] = ()
         self._chooses: tuple[Chooses, ...] | None = None
         self.running: Any = None
         self.events: dict[str, dict[Any, int]] = {}
@@ -166,6 +167,24 @@ class Tracing:
         """Tell somebody no more. Without effect for one that is not told anything."""
         self._set(tuple(other for other in self._subscribers if other is not subscriber))
 
+    def watch(self, watcher: Watcher) -> None:
+        """Begin to tell somebody what handlers raise; that costs nothing where none does."""
+        self._watchers = (*self._watchers, watcher)
+        self._exchange_outcomes()
+
+    def unwatch(self, watcher: Watcher) -> None:
+        """Tell somebody that no more. Without effect for one that is not told."""
+        self._watchers = tuple(other for other in self._watchers if other != watcher)
+        self._exchange_outcomes()
+
+    def _exchange_outcomes(self) -> None:
+        outcomes: Any = self._engine.outcomes
+        if self._watchers or self._subscribers:
+            outcomes._tracing = self
+            outcomes.__class__ = _Outcomes
+        else:
+            outcomes.__class__ = Outcomes
+
     def _set(self, subscribers: tuple[Subscriber, ...]) -> None:
         engine = self._engine
         self._subscribers = subscribers
@@ -174,16 +193,17 @@ class Tracing:
         limits = [one.limit for one in subscribers]
         self._limit = None if None in limits else max(filter(None, limits), default=0)
         self._stride = self.left = 1
-        parts: tuple[Any, ...] = (engine.dispatch, engine.tasks, engine.outcomes)
+        self._exchange_outcomes()
+        parts: tuple[Any, ...] = (engine.dispatch, engine.tasks)
         if subscribers:
             engine.append, engine.rank = self.append, self.rank
-            for part, kind in zip(parts, (_Dispatch, _TaskTable, _Outcomes), strict=True):
+            for part, kind in zip(parts, (_Dispatch, _TaskTable), strict=True):
                 part._tracing = self
                 part.__class__ = kind
             engine.set_tap(self.tap)
         else:
             engine.append, engine.rank = engine.queue.append, engine.queue.rank
-            for part, kind in zip(parts, (Dispatch, TaskTable, Outcomes), strict=True):
+            for part, kind in zip(parts, (Dispatch, TaskTable), strict=True):
                 part.__class__ = kind
             engine.set_tap(None)
             self.running = self._via = None
@@ -360,8 +380,8 @@ class Tracing:
         """A handler has raised."""
         if trace is not None:
             trace.errors.append(f"{type(problem).__name__}: {_text(problem)}")
-        for subscriber in self._subscribers:
-            subscriber.failed(method, event, problem, trace)
+        for watcher in self._watchers:
+            watcher(method, event, problem, trace)
 
 
 def _event_of(entry: Any) -> BaseEvent:
