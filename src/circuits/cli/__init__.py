@@ -37,6 +37,8 @@ __all__ = ["COMMANDS", "command", "main"]
 #: The commands and what ``--help`` says of them, in this order.
 COMMANDS: dict[str, str] = {
     "web": "serve a folder, or an application, over HTTP",
+    "inspect": "show a live page of a running process in a browser",
+    "sniff": "watch the events of a running process in the terminal",
     "graph": "show the components of an application as a tree",
     "bench": "measure how many events circuits passes here, and how fast",
 }

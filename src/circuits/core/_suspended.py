@@ -58,7 +58,7 @@ def tasks(x: Manager, most: int | None = None) -> list[Suspended]:
     """
     engine = x._tree_engine
     below = None if x.parent is x else {id(node) for node in flatten(x)}
-    found = []
+    found: list[Suspended] = []
     for task in engine.tasks:
         if most is not None and len(found) >= most:
             break

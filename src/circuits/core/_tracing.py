@@ -90,11 +90,10 @@ class Trace:
         calls: For each handler that was run: the method, and how many seconds it took. What it
             takes when it is suspended is not in there.
         errors: What handlers have raised.
-        data: For who subscribes.
     """
 
     __slots__ = (
-        "calls", "cause", "channels", "data", "errors", "finished", "id", "name", "origin", "parent", "queued",
+        "calls", "cause", "channels", "errors", "finished", "id", "name", "origin", "parent", "queued",
         "started", "tree",
     )  # fmt: skip
 
@@ -108,7 +107,6 @@ class Trace:
         self.finished: float | None = None
         self.calls: list[tuple[Any, float]] = []
         self.errors: list[str] = []
-        self.data: Any = None
         if parent is None:
             self.parent = self.cause = None
             self.tree = [1]  # how many there are, shared by all of them
@@ -435,7 +433,7 @@ class _Dispatch(Dispatch):
                     if getrefcount(value) == HELD_ONCE_MORE:
                         value.event = None  # as in the flush that this replaces
         except Exception as problem:
-            self._give_up(entry, problem)  # type: ignore[possibly-undefined]
+            self._give_up(entry, problem)
         finally:
             tracing.running = outer
             tracing._via = None

@@ -83,7 +83,8 @@ def brief(thing: object, limit: int = TEXT, depth: int = 2) -> str:
 
 
 def _brief_container(thing: Any, limit: int, depth: int) -> str:
-    opening, closing = {"list": "[]", "tuple": "()", "deque": "[]"}.get(type(thing).__name__, "{}")
+    pairs = {"list": ("[", "]"), "tuple": ("(", ")"), "deque": ("[", "]")}
+    opening, closing = pairs.get(type(thing).__name__, ("{", "}"))
     if not depth:
         return f"{opening}{len(thing)}{closing}"
     parts = []
@@ -164,7 +165,9 @@ class Inspection:
     def _forget(self) -> None:
         self._version = -1
         self._traces: deque[dict[str, Any]] = deque(maxlen=KEPT_TRACES)
-        self._running: dict[int, Trace] = {}
+        #: Those that have begun, and their arguments, which other inspections may not see.
+        self._running: dict[int, tuple[Trace, str | None]] = {}
+        self._chosen: dict[int, None] = {}
         self._shown: set[int] = set()
         self._dropped = 0
         self._new_errors: deque[dict[str, Any]] = deque(maxlen=KEPT_ERRORS)
@@ -247,14 +250,22 @@ class Inspection:
 
     def begun(self, trace: Trace, event: BaseEvent) -> None:
         """A traced event has its turn."""
-        if self.payloads:
-            trace.data = _arguments(event)
+        if self.chooses is not None:  # somebody else may have chosen it
+            if trace.parent not in self._chosen and not self._chooses(trace.name, trace.channels):
+                return
+            self._chosen[trace.id] = None
+            if len(self._chosen) > KEPT_TRACES:
+                del self._chosen[next(iter(self._chosen))]
         if len(self._running) < KEPT_TRACES:
-            self._running[trace.id] = trace
+            self._running[trace.id] = trace, _arguments(event) if self.payloads else None
+        else:
+            self._dropped += 1
 
     def ended(self, trace: Trace) -> None:
         """A traced event is finished."""
-        self._running.pop(trace.id, None)
+        found = self._running.pop(trace.id, None)
+        if found is None:
+            return
         self._shown.discard(trace.id)
         for method, seconds in trace.calls:
             label = self._label(method)
@@ -265,11 +276,9 @@ class Inspection:
                 times = self._times[label] = deque(maxlen=TIMES)
             times.append(seconds)
             self._timed.add(label)
-        if self._hidden and not self._hidden.isdisjoint(trace.channels):
-            return
         if len(self._traces) == KEPT_TRACES:
             self._dropped += 1
-        self._traces.append(self._show(trace))
+        self._traces.append(self._show(*found))
 
     def _failed(
         self, method: Any, event: BaseEvent, problem: BaseException, trace: Trace | None
@@ -280,7 +289,7 @@ class Inspection:
             "event": event._event_name,
             "channels": [_channel_text(channel) for channel in event.channels],
             "handler": self._label(method),
-            "type": type(problem).__name__,
+            "exception": type(problem).__name__,
             "text": _text_of(problem),
             "traceback": lines[-TRACEBACK:],
             "trace": None if trace is None else trace.id,
@@ -301,6 +310,8 @@ class Inspection:
             self._count(door.name, door.channels, 1, number)
 
     def _count(self, name: str, channels: tuple[Any, ...], which: int, number: int) -> None:
+        if self._hidden and not self._hidden.isdisjoint(channels):
+            return
         if len(self._counts) >= HANDLERS and (name, channels) not in self._counts:
             name, channels = "...", ()
         self._counts.setdefault((name, channels), [0, 0])[which] += number
@@ -320,7 +331,7 @@ class Inspection:
             self._labels[key] = label = label[:TEXT]
             return label
 
-    def _show(self, trace: Trace) -> dict[str, Any]:
+    def _show(self, trace: Trace, arguments: str | None) -> dict[str, Any]:
         began = trace.started or _clock.now()
         return {
             "id": trace.id,
@@ -332,7 +343,7 @@ class Inspection:
             "at": round(_clock.wall() - (_clock.now() - began), 6),
             "waited": None if trace.queued is None else round(began - trace.queued, 7),
             "took": None if trace.finished is None else round(trace.finished - began, 7),
-            "args": trace.data,
+            "args": arguments,
             "handlers": [[self._label(m), round(seconds, 7)] for m, seconds in trace.calls],
             "errors": list(trace.errors),
         }
@@ -359,10 +370,10 @@ class Inspection:
         counts, self._counts = self._counts, {}
         traces = list(self._traces)
         self._traces.clear()
-        for number, trace in list(self._running.items()):  # those that go on: once
-            if number not in self._shown and len(self._shown) < KEPT_TRACES:
+        for number, entry in list(self._running.items()):  # those that go on: once
+            if number not in self._shown:
                 self._shown.add(number)
-                traces.append(self._show(trace))
+                traces.append(self._show(*entry))
         kinds = sorted(counts.items(), key=lambda item: -sum(item[1]))
         tick = {
             "type": "tick",

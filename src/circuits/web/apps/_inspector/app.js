@@ -367,7 +367,7 @@ let failed = 0;
 
 function showErrors(found) {
   for (const error of found) {
-    const key = [error.handler, error.type, error.text, error.traceback].join("\n");
+    const key = [error.handler, error.exception, error.text, error.traceback].join("\n");
     const known = failures.get(key);
     failed += 1;
     failures.delete(key);
@@ -384,7 +384,7 @@ function showErrors(found) {
     const details = el("details", { open: error.open }, el("summary", null, "Traceback"), el("pre", null, error.traceback || "there is none"));
     error.item = el("li", null,
       el("div", { class: "top" },
-        el("h3", null, `${error.type}: ${error.text}`),
+        el("h3", null, `${error.exception}: ${error.text}`),
         error.count > 1 ? el("span", { class: "badge bad" }, `${number(error.count)} times`) : null,
         el("time", { datetime: new Date(error.at * 1000).toISOString() }, clock(error.at))),
       el("p", null, `in ${error.handler}, of ${error.event} on ${where(error.channels)}`),
@@ -395,7 +395,7 @@ function showErrors(found) {
   }
   $("no-errors").hidden = failures.size > 0;
   $("c-errors").textContent = failed ? number(failed) : "";
-  if (found.length) say(`${found.length} new ${found.length === 1 ? "error" : "errors"}: ${found[found.length - 1].type}`);
+  if (found.length) say(`${found.length} new ${found.length === 1 ? "error" : "errors"}: ${found[found.length - 1].exception}`);
 }
 
 function jump(id) {
