@@ -7,7 +7,7 @@ from .config import Config
 from .daemon import Daemon
 from .dropprivileges import DropPrivileges
 from .env import Environment
-from .log import Log, Logger
+from .log import JSONFormatter, Log, Logger
 from .startup import Startup
 from .systemd import Systemd
 
@@ -17,6 +17,7 @@ __all__ = [
     "Daemon",
     "DropPrivileges",
     "Environment",
+    "JSONFormatter",
     "Log",
     "Logger",
     "Startup",

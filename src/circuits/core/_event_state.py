@@ -73,6 +73,7 @@ class EventState:
         None  # who is told of the end of the next or current firing
     )
     _event_trace: Trace | None = None  # of the firing that is queued, or is being dispatched
+    _event_number = 0  # for log records; none yet
 
     def _event_flag(self, bits: int = 0) -> None:
         """Set flags; the event takes the slow path from now on."""
@@ -143,7 +144,7 @@ class EventState:
 #: State of one firing in one process; it neither travels nor is copied.
 RUNTIME_ATTRIBUTES = frozenset({
     "handler", "waitingHandlers", "_choose_routes", "_event_at", "_event_cause",
-    "_event_created", "_event_failed", "_event_firing", "_event_first_channels", "_event_refirings", "_event_trace", "_event_value", "_event_waiters",
+    "_event_created", "_event_failed", "_event_firing", "_event_first_channels", "_event_number", "_event_refirings", "_event_trace", "_event_value", "_event_waiters",
 })  # fmt: skip
 
 #: The attributes of an event that has nothing of its own but arguments and channels.

@@ -61,9 +61,10 @@ if TYPE_CHECKING:
             """So many events by name and channels, and calls, since the last time."""
 
 
-__all__ = ["Trace", "Tracing"]
+__all__ = ["Trace", "Tracing", "new_id"]
 
-_new_id = count(1).__next__
+#: Numbers of events, for traces and for log records.
+new_id = count(1).__next__
 
 #: How many events belong to one tree of causes at most. One that is longer is a chain without end.
 TREE_LIMIT: Final = 300
@@ -98,7 +99,7 @@ class Trace:
     )  # fmt: skip
 
     def __init__(self, event: BaseEvent, channels: tuple[Any, ...], parent: Trace | None) -> None:
-        self.id = _new_id()
+        self.id = new_id()
         self.name = event._event_name
         self.channels = channels
         self.origin: str | None = None
@@ -408,11 +409,13 @@ class _Dispatch(Dispatch):
         tracing.deepest = max(tracing.deepest, queue.left)
         popleft = queue.popleft
         outer = tracing.running
+        entry: Any = None
+        value: Any = None
         try:
             while left := queue.left:
                 queue.left = left - 1
                 try:
-                    entry: Any = popleft()
+                    entry = popleft()
                 except IndexError:  # this tree became part of another one
                     queue.left = 0
                     break
@@ -437,7 +440,7 @@ class _Dispatch(Dispatch):
         finally:
             tracing.running = outer
             tracing._via = None
-        entry = value = None  # type: ignore[assignment]
+        entry = value = None
         return True
 
     def _dispatch_again(self, refiring: Refiring) -> None:
