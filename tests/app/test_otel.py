@@ -31,6 +31,7 @@ class App(Component):
 
 
 def test_spans_follow_causes() -> None:
+    pytest.importorskip("opentelemetry")
     sdk = pytest.importorskip("opentelemetry.sdk.trace")
     export = pytest.importorskip("opentelemetry.sdk.trace.export")
     memory = pytest.importorskip("opentelemetry.sdk.trace.export.in_memory_span_exporter")

@@ -19,7 +19,10 @@ from websockets.sync.client import connect
 from tests.integration.process_support import eventually
 from tests.support import require_program
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="UNIX sockets")
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(sys.platform == "win32", reason="UNIX sockets"),
+]
 
 _APPLICATION = """
 import sys
