@@ -113,7 +113,8 @@ def test_hello_and_good_bye() -> None:
 def test_a_shop_that_can_be_watched() -> None:
     with example("inspector.py") as program:
         assert program.get("/").body == b"Ordered tea; see /inspector\n"
-        assert b"<title>Inspector</title>" in program.get("/inspector").body
+        with urllib.request.urlopen(f"{program.base}/inspector", timeout=SECONDS) as answer:
+            assert b"<title>Inspector</title>" in answer.read()
 
 
 def test_a_component_that_answers_by_itself() -> None:
