@@ -316,7 +316,7 @@ def test_a_crowd_that_sends_very_much_to_do(site: Site, data: bytes) -> None:
             site.others_are_answered()
             waits.append((time.monotonic() - begin) / 10)
         for sock in socks:
-            _reset(sock)
+            reset(sock)
         # Alone, it is milliseconds. One turn for each of them before would be a second or more.
         assert statistics.median(waits) < 0.3, waits
 
