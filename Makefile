@@ -12,8 +12,10 @@ PYTEST = $(PY) -m pytest -q $(PYTEST_ARGS)
 # Tests without network and processes do not disturb each other, so all cores may run them.
 PARALLEL = -n auto --dist worksteal
 
+NIGHTLY = examples repeat bench fuzz hostile
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-this test-others fast documented check lint types format docs changes bench budgets nightly nightly-autobahn pins clean
+.PHONY: help demo test test-this test-others fast documented check lint types format docs changes bench budgets nightly $(addprefix nightly-,$(NIGHTLY)) nightly-autobahn pins clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -69,13 +71,29 @@ budgets: $(VENV)/.runtime ## Count anew what the hot paths take, on every Python
 	    [ -z "$$python" ] || PYTHONPATH=src "$$python" -m tests.hot_paths --record || exit 1; \
 	done
 
-nightly: $(VENV)/.peers ## Once with many more examples, then 20 times over, then every comparison
-	HYPOTHESIS_PROFILE=nightly $(PYTEST)
-	for round in $$(seq 1 $${ROUNDS:-20}); do $(PYTEST) || exit 1; done
-	$(MAKE) bench
+nightly: $(addprefix nightly-,$(NIGHTLY)) ## What takes long; each part has 40 minutes, and a report in build/nightly
+
+nightly-examples: $(VENV)/.peers ## The suite, with many more generated examples
+	scripts/nightly examples env HYPOTHESIS_PROFILE=nightly $(PYTEST)
+
+# The tests that need nobody else many times over, and everything a few times.
+nightly-repeat: $(VENV)/.peers ## The suite again and again (ROUNDS=20, WHOLE=3)
+	scripts/nightly repeat bash -ec 'for round in $$(seq $${ROUNDS:-20}); do \
+	    $(PYTEST) $(PARALLEL) -m "not integration"; done; \
+	    for round in $$(seq $${WHOLE:-3}); do $(PYTEST) -m integration; done'
+
+nightly-bench: $(VENV)/.peers $(RIVALS) ## Every comparison
+	scripts/nightly bench $(MAKE) --no-print-directory bench
+
+# Fourteen codecs, two at a time: 28 minutes.
+nightly-fuzz: $(VENV)/.peers ## Every codec against broken input and other people's (SECONDS=240 a codec, FUZZ="irc --seed 1")
+	scripts/nightly fuzz $(PY) -m tests.fuzz --seconds $(or $(SECONDS),240) --jobs 2 $(FUZZ)
+
+nightly-hostile: $(VENV)/.peers ## 200 hostile clients before every server (HOSTILE="http --clients 50")
+	scripts/nightly hostile $(PY) -m tests.nightly.hostile $(HOSTILE)
 
 nightly-autobahn: $(VENV)/.dev .venv-autobahn/.ready ## The Autobahn suite against our WebSockets; needs Python 2.7 (AUTOBAHN_ARGS=--all)
-	$(PY) -m tests.nightly.autobahn .venv-autobahn/env/bin/wstest $(AUTOBAHN_ARGS)
+	scripts/nightly autobahn $(PY) -m tests.nightly.autobahn .venv-autobahn/env/bin/wstest $(AUTOBAHN_ARGS)
 
 pins: ## Choose the newest versions of the development tools
 	scripts/pins

@@ -223,7 +223,7 @@ def _connections(number: int, *more: str) -> tuple[str, ...]:
 _COOKIE: Final = ("--header", "Cookie: seen=yes")
 
 
-def _beside(what: str, title: str) -> Row:
+def _beside(what: str, title: str, at_least: float = 0.95) -> Row:
     script, load = "http_circuits_controller.py", _connections(64)
     visitor = (*load, "--cookies", "/enter") if what == "sessions" else load
     return Row(
@@ -234,7 +234,7 @@ def _beside(what: str, title: str) -> Row:
             Contender("beside it", "here", script, (what,), visitor),
             Contender("alone", "here", script, load=load),
         ),
-        (Bound("alone", 0.95, 1),),
+        (Bound("alone", at_least, 1),),
     )
 
 
@@ -332,6 +332,8 @@ _HTTP: Final = (
     _beside("coroutine_waiter", "a suspended coroutine handler"),
     _beside("timer", "a Timer"),
     _beside("static", "a Static"),
+    _beside("inspector", "an Inspector without a page", 0.99),
+    _beside("attach", "an Attach that nobody uses", 0.99),
     _beside("sessions", "Sessions, for visitors who come back,"),
     *(_spelling(*row) for row in _SPELLINGS),
     Row(
@@ -653,6 +655,18 @@ _WEBSOCKET: Final = (
     _websocket("generator_64", "64 bytes, 64 connections, yield", _WS_64, None, None, "generator"),
 )
 
+_INSPECTOR: Final = (
+    Row(
+        "inspector.page",
+        "a page of the inspector, at 50 000 events a second",
+        "% of a core",
+        (Contender("circuits", "here", "inspector_circuits.py", ("share",)),),
+        less_is_better=True,
+        floor=10,
+        goal=5,
+    ),
+)
+
 ROWS: Final = (
     *_KERNEL,
     *_MEMORY,
@@ -666,6 +680,7 @@ ROWS: Final = (
     *_WEBSOCKET,
     *_WORK,
     *_NODE,
+    *_INSPECTOR,
 )
 
 #: One of each kind, for a first look.

@@ -34,6 +34,7 @@ AREAS = {
     "circuits.testing": "Testing an application",
     "circuits.protocols": "The protocols under their names of the 3.x line",
     "circuits.bench": "Measuring",
+    "circuits.cli": "The program circuits",
 }
 
 #: Links between pages: file and anchor.

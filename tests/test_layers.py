@@ -35,7 +35,7 @@ _MAY_IMPORT: dict[str, set[str]] = {
     "protocols": _BELOW_WEB,
     "tools": _EVERYTHING | {"testing"},
     "testing": _EVERYTHING | {"tools"},
-    "cli": _EVERYTHING | {"tools", "testing"},
+    "cli": _EVERYTHING | {"tools", "testing", "bench"},
     "bench": {"core"},
 }
 # Packages that import the standard library and nothing else.
@@ -51,11 +51,11 @@ _FLOORS: dict[str, list[str]] = {
         "_clock errors utils _latch _signals _turns",
         """_flags _event_state _created _fields _signatures events values handlers _reports _routing
         _queue _causes""",
-        "_name_waits _tasks _waits _outcomes _dispatch _direct",
+        "_name_waits _tasks _waits _outcomes _dispatch _direct _tracing",
         "_loop _session _asyncio",
         "_engine",
         "_nodes manager components",
-        """_watched _grace _poller_user _descriptor pollers timers debugger helpers loader""",
+        """_watched _grace _poller_user _descriptor pollers timers debugger helpers loader _suspended _running inspection""",
         "_process workers bridge supervisor",
     ],
     "web": [
@@ -68,7 +68,7 @@ _FLOORS: dict[str, list[str]] = {
         _wsgi_hosting _websocket _websocket_options _websocket_link _websocket_waits _websocket_accepting _asgi_hosting _asgi_hosting_lifespan _asgi_hosting_websocket""",
         "http client websocket _wsgi_application _asgi_application _websocket_events _websocket_exposed",
         # The applications that others host have a dispatcher of their own, as servers have.
-        """servers controllers dispatchers sessions loggers tools _hosted_tree wsgi asgi compression csrf _routes health requestids security
+        """servers controllers dispatchers sessions loggers tools _hosted_tree wsgi asgi compression csrf _routes health metrics requestids security
         _session _session_cookie _session_memory _session_sqlite websockets""",
         "openapi _command_line _loading _program _validation",
         "_prefork _reloading",

@@ -18,6 +18,8 @@ _GROUPS: dict[str, list[Any]] = _PROJECT["dependency-groups"]
 # What is imported where that is not the name of the distribution.
 _MODULES = {
     "nats-py": "nats",
+    "opentelemetry-api": "opentelemetry",
+    "opentelemetry-sdk": "opentelemetry",
     "pyserial": "serial",
     "python-multipart": "python_multipart",
     "pyyaml": "yaml",

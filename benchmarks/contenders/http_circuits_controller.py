@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
 from serving import announce, folder_with_file, many_descriptors
 
 from circuits import Component, Event, Timer, handler
+from circuits.app import Attach
 from circuits.web import Controller, Server, Sessions, Static
+from circuits.web.apps.inspector import Inspector
 
 
 class Root(Controller):
@@ -47,6 +50,8 @@ BESIDE = {
     "waiter": Waiter,
     "coroutine": Coroutine,
     "coroutine_waiter": CoroutineWaiter,
+    "inspector": Inspector,
+    "attach": lambda: Attach(f"/tmp/circuits-bench-{os.getpid()}.sock"),
     "static": lambda: Static("/static", docroot=folder_with_file()),
     "sessions": Sessions,
     "timer": lambda: Timer(0.1, Event.create("Tick"), "beside", persist=True),

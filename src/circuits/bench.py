@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from circuits.core.manager import Manager
 
-__all__ = ["main"]
+__all__ = ["main", "make_parser"]
 
 MODES = ("sync", "speed", "latency", "concurrency")
 
@@ -240,9 +240,10 @@ def _number(convert: Callable[[str], Any]) -> Callable[[str], Any]:
     return parse
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser(prog: str = "circuits.bench") -> argparse.ArgumentParser:
+    """The options, of the program or of a command that does the same."""
     parser = argparse.ArgumentParser(
-        prog="circuits.bench",
+        prog=prog,
         description="Measure how many events the framework passes, and how fast.",
         epilog="Without a limit it goes on until Ctrl-C.",
     )
@@ -278,20 +279,21 @@ def _parser() -> argparse.ArgumentParser:
     add("-s", "--speed", action="store_true", help="accepted and ignored")
     add("-q", "--quiet", action="store_true", help="print only the result")
     add("--json", action="store_true", help="print only the result, as JSON")
-    add("--version", action="version", version=f"circuits.bench v{__version__}")
+    add("--version", action="version", version=f"{prog} v{__version__}")
     return parser
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, prog: str = "circuits.bench") -> int:
     """Run the program.
 
     Args:
         argv: The arguments; ``None`` takes those of the process.
+        prog: How it was called.
 
     Returns:
         The exit status.
     """
-    options = _parser().parse_args(argv)
+    options = make_parser(prog).parse_args(argv)
     app = BaseComponent()
     bench = _BENCHES[options.mode](options).register(app)
     if options.debug:

@@ -600,6 +600,21 @@ def test_limit_of_an_announced_body() -> None:
     assert error.head.method == "POST"
 
 
+@pytest.mark.parametrize("rest", [b"ction", b"\r\nx\r\n", b"\r\n0\r\na\n", b"\r\n5;\r\n"])
+def test_data_before_a_malformed_chunk_is_given_however_it_comes(rest: bytes) -> None:
+    head = b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+    data = head + b"5\r\nhello" + rest
+    for pieces in ([data], bytewise(data), [data[:-1], data[-1:]]):
+        decoder, received = http1.RequestDecoder(), b""
+        with pytest.raises(http1.RemoteProtocolError):
+            for piece in pieces:
+                decoder.receive_data(piece)
+                while (message := decoder.next_message()) is not None:
+                    received += message.data if isinstance(message, http1.Data) else b""
+        assert received == b"hello"
+        assert decoder.next_message() is None
+
+
 def test_limit_of_a_chunked_body() -> None:
     limits = Limits(body_bytes=15)
     assert at_limit(CHUNKED, limits)

@@ -135,3 +135,20 @@ def test_heartbeats() -> None:
     for header in ("", "1", "a,b", "-1,0", "1,2,3"):
         with pytest.raises(RemoteProtocolError):
             heartbeat_intervals((1, 1), header)
+
+
+@pytest.mark.parametrize("end", [b"\n\n", b"\r\n\r\n", b"\n\r\n", b"\r\n\n"])
+def test_the_limit_of_a_head_is_exact_wherever_it_is_cut(end: bytes) -> None:
+    limits = Limits(head_bytes=20)
+    for size, is_good in ((20, True), (21, False), (22, False), (23, False)):
+        data = b"SEND\na:" + b"x" * (size - 7) + end + b"\0"
+        for at in range(1, len(data)):
+            decoder, found = FrameDecoder(limits), None
+            try:
+                for piece in (data[:at], data[at:]):
+                    decoder.receive_data(piece)
+                    found = decoder.next_message()
+                assert found is not None
+                assert is_good, (size, at)
+            except RemoteProtocolError:
+                assert not is_good, (size, at)

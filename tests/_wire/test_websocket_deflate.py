@@ -34,6 +34,27 @@ def test_examples_of_the_standard(hexadecimal: str, messages: list[str]) -> None
     assert feed(Codec(True, PLAIN), bytewise(data)) == messages
 
 
+_LAST = bytes.fromhex("f348cdc9c90700")  # "Hello" as a last block
+
+
+@pytest.mark.parametrize("rest", [b"", b"\0"])
+def test_a_last_block_may_end_a_message_and_nothing_of_it_is_kept(rest: bytes) -> None:
+    data = frame(1, _LAST + rest, rsv=0x40) * 2 + frame(1, b"plain")
+    for pieces in ([data], bytewise(data)):
+        assert feed(Codec(False, PLAIN), pieces) == ["Hello", "Hello", "plain"]
+
+
+@pytest.mark.parametrize("rest", [b"\1", b"\0\0", b"\0" * 100, _LAST, b"\3\0" * 20_000])
+def test_what_goes_on_behind_a_last_block_is_refused_wherever_it_is_cut(rest: bytes) -> None:
+    data = frame(2, _LAST + rest, rsv=0x40)
+    assert feed(Codec(False, PLAIN), [data]) == [1007]
+    parts = frame(2, _LAST, rsv=0x40, final=False) + frame(0, rest)
+    assert feed(Codec(False, PLAIN), [parts]) == [1007]
+    for at in range(len(data) - len(rest) - 3, min(len(data), len(data) - len(rest) + 3)):
+        assert feed(Codec(False, PLAIN), [data[:at], data[at:]]) == [1007]
+    assert feed(Codec(False, PLAIN), bytewise(data)) == [1007]
+
+
 SETTINGS = [
     Deflate(
         server_no_context_takeover=one,

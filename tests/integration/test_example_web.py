@@ -110,6 +110,13 @@ def test_hello_and_good_bye() -> None:
         assert program.process.wait(SECONDS) == 0
 
 
+def test_a_shop_that_can_be_watched() -> None:
+    with example("inspector.py") as program:
+        assert program.get("/").body == b"Ordered tea; see /inspector\n"
+        with urllib.request.urlopen(f"{program.base}/inspector", timeout=SECONDS) as answer:
+            assert b"<title>Inspector</title>" in answer.read()
+
+
 def test_a_component_that_answers_by_itself() -> None:
     with example("hello_base.py") as program:
         assert program.get("/a/b").body == b"Hello /a/b"

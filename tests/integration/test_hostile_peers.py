@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 
 from circuits.web import Controller, EventStream, Server, asgi, expose, wsgi
-from tests.integration.net_support import SECONDS, descriptors, dial, eventually, running
+from tests.integration.hostile import fill, half_close, reset
+from tests.integration.net_support import descriptors, dial, eventually, running
 from tests.integration.web_support import Wire
 
 pytestmark = [
@@ -191,28 +192,9 @@ def site() -> Iterator[Site]:
         yield site
 
 
-def _reset(sock: socket.socket) -> None:
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-    sock.close()
-
-
-def _half_close(sock: socket.socket) -> None:
-    with contextlib.suppress(OSError):  # it may have been refused already
-        sock.shutdown(socket.SHUT_WR)
-
-
-def _fill(sock: socket.socket, data: bytes) -> None:
-    """Send until nothing more is taken, and not much more than the system buffers."""
-    sock.setblocking(False)
-    with contextlib.suppress(BlockingIOError, ConnectionError):
-        for _ in range(32 * 1024 * 1024 // len(data)):
-            sock.send(data)
-    sock.settimeout(SECONDS)
-
-
 LEAVE: list[Any] = [
     pytest.param(socket.socket.close, id="closes"),
-    pytest.param(_reset, id="resets"),
+    pytest.param(reset, id="resets"),
 ]
 
 # -- in the middle of a response -------------------------------------------------------------------
@@ -234,11 +216,11 @@ def _read_slowly(sock: socket.socket, target: str) -> None:
 
 
 def _only_send(sock: socket.socket, target: str) -> None:
-    _fill(sock, f"GET {target} HTTP/1.1\r\nHost: t\r\n\r\n".encode() * 100)
+    fill(sock, f"GET {target} HTTP/1.1\r\nHost: t\r\n\r\n".encode() * 100)
 
 
 def _finish(sock: socket.socket, target: str) -> None:
-    _half_close(sock)
+    half_close(sock)
     assert sock.recv(1)
 
 
@@ -268,7 +250,7 @@ def test_calls_wait_for_threads_and_are_forgotten_when_their_clients_go(site: Si
             sock.sendall(b"GET /threads/endless HTTP/1.1\r\nHost: t\r\n\r\n")
         site.others_are_answered()
         for sock in reversed(socks):
-            _reset(sock)
+            reset(sock)
             site.others_are_answered()
 
 
@@ -312,7 +294,7 @@ def _byte_by_byte(sock: socket.socket, target: str) -> None:
 def _without_an_end(sock: socket.socket, target: str) -> None:
     begin, mark, part = _begin(target, b"Transfer-Encoding: chunked").partition(b"\r\n\r\n")
     sock.sendall(begin + mark + (b"%x\r\n%b\r\n" % (len(part), part) if part else b""))
-    _fill(sock, b"10000\r\n" + bytes(65536) + b"\r\n")
+    fill(sock, b"10000\r\n" + bytes(65536) + b"\r\n")
 
 
 ACTS = [_in_the_head, _in_the_body, _in_a_large_body, _in_a_chunk, _byte_by_byte, _without_an_end]
@@ -334,7 +316,7 @@ def test_a_crowd_that_sends_very_much_to_do(site: Site, data: bytes) -> None:
             site.others_are_answered()
             waits.append((time.monotonic() - begin) / 10)
         for sock in socks:
-            _reset(sock)
+            reset(sock)
         # Alone, it is milliseconds. One turn for each of them before would be a second or more.
         assert statistics.median(waits) < 0.3, waits
 
@@ -364,7 +346,7 @@ def test_who_half_closes_in_the_middle_of_a_request_is_told(
         socks = [dial(site.server.port) for _ in range(PEERS)]
         for sock in socks:
             act(sock, target)
-            _half_close(sock)
+            half_close(sock)
         site.others_are_answered()
         for sock in socks:
             answer = b""

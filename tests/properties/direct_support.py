@@ -13,6 +13,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from circuits import BaseComponent, Event, handler, sleep
+from circuits.core._tracing import Tracing
 from circuits.net.sockets import Close, Write
 
 #: How deep events cause others.
@@ -83,6 +84,7 @@ def observers(names: list[str]) -> st.SearchStrategy[list[Any]]:
             st.tuples(st.just("waiting"), named),
             st.tuples(st.just("changing"), named, named),
             st.tuples(st.just("tap")),
+            st.tuples(st.just("tracing"), st.sampled_from([None, 1])),
         ),
         min_size=1,
         max_size=3,
@@ -148,6 +150,21 @@ class Observer(BaseComponent):
             self._tree_engine.set_tap(lambda door: None)
 
         self._add(tap, "started")
+
+    def _be_tracing(self, limit: int | None) -> None:
+        class Everything:
+            chooses: Any = None
+
+            def __init__(self) -> None:
+                self.limit = limit
+
+            def __getattr__(self, name: str) -> Any:
+                return lambda *args: None
+
+        def trace(self: Any, *args: Any) -> None:
+            Tracing.of(self._tree_engine).subscribe(Everything())
+
+        self._add(trace, "started")
 
 
 class Program(BaseComponent):

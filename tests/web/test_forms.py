@@ -325,6 +325,27 @@ def test_long_values_are_unescaped_like_short_ones(data: bytes, times: int) -> N
         assert _forms._unescaped(text) == unquote_to_bytes(text.replace(b"+", b" "))
 
 
+@pytest.mark.parametrize("piece", [b"%41", b"%z", b"%%", b"%25", b"=", b"\n"])
+def test_escapes_that_are_none_take_no_memory(piece: bytes) -> None:
+    data = b"a=" + piece * 100_000 + b"%zz"
+    tracemalloc.start()
+    try:
+        ((_, value),) = parse_urlencoded(data)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert value == unquote_to_bytes(data[2:]).decode()
+    assert peak < 16 * len(data)
+
+
+@pytest.mark.parametrize("odd", ["\n", "\r", "\0", "\nContent-Type: multipart/x", "\rX: y"])
+def test_line_ends_of_a_part_are_no_matter_of_taste(odd: str) -> None:
+    """Others disagree on where its headers end then."""
+    part = f'--xx\r\nContent-Disposition: form-data; name="a"{odd}\r\n\r\nb\r\n--xx--\r\n'
+    with pytest.raises(exceptions.BadRequest):
+        parse_form(MULTIPART, io.BytesIO(part.encode()))
+
+
 def test_a_large_file_is_never_whole_in_memory() -> None:
     class Endless(io.RawIOBase):
         """A body of 64 MiB that nobody keeps."""

@@ -81,7 +81,9 @@ class ChunkedBody:
         blame: 400 where the peer is a client, ``None`` where it is a server.
     """
 
-    __slots__ = ("_at", "_blame", "_extension_bytes", "_limits", "_received", "_remaining")
+    __slots__ = (
+        "_at", "_blame", "_extension_bytes", "_limits", "_problem", "_received", "_remaining",
+    )  # fmt: skip
 
     def __init__(self, limits: Limits, blame: int | None) -> None:
         self._limits = limits
@@ -90,36 +92,44 @@ class ChunkedBody:
         self._remaining = 0  # of the current chunk
         self._received = 0  # announced by all chunks so far
         self._extension_bytes = 0
+        self._problem: RemoteProtocolError | None = None  # with what comes behind the last data
 
     def limit(self, body_bytes: int | None) -> None:
         """Set how long it may be, in place of what the limits say."""
         self._limits = replace(self._limits, body_bytes=body_bytes)
 
     def read(self, buffer: ReceiveBuffer, eof: bool) -> bytes | None:
+        if self._problem is not None:
+            raise self._problem
         # Small ones would cost a message each; without an end, whoever reads could not stop.
         parts: list[bytes] = []
-        while self._at is not _At.END and len(parts) < _JOINED_CHUNKS:
-            if self._at is _At.DATA:
-                part = buffer.take(self._remaining)
-                if not part:
+        try:
+            while self._at is not _At.END and len(parts) < _JOINED_CHUNKS:
+                if self._at is _At.DATA:
+                    part = buffer.take(self._remaining)
+                    if not part:
+                        break
+                    parts.append(part)
+                    self._remaining -= len(part)
+                    if not self._remaining:
+                        self._at = _At.DATA_END
+                elif self._at is _At.DATA_END:
+                    line_end = buffer.peek(2)
+                    if line_end != b"\r\n":
+                        if not b"\r\n".startswith(line_end):
+                            raise self._refuse("chunk longer than its size")
+                        break
+                    buffer.skip(2)
+                    self._at = _At.SIZE
+                elif self._at is _At.SIZE:
+                    if not self._read_size(buffer):
+                        break
+                elif not self._read_trailers(buffer):
                     break
-                parts.append(part)
-                self._remaining -= len(part)
-                if not self._remaining:
-                    self._at = _At.DATA_END
-            elif self._at is _At.DATA_END:
-                line_end = buffer.peek(2)
-                if line_end != b"\r\n":
-                    if not b"\r\n".startswith(line_end):
-                        raise RemoteProtocolError(self._blame, "chunk longer than its size")
-                    break
-                buffer.skip(2)
-                self._at = _At.SIZE
-            elif self._at is _At.SIZE:
-                if not self._read_size(buffer):
-                    break
-            elif not self._read_trailers(buffer):
-                break
+        except RemoteProtocolError as problem:
+            if not parts:
+                raise
+            self._problem = problem  # what came before is given, as if it had come alone
         if parts:
             return parts[0] if len(parts) == 1 else b"".join(parts)
         return b"" if self._at is _At.END else None

@@ -262,7 +262,7 @@ class Inflater:
         is_client: Which side we are.
     """
 
-    __slots__ = ("_alone", "_bits", "_object")
+    __slots__ = ("_alone", "_behind_last", "_bits", "_object")
 
     def __init__(self, deflate: Deflate, is_client: bool) -> None:
         # A window as large as was agreed on: it stays in memory between messages.
@@ -273,6 +273,7 @@ class Inflater:
             self._alone = deflate.client_no_context_takeover
             self._bits = deflate.client_max_window_bits
         self._object: zlib._Decompress | None = None
+        self._behind_last: bytes | None = None  # what has come of a message behind a last block
 
     def decompress(self, data: bytes, final: bool, limit_bytes: int | None) -> bytes:
         """Decompress a part of a message.
@@ -285,6 +286,9 @@ class Inflater:
         Raises:
             RemoteProtocolError: More comes out, or it cannot be decompressed.
         """
+        if self._behind_last is not None:
+            self._end(data, final)
+            return b""
         if self._object is None:
             self._object = zlib.decompressobj(-self._bits)
         inflate = self._object
@@ -301,8 +305,22 @@ class Inflater:
         if limit_bytes is not None and len(inflated) > limit_bytes:
             raise RemoteProtocolError(TOO_BIG, f"message is too big, {limit_bytes} bytes are left")
         if inflate.eof:
-            # A last block is allowed, but then nothing of it may be referred to (7.2.3.4).
-            self._object = None
+            self._behind_last = b""
+            self._end(inflate.unused_data[:-4] if final else inflate.unused_data, final)
         elif final and self._alone:
             self._object = None
         return inflated
+
+    def _end(self, data: bytes, final: bool) -> None:
+        """Take what comes behind a last block, which is allowed, in the same message.
+
+        That is one byte, with the tail an empty block, or nothing (7.2.3.4). Another stream could
+        be there as well, but a message could have thousands of them.
+        """
+        assert self._behind_last is not None
+        self._object = None  # nothing of it may be referred to
+        self._behind_last += data[:2]
+        if self._behind_last not in (b"", b"\0"):
+            raise RemoteProtocolError(INVALID_DATA, "compressed data goes on behind its last block")
+        if final:
+            self._behind_last = None

@@ -56,6 +56,7 @@ class Limits:
 DEFAULT_LIMITS: Final = Limits()
 
 _HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
+_HEAD_TAIL: Final = re.compile(rb"(?:\r?\n\r?|\r)\Z")  # what may become the end
 _COMMAND: Final = re.compile(r"[A-Z]+")
 _UNESCAPED: Final = {"r": "\r", "n": "\n", "c": ":", "\\": "\\"}
 _ESCAPE: Final = re.compile(r"\\(.?)", re.DOTALL)
@@ -214,7 +215,11 @@ class FrameDecoder:
         begin = max(buffer.searched - 3, buffer.start)
         match = _HEAD_END.search(buffer.data, begin)
         size = len(buffer) if match is None else match.start() - buffer.start
-        if size > limit + 3:
+        if match is None and (
+            tail := _HEAD_TAIL.search(buffer.data, max(begin, len(buffer.data) - 3))
+        ):
+            size -= tail.end() - tail.start()
+        if size > limit:
             raise RemoteProtocolError(f"command and headers of more than {limit} bytes")
         if match is None:
             buffer.searched = len(buffer.data)

@@ -27,7 +27,7 @@ from .errors import NotRunningError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ._causes import Cause
+    from ._causes import Firing
     from ._engine import Engine
     from .manager import Manager
 
@@ -36,20 +36,26 @@ _CANCEL_SECONDS = 1.0
 
 
 class _Driven(Coroutine[Any, Any, Any]):
-    """A coroutine whose steps are counted for a cause."""
+    """A coroutine whose steps are counted for a cause, and traced."""
 
-    def __init__(self, coroutine: Any, engine: Engine, cause: Cause) -> None:
+    def __init__(self, coroutine: Any, engine: Engine, firing: Firing) -> None:
         self._coroutine = coroutine
         self._tree_engine = engine
-        self._cause = cause
+        self._cause = firing._event_cause
+        self._firing = firing
 
     def _drive(self, advance: Callable[..., Any], *args: Any) -> Any:
         engine = self._tree_engine
+        tracing, running = engine.tracing, None
+        if tracing is not None:
+            running, tracing.running = tracing.running, self._firing
         outer = engine.queue.set_cause(self._cause)
         try:
             return advance(*args)
         finally:
             engine.queue.set_cause(outer)
+            if tracing is not None:
+                tracing.running = running
 
     def send(self, value: Any) -> Any:
         return self._drive(self._coroutine.send, value)
@@ -71,10 +77,10 @@ class _Runner:
         self._manager = manager
         self.loop = loop
 
-    def create_task(self, coroutine: Any, cause: Cause | None, engine: Engine) -> asyncio.Task[Any]:
-        """Run a coroutine in the loop, on behalf of a cause."""
-        if cause is not None:
-            coroutine = _Driven(coroutine, engine, cause)
+    def create_task(self, coroutine: Any, firing: Firing, engine: Engine) -> asyncio.Task[Any]:
+        """Run a coroutine in the loop, on behalf of an event."""
+        if firing._event_cause is not None or firing._event_trace is not None:
+            coroutine = _Driven(coroutine, engine, firing)
         return self.loop.create_task(coroutine)
 
     def start_task(self, coroutine: Any) -> asyncio.Task[Any] | None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from ._tracing import Trace
     from .events import BaseEvent
 
 __all__ = ["Cause", "Firing"]
@@ -97,6 +98,7 @@ class Firing:
 
     _event_failed = False
     _event_waiters: dict[Any, None] | None = None
+    _event_trace: Trace | None = None
 
     def __init__(self, event: BaseEvent) -> None:
         self.event = event

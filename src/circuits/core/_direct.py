@@ -92,6 +92,11 @@ class Direct:
         self.leads_home = False
 
     @property
+    def name(self) -> str:
+        """Name of the event."""
+        return self._event_class._event_name
+
+    @property
     def channels(self) -> tuple[Any, ...]:
         """Where the event would be fired."""
         return self._owner._tree_channels if self._channels is None else self._channels
@@ -119,7 +124,8 @@ class Direct:
         if not engine.routes.awaited.isdisjoint(self._names):
             return None
         if engine.tap is not None:
-            engine.tap(self)  # each time: no epoch is remembered
+            if engine.tap(self):  # each time: no epoch is remembered
+                return None
         else:
             self._epoch = engine.queue.epoch
             self._queue, self._ready = engine.queue, engine.tasks.ready

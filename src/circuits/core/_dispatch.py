@@ -185,8 +185,12 @@ class Dispatch:
         routes: tuple[Route, ...],
         kwargs: dict[str, Any] | None = None,
         tells_results: int = True,
-    ) -> None:
-        """Run some handlers; each result is told, if the event asks for that or may do so."""
+    ) -> bool:
+        """Run some handlers; each result is told, if the event asks for that or may do so.
+
+        Returns:
+            Whether all of them were run, and others may be.
+        """
         seen = changes.latest
         for method, wants_event, is_filter in routes:
             event._event_at = method
@@ -225,7 +229,11 @@ class Dispatch:
                 if event._event_stopped:
                     break
                 kwargs = event._event_kwargs
+        else:
+            event._event_at = None
+            return True
         event._event_at = None
+        return False
 
     def take(self, event: BaseEvent, method: Any, result: Any) -> None:
         """Store what a handler returned, or suspend the handler."""

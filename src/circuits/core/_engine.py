@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ._causes import Cause
     from ._queue import Refiring
     from ._routing import Route
+    from ._tracing import Tracing
     from .events import BaseEvent
     from .manager import Manager
 
@@ -43,7 +44,9 @@ class Engine:
         root: The root.
         queue, routes, schedule, turns, tasks, outcomes, dispatch, loop: Its parts.
         successor: The engine of the tree that this one became part of, or ``None``.
+        append, rank: What puts an event into the queue.
         tap: Called with each :class:`~circuits.core._direct.Direct` that is gone through.
+        tracing: The hook for tracing, once somebody has asked for it.
     """
 
     def __init__(self, root: Manager) -> None:
@@ -51,6 +54,7 @@ class Engine:
         self.queue = EventQueue()
         # Its own method: found in its class, it would be that of another class, which costs more.
         self.append = self.queue.append
+        self.rank = self.queue.rank
         self.routes = Routes(self.queue)
         self.schedule = Schedule(self.report)
         self.turns = Turns(self.schedule, self.queue)
@@ -60,6 +64,7 @@ class Engine:
         self.loop = Loop(self)
         self.successor: Engine | None = None
         self.tap: Callable[[Any], object] | None = None
+        self.tracing: Tracing | None = None
         self._hang_up_wishes: dict[int, Manager] = {}
         with TREE_LOCK:
             for node in flatten(root):
@@ -140,7 +145,8 @@ class Engine:
     def set_tap(self, tap: Callable[[Any], object] | None) -> None:
         """Set a function to be called with each ``Direct`` that is about to be gone through.
 
-        It is there for counting and tracing: no event is made for it. ``None`` ends that.
+        It is there for counting and tracing. No event is made, unless it answers true, as if somebody
+        listened. ``None`` ends that.
         """
         self.tap = tap
         with TREE_LOCK:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from ._causes import Cause, Firing
     from ._queue import Refiring
+    from ._tracing import Trace
     from .values import Value
 
 __all__ = ["ORDINARY_ATTRIBUTES", "RUNTIME_ATTRIBUTES", "EventState"]
@@ -71,6 +72,8 @@ class EventState:
     _event_waiters: dict[Any, None] | None = (
         None  # who is told of the end of the next or current firing
     )
+    _event_trace: Trace | None = None  # of the firing that is queued, or is being dispatched
+    _event_number = 0  # for log records; none yet
 
     def _event_flag(self, bits: int = 0) -> None:
         """Set flags; the event takes the slow path from now on."""
@@ -141,7 +144,7 @@ class EventState:
 #: State of one firing in one process; it neither travels nor is copied.
 RUNTIME_ATTRIBUTES = frozenset({
     "handler", "waitingHandlers", "_choose_routes", "_event_at", "_event_cause",
-    "_event_created", "_event_failed", "_event_firing", "_event_first_channels", "_event_refirings", "_event_value", "_event_waiters",
+    "_event_created", "_event_failed", "_event_firing", "_event_first_channels", "_event_number", "_event_refirings", "_event_trace", "_event_value", "_event_waiters",
 })  # fmt: skip
 
 #: The attributes of an event that has nothing of its own but arguments and channels.

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._causes import Cause
+    from ._tracing import Trace
     from .events import BaseEvent
     from .values import Value
 
@@ -54,7 +55,8 @@ class Refiring:
     """
 
     __slots__ = (
-        "_event_cause", "_event_flags", "_event_key", "channels", "event", "value", "waiters",
+        "_event_cause", "_event_flags", "_event_key", "_event_trace", "channels", "event", "value",
+        "waiters",
     )  # fmt: skip
 
     _event_class_flags = 0
@@ -66,6 +68,7 @@ class Refiring:
         self._event_key = None  # so that dispatch looks closer
         self._event_flags = REFIRED
         self._event_cause: Cause | None = None
+        self._event_trace: Trace | None = None
         self.waiters: dict[Any, None] = {}
 
 

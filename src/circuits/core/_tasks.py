@@ -414,7 +414,7 @@ class CoroutineTask:
             engine.tasks.ready.append(self)  # not hosted yet; the loop is about to be
             return
         engine.tasks.has_handed_over = True
-        self.follow(host.create_task(self.coroutine, self.firing._event_cause, engine))
+        self.follow(host.create_task(self.coroutine, self.firing, engine))
 
     def follow(self, future: Any) -> None:
         """Have it end when the task of asyncio ends that runs the coroutine."""

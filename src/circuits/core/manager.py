@@ -199,7 +199,7 @@ class Manager:
             engine = self._tree_engine
         if priority:
             try:
-                engine.queue.rank(event, priority)
+                engine.rank(event, priority)
             except BaseException:
                 event._event_value = None  # type: ignore[assignment]  # it is not queued
                 raise
@@ -227,9 +227,9 @@ class Manager:
                 event._event_flag(REFIRED)
             event.channels = channels
         if priority:
-            engine.queue.rank(refiring, priority)
+            engine.rank(refiring, priority)
         else:
-            engine.queue.append(refiring)
+            engine.append(refiring)
         if engine.queue.alert:
             engine.alerted(refiring)
         return value

@@ -148,6 +148,16 @@ class Endpoint(PollerUser):
         """Send data."""
         raise NotImplementedError
 
+    def _connection_rows(self, most: int) -> tuple[int, list[tuple[str, str, int]]]:
+        """For who looks into an application: how many connections there are, and of some of them
+        the peer, the state, and how many bytes are not sent yet.
+        """
+        owned = list(self._owned())
+        return len(owned), [
+            (_peer_text(connection), connection.state.value, connection.pending_bytes)
+            for connection in owned[:most]
+        ]
+
     def _owned(self) -> Iterable[Connection]:
         """The connections that are not closed."""
         raise NotImplementedError
@@ -371,3 +381,14 @@ class Endpoint(PollerUser):
     @staticmethod
     def _checked(data: Any) -> Any:
         return data if data.__class__ is bytes else as_bytes(data)
+
+
+def _peer_text(connection: Connection) -> str:
+    try:
+        peer = connection.sock.getpeername()
+    except OSError:  # it has gone
+        return ""
+    if isinstance(peer, tuple):
+        host, port = peer[:2]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return str(peer or "unix")

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
 import signal
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from circuits.core import _clock
-from circuits.core._reports import safe_repr
-from circuits.core._tasks import Suspension
-from circuits.core._waits import Sleep, Wait
+from circuits.core._suspended import Suspended, tasks
 from circuits.core.components import BaseComponent
 from circuits.core.events import Event, Started, Stopped
-from circuits.core.handlers import handler, reprhandler
-from circuits.core.utils import flatten
+from circuits.core.handlers import handler
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from types import FrameType
     from typing import Protocol
 
     from circuits.core._engine import Engine
-    from circuits.core.events import BaseEvent
     from circuits.core.manager import Manager
 
     class _Writable(Protocol):
@@ -31,120 +24,6 @@ if TYPE_CHECKING:
 
 
 __all__ = ["Suspended", "TaskDump", "tasks"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Suspended:
-    """A handler that is suspended. As text, it is a few lines.
-
-    Attributes:
-        handler: The handler, as :func:`~circuits.core.handlers.reprhandler` shows it.
-        event: The event that it handles.
-        waits_for: What it waits for.
-        places: Where it is, ``file:line in function``, the handler itself first, then what it
-            waits in.
-    """
-
-    handler: str
-    event: BaseEvent
-    waits_for: str
-    places: tuple[str, ...]
-
-    def __str__(self) -> str:
-        lines = [f"{self.handler} of {safe_repr(self.event)}", f" waits for {self.waits_for}"]
-        return "\n".join([*lines, *(f"  {place}" for place in self.places)])
-
-
-def tasks(x: Manager) -> list[Suspended]:
-    """Every suspended handler of the components below ``x``, in the order of their beginning.
-
-    Any thread may ask; of a loop that runs meanwhile, this is one moment.
-
-    .. versionadded:: 2.1
-    """
-    engine = x._tree_engine
-    below = None if x.parent is x else {id(node) for node in flatten(x)}
-    found = []
-    for task in engine.tasks:
-        if below is not None and id(task.owner) not in below:
-            continue
-        chain = list(_chain(task))
-        try:
-            shown = reprhandler(task.method)
-        except AttributeError:  # a task that is no handler's
-            shown = safe_repr(task.method)
-        places = tuple(place for place in map(_place, chain) if place is not None)
-        found.append(Suspended(shown, task.event, _waits_for(engine, task, chain), places))
-    return found
-
-
-def _chain(task: Any) -> Iterator[Any]:
-    """The generators and coroutines of a task, from the handler inwards; then the awaitable."""
-    stack = [task.coroutine] if hasattr(task, "coroutine") else list(task.stack)
-    yield from stack[:-1]
-    node = stack[-1] if stack else None
-    while node is not None:
-        yield node
-        node = getattr(node, "cr_await", None) or getattr(node, "gi_yieldfrom", None)
-
-
-def _frame(node: Any) -> FrameType | None:
-    return getattr(node, "cr_frame", None) or getattr(node, "gi_frame", None)
-
-
-def _place(node: Any) -> str | None:
-    frame = _frame(node)
-    if frame is None or _suspension(node) is not None:
-        return None
-    code = frame.f_code
-    return f"{code.co_filename}:{frame.f_lineno} in {code.co_qualname}"
-
-
-def _suspension(node: Any) -> Suspension | None:
-    if isinstance(node, Suspension):
-        return node
-    frame = _frame(node)  # the generator of an __await__
-    found = None if frame is None else frame.f_locals.get("self")
-    return found if isinstance(found, Suspension) else None
-
-
-def _waits_for(engine: Engine, task: Any, chain: list[Any]) -> str:
-    is_running = getattr(getattr(task, "coroutine", None), "cr_running", False)
-    if task.is_executing or is_running:  # it is the one that asks, or that a signal has interrupted
-        return "nothing: it is running"
-    waiting = task.waiting
-    if waiting is None:
-        waiting = next(filter(None, map(_suspension, chain)), None)
-    if waiting is not None:
-        return _describe(waiting)
-    if task in engine.tasks.polled:
-        return "nothing that it names: a bare yield"
-    if not hasattr(task, "coroutine") or task.future is None:
-        return "its turn"
-    last = chain[-1]
-    name = getattr(last, "__qualname__", None)
-    return name if isinstance(name, str) else safe_repr(last)
-
-
-def _describe(waiting: Suspension) -> str:
-    if isinstance(waiting, Sleep):
-        return f"the end of {waiting.seconds:g} s{_left(waiting._appointment)}"
-    if isinstance(waiting, Wait):
-        if waiting._event is not None:
-            what = f"the end of {safe_repr(waiting._event)}"
-        else:
-            where = ", ".join(map(safe_repr, waiting._channels))
-            what = f"an event {waiting._name!r} on {where}"
-        return what + _left(waiting._appointment)
-    return safe_repr(waiting)
-
-
-def _left(appointment: Any) -> str:
-    while appointment is not None and appointment.moved_to is not None:
-        appointment = appointment.moved_to
-    if appointment is None:
-        return ""
-    return f", {round(max(0.0, appointment.deadline - _clock.now()), 1):g} s left"
 
 
 class _Dump(Event):

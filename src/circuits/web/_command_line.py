@@ -109,9 +109,10 @@ def limits_of(options: argparse.Namespace) -> dict[str, Any]:
     return {names[key]: value for key, value in vars(options).items() if key in names}
 
 
-def make_parser() -> argparse.ArgumentParser:
+def make_parser(prog: str = "circuits.web") -> argparse.ArgumentParser:
+    """The options, of the program or of a command that does the same."""
     parser = argparse.ArgumentParser(
-        prog="circuits.web",
+        prog=prog,
         description="Serve a folder, or an application, over HTTP.",
         epilog="Stop it with Ctrl-C: requests in flight are answered first.",
     )

@@ -1,8 +1,8 @@
 """Request bodies that are forms: URL-encoded and multipart (RFC 7578).
 
 A multipart body is read in pieces, so that its parts go to temporary files as they come.
-``email.parser`` reads the headers of the parts. (Its own multipart reading is no use here: it would
-descend into an upload that is an e-mail message.)
+``email.parser`` is no use here: it would descend into an upload that is an e-mail message, reads
+lines that end in a lone CR or LF, and takes forty microseconds for the headers of a part.
 """
 
 from __future__ import annotations
@@ -15,8 +15,6 @@ import sys
 import tempfile
 from contextlib import closing
 from dataclasses import dataclass
-from email.parser import BytesParser
-from email.policy import HTTP
 from io import BytesIO
 from typing import IO, TYPE_CHECKING, Final
 from urllib.parse import unquote, unquote_to_bytes
@@ -208,24 +206,29 @@ def parse_urlencoded(
     return fields
 
 
-#: What the fast way does not know: its own mark, line ends, and a percent sign that is none.
-_UNUSUAL = re.compile(rb"[=\r\n]|%(?![0-9A-Fa-f]{2})")
+#: The fast way has "=" for "%" and the reverse, and escapes of them are changed beforehand.
+_SWAPPED = bytes.maketrans(b"%=", b"=%")
 
 
 def _unescaped(data: bytes) -> bytes:
     data = data.replace(b"+", b" ")
     if b"%" not in data:
         return data
-    if len(data) < 256 or _UNUSUAL.search(data):
+    if len(data) < 256:
         return unquote_to_bytes(data)
-    # Ten times as fast: megabytes must not keep the loop. What it reads has "=" for "%". It takes
-    # blanks at the end for padding of a line, so one thing that is none stands there.
-    return binascii.a2b_qp(data.replace(b"%", b"=") + b".")[:-1]
+    # Ten times as fast, and without an object for each escape: megabytes must not keep the loop,
+    # nor take a hundred times their size. What it reads has "=" for "%". It would take "==" for
+    # one, line ends for its own, and blanks at the end for padding, so they are written otherwise.
+    data = data.replace(b"\r", b"%0D").replace(b"\n", b"%0A")
+    data = data.replace(b"%%", b"%25%").replace(b"%%", b"%25%")
+    data = data.replace(b"%3D", b"%3d").replace(b"%25", b"%3D").replace(b"%3d", b"%25")
+    return binascii.a2b_qp(data.translate(_SWAPPED) + b".")[:-1].translate(_SWAPPED)
 
 
 # -- multipart --------------------------------------------------------------------------------
 
 _CHUNK_BYTES = 64 * 1024
+_LONE_LINE_ENDS = re.compile(rb"\r(?!\n)|(?<!\r)\n|\0")
 #: A boundary may be followed by blanks; by so many at most.
 _PADDING_BYTES = 1024
 
@@ -239,7 +242,6 @@ class _Reader:
         self._delimiter = b"\r\n--" + boundary.encode("ascii")
         # A line end before everything, so that the first boundary is one like the others.
         self._buffer = bytearray(b"\r\n")
-        self._parser = BytesParser(policy=HTTP)
 
     def _fill(self, problem: str) -> None:
         chunk = self._body.read(_CHUNK_BYTES)
@@ -310,23 +312,31 @@ class _Reader:
             raise RequestEntityTooLarge(f"A part may have {limits.part_headers} headers.")
         if any(len(line) > limits.part_header_bytes for line in lines):
             raise RequestEntityTooLarge("A part has too long a header.")
-        message = self._parser.parsebytes(head + b"\r\n", headersonly=True)
+        if _LONE_LINE_ENDS.search(head):
+            # Others disagree with the parser on where a header ends then.
+            raise BadRequest("A part of the multipart form has malformed headers.")
         try:
-            if message.defects:
-                raise ValueError
-            return Headers([(name, _header_text(value)) for name, value in message.raw_items()])
-        except (ValueError, AttributeError):
+            fields: list[tuple[str, str]] = []
+            for line in lines:
+                if line[:1] in (b" ", b"\t") and fields:  # of the field before, which is folded
+                    name, value = fields.pop()
+                    fields.append((name, f"{value} {_header_text(line)}".strip()))
+                elif line:
+                    key, colon, content = line.partition(b":")
+                    if not colon:
+                        raise ValueError(line)
+                    fields.append((key.decode("ascii"), _header_text(content)))
+            return Headers(fields)
+        except ValueError:
             raise BadRequest("A part of the multipart form has malformed headers.") from None
 
 
-def _header_text(value: str) -> str:
-    data = value.encode("utf-8", "surrogateescape")
+def _header_text(data: bytes) -> str:
     try:
-        text = data.decode()
+        return data.decode().strip(" \t")
     except UnicodeDecodeError:  # old clients write the names of files as they have them
         before, mark, rest = data.partition(b"filename")
-        text = (before + mark).decode() + rest.decode("latin-1")
-    return " ".join(text.split("\r\n "))
+        return ((before + mark).decode() + rest.decode("latin-1")).strip(" \t")
 
 
 def _collect(

@@ -79,16 +79,17 @@ class Authentication(BaseComponent):
         return tools.digest_auth(request, response, self.realm, self.users)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, prog: str = "circuits.web") -> int:
     """Run the program.
 
     Args:
         argv: The arguments; ``None`` takes those of the process.
+        prog: How it was called.
 
     Returns:
         The exit status.
     """
-    parser = make_parser()
+    parser = make_parser(prog)
     options = parser.parse_args(argv)
     if options.validate:
         from ._validation import validate  # brings a server of somebody else

@@ -16,7 +16,7 @@ from circuits.web.controllers import BaseController
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Guarded"]
+__all__ = ["Guarded", "is_from_here"]
 
 _log = logging.getLogger("circuits.web")
 
@@ -58,7 +58,7 @@ class Guarded(BaseController):
     def _admit(self) -> None:
         """Raise unless the client may see this; every page begins with it."""
         request, response = self.request, self.response
-        if self.loopback_only and not _is_from_here(request):
+        if self.loopback_only and not is_from_here(request):
             raise exceptions.Forbidden("This is for the machine that the server runs on.")
         if tools.basic_auth(request, response, self.realm, self._users, self._encrypt):
             raise exceptions.Unauthorized
@@ -87,7 +87,8 @@ class Guarded(BaseController):
             raise exceptions.Forbidden("The token of the page is missing.")
 
 
-def _is_from_here(request: Any) -> bool:
+def is_from_here(request: Any) -> bool:
+    """Whether a request comes from this machine, to this machine, and by nobody else."""
     if request._client is None and any(map(_is_of_proxy, request.headers)):
         return False  # somebody has passed it on, and nobody is trusted to say for whom
     name = urlsplit(request.base).hostname or ""
