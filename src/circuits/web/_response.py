@@ -72,6 +72,7 @@ class Response:
     _resources: list[Closable] | None = None
     _sent_cookies: list[str] | None = None
     _is_data = False  # what comes of a method of a controller, which may return data
+    _given: Any = None  # what the answer was made of, unless it is text
     _returned: Any = None  # what a handler returned, unless it is text or a file
     _listed: Any = None  # the list that is data, though it may hold text only
     _prepared = False
