@@ -247,7 +247,10 @@ class Outbox:
             link.send_request(asked)
             return
         if len(self.held) >= self._limit:
-            raise Unreachable(f"queue full: {self._limit} events wait for {self._name!r}")
+            text = f"queue full: {self._limit} events wait for {self._name!r}"
+            if link is not None and len(link.outstanding) >= asked._hub.options.outstanding:
+                text += f", and {len(link.outstanding)} are not answered"
+            raise Unreachable(text)
         asked.keep(self)
         self.held[asked] = None
 
@@ -257,6 +260,8 @@ class Outbox:
         while held and link is not None and link.can_send:
             asked = next(iter(held))
             del held[asked]
+            if not asked.seconds_left:
+                continue  # its own end is next; nobody would answer it
             try:
                 link.send_request(asked)
             except (TypeError, ValueError) as problem:  # version 1 cannot say it

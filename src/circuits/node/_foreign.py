@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from circuits.core._clock import NEVER
+from circuits.core.errors import RemoteError
 from circuits.core.values import Value
+
+from .errors import text_of
 
 if TYPE_CHECKING:
     from circuits.core.events import BaseEvent
@@ -17,7 +20,6 @@ __all__ = ["Foreign", "failure_of"]
 
 #: What of a traceback travels.
 _LINES = 200
-_TEXT_CHARACTERS = 10_000
 
 
 class Foreign:
@@ -111,18 +113,12 @@ def _unfinished(value: Value) -> BaseEvent | None:
 def failure_of(value: Value) -> tuple[str, str, list[str]]:
     """The name of the type, the message and the traceback of the first failure."""
     problem = value.exceptions[0]
-    type_name, message = type(problem).__name__, _text_of(problem)
-    if hasattr(problem, "type_name") and hasattr(problem, "message"):
-        # It came from a third node, and says so itself.
-        type_name, message = problem.type_name or type_name, problem.message
+    type_name = type(problem).__name__
+    if isinstance(problem, RemoteError):  # it came from a third node, and says so itself
+        type_name, message = text_of(problem.type_name or type_name), text_of(problem.message)
+    else:
+        message = text_of(problem)
     return type_name, message, _lines_of(value, problem)
-
-
-def _text_of(problem: BaseException) -> str:
-    try:
-        return str(problem)[:_TEXT_CHARACTERS]
-    except Exception:
-        return "an exception whose text cannot be made"
 
 
 def _lines_of(value: Value, problem: BaseException) -> list[str]:
@@ -134,5 +130,5 @@ def _lines_of(value: Value, problem: BaseException) -> list[str]:
             if isinstance(item, Value):
                 waiting.append(item)
             elif isinstance(item, tuple) and len(item) == 3 and item[1] is problem:
-                return [str(line)[:_TEXT_CHARACTERS] for line in item[2][-_LINES:]]
+                return [text_of(line) for line in item[2][-_LINES:]]
     return []

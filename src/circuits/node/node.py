@@ -109,6 +109,8 @@ class Node(Party):
         send: Likewise with each event that goes out.
         limit: How many events wait for a node that is away or slow. One more fails at once.
         concurrency: How many events of others may be suspended; with so many, nothing is read.
+        outstanding: How many events may be sent over one connection and not be answered yet. What
+            comes then waits, within ``limit``.
         packet_limit_bytes: The largest packet.
         stop_timeout: Seconds that a stop waits for what runs, at most.
         secret: Both sides must know it; text or bytes.
@@ -148,6 +150,7 @@ class Node(Party):
         send: Callable[[BaseEvent, str | None], object] | None = None,
         limit: int = 1000,
         concurrency: int = 100,
+        outstanding: int = 10_000,
         packet_limit_bytes: int = wire.PACKET_BYTES,
         stop_timeout: float = 10.0,
         secret: str | bytes | None = None,
@@ -166,7 +169,8 @@ class Node(Party):
             )
         if name is not None:
             wire.check_name(name, "the name of a node")
-        for limit_name, number in (("limit", limit), ("concurrency", concurrency)):
+        counts = {"limit": limit, "concurrency": concurrency, "outstanding": outstanding}
+        for limit_name, number in counts.items():
             if isinstance(number, bool) or not isinstance(number, int) or number < 1:
                 raise ValueError(f"{limit_name} must be 1 or more, not {number!r}")
         for limit_name, seconds in (("stop_timeout", stop_timeout), ("heartbeat", heartbeat or 0)):
@@ -188,6 +192,7 @@ class Node(Party):
             send=send,
             limit=limit,
             concurrency=concurrency,
+            outstanding=outstanding,
             packet_limit_bytes=packet_limit_bytes,
             stop_timeout=stop_timeout,
             secret=_secret(secret),
