@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from circuits import Component, Event
+from circuits import Component, Event, TimeoutError, sleep
 from circuits.core.errors import RemoteError
-from circuits.node import Node, Unreachable
+from circuits.node import Node, Remote, Unreachable
 from circuits.node.errors import made_from, text_of
 from tests.node.node_support import HOST, NONCE, Peer, Side, World
 from tests.node.test_ending import greet, remote
@@ -241,3 +241,51 @@ def test_a_deadline_makes_room_for_what_waits(world: World) -> None:
 def test_the_limit_is_a_number(number: Any) -> None:
     with pytest.raises(ValueError, match="outstanding must be 1 or more"):
         Node(outstanding=number)
+
+
+@pytest.mark.parametrize("place", ["here", "there"])
+@pytest.mark.parametrize("limit", ["of the event", "of the call"])
+def test_what_nobody_waits_for_is_abandoned_wherever_it_runs(
+    world: World, place: str, limit: str
+) -> None:
+    class Slow(Component):
+        channel = "far"
+
+        def init(self) -> None:
+            self.ends: list[str] = []
+
+        def slow(self) -> Any:
+            try:
+                yield sleep(3)
+                self.ends.append("slept")
+            finally:
+                self.ends.append("closed")
+
+    class Caller(Component):
+        channel = "caller"
+
+        def go(self) -> Any:
+            is_of_event = limit == "of the event"
+            event = Remote(Event.create("slow"), "far", "far", timeout=2 if is_of_event else None)
+            try:
+                value = yield self.call(event, timeout=None if is_of_event else 2)
+                failures.append(value.value[0])
+            except TimeoutError:
+                failures.append(TimeoutError)
+
+    failures: list[Any] = []
+    slow = Slow()
+    if place == "there":
+        near, _far = world.pair(slow, near=[Caller()])
+    else:
+        near = world.node(slow, Caller(), name="far")
+    near.app.fire(Event.create("go"), "caller")
+    world.run(1.9)
+    assert (failures, slow.ends) == ([], [])
+    world.run(0.2)
+    assert failures == [Unreachable if limit == "of the event" else TimeoutError]
+    world.run(5)
+    assert slow.ends == ["closed"]
+    assert [type(problem) for problem in near.journal.errors] == (
+        [Unreachable] if limit == "of the event" else []
+    )

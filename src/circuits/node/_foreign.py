@@ -11,12 +11,13 @@ from circuits.core.values import Value
 from .errors import text_of
 
 if TYPE_CHECKING:
+    from circuits.core._engine import Engine
     from circuits.core.events import BaseEvent
 
     from ._hub import Hub
     from ._link import Link
 
-__all__ = ["Foreign", "failure_of"]
+__all__ = ["Foreign", "failure_of", "give_up"]
 
 #: What of a traceback travels.
 _LINES = 200
@@ -63,13 +64,7 @@ class Foreign:
         if self.is_over:
             return
         self._end()
-        event = self.event
-        event.cancel()
-        if event.waitingHandlers:
-            tasks = self.hub.engine.tasks
-            for task in tasks:
-                if task.event is event:
-                    tasks.cancel(task)
+        give_up(self.hub.engine, self.event)
         self.link.answered()
 
     def _end(self) -> None:
@@ -88,6 +83,15 @@ class Foreign:
             if value.is_list or isinstance(result, list):
                 result = [item.value if isinstance(item, Value) else item for item in result]
             hub.answer(link, version, self.id, result)
+
+
+def give_up(engine: Engine, event: BaseEvent) -> None:
+    """Cancel an event that nobody waits for any more, and its handlers that are suspended."""
+    event.cancel()
+    if event.waitingHandlers:
+        for task in engine.tasks:
+            if task.event is event:
+                engine.tasks.cancel(task)
 
 
 def _unfinished(value: Value) -> BaseEvent | None:

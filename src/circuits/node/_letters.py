@@ -15,7 +15,7 @@ from circuits.core._clock import NEVER
 from circuits.core.events import BaseEvent, Event
 
 from ._accept import answers
-from ._foreign import failure_of
+from ._foreign import failure_of, give_up
 from ._hub import Hub
 from ._streams import DUPLICATE_SECONDS, Streams
 from .errors import text_of
@@ -279,11 +279,7 @@ class Letter:
         self.give_back()
         self._end()
         if event is not None:
-            event.cancel()
-            tasks = self.hub.engine.tasks
-            for task in tasks:
-                if task.event is event:
-                    tasks.cancel(task)
+            give_up(self.hub.engine, event)
 
     # -- giving up --
 

@@ -20,7 +20,8 @@ from circuits.core.manager import Manager
 from circuits.core.utils import flatten
 
 from ._accept import Acceptance, answers
-from ._asked import DEFAULT_SECONDS, Outbox
+from ._asked import DEFAULT_SECONDS, Outbox, deadline_of, end_in_silence
+from ._foreign import give_up
 from ._hub import Hub, Options
 from ._party import Party
 from .client import Client
@@ -51,21 +52,30 @@ _NATS_ONLY = {
 class _Local(Suspended):
     """A ``Remote`` to our own name: waits for the event, which runs here."""
 
-    __slots__ = ("_appointment", "problem", "result")
+    __slots__ = ("_appointment", "_is_callers", "_seconds", "_sent", "problem", "result")
 
     is_awaited = True  # whoever waits for the ``Remote`` is told
 
-    def __init__(self, node: Node, event: BaseEvent, seconds: float) -> None:
+    def __init__(self, node: Node, event: BaseEvent, sent: BaseEvent, seconds: float) -> None:
         super().__init__(node, event)
+        self._sent = sent
+        self._seconds = seconds
         self.result: Any = None
         self.problem: BaseException | None = None
         self._appointment = NEVER
         self.suspend()
-        text = f"no answer within {seconds:g} s from {node.node_name!r}, which is here"
-        self._appointment = self.engine.schedule.call_in(seconds, lambda: self._expire(text))
+        deadline, self._is_callers = deadline_of(event, seconds)
+        self._appointment = self.engine.schedule.call_at(deadline, self._expire)
 
-    def _expire(self, text: str) -> None:
-        self.problem = Unreachable(text)
+    def _expire(self) -> None:
+        """As elsewhere: whoever asks is told, and what is not over is abandoned."""
+        name = self.owner.node_name  # type: ignore[attr-defined]
+        if self._is_callers:
+            end_in_silence(self, name)
+        else:
+            text = f"no answer within {self._seconds:g} s from {name!r}, which is here"
+            self.problem = Unreachable(text)
+        give_up(self.engine, self._sent)
         self.resume()
 
     def resolve(self, event: BaseEvent, value: Value) -> None:
@@ -324,7 +334,7 @@ class Node(Party):
         return self.server.outbox(node)
 
     def _run_here(self, event: Any, sent: BaseEvent, channel: Any, timeout: float | None) -> None:
-        local = _Local(self, event, DEFAULT_SECONDS if timeout is None else timeout)
+        local = _Local(self, event, sent, DEFAULT_SECONDS if timeout is None else timeout)
         channels = (channel,) if channel is not None else sent.channels
         value = self.fire(sent, *channels)
         sent._when_over(local, refired=value is not sent._event_value)
