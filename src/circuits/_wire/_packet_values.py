@@ -11,6 +11,7 @@ import base64
 import datetime
 import decimal
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -28,7 +29,7 @@ Make = Callable[[str, dict[str, Any]], Any]
 
 _SIMPLE: Final = frozenset({str, int, bool, type(None)})
 #: More values of one hash are no accident. To put n of them into a set takes n * n comparisons.
-_SAME_HASH: Final = 1000
+_SAME_HASH: Final = 32
 
 
 class UnsendableError(ProtocolError, TypeError):
@@ -336,8 +337,18 @@ def _lift_tagged(tag: str, content: Any, make: Make | None, depth: int) -> Any:
 
 def _check_hashes(items: list[Any]) -> None:
     """Refuse what a peer has chosen so that a set or a dict of it takes hours to make."""
-    if len(items) > _SAME_HASH and len(items) - len({*map(hash, items)}) > _SAME_HASH:
-        raise UnreadableError(f"more than {_SAME_HASH} values of the same hash")
+    if len(items) <= _SAME_HASH:
+        return
+    counts = Counter(map(hash, items))
+    if max(counts.values()) <= _SAME_HASH:
+        return
+    groups: dict[int, list[Any]] = {key: [] for key, n in counts.items() if n > _SAME_HASH}
+    for item in items:
+        same = groups.get(hash(item))
+        if same is not None and item not in same:  # the same value again costs nothing
+            same.append(item)
+            if len(same) > _SAME_HASH:
+                raise UnreadableError(f"more than {_SAME_HASH} values of the same hash")
 
 
 def _lift_data(content: Any, make: Make | None, depth: int) -> Any:
