@@ -472,7 +472,7 @@ def test_no_more_than_the_limit_is_sent_and_not_answered(broker: Broker) -> None
         await client.flush()
         with Side(broker.url, None, outstanding=20, limit=5) as side:
             await asyncio.to_thread(side.ready)
-            remotes = [far("count", n, node="silent", timeout=9 - n % 2 * 8) for n in range(30)]
+            remotes = [far("count", n, node="silent", timeout=30 - n % 2 * 27) for n in range(30)]
             values = [side.app.fire(remote) for remote in remotes]
             for value in values[25:]:
                 await over(value)
@@ -494,7 +494,7 @@ def test_no_more_than_the_limit_is_sent_and_not_answered(broker: Broker) -> None
             assert [values[n].value for n in (2, 22, 24)] == [[2], [22], [24]]
             assert all(isinstance(values[n].exceptions[0], Unreachable) for n in range(1, 25, 2))
 
-    ask_plainly(broker.url, lambda client: asyncio.wait_for(body(client), 20))
+    ask_plainly(broker.url, lambda client: asyncio.wait_for(body(client), 40))
 
 
 def test_beyond_the_limit_and_after_the_deadline_senders_are_told(tmp_path: Path) -> None:
