@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from circuits.core.events import Event
     from circuits.core.manager import Manager
 
-__all__ = ["LEAST", "LIMIT_BYTES", "LIMIT_READS", "Backlog", "BacklogFullError"]
+__all__ = ["LEAST", "LIMIT_BYTES", "LIMIT_READS", "Backlog", "BacklogFullError", "sources_of"]
 
 #: How many messages of a read are handed out at once, when others have used up what may be done in that
 #: turn: as many as come in one read where there is no hurry. They are few, because each of hundreds
@@ -43,6 +43,13 @@ LIMIT_READS: Final = 4096
 #: What sources handle that can be paused: ``(is_held, *who)``. It is called, not fired: the next read
 #: or the end of input might come before the event.
 _HOLD: Final = "_hold_reading"
+
+
+def sources_of(component: Manager, channels: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What pauses the sources on some channels, and resumes them: functions of ``(is_held, *who)``."""
+    routes = component._tree_engine.route(_HOLD, channels)
+    # Not those that handle everything.
+    return tuple(method for method, _, _ in routes if _HOLD in getattr(method, "names", ()))
 
 
 class BacklogFullError(CircuitsError):
@@ -103,9 +110,7 @@ class Backlog:
     def begin(self, *who: Any) -> None:
         """A peer has sent more than a share: others get their turn before the next one."""
         owner = self._owner
-        routes = owner._tree_engine.route(_HOLD, owner._tree_channels)
-        # Not those that handle everything.
-        sources = tuple(method for method, _, _ in routes if _HOLD in getattr(method, "names", ()))
+        sources = sources_of(owner, owner._tree_channels)
         waiting = self.peers[who] = _Waiting(sources)
         for method in waiting.sources:
             method(True, *who)
