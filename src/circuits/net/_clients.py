@@ -224,6 +224,11 @@ class Client(Endpoint):
         if self._connection is not None:
             self._connection.hold_reading(False)
 
+    @handler("_hold_reading")
+    def _on_hold_reading(self, is_held: bool, *others: Any) -> None:
+        if self._connection is not None and not others:
+            self._connection.hold_for_backlog(is_held)
+
     # -- connecting --
 
     def _start(self, args: tuple[Any, ...], secure: Any, options: dict[str, Any]) -> None:

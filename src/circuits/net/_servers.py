@@ -356,6 +356,12 @@ class Server(Endpoint):
         if connection is not None:
             connection.hold_reading(False)
 
+    @handler("_hold_reading")
+    def _on_hold_reading(self, is_held: bool, sock: Any = None) -> None:
+        connection = self._connections.get(sock)
+        if connection is not None:
+            connection.hold_for_backlog(is_held)
+
     # -- the poller tells --
 
     @handler("_read")

@@ -7,17 +7,25 @@ from typing import TYPE_CHECKING, Any
 
 from circuits._wire.line import LIMIT_BYTES, LineDecoder, LineTooLongError, split_lines
 from circuits._wire.line import LINE_END as LINESEP
+from circuits.core._routing import is_below
 from circuits.core.components import BaseComponent
 from circuits.core.events import Event
 from circuits.core.handlers import handler
 from circuits.net.sockets import SocketError
 
+from ._backlog import LEAST, Backlog, BacklogFullError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from circuits._wire.line import Splitter
+    from circuits.core.manager import Manager
 
-__all__ = ["LINESEP", "LP", "Line", "LineTooLongError", "splitLines"]
+__all__ = ["LINESEP", "LP", "BacklogFullError", "Line", "LineTooLongError", "splitLines"]
+
+
+#: Of the handlers that put an end off until the last line is told: before those that hear of it.
+_FIRST = 100
 
 
 class Line(Event):
@@ -50,9 +58,15 @@ class LP(BaseComponent):
     keeps the unfinished line in ``buffer``, with ``read(sock, data)`` one for each socket. An
     unfinished line is dropped when its connection ends.
 
-    Handles ``read``, ``disconnect`` and ``disconnected``; fires ``line`` and, for each line past
-    ``max_line``, one ``socket_error`` with a :class:`LineTooLongError`, in its place among the
-    lines. The rest of such a line is dropped as it comes.
+    Handles ``read``, ``disconnect``, ``disconnected``, ``eof`` and ``prepare_unregister``; fires
+    ``line`` and, for each line past ``max_line``, one ``socket_error`` with a
+    :class:`LineTooLongError`, in its place among the lines. The rest of such a line is dropped as it
+    comes.
+
+    Of a read with many lines some are fired, and some more whenever others had their turn. Nothing is
+    read from that peer meanwhile, and its end comes after its last line. A source that cannot be
+    paused and sends more than can be kept is told by one ``socket_error`` with a
+    :class:`BacklogFullError`.
 
     Args:
         *args: Ignored, or for ``init`` of a subclass.
@@ -89,6 +103,7 @@ class LP(BaseComponent):
         self.max_line = max_line
         self._decoder = self._new_decoder()
         self._decoders: dict[Any, LineDecoder] = {}
+        self._backlog = Backlog(self, self._share, self._receive, self._lost)
         super().__init__(*args, **kwargs)
 
     @property
@@ -102,10 +117,16 @@ class LP(BaseComponent):
 
     @handler("read")
     def _on_read(self, *args: Any) -> None:
+        backlog = self._backlog
+        if backlog.peers and self._keep(args[:-1], args[-1]):
+            return
+        if self._receive(*args):
+            backlog.begin(*args[:-1])
+
+    def _receive(self, *args: Any) -> bool:
         if len(args) == 1:
             self._decoder.receive_data(args[0])
-            self._tell(self._decoder)
-            return
+            return self._tell(self._decoder)
         sock, data = args
         decoder = self._decoders.get(sock)
         if decoder is None:
@@ -115,15 +136,42 @@ class LP(BaseComponent):
         decoder.receive_data(data)
         if self.updateBuffer is not None:
             self.updateBuffer(sock, decoder.rest)
-        self._tell(decoder, sock)
+        return self._tell(decoder, sock)
 
-    @handler("disconnect")
-    def _on_disconnect(self, sock: Any = None) -> None:
-        self._decoders.pop(sock, None)
+    def _keep(self, who: tuple[Any, ...], data: Any) -> bool:
+        try:
+            return self._backlog.keep(who, data)
+        except BacklogFullError as problem:
+            self.fire(SocketError(*who, problem))
+            return True
 
-    @handler("disconnected")
-    def _on_disconnected(self) -> None:
-        self._decoder = self._new_decoder()
+    def _share(self, *who: Any) -> bool:
+        decoder = self._decoders.get(*who) if who else self._decoder
+        return decoder is not None and self._tell(decoder, *who)
+
+    def _lost(self, *who: Any) -> None:
+        decoder = self._decoders.get(*who) if who else self._decoder
+        if decoder is not None:
+            decoder.drop_line()
+
+    @handler("disconnect", priority=_FIRST)
+    def _on_disconnect(self, event: Event, sock: Any = None) -> None:
+        if not self._backlog.put_off((sock,), event):
+            self._decoders.pop(sock, None)
+
+    @handler("disconnected", priority=_FIRST)
+    def _on_disconnected(self, event: Event) -> None:
+        if not self._backlog.put_off((), event):
+            self._decoder = self._new_decoder()
+
+    @handler("eof", priority=_FIRST)
+    def _on_eof(self, event: Event, *who: Any) -> None:
+        self._backlog.put_off(who, event)
+
+    @handler("prepare_unregister", channel="*")
+    def _on_prepare_unregister(self, component: Manager) -> None:
+        if self._backlog.peers and is_below(self, component):
+            self._backlog.finish()
 
     def _new_decoder(self) -> LineDecoder:
         splitter = None if self.splitter is splitLines else self.splitter
@@ -137,12 +185,20 @@ class LP(BaseComponent):
             return b""
         return b"" if stored is None else stored
 
-    def _tell(self, decoder: LineDecoder, *sock: Any) -> None:
+    def _tell(self, decoder: LineDecoder, *sock: Any) -> bool:
         encoding = self.encoding
-        while (line := decoder.next_message()) is not None:
+        turns = self._tree_engine.turns
+        share = turns.left
+        for count in range(share if share > LEAST else LEAST):
+            line = decoder.next_message()
+            if line is None:
+                turns.left = share - count
+                return False
             if isinstance(line, LineTooLongError):
                 self.fire(SocketError(*sock, line))
             elif encoding is None or isinstance(line, str):
                 self.fire(Line(*sock, line))
             else:
                 self.fire(Line(*sock, bytes(line).decode(encoding, "replace")))
+        turns.left = share - count - 1
+        return decoder.has_message
