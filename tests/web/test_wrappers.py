@@ -707,7 +707,7 @@ _DEEDS: list[Callable[[Response], object]] = [
     lambda response: response.cookie.assign("sent", "1", cookie_attributes(*[None] * 4, *[False] * 2, None)),
     lambda response: response._take_fields((("X-Field", "1"),)),
     lambda response: response._take_fields((("Server", "other"),)),
-    _set(headers=Headers([])),
+    lambda response: _assign(response, {"headers": Headers([])}),
     _set(message=""),
     _set(message="Fine"),
     _set(close=True),
