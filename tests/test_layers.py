@@ -51,11 +51,11 @@ _FLOORS: dict[str, list[str]] = {
         "_clock errors utils _latch _signals _turns",
         """_flags _event_state _created _fields _signatures events values handlers _reports _routing
         _queue _causes""",
-        "_name_waits _tasks _waits _outcomes _dispatch _direct _tracing",
+        "_name_waits _tasks _waits _outcomes _dispatch _direct _traced_parts _tracing",
         "_loop _session _asyncio",
         "_engine",
         "_nodes manager components",
-        """_watched _grace _poller_user _descriptor pollers timers debugger helpers loader _suspended _running inspection""",
+        """_watched _grace _poller_user _descriptor pollers timers debugger helpers loader _suspended _running _brief inspection""",
         "_process workers bridge supervisor",
     ],
     "web": [
