@@ -9,8 +9,8 @@ from circuits.core import _clock
 from circuits.core.utils import call_all
 
 from . import _json, utils
+from ._cached_property import cached_property
 from ._json import is_record
-from ._request import made_once
 from ._response_body import Body
 from ._status import REASONS, Status, has_no_body, reason
 from .constants import SERVER_VERSION
@@ -213,7 +213,7 @@ class Response:
         """
         self.set_cookie(name, "", max_age=0, expires=0, path=path, domain=domain)
 
-    @made_once
+    @cached_property
     def gzip(self) -> bool:
         """Whether the client accepts gzip."""
         elements = self.request.headers.elements("Accept-Encoding")
