@@ -11,6 +11,7 @@ from ._dispatch import Dispatch
 from ._outcomes import HELD_ONCE_MORE, Outcomes, getrefcount
 from ._queue import event_of
 from ._tasks import TaskTable
+from .errors import EXIT_EXCEPTIONS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -137,6 +138,6 @@ class TracedOutcomes(Outcomes):
         firing: Firing | None = None,
     ) -> None:
         super().fail(event, method, problem, lines, firing)
-        if not isinstance(problem, KeyboardInterrupt | SystemExit):
+        if not isinstance(problem, EXIT_EXCEPTIONS):
             source: Any = event if firing is None else firing
             self._tracing.fail(event, method, problem, source._event_trace)

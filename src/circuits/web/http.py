@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from circuits.core._direct import Direct
 from circuits.core.components import BaseComponent
+from circuits.core.errors import EXIT_EXCEPTIONS
 from circuits.core.events import Event
 from circuits.core.handlers import handler
 from circuits.net.sockets import Close, Write
@@ -183,7 +184,7 @@ class HTTP(BaseComponent):
     def report(self, problem: BaseException) -> None:
         """Tell of an exception that no handler of the application is to blame for."""
         engine = self._tree_engine
-        if isinstance(problem, KeyboardInterrupt | SystemExit):
+        if isinstance(problem, EXIT_EXCEPTIONS):
             engine.stop(problem.code if isinstance(problem, SystemExit) else None)
         else:
             engine.report(problem, None, None)
@@ -331,7 +332,7 @@ class HTTP(BaseComponent):
         if exchange is not None and exchange.request is request and exchange.state < _SENDING:
             try:
                 exchange.send(response)
-            except results.ENDERS as problem:  # which is no failure
+            except EXIT_EXCEPTIONS as problem:  # which is no failure
                 replace(exchange, problem)
                 raise
         elif exchange is None or exchange.response is not response:
