@@ -122,7 +122,12 @@ class Inspection:
         self._enter(component)
 
     def open(self, component: Manager) -> None:
-        """Begin to look at the tree of a component. Without effect if it does so already."""
+        """Begin to look at the tree of a component. Without effect if it does so already.
+
+        Args:
+            component: Any of the tree. When that has become part of another tree, a further call
+                follows it there.
+        """
         engine = self._enter(component)
         if not self._is_open:
             self._is_open = True
@@ -292,7 +297,11 @@ class Inspection:
         return [*tree, self.state(), self.collect()]
 
     def collect(self) -> dict[str, Any]:
-        """What has happened since the last time, as data that JSON can tell."""
+        """What has happened since the last time, as data that JSON can tell.
+
+        Raises:
+            RuntimeError: It is not open.
+        """
         engine = self._engine
         if engine is None or not self._is_open:
             raise RuntimeError("an inspection tells what happens between open() and close()")
@@ -356,7 +365,11 @@ class Inspection:
         return version != before
 
     def tree(self) -> dict[str, Any]:
-        """The components, from the root downwards, and their handlers."""
+        """The components, from the root downwards, and their handlers.
+
+        Raises:
+            RuntimeError: It knows no tree yet.
+        """
         if self._engine is None:
             raise RuntimeError("an inspection knows its tree after watch() or open()")
         components: list[dict[str, Any]] = []
@@ -401,7 +414,11 @@ class Inspection:
         }
 
     def state(self) -> dict[str, Any]:
-        """What is waited for, and the connections."""
+        """What is waited for, and the connections.
+
+        Raises:
+            RuntimeError: It knows no tree yet.
+        """
         if self._engine is None:
             raise RuntimeError("an inspection knows its tree after watch() or open()")
         root = self._engine.root
