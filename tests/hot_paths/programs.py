@@ -11,7 +11,7 @@ from typing import Any, Final
 from circuits import BaseComponent, Component, Event, Manager, Timer, handler
 from circuits.net.sockets import UNIXServer, Write
 from circuits.testing import VirtualClock
-from circuits.web import BaseServer, Controller, JSONController, Server
+from circuits.web import BaseServer, Controller, JSONController, Logger, Server
 
 from .counting import Counter, Program
 
@@ -325,6 +325,14 @@ def http_json(counter: Counter) -> None:
     _web(counter, _server(), Root())
 
 
+def http_logger(counter: Counter) -> None:
+    class Sink:
+        def write(self, text: str) -> None:
+            pass
+
+    _web(counter, _server(), _controller(counter), Logger(Sink()))
+
+
 # -- with something in the tree that concerns no request --
 
 
@@ -392,6 +400,7 @@ PATHS: Final[dict[str, Program]] = {
     "http.controller": http_controller,
     "http.controller_header": http_controller_header,
     "http.json": http_json,
+    "http.logger": http_logger,
     "http.beside_waiter": http_beside_waiter,
     "http.beside_coroutine": http_beside_coroutine,
     "http.beside_coroutine_waiter": http_beside_coroutine_waiter,

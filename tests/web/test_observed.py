@@ -76,8 +76,7 @@ def _play(
     *more: Component,
 ) -> Any:
     # Those of ``request`` come before the dispatcher; one of ``write`` has its say at once, or it
-    # would take turns beside what is fired together with what it hears of. What one of ``response``
-    # fires comes behind the answer, which is no event that a priority could go before.
+    # would take turns beside what is fired together with what it hears of.
     first = {"request": 1}
     handlers = [
         (
@@ -85,7 +84,7 @@ def _play(
             first.get(name, priority),
             wants,
             is_filter and name != "write",
-            [(action, 0) for action, _ in actions] if name == "response" else actions,
+            actions,
             "nothing" if name == "write" and end in SUSPENDING else end,
             is_first,
         )
@@ -156,6 +155,15 @@ def test_clients_see_the_same(
 ) -> None:
     seen = _play(handlers, waiting, chatter, watching, hosted)
     assert seen == _play(handlers, waiting, chatter, [], hosted)
+
+
+def test_what_a_later_handler_fires_may_go_before_the_answer() -> None:
+    """By its priority: so the answer is an event, too."""
+    handlers: Any = [("response", 0, False, False, [("write", -1)], "nothing", True)]
+    chatter = [(0, "text", "")]
+    assert _play(handlers, [], chatter, [("all", 1000)], False) == _play(
+        handlers, [], chatter, [], False
+    )
 
 
 def test_where_nobody_looks_steps_are_calls() -> None:

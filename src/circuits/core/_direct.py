@@ -53,7 +53,9 @@ class Direct:
         home: The owner's handlers of the event, as functions, that the owner need not call, since it
             can do the same.
         several: Whether the owner calls on after a result or a failure of a handler that is no
-            filter, as dispatch does. Else the handlers before the last one must be filters.
+            filter, as dispatch does: then handlers that only look on, and say so by an attribute
+            ``looks_on``, may come last. Any others before the last one must be filters, as what
+            the last one fires could otherwise go before what the ones before have done by calls.
 
     Attributes:
         leads_home: Whether what :meth:`methods` has given is one of ``home`` alone.
@@ -148,7 +150,10 @@ class Direct:
             if others and not self._is_of_owner(others[-1][0]):
                 return
         # Of several results, the first must be the only one.
-        if not self._several and not all(is_filter for _, _, is_filter in routes[:-1]):
+        acting = len(routes)
+        while self._several and acting and getattr(routes[acting - 1][0], "looks_on", False):
+            acting -= 1
+        if not all(is_filter for _, _, is_filter in routes[: max(0, acting - 1)]):
             return
         for bit, topic in _TOPICS:
             if flags & bit:

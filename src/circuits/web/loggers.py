@@ -158,6 +158,8 @@ class Logger(BaseComponent):
             self._streams[sock] = response
         # Otherwise it failed, and another one follows; or nobody is there to get it.
 
+    _on_response.looks_on = True  # type: ignore[attr-defined]  # it fires nothing
+
     @handler("stream", priority=-1)
     def _on_stream(self, response: Response, data: Any) -> None:
         sock = response.request.sock
