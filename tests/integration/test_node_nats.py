@@ -833,9 +833,7 @@ def test_what_the_server_forbids_is_told_at_once(tmp_path: Path) -> None:
         run(f"nats://ann:a@{where}", denied)
 
         async def without_answers(script: Any) -> None:
-            with pytest.raises(
-                Unreachable, match=r"no answers can be had|does not let us subscribe"
-            ):
+            with pytest.raises(Unreachable, match="no answers can be had"):
                 await script.call(far("greet"))
             assert script.fire(far("everywhere", 1, node="*")).value is None
 

@@ -262,7 +262,7 @@ class NatsLink:
         if is_publication:
             refused = [a for a in self.outstanding.values() if a.subject.lower() == subject]
         elif subject == f"{self.inbox}.*".lower():
-            self._no_answers = f"no answers can be had: {text}"
+            self._no_answers = text = f"no answers can be had: {text}"
             refused = [*self.outstanding.values()]
         else:
             self.nats._tree_engine.report(PermissionError(text), None)
