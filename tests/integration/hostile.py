@@ -24,6 +24,7 @@ from typing import Any
 
 from tests._wire.websocket_support import frame
 from tests.integration import web_support
+from tests.integration.process_support import eventually
 
 __all__ = [
     "ACTS",
@@ -347,10 +348,9 @@ class Siege:
 
     def settle(self, descriptors: int) -> int:
         """How many descriptors are left over, once the last connection had time to go."""
-        deadline = time.monotonic() + SECONDS
-        while (left := self.descriptors() - descriptors) > 0 and time.monotonic() < deadline:
-            time.sleep(0.01)
-        return max(0, left)
+        with contextlib.suppress(AssertionError):  # the caller says how many there are
+            eventually(lambda: self.descriptors() <= descriptors)
+        return max(0, self.descriptors() - descriptors)
 
     @property
     def median(self) -> float:

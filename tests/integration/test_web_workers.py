@@ -112,16 +112,18 @@ def test_the_workers_share_what_comes(site: Path) -> None:
     with start(site) as program, contextlib.ExitStack() as open_ones:
         found = workers(program)
         served = dict.fromkeys(found, 0)
-        for number in range(600):
+        # On a quiet machine between 40 and 60 of a hundred; this one may have others to serve for
+        # a while, which decides who is woken up first.
+        for number in range(1, 1801):
             wire = Wire(program.port)
             if number % 2:  # some stay, some go
                 open_ones.enter_context(wire)
             served[int(wire.get("/").body)] += 1
             if not number % 2:
                 wire.__exit__()
-        # On a quiet machine each takes between 40 and 60 of a hundred; whom
-        # the system wakes up first is its own choice where others keep it busy.
-        assert min(served.values()) >= 0.1 * 600, served
+            if number % 600 == 0 and min(served.values()) >= 0.3 * number:
+                break
+        assert min(served.values()) >= 0.3 * number, served
 
 
 def test_the_end_waits_for_requests_in_flight_and_no_signal_comes_twice(site: Path) -> None:
