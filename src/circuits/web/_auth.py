@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from circuits.core import _clock
 
 from . import passwords
-from .headers import quote_string, split_quoted, unquote_string
+from ._header_elements import quote_string, split_quoted, unquote_string
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from circuits.core import _clock
 
 from ._auth import ALGORITHMS, parse_digest
-from .headers import quote_string
+from ._header_elements import quote_string
 
 if TYPE_CHECKING:
     from ._client_request import ClientRequest

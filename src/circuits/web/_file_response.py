@@ -12,11 +12,12 @@ from circuits.core import _clock
 
 from . import _conditional as rules
 from . import utils
+from ._header_elements import quote_string
 from ._media_types import guess_type
 from ._paths import SYSTEM_ERRORS, open_file
 from ._validators import validate_file
 from .errors import Forbidden, HTTPError, NotFound
-from .headers import check_value, quote_string
+from .headers import check_value
 from .wrappers import FileRange
 
 if TYPE_CHECKING:

@@ -19,8 +19,9 @@ from io import BytesIO
 from typing import IO, TYPE_CHECKING, Final
 from urllib.parse import unquote, unquote_to_bytes
 
+from ._header_elements import HeaderElement, split_quoted
 from .exceptions import BadRequest, RequestEntityTooLarge, UnicodeError
-from .headers import HeaderElement, Headers, split_quoted
+from .headers import Headers
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping

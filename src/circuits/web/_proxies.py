@@ -6,8 +6,8 @@ import ipaddress
 import re
 from typing import TYPE_CHECKING
 
+from ._header_elements import split_quoted, unquote_string
 from ._networks import Networks
-from .headers import split_quoted, unquote_string
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,8 +8,9 @@ from circuits.core.components import BaseComponent
 from circuits.core.handlers import handler
 
 from . import _coding
+from ._header_elements import HeaderElement
 from ._response_body import FileRange
-from .headers import HeaderElement, add_vary
+from .headers import add_vary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

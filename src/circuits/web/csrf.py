@@ -16,12 +16,12 @@ from circuits.core.components import BaseComponent
 from circuits.core.handlers import handler
 
 from . import errors
+from ._header_elements import HeaderElement
 from ._origins import own_authority, parse_origin, parse_origins
 from ._paths import is_below, mount
 from ._request_body import BodyStream
 from ._session import CSRF_KEY, Session
 from ._signing import decode, encode, sign, signing_keys
-from .headers import HeaderElement
 from .utils import form_fields
 
 if TYPE_CHECKING:

@@ -1,10 +1,18 @@
-"""HTTP header fields: an ordered, case-insensitive collection, and the elements of values."""
+"""HTTP header fields: an ordered, case-insensitive collection; elements of values come with it."""
 
 from __future__ import annotations
 
 import re
-from functools import total_ordering
 from typing import TYPE_CHECKING, Any, Self
+
+from ._header_elements import (
+    AcceptElement,
+    HeaderElement,
+    forbidden_in_token,
+    header_elements,
+    quote_string,
+    split_quoted,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -19,7 +27,6 @@ __all__ = [
 ]
 
 _forbidden_in_value = re.compile("[\r\n\0]").search
-_forbidden_in_name = re.compile(r"[^!#$%&'*+\-.^_`|~0-9A-Za-z]").search
 
 
 def check_value(value: Any, what: str = "header value") -> str:
@@ -51,7 +58,7 @@ def check_name(name: Any) -> str:
     """
     key = _checked.get(name)
     if key is None:
-        if not isinstance(name, str) or not name or _forbidden_in_name(name) is not None:
+        if not isinstance(name, str) or not name or forbidden_in_token(name) is not None:
             raise ValueError(f"not a header name: {name!r}")
         if len(_checked) >= _CHECKED_LIMIT:
             _checked.clear()
@@ -361,143 +368,6 @@ def add_vary(headers: Headers, name: str) -> None:
     present = [element.value for element in headers.elements("Vary")]
     if "*" not in present and name.lower() not in [value.lower() for value in present]:
         headers["Vary"] = ", ".join([*present, name])
-
-
-def quote_string(text: str) -> str:
-    """Write a quoted string of RFC 9110."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-_QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
-
-
-def unquote_string(text: str) -> str:
-    """Read a token or a quoted string of RFC 9110."""
-    if len(text) > 1 and text[0] == text[-1] == '"':
-        return _QUOTED_PAIR.sub(r"\1", text[1:-1])
-    return text
-
-
-def split_quoted(text: str, separator: str) -> list[str]:
-    """Split at a one-character separator, but not within quoted strings.
-
-    Elements are stripped; empty ones are left out.
-    """
-    if '"' not in text:
-        return [part for part in map(str.strip, text.split(separator)) if part]
-    parts = []
-    start = position = 0
-    quoted = False
-    while position < len(text):
-        character = text[position]
-        if character == "\\" and quoted:
-            position += 1
-        elif character == '"':
-            quoted = not quoted
-        elif character == separator and not quoted:
-            parts.append(text[start:position])
-            start = position + 1
-        position += 1
-    parts.append(text[start:])
-    return [part for part in map(str.strip, parts) if part]
-
-
-class HeaderElement:
-    """One element of a header's value, such as ``text/html;level=1``.
-
-    Args:
-        value: What comes before the parameters.
-        params: The parameters; a bare key has the value ``""``.
-    """
-
-    def __init__(self, value: str, params: dict[str, Any] | None = None) -> None:
-        self.value = value
-        self.params: dict[str, Any] = {} if params is None else params
-
-    @staticmethod
-    def parse(elementstr: str) -> tuple[str, dict[str, Any]]:
-        """Split ``token;key=val`` into ``("token", {"key": "val"})``."""
-        value, *parameters = split_quoted(elementstr, ";") or [""]
-        params = {}
-        for parameter in parameters:
-            key, _, text = parameter.partition("=")
-            params[key.strip()] = unquote_string(text.strip())
-        return value, params
-
-    @classmethod
-    def from_str(cls, elementstr: str) -> Self:
-        """Make an element of its text."""
-        return cls(*cls.parse(elementstr))
-
-    def __str__(self) -> str:
-        return self.value + "".join([_parameter(k, v) for k, v in self.params.items()])
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self}>"
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, HeaderElement):
-            return NotImplemented
-        return type(self) is type(other) and str(self) == str(other)
-
-    def __lt__(self, other: HeaderElement) -> bool:
-        return self.value < other.value
-
-    def __hash__(self) -> int:
-        return hash(str(self))
-
-
-def _parameter(key: str, value: Any) -> str:
-    text = str(value)
-    if _forbidden_in_name(text) is not None:
-        text = quote_string(text)
-    return f";{key}={text}" if text else f";{key}"
-
-
-_QVALUE = re.compile(r"(?:0(?:\.[0-9]*)?|1(?:\.0*)?|\.[0-9]+)", re.ASCII)
-
-
-@total_ordering
-class AcceptElement(HeaderElement):
-    """An element of an ``Accept`` header.
-
-    The more preferred element is *less* than the other, so that sorting puts it first; equal
-    preference is ordered by text.
-    """
-
-    @property
-    def qvalue(self) -> float:
-        """The preference from 0 to 1: 1 if not given, 0 if it cannot be read."""
-        text = self.params.get("q", self.params.get("Q", "1"))
-        text = str(getattr(text, "value", text)).strip()
-        return float(text) if _QVALUE.fullmatch(text) else 0.0
-
-    # ``total_ordering`` adds the rest; equality is that of the text, as the ordering's ties are.
-    def __lt__(self, other: HeaderElement) -> bool:
-        mine = self.qvalue
-        theirs = other.qvalue if isinstance(other, AcceptElement) else 1.0
-        return str(self) < str(other) if mine == theirs else mine > theirs
-
-
-#: A header that a client fills with thousands of elements must not keep the loop.
-_ELEMENTS_LIMIT = 200
-
-
-def header_elements(fieldname: str, fieldvalue: str | None) -> list[HeaderElement]:
-    """The elements of a header's value, sorted.
-
-    Args:
-        fieldname: Name of the header; that of an ``Accept`` header, or ``TE``, makes
-            :class:`AcceptElement` objects.
-        fieldvalue: The value, with commas between the elements.
-    """
-    if not fieldvalue:
-        return []
-    name = fieldname.lower()
-    accept = name.startswith("accept") or name == "te"
-    kind: type[HeaderElement] = AcceptElement if accept else HeaderElement
-    elements = split_quoted(fieldvalue, ",")[:_ELEMENTS_LIMIT]
-    return sorted(kind.from_str(element) for element in elements)
 
 
 def parse_headers(data: str | bytes) -> Headers:

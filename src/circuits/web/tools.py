@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from . import _auth, _coding, utils
 from ._file_response import serve_download, serve_file
+from ._header_elements import HeaderElement
 from ._validators import validate_etags, validate_since
 from .errors import HTTPError, Unauthorized
-from .headers import HeaderElement, add_vary
+from .headers import add_vary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
