@@ -8,6 +8,7 @@ from .daemon import Daemon
 from .dropprivileges import DropPrivileges
 from .env import Environment
 from .log import JSONFormatter, Log, Logger
+from .recording import Recording
 from .startup import Startup
 from .systemd import Systemd
 
@@ -20,6 +21,7 @@ __all__ = [
     "JSONFormatter",
     "Log",
     "Logger",
+    "Recording",
     "Startup",
     "Systemd",
 ]

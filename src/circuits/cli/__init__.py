@@ -39,6 +39,7 @@ COMMANDS: dict[str, str] = {
     "web": "serve a folder, or an application, over HTTP",
     "inspect": "show a live page of a running process in a browser",
     "sniff": "watch the events of a running process in the terminal",
+    "replay": "run an application once more, with what was recorded",
     "graph": "show the components of an application as a tree",
     "bench": "measure how many events circuits passes here, and how fast",
 }

@@ -31,11 +31,12 @@ class TracedDispatch(Dispatch):
 
     _tracing: Tracing
 
-    def flush(self) -> bool:
+    def flush(self) -> int:
         queue, tracing = self._queue, self._tracing
-        if not queue.left and not queue.begin_batch():
-            return False
-        tracing.deepest = max(tracing.deepest, queue.left)
+        count = queue.left or queue.begin_batch()
+        if not count:
+            return 0
+        tracing.deepest = max(tracing.deepest, count)
         popleft = queue.popleft
         outer = tracing.running
         entry: Any = None
@@ -70,7 +71,7 @@ class TracedDispatch(Dispatch):
             tracing.running = outer
             tracing._via = None
         entry = value = None
-        return True
+        return count
 
     def _dispatch_again(self, refiring: Refiring) -> None:
         event = refiring.event

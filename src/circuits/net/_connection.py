@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from . import _sendfile
+from . import _outside, _sendfile
 from ._writer import Writer, is_for_later
 
 if TYPE_CHECKING:
@@ -275,6 +275,8 @@ class Connection:
         :meth:`~circuits.net._servers.Server.send_file`.
         """
         if self.state is not State.OPEN or self.tls is not None or self.is_blocked:
+            return 0
+        if not _outside.sends_files:
             return 0
         try:
             done, part = _sendfile.begin(self.sock, file, offset, count)

@@ -18,6 +18,7 @@ from circuits.core._poller_user import PollerUser
 from circuits.core.events import Event
 from circuits.core.handlers import handler
 
+from . import _outside
 from ._connection import RECEIVES, Connection, Limits, as_bytes
 from ._sweeper import Sweeper
 from .events import NetworkError, Pause, Read, Resume, SocketError, Write
@@ -333,6 +334,8 @@ class Endpoint(PollerUser):
         """
         from ._tls import TLSSocket, TLSStream
 
+        if _outside.encrypts is not None:
+            _outside.encrypts(connection.sock)
         tls = TLSStream(
             connection.sock,
             context,

@@ -9,6 +9,8 @@ from typing import Any
 from circuits.core.components import BaseComponent
 from circuits.core.events import Event
 
+from . import _outside
+
 __all__ = ["Resolved", "look_up"]
 
 
@@ -29,6 +31,9 @@ def look_up(component: BaseComponent, request: Any, find: Callable[[], list[Any]
         request: What it recognises the answer by.
         find: Returns the addresses.
     """
+    if _outside.look_up is not None:
+        _outside.look_up(component, request, find)
+        return
     threading.Thread(
         target=_work, args=(component, request, find), name=f"{component.name} look-up", daemon=True
     ).start()

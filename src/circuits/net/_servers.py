@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from circuits.core.handlers import handler
 
-from . import _address
+from . import _address, _outside
 from ._accepting import SHORTAGES, SKIPPED, AcceptPause
 from ._connection import Connection, State, shut
 from ._endpoint import BUFSIZE, Endpoint
@@ -117,7 +117,7 @@ class Server(Endpoint):
                 sock.setsockopt(*option)
             if is_stream or self._bind is not None:
                 sock.bind(self._bind)
-            if self._mode is not None:
+            if self._mode is not None and _outside.has_paths:
                 os.chmod(self._bind, self._mode)  # nobody can connect before it listens
             if is_stream:
                 sock.listen(self._backlog)
@@ -130,7 +130,7 @@ class Server(Endpoint):
         ours = [(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)]
         if self._reuse_port:
             ours.append((socket.SOL_SOCKET, socket.SO_REUSEPORT, 1))
-        sock = socket.socket(self.socket_family, self.socket_type, self.socket_protocol)
+        sock = _outside.open_socket(self.socket_family, self.socket_type, self.socket_protocol)
         return self._bound(sock, (*ours, *options))
 
     def duplicate_listener(self) -> socket.socket:

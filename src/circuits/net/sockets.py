@@ -18,7 +18,7 @@ from typing import Any
 
 from circuits.core.handlers import handler
 
-from . import _address, events
+from . import _address, _outside, events
 from ._activation import inherited_sockets
 from ._clients import Client
 from ._datagrams import UDP6Server, UDPServer
@@ -119,7 +119,7 @@ class TCPClient(Client):
         return self._make_socket(self.socket_family)
 
     def _make_socket(self, family: int) -> Any:
-        sock = socket.socket(family, self.socket_type, self.socket_protocol)
+        sock = _outside.open_socket(family, self.socket_type, self.socket_protocol)
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return sock
@@ -234,7 +234,7 @@ def Pipe(*channels: Any, **kwargs: Any) -> tuple[UNIXClient, UNIXClient]:
 def _unix_socket() -> Any:
     if not hasattr(socket, "AF_UNIX"):
         raise OSError(errno.EAFNOSUPPORT, "this platform has no UNIX sockets")
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock = _outside.open_socket(socket.AF_UNIX, socket.SOCK_STREAM)
     sock.setblocking(False)
     return sock
 
@@ -349,9 +349,10 @@ class UNIXServer(Server):
             os.unlink(path)
 
     def _create_socket(self) -> Any:
-        self._make_room(self._bind)
+        if _outside.has_paths:
+            self._make_room(self._bind)
         sock = self._bound(_unix_socket())
-        if self._removes and self._bind[:1] not in ("\0", b"\0"):
+        if self._removes and _outside.has_paths and self._bind[:1] not in ("\0", b"\0"):
             self._made = (os.stat(self._bind).st_ino, os.getpid())
         return sock
 

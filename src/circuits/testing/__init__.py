@@ -22,6 +22,7 @@ from .recorder import Record, Recorder
 from .settling import NotSettledError, settle
 
 if TYPE_CHECKING:
+    from .replaying import Replayed, replay
     from .web import web_client
 
 __all__ = [
@@ -29,17 +30,23 @@ __all__ = [
     "NotSettledError",
     "Record",
     "Recorder",
+    "Replayed",
     "VirtualClock",
     "memory_pair",
+    "replay",
     "settle",
     "web_client",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    # The web framework is loaded only for those who test with it.
+    # Only for those who test with it: the web framework, and what reads recordings.
     if name == "web_client":
         from .web import web_client
 
         return web_client
+    if name in ("replay", "Replayed"):
+        from . import replaying
+
+        return getattr(replaying, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

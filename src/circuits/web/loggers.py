@@ -57,7 +57,7 @@ _FORMATS = {
 
 def formattime() -> str:
     """The local time of now, as access logs have it: ``[23/Nov/2026:11:05:09]``."""
-    t = time.localtime()
+    t = time.localtime(_clock.wall())
     return (
         f"[{t.tm_mday:02}/{_MONTHS[t.tm_mon - 1]}/{t.tm_year:04}"
         f":{t.tm_hour:02}:{t.tm_min:02}:{t.tm_sec:02}]"
@@ -248,7 +248,7 @@ class Logger(BaseComponent):
 
     def formattime(self) -> str:
         """The time as a line has it, brackets and the zone included."""
-        second = int(time.time())
+        second = int(_clock.wall())
         if second != self._second:
             self._second = second
             self._time = f"{formattime()[:-1]} {time.strftime('%z')}]"

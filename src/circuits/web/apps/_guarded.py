@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import hmac
 import logging
-import secrets
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from circuits.core import _clock
 from circuits.web import exceptions, tools
 from circuits.web._networks import unmapped
 from circuits.web._origins import own_authority, parse_origin
@@ -16,7 +17,7 @@ from circuits.web.controllers import BaseController
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Guarded", "is_from_here"]
+__all__ = ["Guarded", "is_from_here", "new_token"]
 
 _log = logging.getLogger("circuits.web")
 
@@ -49,11 +50,11 @@ class Guarded(BaseController):
         self.loopback_only = loopback_only
         self._encrypt: Any = None
         if users is None:
-            password = secrets.token_urlsafe(18)
+            password = new_token()
             self._encrypt, users = str, {"admin": password}
             _log.warning("%s: the user is admin, the password %s", type(self).__name__, password)
         self._users = dict(users)
-        self._token = secrets.token_urlsafe(18)
+        self._token = new_token()
 
     def _admit(self) -> None:
         """Raise unless the client may see this; every page begins with it."""
@@ -85,6 +86,11 @@ class Guarded(BaseController):
         token = request.headers["X-Token"] or ""
         if not hmac.compare_digest(token.encode(), self._token.encode()):
             raise exceptions.Forbidden("The token of the page is missing.")
+
+
+def new_token() -> str:
+    """A text that nobody can guess, for pages, cookies and passwords."""
+    return base64.urlsafe_b64encode(_clock.random_bytes(18)).decode("ascii")
 
 
 def is_from_here(request: Any) -> bool:

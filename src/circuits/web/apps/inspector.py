@@ -11,11 +11,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import secrets
 from html import escape
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
+from circuits.core import _clock
 from circuits.core.inspection import Inspection
 from circuits.web import exceptions
 from circuits.web._origins import own_authority, parse_origin
@@ -24,7 +24,7 @@ from circuits.web._websocket_accepting import Policy, accept
 from circuits.web._websocket_link import Listener
 from circuits.web.controllers import BaseController, expose
 
-from ._guarded import is_from_here
+from ._guarded import is_from_here, new_token
 
 if TYPE_CHECKING:
     from circuits.core._clock import Appointment
@@ -112,8 +112,8 @@ class Inspector(BaseController):
             raise ValueError("other machines need a token: Inspector(token=...)")
         self.loopback_only = token is None if loopback_only is None else loopback_only
         self._token = token
-        self._page_token = secrets.token_urlsafe(18)
-        self._key = secrets.token_bytes(32)
+        self._page_token = new_token()
+        self._key = _clock.random_bytes(32)
         self._policy = Policy(None, _PROTOCOL, max_message_bytes=1024)
         self._pages = _Pages(self)
         self._inspection = Inspection(limit, payloads=payloads, hidden=[self.channel])
