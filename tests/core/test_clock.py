@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import ast
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import circuits
 from circuits import Event, Timer
 from circuits.core import _clock
 from circuits.core._clock import Schedule
@@ -110,3 +113,38 @@ def test_a_timer_at_a_date_asks_the_wall_clock() -> None:
     finally:
         _clock.install(**before)
     assert timer.interval == 10.5
+
+
+#: What may be asked of nobody but ``_clock``, by module and name.
+_SOURCES = {
+    "time": {"time", "monotonic", "perf_counter", "time_ns", "monotonic_ns"},
+    "os": {"urandom", "getrandom"},
+    "datetime": {"now", "utcnow", "today"},
+    "uuid": {"uuid1", "uuid4"},
+}
+_NOT_AT_ALL = {"random", "secrets"}
+
+#: Where the real time is meant: the end of processes and threads, measuring, programs.
+_MAY_ASK = {
+    "core/_clock.py", "core/_process/starting.py", "core/_asyncio.py", "bench.py",
+    "_wire/websocket.py", "_wire/_websocket_handshake.py", "testing/_player.py",
+}  # fmt: skip
+
+
+def test_it_is_the_only_source_of_time_and_randomness() -> None:
+    root = Path(circuits.__file__).parent
+    found = []
+    for path in sorted(root.rglob("*.py")):
+        name = path.relative_to(root).as_posix()
+        if name in _MAY_ASK or name.startswith("cli/"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found += [f"{name}: {a.name}" for a in node.names if a.name in _NOT_AT_ALL]
+            elif isinstance(node, ast.ImportFrom) and node.module in _NOT_AT_ALL:
+                found.append(f"{name}: {node.module}")
+            elif isinstance(node, ast.Attribute):
+                owner = ast.unparse(node.value).rpartition(".")[2]
+                if node.attr in _SOURCES.get(owner, ()):
+                    found.append(f"{name}: {ast.unparse(node)}")
+    assert found == []

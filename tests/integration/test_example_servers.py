@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import runpy
 import signal
 import socket
 import threading
@@ -11,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.example_support import SECONDS, Script, example, port_of
+from circuits.testing import replay
+from tests.integration.example_support import EXAMPLES, SECONDS, Script, example, port_of
 from tests.integration.net_support import dial, eventually, read_all, read_exactly
 
 
@@ -181,3 +183,22 @@ def test_the_end_of_a_forwarded_connection() -> None:
                     first.close()
                     assert read_all(second) == b"last words"
             assert script.interrupt() == 0
+
+
+def test_a_recorded_crash_is_replayed(tmp_path: Path) -> None:
+    file = tmp_path / "a.rec"
+    with example("recorded.py", "-p", "0", "-f", file) as script:
+        with dial(port_of(script)) as wire:
+            wire.sendall(b"4")
+            assert read_exactly(wire, 3) == b"25\n"
+            wire.sendall(b"0")
+            with dial(port_of(script)) as other:
+                other.sendall(b"50")
+                assert read_exactly(other, 2) == b"2\n"
+        assert script.interrupt() == 0
+        assert "ZeroDivisionError" in script.output
+        script.output = ""  # no other complaint is wanted
+    found = runpy.run_path(str(EXAMPLES / "recorded.py"))
+    replayed = replay(file, found["Divider"])
+    assert [type(problem) for problem in replayed.errors] == [ZeroDivisionError]
+    assert replayed.sent == {2: b"25\n", 3: b"2\n"}

@@ -53,7 +53,7 @@ class Look:
         "dates", "empties", "entrances", "ids", "is_idle", "now", "random", "readings", "ready", "woken",
     )  # fmt: skip
 
-    def __init__(self, payload: bytes = b"") -> None:
+    def __init__(self, payload: bytes | None = None) -> None:
         self.is_idle = self.woken = False
         self.now: float | None = None
         self.empties = 0
@@ -63,7 +63,7 @@ class Look:
         self.dates: deque[float] = deque()
         self.random: deque[bytes] = deque()
         self.ids: deque[int] = deque()
-        if payload:
+        if payload is not None:
             self.is_idle, self.woken = bool(payload[0] & 1), bool(payload[0] & 2)
             self.now = _DOUBLE.unpack_from(payload, 1)[0]
             self.empties, at = take_number(payload, 9)
@@ -132,7 +132,14 @@ class Recorded:
         try:
             for kind, payload in records:
                 self._take(kind, payload)
-        except (IndexError, ValueError, KeyError, struct.error, UnrecordableError) as problem:
+        except (
+            IndexError,
+            ValueError,
+            KeyError,
+            TypeError,
+            struct.error,
+            UnrecordableError,
+        ) as problem:
             raise RecordingError(
                 path, f"it is damaged: a record says nothing of use ({problem})"
             ) from None
@@ -170,7 +177,8 @@ class Recorded:
         elif kind == Kind.APPLICATION:
             self.application = self.application or payload.decode()
         elif kind == Kind.ERROR:
-            self.errors.append(_PLAIN.load(payload))
+            event, where, name, text = _PLAIN.load(payload)
+            self.errors.append((event, where, name, text))
         else:
             self._take_of_socket(kind, payload)
 

@@ -26,7 +26,7 @@ class Network:
 
     Attributes:
         player: Who knows the time.
-        diverged: What was sent that was not sent when it was recorded.
+        sent: What was sent, by the numbers of sockets.
     """
 
     def __init__(self, player: Player, recorded: Recorded) -> None:
@@ -34,7 +34,6 @@ class Network:
         self._recorded = recorded
         self._sockets: dict[int, ReplaySocket] = {}
         self.sent: dict[int, bytearray] = {}
-        self.diverged: list[str] = []
 
     def open(self, *args: Any, **kwargs: Any) -> ReplaySocket:
         """Make a socket that is not known yet."""
@@ -160,8 +159,10 @@ class ReplaySocket(socket.socket):
                 raise OSError(result.errno, os.strerror(result.errno))
             count, crc = result.content
             if count > len(view) or zlib.crc32(view[:count]) != crc:
+                # What the system took of something else says nothing about this.
                 self.network.player.diverge(self.number)
-                count = min(count, len(view)) or len(view)
+                self.info.sent.clear()
+                count = len(view)
         self.network.take_sent(self, view[:count])
         return count
 
