@@ -41,6 +41,8 @@ COMMANDS: dict[str, str] = {
     "sniff": "watch the events of a running process in the terminal",
     "replay": "run an application once more, with what was recorded",
     "graph": "show the components of an application as a tree",
+    "check": "find handlers that nobody fires for, and events nobody handles",
+    "migrate": "report what changed since 2.1 and 3.x in the source of a program",
     "bench": "measure how many events circuits passes here, and how fast",
 }
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from circuits.core.utils import findroot
 
-from . import checks, graphs, imports, suspended, trees
+from . import checks, graphs, imports, migration, suspended, trees
 from .checks import *  # noqa: F403 - documented names, as below
 from .graphs import *  # noqa: F403
 from .imports import *  # noqa: F403
+from .migration import *  # noqa: F403
 from .suspended import *  # noqa: F403
 from .trees import *  # noqa: F403
 
@@ -15,5 +16,6 @@ __all__ = ["findroot"]
 __all__ += checks.__all__
 __all__ += graphs.__all__
 __all__ += imports.__all__
+__all__ += migration.__all__
 __all__ += suspended.__all__
 __all__ += trees.__all__
