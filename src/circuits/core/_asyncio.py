@@ -151,7 +151,7 @@ class _TurnSelector(PollerFollower, selectors.DefaultSelector):
         if engine.schedule.heap:
             worked = engine.schedule.run_due(_clock.now())
         if engine.queue:
-            worked = engine.dispatch.flush() or worked
+            worked = engine.loop.flush() or worked
         wait = -1.0 if timeout is None else max(0.0, timeout)
         if self.max_wait >= 0:
             wait = self.max_wait if wait < 0 else min(wait, self.max_wait)
@@ -277,7 +277,7 @@ class Guest(_Runner, PollerFollower):
         try:
             self._use_poller(engine.loop.find_poller())
             worked = bool(engine.schedule.heap) and engine.schedule.run_due(_clock.now())
-            worked = engine.dispatch.flush() or worked
+            worked = engine.loop.flush() or worked
             engine.loop.idle(0)
         except Exception as problem:
             # A fault of ours or of the poller: without turns the tree would hang.

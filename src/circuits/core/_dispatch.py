@@ -137,9 +137,21 @@ class Dispatch:
         event = args = value = None  # type: ignore[assignment]
         return True
 
+    def flush_part(self, most: int) -> bool:
+        """Dispatch at most so many events of a batch; the next time, what is left of it."""
+        queue = self._queue
+        left = queue.left or queue.begin_batch()
+        if left > most:
+            queue.left, queue.later = most, left - most
+        worked = self.flush()
+        # What is left now is left of a batch that a handler has cut, or part of another tree.
+        queue.left, queue.later = queue.left + queue.later, 0
+        return worked
+
     def flush_within(self) -> None:
         """Flush in a handler; what others fire meanwhile is not counted for its event."""
         queue = self._queue
+        queue.left, queue.later = queue.left + queue.later, 0
         cause = queue.set_cause(None)
         queue.add_reasons(1)
         try:

@@ -16,6 +16,7 @@ from .events import GenerateEvents
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from ._engine import Engine
@@ -27,9 +28,17 @@ __all__ = ["TASK_INTERVAL", "Loop", "PollerFollower", "is_poller"]
 #: While tasks wait by a bare ``yield``, an idle loop looks at them this often, in seconds.
 TASK_INTERVAL = 0.1
 
+#: Longest wait at once, in seconds: what kernels take ends at 24 days of milliseconds. Who waits
+#: for longer than this wakes up once a day for nothing.
+LONGEST_WAIT = 86400.0
+
 #: How many turns a busy loop makes before it asks the poller: a system call costs more than an
 #: event, and at this number a ready descriptor still waits for microseconds only.
 TURNS_PER_POLL = 8
+
+#: How many events a turn of a running loop dispatches at the most; the rest of the batch comes in the
+#: next one. So timers, descriptors and signals wait for milliseconds, however much is queued.
+EVENTS_PER_TURN = 4096
 
 #: How many turns follow a step at the most before the next descriptor is looked at; what is
 #: queued then comes after that one.
@@ -49,6 +58,7 @@ class Loop:
         wants_host: Whether there is a coroutine handler.
         holds: What a stopping application waits for.
         latch: What it waits in where there is no poller.
+        next_run: What is called when the next run begins.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -67,6 +77,7 @@ class Loop:
         self.wants_host = False
         self.holds: dict[int, Any] = {}
         self.latch: Any = None
+        self.next_run: list[Callable[[], object]] = []
         # The poller that waits for all; or whether ``generate_events`` is handled otherwise.
         self._version = -1
         self._poller: Any = None
@@ -83,12 +94,20 @@ class Loop:
             self._lock = _thread.RLock()
         return self._lock
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether what runs the tree has been stopped, and the end is awaited."""
+        return self.runner is not None and not self.runner._running
+
     def enter(self, session: Session, manager: Manager) -> None:
         """Begin a run, in this thread."""
         self.session, self.runner = session, manager
         if self.thread is None:
             self._queue.add_reasons(-1)
         self.thread = _thread.get_ident()
+        due, self.next_run = self.next_run, []
+        for go_on in due:
+            go_on()
 
     def leave(self) -> None:
         """End the run."""
@@ -107,6 +126,7 @@ class Loop:
             other.enter(session, runner)
             other.thread, other.turning = thread, turning
         other.holds.update(self.holds)
+        other.next_run.extend(self.next_run)
         other.wants_host = other.wants_host or self.wants_host
         self.holds.clear()
         self.wake()
@@ -127,7 +147,10 @@ class Loop:
         if self._schedule.heap:
             self._schedule.run_due(_clock.now())
         if queue:
-            self._dispatch.flush()
+            if len(queue) <= EVENTS_PER_TURN:
+                self._dispatch.flush()
+            else:
+                self.flush()
             if tasks.polled:
                 timeout = 0.0  # handlers that look at something again and again may see it now
         runner = self.runner
@@ -138,6 +161,12 @@ class Loop:
             if not queue or self._turns >= TURNS_PER_POLL:
                 self._turns = 0
                 self.idle(timeout)
+
+    def flush(self) -> bool:
+        """Dispatch what is queued, or as much of it as a turn may take; whether there was anything."""
+        if self.runner is not None and len(self._queue) > EVENTS_PER_TURN:
+            return self._dispatch.flush_part(EVENTS_PER_TURN)
+        return self._dispatch.flush()
 
     def drain(self) -> None:
         """Dispatch what a step that was a call has left behind, before the next one is taken.
@@ -156,7 +185,7 @@ class Loop:
                 tasks.step_ready()
             if not queue:
                 return
-            self._dispatch.flush()
+            self.flush()
 
     # -- waiting --
 
@@ -183,19 +212,19 @@ class Loop:
             waiter.resume()
 
     def time_to_wait(self, timeout: float) -> float:
-        """How long the loop may sleep, in seconds; negative means without limit."""
+        """How long the loop may sleep at once, in seconds; negative means without limit."""
         if self._queue or self._tasks.ready:
             return 0.0
         if self._schedule.heap:
             deadline = self._schedule.next_deadline()
             if deadline is not None:
-                left = deadline - _clock.now()
+                left = min(deadline - _clock.now(), LONGEST_WAIT)
                 # Rounded up, so that timers that are nearly due together need one wait, not many.
                 left = -(-left * 1000 // 1) / 1000 if left > 0 else 0.0
                 timeout = left if timeout < 0 else min(timeout, left)
         if self._tasks.polled:
             timeout = TASK_INTERVAL if timeout < 0 else min(timeout, TASK_INTERVAL)
-        return timeout
+        return timeout if timeout < LONGEST_WAIT else LONGEST_WAIT
 
     def idle(self, timeout: float) -> None:
         """Ask for events, and wait for them if there is nothing else to do."""

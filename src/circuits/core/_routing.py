@@ -45,6 +45,9 @@ if TYPE_CHECKING:
     Route = tuple[Callable[..., Any], bool, bool]
 
 
+#: Channels that are nothing but values.
+_PLAIN = frozenset({str, int, float, bytes, bool, type(None)})
+
 NO_ROUTES: dict[tuple[Any, ...], tuple[Route, ...]] = {}
 _versions = count(1)
 
@@ -204,9 +207,22 @@ class Routes:
             if len(known) >= CHANNELS_LIMIT:
                 known.clear()
                 self.plain.pop(name, None)
-            if not any(_is_component(c) and not _in_tree_of(c, self) for c in channels):
+            if all(self._may_keep(channel, name) for channel in channels):
                 known[channels] = routes
             return routes
+
+    def _may_keep(self, channel: Any, name: str) -> bool:
+        """Whether a channel may be remembered: not where that alone would keep an object alive."""
+        if channel.__class__ in _PLAIN:
+            return True
+        if _is_component(channel):
+            return _in_tree_of(channel, self)
+        if channel.__class__ is tuple:
+            return all(part.__class__ in _PLAIN for part in channel)
+        # Else it has to be somebody's, and is forgotten with that.
+        return any(
+            channel in channels for key in (name, "*") if (channels := self._by_name.get(key))
+        )
 
     def resolve_plain(
         self, name: str, channels: tuple[Any, ...]

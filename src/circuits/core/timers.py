@@ -23,6 +23,7 @@ class Timer(BaseComponent):
 
     A timer is a component: it runs while it is registered. It never fires early. A persistent
     one counts anew from the moment it fired, so that a busy loop never makes it fire in bursts.
+    While the application stops, only those fire that were registered since: by handlers of ``stopped``.
 
     Args:
         interval: Seconds, or the moment as ``datetime`` (a naive one is local time), which is
@@ -55,6 +56,7 @@ class Timer(BaseComponent):
         self.persist = persist
         self.expiry = _clock.now() + self.interval
         self._appointment: Appointment | None = None
+        self._is_late = False  # set while the application stops already
 
     def reset(self, interval: float | datetime | None = None) -> None:
         """Count anew from now.
@@ -72,6 +74,7 @@ class Timer(BaseComponent):
 
     def _tree_joined(self) -> None:
         if self._appointment is None:
+            self._is_late = self._tree_live.loop.is_stopping
             self._appointment = self._tree_live.schedule.call_at(self.expiry, self._expire)
 
     def _tree_left(self, engine: Engine) -> None:
@@ -83,6 +86,7 @@ class Timer(BaseComponent):
 
     def _arm(self) -> None:
         engine = self._tree_engine
+        self._is_late = engine.loop.is_stopping
         self._appointment = engine.schedule.call_at(self.expiry, self._expire)
 
     def _expire(self) -> None:
@@ -92,12 +96,19 @@ class Timer(BaseComponent):
         if engine.runner is None and not engine.loop.timing:
             self._arm()  # a tree that does not run has no time; it counts when it runs
             return
+        if engine.loop.is_stopping and not self._is_late:
+            engine.loop.next_run.append(self._go_on)
+            return
         self.fire(self.event, *self.channels)
         if self.persist:
             self.expiry = _clock.now() + self.interval
             self._arm()
         else:
             self._tree_leave_or_unregister()
+
+    def _go_on(self) -> None:
+        if self._appointment is not None and not self._appointment.is_pending:
+            self._arm()
 
 
 PLAIN_CONSTRUCTORS.add(Timer.__init__)
