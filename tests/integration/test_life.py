@@ -20,10 +20,11 @@ _HEAD = "import os, signal, sys, threading, time\nfrom circuits import *\n"
 
 def run(program: str, *args: str, **options: object) -> subprocess.CompletedProcess[str]:
     """Run a program to its end."""
-    return subprocess.run(
+    done: subprocess.CompletedProcess[str] = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", _HEAD + program, *args],
         capture_output=True, text=True, timeout=30, check=False, **options,  # type: ignore[call-overload]
     )  # fmt: skip
+    return done
 
 
 _LONG = """
@@ -169,7 +170,7 @@ class App(Component):
     def beat(self):
         self.beats += 1
         if self.beats == 5:
-            os.write(1, self.who.encode() + b"\n")
+            os.write(1, self.who.encode() + b" ")
             os.kill(os.getpid(), signal.SIGTERM)
 
 App().run()
