@@ -131,7 +131,7 @@ class Supervisor(Graceful):
             raise ValueError(f"strategy must be one of {', '.join(_STRATEGIES)}, not {strategy!r}")
         if isinstance(intensity, bool) or not isinstance(intensity, int) or intensity < 0:
             raise ValueError(f"intensity must be a number of crashes, not {intensity!r}")
-        if channel != self.channel:
+        if channel != "supervisor":  # given by its place
             self.channel = channel
         self.strategy = strategy
         self.intensity = intensity

@@ -145,8 +145,6 @@ class File(Writer, Component):
         self._set_limits(high_water, low_water, max_pending)
         self._follower = Follower(self, interval) if follow or not autoclose else None
         self._seeks: list[tuple[int, int]] = []
-        if channel == "file":
-            channel = type(self)._tree_default_channel  # a subclass may have its own
         super().__init__(filename, mode, channel=channel, **kwargs)
 
     def _take(self, filename: Any, mode: str) -> None:

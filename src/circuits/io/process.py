@@ -129,8 +129,6 @@ class Process(DescriptorOwner):
         self._is_busy = False  # started, and not yet over
         self._waiting: list[Ending] = []
         self._appointments: list[Appointment] = []
-        if channel == "process":
-            channel = type(self)._tree_default_channel  # a subclass may have its own
         super().__init__(channel=channel)
 
     @property

@@ -83,6 +83,7 @@ class BaseServer(BaseComponent):
         **extra: Any,
     ) -> None:
         super().__init__(channel=channel)
+        channel = self.channel  # perhaps that of a class derived from this one
         self.debug = bool(extra.pop("debug", False))
         self.display_banner = bool(extra.pop("display_banner", True))
         limits = Limits.take(extra)
@@ -316,6 +317,7 @@ class StdinServer(BaseComponent):
 
     def __init__(self, encoding: str = "utf-8", channel: str = "web") -> None:
         super().__init__(channel=channel)
+        channel = self.channel
         self.http = HTTP(encoding, channel, self)
         self.server = _Stdio(channel)
         self.http.attach(self.server)
