@@ -107,7 +107,7 @@ def record_of(
 ) -> str:
     """The formatted record of what a handler has raised."""
     app = Component()
-    app.addHandler(handler("asks")(function))  # type: ignore[type-var]
+    app.addHandler(handler("asks")(function))  # type: ignore[type-var,arg-type]
     with app.running():
         app.fire(asks(*args, **kwargs))
         settle(app)

@@ -28,7 +28,7 @@ from circuits.web.client import Client
 from circuits.web.websockets import WebSocketClient
 
 
-def subclasses(cls: type) -> Iterator[type]:
+def subclasses(cls: Any) -> Iterator[Any]:
     for sub in cls.__subclasses__():
         yield sub
         yield from subclasses(sub)
@@ -50,7 +50,7 @@ def constructors() -> list[type[BaseComponent]]:
 
 @pytest.mark.parametrize("cls", constructors(), ids=lambda cls: f"{cls.__module__}.{cls.__name__}")
 def test_each_takes_part(cls: type[BaseComponent]) -> None:
-    derived = type("Derived", (cls,), {"channel": "echo"})
+    derived: Any = type("Derived", (cls,), {"channel": "echo"})
     component = derived.__new__(derived)
     assert component.channel == "echo"
     default = inspect.signature(cls).parameters["channel"].default

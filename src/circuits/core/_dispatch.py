@@ -24,6 +24,7 @@ from ._flags import (
 from ._outcomes import HELD_ONCE_MORE, TOLD, getrefcount
 from ._queue import Refiring, event_of
 from ._reports import log_unheard
+from ._routing import is_unheard
 from .values import HAS_RESULT, Value
 
 TYPE_CHECKING = False
@@ -94,6 +95,8 @@ class Dispatch:
                     methods = plain[key][event.channels]
                 except KeyError:
                     methods = self._routes.resolve_plain(key, event.channels)
+                    if self._routes.watch_unheard is not None:
+                        self._routes.watch_unheard(event)
                 if methods is None:
                     self.dispatch(event)
                     continue
@@ -269,6 +272,8 @@ class Dispatch:
             routes = table.cache[name][event.channels]
         except KeyError:
             routes = table.resolve(name, event.channels)
+            if table.watch_unheard is not None:
+                table.watch_unheard(event)
         awaited = name in table.awaited
         if awaited:
             flags |= WAITED
@@ -282,6 +287,8 @@ class Dispatch:
             kwargs = event._event_kwargs
             if event._choose_routes is not None:
                 routes = event._choose_routes(routes)
+        if flags & WAITED and routes is not None and is_unheard(routes):
+            event._event_value.unheard = True
         if not routes:
             if routes is None:  # it tells nothing of itself, but its end counts for others
                 event._event_at = None

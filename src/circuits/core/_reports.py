@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 from .events import BaseEvent, Error
 from .handlers import reprhandler
 
@@ -10,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
+    from ._routing import Routes
     from .manager import Manager
 
 __all__ = [
@@ -18,11 +22,14 @@ __all__ = [
     "fire_error",
     "format_error",
     "format_traceback",
+    "is_diagnosed",
+    "log_diagnosis",
     "log_error",
     "log_unheard",
     "note_arguments",
     "no_event",
     "safe_repr",
+    "unheard_text",
 ]
 
 
@@ -252,6 +259,34 @@ def safe_repr(thing: object) -> str:
         return repr(thing)
     except Exception as problem:
         return f"<{type(thing).__name__} whose repr raised {type(problem).__name__}>"
+
+
+def unheard_text(routes: Routes, event: BaseEvent) -> str:
+    """That nobody handles an event where it went, and where it is handled."""
+    name = event._event_name
+    where = ", ".join(map(safe_repr, event.channels))
+    elsewhere = {
+        f"{safe_repr(component._tree_channels[0] if spec.channel is None else spec.channel)} by "
+        f"{type(component).__name__}"
+        for component in routes.handling(name)
+        for spec in component._tree_specs
+        if name in spec.names
+    }
+    hint = f"; it is handled on {', '.join(sorted(elsewhere))}" if elsewhere else ""
+    return f"nobody handles {name!r} on {where}{hint}"
+
+
+def is_diagnosed() -> bool:
+    """Whether what helps to find mistakes is to be logged: ``CIRCUITS_DEBUG=1`` or ``-X dev``."""
+    return sys.flags.dev_mode or os.environ.get("CIRCUITS_DEBUG", "0") not in ("", "0")
+
+
+def log_diagnosis(text: str) -> None:
+    """Log what helps to find a mistake, if that is wanted."""
+    if is_diagnosed():
+        import logging
+
+        logging.getLogger("circuits.debug").warning("%s", text)
 
 
 def describe(function: object) -> str:

@@ -55,7 +55,7 @@ _versions = count(1)
 class Routes:
     """Index and cache of the handlers of one tree."""
 
-    __slots__ = ("_by_name", "_queue", "awaited", "cache", "plain", "version")
+    __slots__ = ("_by_name", "_queue", "awaited", "cache", "plain", "version", "watch_unheard")
 
     def __init__(self, queue: EventQueue) -> None:
         self._queue = queue  # whose epoch ends with every change
@@ -71,6 +71,8 @@ class Routes:
         #: Another number after every change, in no two trees the same; whoever derives something
         #: from routes compares it.
         self.version = next(_versions)
+        #: For diagnosis: told of an event whose routes were not known, when its turn has come.
+        self.watch_unheard: Callable[[Any], object] | None = None
 
     # -- changing; the caller holds TREE_LOCK --
 
@@ -283,6 +285,14 @@ class Routes:
                 found.update(channels.get(channel, ()))
                 found.update(channels.get("*", ()))
         return found.values()
+
+
+def is_unheard(routes: Iterable[Route]) -> bool:
+    """Whether nobody handles what goes these ways: those who see all that there is only look on."""
+    for method, _, _ in routes:
+        if getattr(method, "names", True) or getattr(method, "channel", None) != "*":
+            return False
+    return True
 
 
 class ChannelKey:

@@ -7,6 +7,7 @@ import sys
 import threading
 
 from . import _clock
+from ._reports import is_diagnosed
 from ._routing import TREE_LOCK
 from .events import Signal, Started, Stopped
 from .utils import flatten
@@ -32,6 +33,10 @@ _LATE_SECONDS = 1.0
 #: Seconds beyond the ``stop_timeout`` that the end of the process waits for a run in a thread.
 _EXIT_GRACE = 2.0
 
+
+#: What accompanies a run with ``CIRCUITS_DEBUG=1`` or ``python -X dev``. It is above us, so it is
+#: found by its name, and only then.
+_DIAGNOSIS = "circuits.tools.diagnosis"
 
 #: The runs of this process, of which a forked child goes on with the one whose thread it has.
 _sessions: set[Session] = set()
@@ -113,6 +118,7 @@ class Session:
         self.pipe: Any = None  # what signals write to
         self._hosts = False  # whether the loop is ours, and may become that of asyncio
         self._thread = threading.current_thread()
+        self._diagnosis: Any = None
 
     def __enter__(self) -> Manager:
         manager = self._manager
@@ -129,6 +135,11 @@ class Session:
         manager._running = True
         manager._run_exit_code = None
         engine.loop.enter(self, manager)
+        if is_diagnosed():
+            import importlib
+
+            self._diagnosis = importlib.import_module(_DIAGNOSIS).Diagnosis(manager)
+            self._diagnosis.begin()
         manager.fire(Started(manager))
         entered, manager._run_entered = manager._run_entered, None
         if entered is not None:
@@ -151,6 +162,8 @@ class Session:
             if hasattr(host, "close"):
                 host.close()
             loop.leave()
+            if self._diagnosis is not None:
+                self._diagnosis.end()
             _sessions.discard(self)
             manager._running = False
             self._restore_signals()
@@ -298,6 +311,9 @@ class Session:
             manager._tree_engine.queue.clear()  # however much it is: the turn ends
             raise KeyboardInterrupt
         self._fire_signal(number, frame, then=lambda: stop(manager, None))
+        if self._diagnosis is not None and sys.stderr is not None:
+            # Not by a log, which the interrupted code may be in the middle of.
+            os.write(2, b"circuits: stopping; the same signal once more ends at once\n")
 
     def _on_hang_up(self, number: int, frame: FrameType | None) -> None:
         self._fire_signal(number, frame)
@@ -316,6 +332,12 @@ class Session:
 
 def run(manager: Manager) -> None:
     """Run a manager; see :meth:`circuits.core.manager.Manager.run`."""
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is not None and asyncio._get_running_loop() is not None:
+        raise RuntimeError(
+            f"{type(manager).__name__}.run() would block the asyncio loop that runs in this thread: "
+            "write 'await app.run_async()', or run it in a thread by start()"
+        )
     session = Session(manager, signals=True)
     with session:
         try:

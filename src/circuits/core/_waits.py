@@ -7,12 +7,13 @@ the event takes it out again and resumes its task.
 from __future__ import annotations
 
 import _thread
+import sys
 
 from . import _clock
-from ._reports import safe_repr
+from ._reports import safe_repr, unheard_text
 from ._routing import same_channel
 from ._tasks import Suspension
-from .errors import TimeoutError
+from .errors import NoHandlerError, TimeoutError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,6 +46,25 @@ def _running_loop() -> Any:
     from asyncio import get_running_loop as _running_loop
 
     return _running_loop()
+
+
+def place_of_caller(depth: int) -> tuple[Any, int]:
+    """Where something was made that has to be yielded or awaited: code and line."""
+    frame = sys._getframe(depth)
+    return frame.f_code, frame.f_lineno
+
+
+def warn_of_unused(thing: Suspension, place: tuple[Any, int]) -> None:
+    """Warn of something that was made to be yielded or awaited, and never was."""
+    import warnings  # for mistakes only
+
+    code, line = place
+    warnings.warn_explicit(
+        f"{thing!r} in {code.co_qualname} was never yielded or awaited",
+        RuntimeWarning,
+        code.co_filename,
+        line,
+    )
 
 
 def check_seconds(seconds: object, what: str) -> float:
@@ -135,15 +155,26 @@ class Awaited(Suspension):
 class Sleep(Suspension):
     """Suspends a handler for a time. Made by :func:`sleep`."""
 
-    __slots__ = ("_appointment", "seconds")
+    __slots__ = ("_appointment", "_is_used", "_made_at", "seconds")
 
     def __init__(self, seconds: float) -> None:
+        self._is_used = True  # in vain, if it is refused
         self.seconds = check_seconds(seconds, "sleep")
         if self.seconds < 0:
             raise ValueError(f"cannot sleep {seconds!r} seconds: the time must not be negative")
         self._appointment: Appointment | None = None
+        self._is_used = False
+        self._made_at = place_of_caller(3)
+
+    def __del__(self) -> None:
+        if not self._is_used:
+            warn_of_unused(self, self._made_at)
+
+    def __repr__(self) -> str:
+        return f"<sleep {self.seconds:g}>"
 
     def attach(self, task: Task) -> None:
+        self._is_used = True
         if self._appointment is not None and self._appointment.is_pending:
             # Another handler sleeps with this one, and may be cancelled.
             task.waiting = twin = Sleep(self.seconds)
@@ -156,9 +187,11 @@ class Sleep(Suspension):
             self._appointment.cancel()
 
     def __iter__(self) -> Generator[Any, Any, None]:
+        self._is_used = True
         yield self
 
     def __await__(self) -> Generator[Any, Any, None]:
+        self._is_used = True
         import asyncio  # whoever awaits has it loaded
 
         return asyncio.sleep(self.seconds).__await__()
@@ -195,6 +228,7 @@ class Wait(Suspension):
         "_event",
         "_fire",
         "_future",
+        "_made_at",
         "_manager",
         "_name",
         "_outcome",
@@ -214,6 +248,7 @@ class Wait(Suspension):
         timeout: float | None,
         fire: bool,
     ) -> None:
+        self._state = _OVER  # in vain, if it is refused
         self.timeout = -1.0 if timeout is None else check_seconds(timeout, "timeout")
         self._manager = manager
         self._event = event
@@ -221,6 +256,7 @@ class Wait(Suspension):
         self._channels = channels
         self._fire = fire
         self._state = _NEW
+        self._made_at = place_of_caller(3)
         self._outcome: BaseEvent | None = None
         self._value: Value | None = None  # of the firing that is over
         self._problem: TimeoutError | None = None
@@ -228,6 +264,10 @@ class Wait(Suspension):
         self._future: Any = None
         self._appointment: Appointment | None = None
         self._deadline: float | None = None
+
+    def __del__(self) -> None:
+        if self._state == _NEW and self._task is None and self._future is None:
+            warn_of_unused(self, self._made_at)
 
     def __repr__(self) -> str:
         what = "call" if self._fire else "wait"
@@ -333,8 +373,8 @@ class Wait(Suspension):
             )
 
     def detach(self) -> None:
-        if self._state == _WAITING:
-            self._state = _OVER
+        before, self._state = self._state, _OVER
+        if before == _WAITING:
             if self._appointment is not None:
                 self._appointment.cancel()
             self._remove()
@@ -390,6 +430,8 @@ class Wait(Suspension):
             return None
         if not self._fire:
             return event
+        if value.unheard and value.is_empty and not value.errors:
+            raise NoHandlerError(unheard_text(self._manager._tree_engine.routes, event))
         problems = value.exceptions
         if problems:
             if len(problems) == 1:

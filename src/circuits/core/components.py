@@ -163,7 +163,8 @@ class BaseComponent(Manager):
             UnregistrableError: Both trees are running, or ``parent`` is below this component.
         """
         if not isinstance(parent, Manager):
-            raise TypeError(f"a component is registered to a manager, not to {parent!r}")
+            hint = ", which is a class: make one" if isinstance(parent, type) else ""
+            raise TypeError(f"a component is registered to a manager, not to {parent!r}{hint}")
         with TREE_LOCK:
             if parent is self:
                 if self.parent is not self:

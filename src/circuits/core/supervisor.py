@@ -288,8 +288,9 @@ class Supervisor(Graceful):
         if child.is_running:
             status = process.exitcode
             problem = None
-            if status:
-                problem = WorkerLostError(f"process {child.name} ended with exit status {status}")
+            if status != 0:
+                how = "an unknown exit status" if status is None else f"exit status {status}"
+                problem = WorkerLostError(f"process {child.name} ended with {how}")
             self._end(child, problem)
 
     def _end(self, child: Child, problem: BaseException | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import _clock
+from ._reports import log_diagnosis, safe_repr
 from ._routing import is_leaving
 from .components import PLAIN_CONSTRUCTORS, BaseComponent
 from .events import BaseEvent
@@ -56,7 +57,15 @@ class Timer(BaseComponent):
         self.persist = persist
         self.expiry = _clock.now() + self.interval
         self._appointment: Appointment | None = None
+        self._is_unused = True
         self._is_late = False  # set while the application stops already
+
+    def __del__(self) -> None:
+        if vars(self).get("_is_unused", False):
+            log_diagnosis(
+                f"a timer of {self.interval:g} seconds for {safe_repr(self.event)} was never "
+                "registered: it counts in a tree only"
+            )
 
     def reset(self, interval: float | datetime | None = None) -> None:
         """Count anew from now.
@@ -74,6 +83,7 @@ class Timer(BaseComponent):
 
     def _tree_joined(self) -> None:
         if self._appointment is None:
+            self._is_unused = False
             self._is_late = self._tree_live.loop.is_stopping
             self._appointment = self._tree_live.schedule.call_at(self.expiry, self._expire)
 

@@ -191,7 +191,14 @@ class Server(BaseServer):
         **kwargs: As for :class:`BaseServer`.
     """
 
-    def __init__(self, bind: int | str | Sequence[Any] | socket.socket, **kwargs: Any) -> None:
+    def __init__(
+        self, bind: int | str | Sequence[Any] | socket.socket, *rest: Any, **kwargs: Any
+    ) -> None:
+        if rest:
+            raise TypeError(
+                f"{type(self).__name__} takes one address, and all else by name: write "
+                f"{type(self).__name__}(({bind!r}, {rest[0]!r}))"
+            )
         super().__init__(bind, **kwargs)
         Dispatcher(channel=self.channel).register(self)
 
