@@ -115,7 +115,7 @@ class File(Writer, Component):
     _mode: Mode
     _given: OpenFile | None = None
     _reading = False  # not at the end of what there is
-    _is_held = False
+    _is_held = _is_held_for_protocol = False
     _eof_told = False
     _turn = 0  # which event to go on is the valid one
     _is_terminal = False
@@ -332,9 +332,19 @@ class File(Writer, Component):
         .. versionadded:: 2.1
         """
         self._is_held = True
+        self._is_held_for_protocol = False
         self._turn += 1
         if isinstance(self._stream, Descriptor):
             self._stream.hold_reading(True)
+
+    def _hold_reading(self, is_held: bool, sock: Any = None) -> None:
+        """For protocols, which must not end a pause of the application."""
+        if is_held and not self._is_held:
+            self.pause_reading()
+            self._is_held_for_protocol = True
+        elif not is_held and self._is_held_for_protocol:
+            self._is_held_for_protocol = False
+            self.resume_reading()
 
     @handler(False)
     def resume_reading(self) -> None:

@@ -224,6 +224,11 @@ class Client(Endpoint):
         if self._connection is not None:
             self._connection.hold_reading(False)
 
+    def _hold_reading(self, is_held: bool, sock: Any = None) -> None:
+        """For protocols, which must not end a pause of the application."""
+        if self._connection is not None:
+            self._connection.hold_reading(is_held, 2)
+
     # -- connecting --
 
     def _start(self, args: tuple[Any, ...], secure: Any, options: dict[str, Any]) -> None:

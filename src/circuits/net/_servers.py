@@ -352,6 +352,12 @@ class Server(Endpoint):
         if connection is not None:
             connection.hold_reading(False)
 
+    def _hold_reading(self, is_held: bool, sock: Any = None) -> None:
+        """For protocols, which must not end a pause of the application."""
+        connection = self._connections.get(sock)
+        if connection is not None:
+            connection.hold_reading(is_held, 2)
+
     # -- the poller tells --
 
     @handler("_read")
