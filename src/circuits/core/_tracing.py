@@ -17,7 +17,7 @@ from itertools import count
 
 from . import _clock
 from ._causes import Firing
-from ._dispatch import Dispatch
+from ._dispatch import EVENTS_PER_TURN, Dispatch
 from ._outcomes import HELD_ONCE_MORE, Outcomes, getrefcount
 from ._queue import event_of
 from ._tasks import TaskTable
@@ -402,10 +402,13 @@ class _Dispatch(Dispatch):
 
     _tracing: Tracing
 
-    def flush(self) -> bool:
+    def flush(self, whole: bool = False) -> int:
         queue, tracing = self._queue, self._tracing
-        if not queue.left and not queue.begin_batch():
-            return False
+        count = queue.left or queue.begin_batch()
+        if not count:
+            return 0
+        if count > EVENTS_PER_TURN and not whole and self._engine.loop.runner is not None:
+            return self._flush_part()
         tracing.deepest = max(tracing.deepest, queue.left)
         popleft = queue.popleft
         outer = tracing.running
@@ -441,7 +444,7 @@ class _Dispatch(Dispatch):
             tracing.running = outer
             tracing._via = None
         entry = value = None
-        return True
+        return count
 
     def _dispatch_again(self, refiring: Refiring) -> None:
         event = refiring.event
