@@ -120,6 +120,16 @@ class LineDecoder:
             self._rest = bytearray(pieces[-1])
         self._check_rest()
 
+    @property
+    def has_messages(self) -> bool:
+        """Whether there is a line."""
+        return bool(self._messages)
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether a line has begun, or what is too long goes on."""
+        return bool(self._rest) or self._discarding
+
     def next_message(self) -> Any:
         """The next line without its end, or ``None`` as long as it needs more bytes.
 

@@ -79,7 +79,6 @@ __all__ = [
     "Manager",
     "Supervisor",
     "Task",
-    "TimeoutError",
     "Timer",
     "Value",
     "Worker",

@@ -45,6 +45,9 @@ if TYPE_CHECKING:
     Route = tuple[Callable[..., Any], bool, bool]
 
 
+#: Channels that are nothing but values.
+_PLAIN = frozenset({str, int, float, bytes, bool, type(None)})
+
 NO_ROUTES: dict[tuple[Any, ...], tuple[Route, ...]] = {}
 _versions = count(1)
 
@@ -52,7 +55,7 @@ _versions = count(1)
 class Routes:
     """Index and cache of the handlers of one tree."""
 
-    __slots__ = ("_by_name", "_queue", "awaited", "cache", "plain", "version")
+    __slots__ = ("_by_name", "_queue", "awaited", "cache", "plain", "version", "watch_unheard")
 
     def __init__(self, queue: EventQueue) -> None:
         self._queue = queue  # whose epoch ends with every change
@@ -68,6 +71,8 @@ class Routes:
         #: Another number after every change, in no two trees the same; whoever derives something
         #: from routes compares it.
         self.version = next(_versions)
+        #: For diagnosis: told of an event whose routes were not known, when its turn has come.
+        self.watch_unheard: Callable[[Any], object] | None = None
 
     # -- changing; the caller holds TREE_LOCK --
 
@@ -204,9 +209,22 @@ class Routes:
             if len(known) >= CHANNELS_LIMIT:
                 known.clear()
                 self.plain.pop(name, None)
-            if not any(_is_component(c) and not _in_tree_of(c, self) for c in channels):
+            if all(self._may_keep(channel, name) for channel in channels):
                 known[channels] = routes
             return routes
+
+    def _may_keep(self, channel: Any, name: str) -> bool:
+        """Whether a channel may be remembered: not where that alone would keep an object alive."""
+        if channel.__class__ in _PLAIN:
+            return True
+        if _is_component(channel):
+            return _in_tree_of(channel, self)
+        if channel.__class__ is tuple:
+            return all(part.__class__ in _PLAIN for part in channel)
+        # Else it has to be somebody's, and is forgotten with that.
+        return any(
+            channel in channels for key in (name, "*") if (channels := self._by_name.get(key))
+        )
 
     def resolve_plain(
         self, name: str, channels: tuple[Any, ...]
@@ -267,6 +285,14 @@ class Routes:
                 found.update(channels.get(channel, ()))
                 found.update(channels.get("*", ()))
         return found.values()
+
+
+def is_unheard(routes: Iterable[Route]) -> bool:
+    """Whether nobody handles what goes these ways: those who see all that there is only look on."""
+    for method, _, _ in routes:
+        if getattr(method, "names", True) or getattr(method, "channel", None) != "*":
+            return False
+    return True
 
 
 class ChannelKey:

@@ -138,7 +138,7 @@ class Bridge(DescriptorOwner):
         limit_bytes: int = LIMIT_BYTES,
     ) -> None:
         """Take the arguments of the constructor."""
-        if channel != self.channel:
+        if channel != "bridge":  # given by its place
             self.channel = channel
         self.forward = forward
         self.process: Any = None

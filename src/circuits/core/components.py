@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from ._flags import WAITED
 from ._routing import TREE_LOCK, is_below
 from .errors import SingletonError, UnregistrableError
@@ -93,6 +95,8 @@ class BaseComponent(Manager):
 
     singleton: ClassVar[bool | type] = False
     _tree_default_channel: ClassVar[Any] = "*"
+    #: The default of a constructor's parameter, which nobody has given, where the class says otherwise.
+    _tree_ignored_channel: str | None = None
     _own_specs: ClassVar[tuple[HandlerSpec, ...]]
 
     if TYPE_CHECKING:
@@ -115,13 +119,18 @@ class BaseComponent(Manager):
             setattr(component, attribute, function.__get__(component))
         default = cls._tree_default_channel
         component._tree_channels = ("*" if _is_false(default) else default,)
+        place = cls._tree_channel_place
+        if place is not None and "channel" not in kwargs and len(args) <= place[1]:
+            component._tree_ignored_channel = place[0]
         return component
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         cls = type(self)
         if "channel" in kwargs:
-            self.channel = kwargs["channel"]
+            channel = kwargs["channel"]
+            if self._tree_ignored_channel is None or channel != self._tree_ignored_channel:
+                self.channel = channel
         # Looking into the dictionary makes every attribute slower from then on, so it is left
         # alone where nobody can have put anything there yet.
         given = vars(self).values() if cls._tree_may_set_first else ()
@@ -137,6 +146,7 @@ class BaseComponent(Manager):
         _tree_inherited: ClassVar[tuple[tuple[str, Any], ...]]
         _tree_parts: ClassVar[list[BaseComponent]]
         _tree_may_set_first: ClassVar[bool]
+        _tree_channel_place: ClassVar[tuple[str, int] | None]
 
     # -- joining and leaving --
 
@@ -153,7 +163,8 @@ class BaseComponent(Manager):
             UnregistrableError: Both trees are running, or ``parent`` is below this component.
         """
         if not isinstance(parent, Manager):
-            raise TypeError(f"a component is registered to a manager, not to {parent!r}")
+            hint = ", which is a class: make one" if isinstance(parent, type) else ""
+            raise TypeError(f"a component is registered to a manager, not to {parent!r}{hint}")
         with TREE_LOCK:
             if parent is self:
                 if self.parent is not self:
@@ -328,11 +339,46 @@ def _prepare_class(cls: type[BaseComponent]) -> None:
     cls._tree_may_set_first = (
         cls.__init__ not in PLAIN_CONSTRUCTORS or cls.__new__ is not BaseComponent.__new__
     )
+    cls._tree_channel_place = _channel_place(cls)
     cls._tree_inherited = tuple(
         (spec.attribute, spec.function)
         for spec in cls._tree_specs
         if not hasattr(cls, spec.attribute)
     )
+
+
+def _channel_place(cls: type[BaseComponent]) -> tuple[str, int] | None:
+    """The default of the constructor's parameter ``channel``, if the class attribute is to hold.
+
+    That is so where the attribute is of a class that derives from the one with the constructor:
+    its default was not meant for that one. With the default comes how many arguments there may be
+    before the parameter is given by its place.
+    """
+    declares = False
+    for base in cls.__mro__:
+        function = base.__dict__.get("__init__")
+        code = getattr(function, "__code__", None)
+        if code is not None and base is not BaseComponent:
+            names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+            if "channel" in names:
+                default = _default_of(function, "channel")
+                if not declares or not isinstance(default, str):
+                    return None
+                place = names.index("channel") - 1  # without self
+                by_place = place < code.co_argcount - 1 and cls.__init__ is function
+                return default, place if by_place else sys.maxsize
+        declares = declares or "_tree_default_channel" in base.__dict__
+    return None
+
+
+def _default_of(function: Any, name: str) -> Any:
+    code = function.__code__
+    if name in (function.__kwdefaults__ or ()):
+        return function.__kwdefaults__[name]
+    defaults = function.__defaults__ or ()
+    names = code.co_varnames[: code.co_argcount]
+    given = dict(zip(reversed(names), reversed(defaults), strict=False))
+    return given.get(name)
 
 
 def _is_coroutine_function(function: Any) -> bool:

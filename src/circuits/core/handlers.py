@@ -66,6 +66,11 @@ def handler(*names: str | type[BaseEvent] | bool, **options: Any) -> Callable[[F
     def mark(function: F) -> F:
         if not callable(function):
             raise TypeError(f"handler() decorates functions, not {function!r}")
+        if getattr(getattr(function, "__code__", None), "co_flags", 0) & _CO_ASYNC_GENERATOR:
+            raise TypeError(
+                f"{function.__qualname__} cannot be a handler: with async and yield it is an "
+                "asynchronous generator; write await where it yields, or def without async"
+            )
         target: Any = function
         target.handler = True
         target.names = texts
@@ -123,9 +128,29 @@ def _check_signature(function: Callable[..., Any], event: type[BaseEvent]) -> No
 
     problem = misfit(function, event)
     if problem:
-        import warnings
+        _warn(problem, function)
 
-        warnings.warn(problem, HandlerWarning, stacklevel=4)
+
+def _warn(problem: str, function: Callable[..., Any]) -> None:
+    """Warn of a handler, where it stands in its source."""
+    import warnings
+
+    code = getattr(function, "__code__", None)
+    if code is None:
+        warnings.warn(problem, HandlerWarning, stacklevel=5)
+        return
+    warnings.warn_explicit(
+        problem,
+        HandlerWarning,
+        code.co_filename,
+        code.co_firstlineno,
+        module=function.__module__,
+        registry=function.__globals__.setdefault("__warningregistry__", {}),
+    )
+
+
+#: What ``inspect`` calls CO_ASYNC_GENERATOR, without importing it.
+_CO_ASYNC_GENERATOR = 0x200
 
 
 class HandlerMetaClass(type):
@@ -154,14 +179,11 @@ def _warn_of_shadow(cls: type, attribute: str) -> None:
             if base.__module__ in _KERNEL_MODULES and not hasattr(
                 base.__dict__[attribute], "handler"
             ):
-                import warnings
-
-                warnings.warn(
+                _warn(
                     f"{cls.__name__}.{attribute} becomes a handler of the event {attribute!r} and "
                     f"hides {base.__name__}.{attribute}; rename it and mark it with "
                     f'@handler("{attribute}"), or with @handler(False) if it is no handler',
-                    HandlerWarning,
-                    stacklevel=4,
+                    cls.__dict__[attribute],
                 )
             return
 

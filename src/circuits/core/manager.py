@@ -494,6 +494,8 @@ class Manager:
     # -- operators --
 
     def __add__(self, component: Manager) -> Self:
+        if isinstance(component, type):
+            raise TypeError(f"a component is added, not its class: write {component.__name__}(...)")
         component.register(self)  # type: ignore[attr-defined]
         return self
 

@@ -174,7 +174,7 @@ class Worker(Graceful):
             raise ValueError(f"workers must be 1 or more, or 0 for the default, not {workers}")
         if backlog is not None and backlog < 0:
             raise ValueError(f"backlog must be 0 or more, or None, not {backlog}")
-        if channel != self.channel:
+        if channel != "worker":  # given by its place
             self.channel = channel
         self.process = bool(process)
         self.workers = workers or (_processors() if process else DEFAULT_WORKERS)

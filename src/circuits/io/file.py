@@ -115,7 +115,7 @@ class File(Writer, Component):
     _mode: Mode
     _given: OpenFile | None = None
     _reading = False  # not at the end of what there is
-    _is_held = False
+    _is_held = _is_held_for_protocol = False
     _eof_told = False
     _turn = 0  # which event to go on is the valid one
     _is_terminal = False
@@ -145,8 +145,6 @@ class File(Writer, Component):
         self._set_limits(high_water, low_water, max_pending)
         self._follower = Follower(self, interval) if follow or not autoclose else None
         self._seeks: list[tuple[int, int]] = []
-        if channel == "file":
-            channel = type(self)._tree_default_channel  # a subclass may have its own
         super().__init__(filename, mode, channel=channel, **kwargs)
 
     def _take(self, filename: Any, mode: str) -> None:
@@ -334,9 +332,19 @@ class File(Writer, Component):
         .. versionadded:: 2.1
         """
         self._is_held = True
+        self._is_held_for_protocol = False
         self._turn += 1
         if isinstance(self._stream, Descriptor):
             self._stream.hold_reading(True)
+
+    def _hold_reading(self, is_held: bool, sock: Any = None) -> None:
+        """For protocols, which must not end a pause of the application."""
+        if is_held and not self._is_held:
+            self.pause_reading()
+            self._is_held_for_protocol = True
+        elif not is_held and self._is_held_for_protocol:
+            self._is_held_for_protocol = False
+            self.resume_reading()
 
     @handler(False)
     def resume_reading(self) -> None:

@@ -224,6 +224,11 @@ class Client(Endpoint):
         if self._connection is not None:
             self._connection.hold_reading(False)
 
+    def _hold_reading(self, is_held: bool, sock: Any = None) -> None:
+        """For protocols, which must not end a pause of the application."""
+        if self._connection is not None:
+            self._connection.hold_reading(is_held, 2)
+
     # -- connecting --
 
     def _start(self, args: tuple[Any, ...], secure: Any, options: dict[str, Any]) -> None:
@@ -337,6 +342,7 @@ class Client(Endpoint):
     def _report(self, target: _Target, problem: Exception | None) -> None:
         host, port = target.args if len(target.args) > 1 else (target.args[0], None)
         reason = problem or OSError(errno.EHOSTUNREACH, "the name has no address")
+        _address.named(reason, host if port is None else (host, port))
         self.fire(Unreachable(host, port, reason))
         self._tell_error(reason)
 

@@ -100,14 +100,14 @@ class Connection:
         tls: What encrypts it, or ``None``.
         was_open: Whether it has been open ever.
         is_congested: More than the high-water mark is pending.
-        is_held: The application has asked not to read from this peer.
+        is_held: The application has asked not to read from this peer, or a protocol has.
         at_end: The peer has finished writing.
         writer: What the kernel has not taken yet, or ``None`` if nothing.
         unfinished_reads: ``read`` events that are queued, or whose handlers are suspended.
     """
 
     __slots__ = (
-        "_io", "_limits", "_owner", "_read_bytes", "at_end", "is_congested", "is_held", "sock",
+        "_holders", "_io", "_limits", "_owner", "_read_bytes", "at_end", "is_congested", "is_held", "sock",
         "state", "tls", "unfinished_reads", "was_open", "writer",
     )  # fmt: skip
 
@@ -125,6 +125,7 @@ class Connection:
         self.state = state
         self.was_open = state is State.OPEN
         self.is_congested = self.is_held = self.at_end = False
+        self._holders = 0
         self.unfinished_reads = 0
 
     @property
@@ -195,8 +196,15 @@ class Connection:
             self._read_bytes = max(size >> 2, self._limits.bufsize)
         return data
 
-    def hold_reading(self, is_held: bool) -> None:
-        """Stop reading from the peer, or go on."""
+    def hold_reading(self, is_held: bool, holder: int = 1) -> None:
+        """Stop reading from the peer, or go on when no holder is left.
+
+        Args:
+            is_held: Whether this holder wants nothing to be read.
+            holder: 1 for the application, 2 for a protocol that has more than it can take.
+        """
+        self._holders = self._holders | holder if is_held else self._holders & ~holder
+        is_held = bool(self._holders)
         if self.is_held is not is_held:
             self.is_held = is_held
             self.watch()

@@ -79,6 +79,11 @@ class Server(Endpoint):
         self._take_bind(bind)
 
     def _take_tls(self, secure: Any, kwargs: dict[str, Any]) -> None:
+        if type(secure) is int:
+            raise TypeError(
+                f"{type(self).__name__} takes one address: write "
+                f"{type(self).__name__}((host, {secure}))"
+            )
         context = kwargs.pop("context", None)
         if hasattr(secure, "wrap_bio"):
             context = secure
@@ -121,8 +126,9 @@ class Server(Endpoint):
                 os.chmod(self._bind, self._mode)  # nobody can connect before it listens
             if is_stream:
                 sock.listen(self._backlog)
-        except BaseException:
+        except BaseException as problem:
             sock.close()
+            _address.named(problem, self._bind)
             raise
         return sock
 
@@ -355,6 +361,12 @@ class Server(Endpoint):
         connection = self._connections.get(sock)
         if connection is not None:
             connection.hold_reading(False)
+
+    def _hold_reading(self, is_held: bool, sock: Any = None) -> None:
+        """For protocols, which must not end a pause of the application."""
+        connection = self._connections.get(sock)
+        if connection is not None:
+            connection.hold_reading(is_held, 2)
 
     # -- the poller tells --
 

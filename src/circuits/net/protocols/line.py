@@ -10,6 +10,7 @@ from circuits._wire.line import LINE_END as LINESEP
 from circuits.core.components import BaseComponent
 from circuits.core.events import Event
 from circuits.core.handlers import handler
+from circuits.core.utils import findchannel
 from circuits.net.sockets import SocketError
 
 if TYPE_CHECKING:
@@ -43,12 +44,25 @@ def splitLines(s: bytes, buffer: bytes) -> tuple[list[bytes], bytes]:
     return split_lines(s, buffer)
 
 
+#: How many lines of one connection are fired in a turn of the loop; before the next ones, others have
+#: theirs, and nothing more is read from it. So a peer that sends nothing but line ends fills no
+#: queue: what is held of it is what was read at once.
+LINES_PER_TURN = 256
+
+#: Of how many senders of datagrams the beginning of a line is kept: those that came last.
+MOST_SENDERS = 256
+
+
 class LP(BaseComponent):
     """Line protocol: makes ``line`` events out of ``read`` events.
 
     Register it beside a client, a server or a file, on the same channel. With ``read(data)`` it
     keeps the unfinished line in ``buffer``, with ``read(sock, data)`` one for each socket. An
-    unfinished line is dropped when its connection ends.
+    unfinished line is dropped when its connection ends. Of senders of datagrams, which never
+    say that they end, the unfinished lines of the latest 256 are kept.
+
+    A connection gets 256 ``line`` events in a turn of the loop. While there are more, nothing is
+    read from it, so neither memory nor others suffer from a flood.
 
     Handles ``read``, ``disconnect`` and ``disconnected``; fires ``line`` and, for each line past
     ``max_line``, one ``socket_error`` with a :class:`LineTooLongError`, in its place among the
@@ -89,6 +103,7 @@ class LP(BaseComponent):
         self.max_line = max_line
         self._decoder = self._new_decoder()
         self._decoders: dict[Any, LineDecoder] = {}
+        self._busy: set[LineDecoder] = set()  # those with lines for further turns
         super().__init__(*args, **kwargs)
 
     @property
@@ -107,22 +122,37 @@ class LP(BaseComponent):
             self._tell(self._decoder)
             return
         sock, data = args
-        decoder = self._decoders.get(sock)
+        is_datagram = isinstance(sock, tuple)
+        decoder = self._decoders.pop(sock, None) if is_datagram else self._decoders.get(sock)
         if decoder is None:
-            decoder = self._decoders[sock] = self._new_decoder()
+            decoder = self._new_decoder()
+            if not is_datagram:
+                self._decoders[sock] = decoder
         if self.getBuffer is not None:
             decoder.rest = self._stored(self.getBuffer, sock)
         decoder.receive_data(data)
         if self.updateBuffer is not None:
             self.updateBuffer(sock, decoder.rest)
+        if is_datagram and decoder.is_unfinished:
+            if len(self._decoders) >= MOST_SENDERS:
+                self._forget_oldest_sender()
+            self._decoders[sock] = decoder  # as the latest
         self._tell(decoder, sock)
+
+    def _forget_oldest_sender(self) -> None:
+        senders = [key for key in self._decoders if isinstance(key, tuple)]
+        if len(senders) >= MOST_SENDERS:
+            del self._decoders[senders[0]]
 
     @handler("disconnect")
     def _on_disconnect(self, sock: Any = None) -> None:
-        self._decoders.pop(sock, None)
+        decoder = self._decoders.pop(sock, None)
+        if decoder is not None:
+            self._busy.discard(decoder)
 
     @handler("disconnected")
     def _on_disconnected(self) -> None:
+        self._busy.discard(self._decoder)
         self._decoder = self._new_decoder()
 
     def _new_decoder(self) -> LineDecoder:
@@ -138,8 +168,42 @@ class LP(BaseComponent):
         return b"" if stored is None else stored
 
     def _tell(self, decoder: LineDecoder, *sock: Any) -> None:
+        """Fire the lines that have come; of many, some now and the others in further turns."""
+        if decoder not in self._busy:
+            self._tell_some(decoder, *sock)
+            while decoder.has_messages and self._tree_engine.runner is None:
+                self._tell_some(decoder, *sock)  # there are no turns
+            if decoder.has_messages:
+                self._busy.add(decoder)
+                self._hold_reading(True, *sock)
+                self._tell_later(decoder, *sock)
+
+    def _tell_later(self, decoder: LineDecoder, *sock: Any) -> None:
+        self._tree_engine.turns.add(lambda: self._tell_more(decoder, *sock))
+
+    def _tell_more(self, decoder: LineDecoder, *sock: Any) -> None:
+        if decoder not in self._busy:
+            return  # its connection has ended
+        self._tell_some(decoder, *sock)
+        if decoder.has_messages:
+            self._tell_later(decoder, *sock)
+        else:
+            self._busy.discard(decoder)
+            self._hold_reading(False, *sock)
+
+    def _hold_reading(self, is_held: bool, *sock: Any) -> None:
+        """Have whoever reads for us read nothing, or read on."""
+        for component in findchannel(self.root, self.channel, all=True):
+            hold = getattr(component, "_hold_reading", None)
+            if hold is not None and component is not self:
+                hold(is_held, *sock)
+
+    def _tell_some(self, decoder: LineDecoder, *sock: Any) -> None:
         encoding = self.encoding
-        while (line := decoder.next_message()) is not None:
+        for _ in range(LINES_PER_TURN):
+            line = decoder.next_message()
+            if line is None:
+                return
             if isinstance(line, LineTooLongError):
                 self.fire(SocketError(*sock, line))
             elif encoding is None or isinstance(line, str):
