@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ._engine import Engine
     from ._tracing import Chooses
     from .events import BaseEvent
+    from .handlers import HandlerSpec
     from .manager import Manager
 
 __all__ = ["TEXT", "Inspection", "brief"]
@@ -49,6 +50,49 @@ KEPT_TRACES: Final = 2000
 TIMES: Final = 400
 #: How many decisions of a filter are remembered.
 _DECISIONS: Final = 10_000
+
+
+class _Filter:
+    """Which events are traced; see :class:`Inspection` for what it is made of."""
+
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        channels: tuple[str, ...],
+        components: tuple[str, ...],
+        hidden: frozenset[Any],
+    ) -> None:
+        self._names = names
+        self._channels = channels
+        self._components = components
+        self._hidden = hidden
+        self.is_needed = bool(names or channels or components or hidden)
+        self._decisions: dict[tuple[str, Any], bool] = {}
+
+    def takes(self, engine: Engine | None, name: str, channels: tuple[Any, ...]) -> bool:
+        """Whether an event of that name on these channels is one of them."""
+        decision = self._decisions.get((name, channels))
+        if decision is None:
+            if len(self._decisions) >= _DECISIONS:
+                self._decisions.clear()
+            decision = self._decisions[name, channels] = self._decide(engine, name, channels)
+        return decision
+
+    def _decide(self, engine: Engine | None, name: str, channels: tuple[Any, ...]) -> bool:
+        if not self._hidden.isdisjoint(channels):
+            return False
+        if self._names and not _is_like(name, self._names):
+            return False
+        if self._channels:
+            if not any(_is_like(channel_text(one), self._channels) for one in channels):
+                return False
+        if self._components and engine is not None:
+            owners = [
+                type(getattr(method, "__self__", None)).__name__
+                for method, _, _ in engine.route(name, channels)
+            ]
+            return any(_is_like(owner, self._components) for owner in owners)
+        return True
 
 
 class Inspection:
@@ -82,12 +126,9 @@ class Inspection:
     ) -> None:
         self.limit = limit
         self.payloads = payloads
-        self._names, self._channels = tuple(names), tuple(channels)
-        self._components = tuple(components)
         self._hidden = frozenset(hidden)
-        is_filtered = self._names or self._channels or self._components or self._hidden
-        self.chooses: Chooses | None = self._chooses if is_filtered else None
-        self._decisions: dict[tuple[str, Any], bool] = {}
+        self._filter = _Filter(tuple(names), tuple(channels), tuple(components), self._hidden)
+        self.chooses: Chooses | None = self._chooses if self._filter.is_needed else None
         self._engine: Engine | None = None
         self._is_open = False
         self._labels: dict[Any, str] = {}
@@ -162,28 +203,7 @@ class Inspection:
     # -- what the engine asks and tells --
 
     def _chooses(self, name: str, channels: tuple[Any, ...]) -> bool:
-        decision = self._decisions.get((name, channels))
-        if decision is None:
-            if len(self._decisions) >= _DECISIONS:
-                self._decisions.clear()
-            decision = self._decisions[name, channels] = self._decide(name, channels)
-        return decision
-
-    def _decide(self, name: str, channels: tuple[Any, ...]) -> bool:
-        if not self._hidden.isdisjoint(channels):
-            return False
-        if self._names and not _is_like(name, self._names):
-            return False
-        if self._channels:
-            if not any(_is_like(channel_text(one), self._channels) for one in channels):
-                return False
-        if self._components and self._engine is not None:
-            owners = [
-                type(getattr(method, "__self__", None)).__name__
-                for method, _, _ in self._engine.route(name, channels)
-            ]
-            return any(_is_like(owner, self._components) for owner in owners)
-        return True
+        return self._filter.takes(self._engine, name, channels)
 
     def begun(self, trace: Trace, event: BaseEvent) -> None:
         """A traced event has its turn."""
@@ -381,27 +401,17 @@ class Inspection:
                 total += 1
                 if len(components) >= COMPONENTS:
                     continue
-                numbers[id(node)] = len(components)
+                number = numbers[id(node)] = len(components)
                 parent = None if node.parent is node else numbers.get(id(node.parent))
-                channel = channel_text(node._tree_channels[0])
                 components.append({
                     "parent": parent,
                     "class": type(node).__name__,
                     "module": type(node).__module__,
-                    "channel": channel,
+                    "channel": channel_text(node._tree_channels[0]),
                     "handlers": len(node._tree_specs),
                 })  # fmt: skip
-                for spec in node._tree_specs:
-                    if len(handlers) < HANDLERS:
-                        own = channel if spec.channel is None else channel_text(spec.channel)
-                        handlers.append([
-                            "itself" if spec.channel is SELF else own,
-                            ", ".join(spec.keys)[:TEXT],
-                            self._label(spec.bound_to(node)),
-                            spec.priority,
-                            spec.filter,
-                            numbers[id(node)],
-                        ])  # fmt: skip
+                specs = node._tree_specs[: HANDLERS - len(handlers)]
+                handlers += [self._handler_row(node, number, spec) for spec in specs]
         return {
             "type": "tree",
             "pid": os.getpid(),
@@ -412,6 +422,17 @@ class Inspection:
             "handlers": handlers,
             "total": total,
         }
+
+    def _handler_row(self, node: Manager, number: int, spec: HandlerSpec) -> list[Any]:
+        channel = node._tree_channels[0] if spec.channel is None else spec.channel
+        return [
+            "itself" if spec.channel is SELF else channel_text(channel),
+            ", ".join(spec.keys)[:TEXT],
+            self._label(spec.bound_to(node)),
+            spec.priority,
+            spec.filter,
+            number,
+        ]
 
     def state(self) -> dict[str, Any]:
         """What is waited for, and the connections.
