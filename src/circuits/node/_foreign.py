@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from circuits.core._clock import NEVER
-from circuits.core._reports import safe_str
 from circuits.core.values import Value
 
 if TYPE_CHECKING:
@@ -112,11 +111,18 @@ def _unfinished(value: Value) -> BaseEvent | None:
 def failure_of(value: Value) -> tuple[str, str, list[str]]:
     """The name of the type, the message and the traceback of the first failure."""
     problem = value.exceptions[0]
-    type_name, message = type(problem).__name__, safe_str(problem)[:_TEXT_CHARACTERS]
+    type_name, message = type(problem).__name__, _text_of(problem)
     if hasattr(problem, "type_name") and hasattr(problem, "message"):
         # It came from a third node, and says so itself.
         type_name, message = problem.type_name or type_name, problem.message
     return type_name, message, _lines_of(value, problem)
+
+
+def _text_of(problem: BaseException) -> str:
+    try:
+        return str(problem)[:_TEXT_CHARACTERS]
+    except Exception:
+        return "an exception whose text cannot be made"
 
 
 def _lines_of(value: Value, problem: BaseException) -> list[str]:
