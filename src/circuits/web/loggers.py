@@ -19,6 +19,7 @@ from circuits.core import _clock
 from circuits.core.components import BaseComponent
 from circuits.core.handlers import handler
 
+from ._log_file import LogFile
 from ._log_outlet import Outlet
 from ._status import has_no_body
 from .requestids import RequestIDs
@@ -95,7 +96,8 @@ class Logger(BaseComponent):
 
     Args:
         file: Path to append to (``~`` is your home), or an object with ``write``; ``None`` is
-            standard output.
+            standard output. While the application runs, lines are written to a path within
+            half a second; an object gets each line at once.
         logger: An object with ``info``, instead of the file.
         format: The line: ``"combined"`` (the default), ``"common"``, ``"json"``, or a template as the
             attribute.
@@ -138,7 +140,8 @@ class Logger(BaseComponent):
             self._path = os.path.expanduser(file)
             self.file: Any = None
             if logger is None:
-                self._open()  # a path that cannot be written shall fail here
+                self.file = LogFile(self._path)
+                self.file.open()  # a path that cannot be written shall fail here
         else:
             self.file = file
 
@@ -180,8 +183,13 @@ class Logger(BaseComponent):
         if self.logger is not None:
             self.logger.info(line)
             return
-        if self._path is not None and self.file is None:
-            self._open()
+        if self._path is not None:
+            if self.file is None:
+                self.file = LogFile(self._path)
+            engine = self._tree_engine
+            schedule = None if engine.loop.runner is None else engine.schedule
+            self.file.write(line + "\n", schedule)
+            return
         file = sys.stdout if self.file is None else self.file
         if file is sys.stdout and (outlet := self._outlet_of(file)) is not None:
             outlet.write(f"{line}\n".encode(), self._tree_engine.schedule)
@@ -265,10 +273,6 @@ class Logger(BaseComponent):
         outlet, self._outlet, self._stdout = self._outlet, None, None
         if outlet is not None:
             outlet.close()
-
-    def _open(self) -> None:
-        assert self._path is not None
-        self.file = open(self._path, "a", encoding="ascii", errors="backslashreplace")  # noqa: SIM115
 
     def _close(self) -> None:
         self._close_outlet()
