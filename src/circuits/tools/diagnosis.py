@@ -64,7 +64,10 @@ class Diagnosis:
         self._thread_of_loop = threading.get_ident()
         self._told: set[tuple[str, tuple[Any, ...]]] = set()
         self._over = threading.Event()
-        self._watch = threading.Thread(target=self._look_on, name="circuits-debug", daemon=True)
+        self._watch = self._make_thread()
+
+    def _make_thread(self) -> threading.Thread:
+        return threading.Thread(target=self._look_on, name="circuits-debug", daemon=True)
 
     def begin(self) -> None:
         """The run begins, in this thread."""
@@ -72,6 +75,12 @@ class Diagnosis:
             for finding in check(self._manager):
                 _logger.warning("%s", finding)
         self._follow()
+        self._watch.start()
+
+    def go_on(self) -> None:
+        """In a forked child, which has only the thread that forked."""
+        self._over = threading.Event()
+        self._watch = self._make_thread()
         self._watch.start()
 
     def end(self) -> None:
