@@ -41,8 +41,8 @@ class Daemonize(Event):
     another one.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
 
 
 daemonize = Daemonize
@@ -71,8 +71,8 @@ class WritePID(Event):
     foreground may fire it, too, to have a pid file.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
 
 
 writepid = WritePID
@@ -84,8 +84,8 @@ class DeletePID(Event):
     Fired by a :class:`Daemon` on its own channel when the application stops.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
 
 
 deletepid = DeletePID
@@ -176,7 +176,7 @@ class Daemon(BaseComponent):
     # -- what --
 
     @handler("daemonize")
-    def _on_daemonize(self) -> None:
+    def _on_daemonize(self, *args: Any, **kwargs: Any) -> None:
         if self._is_daemon:
             return
         if threading.current_thread() is not threading.main_thread():
@@ -238,11 +238,11 @@ class Daemon(BaseComponent):
             sys.stderr.flush()
 
     @handler("write_pid")
-    def _on_write_pid(self) -> None:
+    def _on_write_pid(self, *args: Any, **kwargs: Any) -> None:
         self._file.write()
 
     @handler("delete_pid")
-    def _on_delete_pid(self) -> None:
+    def _on_delete_pid(self, *args: Any, **kwargs: Any) -> None:
         self._file.remove()
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["SLOW_SECONDS", "Diagnosis"]
 
 #: A handler that keeps the loop for longer than this is told of.
-SLOW_SECONDS = 0.1
+SLOW_SECONDS = 0.2
 
 #: How often the loop is looked at, in seconds.
 _INTERVAL = 0.05
@@ -46,6 +46,8 @@ _CALLERS = (
     __file__[: -len("tools/diagnosis.py")],
     os.path.dirname(logging.__file__)[:-7] + "asyncio",
 )
+
+_STANDARD = os.path.dirname(os.__file__) + os.sep
 
 _logger = logging.getLogger("circuits.debug")
 
@@ -132,7 +134,8 @@ def _handler_frame(frame: FrameType | None) -> FrameType | None:
         if above is not None and not _calls_handlers(frame) and _calls_handlers(above):
             found = frame
         frame = above
-    return found
+    # Of the standard library, it is something that a component of ours does.
+    return None if found is None or found.f_code.co_filename.startswith(_STANDARD) else found
 
 
 def _calls_handlers(frame: FrameType) -> bool:
