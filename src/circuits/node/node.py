@@ -8,6 +8,7 @@ the name of one.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from circuits._wire import packet as wire
@@ -31,7 +32,7 @@ from .server import Server
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
     from circuits.core._engine import Engine
     from circuits.core.values import Value
@@ -213,9 +214,11 @@ class Node(Party):
             self._hub, self.nats = self._make_nats(bind, options, nats)
         else:
             self._hub = Hub(self, options)
+        if not isinstance(forward, Mapping | None):
+            raise TypeError(f"forward= takes a mapping from nodes to events, not {forward!r}")
         for node, entries in (forward or {}).items():
-            for entry in entries:
-                self._forward(_event_name(entry), node)
+            for event in _event_names(entries):
+                self._forward(event, node)
         if bind is not None and not is_nats:
             self.server = self._make_server(bind).register(self)
 
@@ -284,7 +287,7 @@ class Node(Party):
         if channel is None:
             channel = f"{self.channel}_client_{name}"
         options = _tls_options(self._tls if tls is None else tls, is_server=False)
-        names = [_event_name(entry) for entry in forward]
+        names = _event_names(forward)
         client = self._make_client(
             name, host, port, version=version, tls=options, socket_channel=channel
         )
@@ -427,6 +430,12 @@ class _Copy(BaseEvent):
             self.kwargs = event._event_kwargs
         self.name = event.name  # type: ignore[misc]
         self.channels = channels
+
+
+def _event_names(entries: Any) -> list[str]:
+    # The letters of a name are never meant.
+    given = (entries,) if isinstance(entries, str | type) else entries
+    return [_event_name(entry) for entry in given]
 
 
 def _event_name(entry: Any) -> str:
