@@ -52,15 +52,15 @@ _FLOORS: dict[str, list[str]] = {
         "_clock errors utils _latch _signals _turns _written",
         """_flags _event_state _created _fields _signatures events values handlers _reports _routing
         _queue _causes""",
-        "_name_waits _tasks _waits _outcomes _dispatch _direct _tracing",
+        "_name_waits _tasks _waits _outcomes _dispatch _direct _traced_parts _tracing",
         "_loop _session _asyncio",
         "_engine",
         "_nodes manager components",
-        """_watched _grace _poller_user _descriptor pollers timers debugger helpers loader _suspended _running inspection""",
+        """_watched _grace _poller_user _descriptor pollers timers debugger helpers loader _suspended _running _brief inspection""",
         "_process workers bridge supervisor",
     ],
     "web": [
-        """_at_hand constants headers exceptions url utils _auth _conditional _cookies _forms _limits _request_body _response_body
+        """_at_hand _cached_property constants headers exceptions url utils _auth _conditional _cookies _forms _limits _request_body _response_body
         _client_auth _client_body _client_cookies _client_errors _client_outcome _client_proxies
         _client_request _client_response _json _log_file _log_outlet _multi_values _networks _origins _paths _signing _status passwords""",
         "wrappers events errors _request _response",

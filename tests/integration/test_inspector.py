@@ -181,7 +181,7 @@ def test_the_page(browser: Browser, tmp_path: Path, width: int, scheme: str) -> 
     with application(tmp_path) as (port, _, _):
         browser.show(f"http://127.0.0.1:{port}/inspector", width, scheme)
         browser.wait_for("!!document.querySelector('#events .failed')")
-        assert browser.run("document.querySelector('#link').dataset.state") == "live"
+        assert browser.run("document.querySelector('#link')?.dataset.state") == "live"
         assert browser.run("document.querySelector('#title').textContent") == "Server/web"
         browser.run(_CHOOSE)
         detail = browser.run("document.querySelector('#detail').innerText")
@@ -210,8 +210,8 @@ def test_the_page(browser: Browser, tmp_path: Path, width: int, scheme: str) -> 
 def test_the_page_comes_back(browser: Browser, tmp_path: Path) -> None:
     with application(tmp_path) as (port, _, _):
         browser.show(f"http://127.0.0.1:{port}/inspector", 1280, "light")
-        browser.wait_for("document.querySelector('#link').dataset.state === 'live'")
-    browser.wait_for("document.querySelector('#link').dataset.state === 'gone'")
+        browser.wait_for("document.querySelector('#link')?.dataset.state === 'live'")
+    browser.wait_for("document.querySelector('#link')?.dataset.state === 'gone'")
 
 
 def run_cli(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:

@@ -16,7 +16,7 @@ import pytest
 from circuits import Component, Event
 from circuits._wire.http1 import Limits
 from circuits.testing import Recorder
-from circuits.web._client_body import Body, make_body
+from circuits.web._client_body import StreamedBody, make_body
 from circuits.web._client_response import Decompressor
 from circuits.web.client import (
     ClientError,
@@ -138,7 +138,7 @@ def test_what_is_left_of_a_file_is_sent_and_can_be_sent_again(tmp_path: Path) ->
     with path.open("rb") as file:
         file.seek(4)
         _, body = make_body(None, None, None, file)
-        assert isinstance(body, Body)
+        assert isinstance(body, StreamedBody)
         assert (body.length, body.is_repeatable) == (6, True)
         with path.open("ab") as more:
             more.write(b"more")
@@ -156,7 +156,7 @@ def test_a_pipe_has_no_length() -> None:
             return self.pieces.pop(0)
 
     _, body = make_body(None, None, None, Pipe())
-    assert isinstance(body, Body)
+    assert isinstance(body, StreamedBody)
     assert (body.length, body.is_repeatable, list(body)) == (None, False, [b"a", b"b"])
 
 
@@ -401,7 +401,7 @@ def test_uploads_are_read_while_they_are_sent(net: Network, tmp_path: Path) -> N
 
 def test_uploads_of_known_lengths_have_one(net: Network) -> None:
     kind, body = make_body({"a": 1}, None, {"f": io.BytesIO(b"123")}, None)
-    assert isinstance(body, Body)
+    assert isinstance(body, StreamedBody)
     assert body.is_repeatable
     assert body.length == len(b"".join(body)) == len(b"".join(body))
     assert kind.startswith("multipart/form-data; boundary=")

@@ -677,12 +677,12 @@ def test_prepared_heads_follow_the_clock() -> None:
 
 
 def test_prepared_heads_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_response, "_HEADS_LIMIT", 3)
+    monkeypatch.setattr(_response, "_CACHE_LIMIT", 3)
     for code in range(400, 410):
         response = make()[1]
         response.code, response.body = code, "x"
         response._encode()
-        assert len(_response._heads) <= 3
+        assert len(_response._head_cache) <= 3
 
 
 def _set(**attributes: Any) -> Callable[[Response], object]:

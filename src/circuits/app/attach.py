@@ -62,7 +62,15 @@ def _make_folder(folder: str) -> None:
 
 
 class _Client:
-    """Who looks."""
+    """Who looks: one connection, with what it has asked for.
+
+    Args:
+        attach: The component.
+        sock: The socket.
+
+    Attributes:
+        is_slow: Whether it does not keep up.
+    """
 
     def __init__(self, attach: Attach, sock: Any) -> None:
         self._attach = attach
@@ -88,7 +96,7 @@ class _Client:
     def _begin(self, line: bytes) -> None:
         try:
             asked = json.loads(line)
-            self._inspection = self._made(asked)
+            self._inspection = self._inspection_for(asked)
         except (ValueError, TypeError, RecursionError) as problem:
             self._refuse(str(problem))
             return
@@ -99,7 +107,7 @@ class _Client:
         self._inspection.has_changed()  # which is told
         self._go_on()
 
-    def _made(self, asked: Any) -> Inspection:
+    def _inspection_for(self, asked: Any) -> Inspection:
         if not isinstance(asked, dict):
             raise TypeError("a request is a JSON object")
         lists = {}

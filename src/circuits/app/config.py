@@ -64,7 +64,7 @@ class ConfigValueError(ConfigError, ValueError):
 
 
 class ConfigEvent(Event):
-    """Base of what a :class:`Config` is asked; success and failure are told."""
+    """Base of what is fired at a :class:`Config`, on its channel; success and failure are told."""
 
     channels: ClassVar[tuple[str, ...]] = ("config",)  # type: ignore[misc]
     success: ClassVar[bool] = True  # type: ignore[misc]

@@ -123,6 +123,12 @@ def run(lines: Iterable[bytes], options: argparse.Namespace, out: TextIO) -> int
         lines: What the process tells.
         options: Of the command line.
         out: Where to print.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        NotThereError: The process refuses what was asked for.
     """
     printer = _Json(options, out) if options.json else _Text(options, out)
     for line in lines:

@@ -25,6 +25,7 @@ from ._outcomes import HELD_ONCE_MORE, TOLD, getrefcount
 from ._queue import Refiring, event_of
 from ._reports import log_unheard
 from ._routing import is_unheard
+from .errors import EXIT_EXCEPTIONS
 from .values import HAS_RESULT, Value
 
 TYPE_CHECKING = False
@@ -241,7 +242,7 @@ class Dispatch:
                         break
             except BaseException as problem:
                 self._outcomes.fail(event, method, problem)
-                if is_filter and not isinstance(problem, KeyboardInterrupt | SystemExit):
+                if is_filter and not isinstance(problem, EXIT_EXCEPTIONS):
                     break
             if changes.latest is not seen:
                 tells_results = True

@@ -11,6 +11,7 @@ import sys
 from ._flags import DONE, FAILURE, HAS_FEEDBACK_CHANNELS, SUCCESS, SUSPENDED, WAITED
 from ._reports import fire_error, format_traceback, note_arguments
 from ._routing import as_channels
+from .errors import EXIT_EXCEPTIONS
 from .events import Complete, Done, Failure, Success, derived_class
 
 TYPE_CHECKING = False
@@ -190,7 +191,7 @@ class Outcomes:
         handler was suspended, and belongs to that.
         """
         source: Any = event if firing is None else firing
-        if isinstance(problem, KeyboardInterrupt | SystemExit):
+        if isinstance(problem, EXIT_EXCEPTIONS):
             source._event_value.cut = True
             self._engine.stop(problem.code if isinstance(problem, SystemExit) else None)
             return

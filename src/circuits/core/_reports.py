@@ -30,6 +30,7 @@ __all__ = [
     "note_arguments",
     "no_event",
     "safe_repr",
+    "safe_str",
     "unheard_text",
 ]
 
@@ -223,14 +224,10 @@ def format_error(
         except Exception:  # not a handler, or a name that cannot be shown
             who = safe_repr(function)
     about = "" if fevent is None else f" ({brief_repr(fevent)})"
-    try:
-        text = str(value)
-    except Exception as problem:
-        text = f"<{type(problem).__name__} while showing it>"
     lines = [*traceback]
     if lines and (more := _whole(value, function)):
         lines = more
-    return f"ERROR {who}{about} ({etype!r}): {text}\n{''.join(lines)}\n"
+    return f"ERROR {who}{about} ({etype!r}): {safe_str(value)}\n{''.join(lines)}\n"
 
 
 def _whole(value: BaseException, function: Any) -> list[str]:
@@ -283,6 +280,14 @@ class _Shown:
             return f"<{type(thing).__name__} of {len(thing)}>"
         text = safe_repr(thing)
         return text if len(text) <= 2 * _ARGUMENT_LENGTH else f"{text[: 2 * _ARGUMENT_LENGTH]}..."
+
+
+def safe_str(problem: BaseException) -> str:
+    """``str`` of an exception that never raises, whatever its own ``__str__`` does."""
+    try:
+        return str(problem)
+    except Exception as another:
+        return f"<{type(another).__name__} while showing it>"
 
 
 def safe_repr(thing: object) -> str:

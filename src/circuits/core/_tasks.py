@@ -16,6 +16,7 @@ from ._causes import Firing
 from ._flags import SUSPENDED
 from ._name_waits import NameWaits
 from ._routing import TREE_LOCK
+from .errors import EXIT_EXCEPTIONS
 from .events import Event
 
 TYPE_CHECKING = False
@@ -365,7 +366,7 @@ class Task:
                 continue
             except BaseException as problem:
                 stack.pop()
-                if stack and not isinstance(problem, KeyboardInterrupt | SystemExit):
+                if stack and not isinstance(problem, EXIT_EXCEPTIONS):
                     result, error = None, problem
                     continue
                 tasks.end(self, None, problem)
@@ -450,7 +451,7 @@ class CoroutineTask:
         if self not in tasks:
             # Cancelled by us, and its event has gone on. What it raised must not be lost.
             problem = None if future.cancelled() else future.exception()
-            if problem is not None and not isinstance(problem, KeyboardInterrupt | SystemExit):
+            if problem is not None and not isinstance(problem, EXIT_EXCEPTIONS):
                 self.engine.report(problem, self.method, self.event)
             return
         result = problem = None

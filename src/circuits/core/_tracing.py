@@ -1,8 +1,8 @@
 """The hook for tracing: each event of a tree, with what caused it, while somebody subscribes.
 
 While nobody does, none of this is there: what fires, dispatches and steps is the ordinary engine.
-With the first subscriber the parts of the engine get classes that extend theirs, and ``fire`` an
-``append`` of ours; with the last one they get back what they had.
+With the first subscriber the parts of the engine get classes that extend theirs
+(``_traced_parts``), and ``fire`` an ``append`` of ours; with the last one they get back what they had.
 
 All events are counted, by name and channels, which takes a fraction of a microsecond each. A
 sample of them, or those that a filter names, are traced: when they were fired, begun and
@@ -17,10 +17,12 @@ from itertools import count
 
 from . import _clock
 from ._causes import Firing
-from ._dispatch import EVENTS_PER_TURN, Dispatch
-from ._outcomes import HELD_ONCE_MORE, Outcomes, getrefcount
+from ._dispatch import Dispatch
+from ._outcomes import Outcomes
 from ._queue import event_of
+from ._reports import safe_str
 from ._tasks import TaskTable
+from ._traced_parts import TracedDispatch, TracedOutcomes, TracedTaskTable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,8 +31,6 @@ if TYPE_CHECKING:
 
     from ._direct import Direct
     from ._engine import Engine
-    from ._queue import Refiring
-    from ._routing import Route
     from .events import BaseEvent
 
     Chooses = Callable[[str, tuple[Any, ...]], bool]
@@ -71,6 +71,9 @@ TREE_LIMIT: Final = 300
 
 #: How many kinds of events are counted apart; the rest are counted together, as ``"..."``.
 KINDS_LIMIT: Final = 5000
+
+#: How long the text of what a handler has raised may be.
+ERROR_CHARACTERS: Final = 500
 
 #: Seconds after which the rate of sampling is adapted.
 _WINDOW: Final = 0.1
@@ -180,7 +183,7 @@ class Tracing:
         outcomes: Any = self._engine.outcomes
         if self._watchers or self._subscribers:
             outcomes._tracing = self
-            outcomes.__class__ = _Outcomes
+            outcomes.__class__ = TracedOutcomes
         else:
             outcomes.__class__ = Outcomes
 
@@ -196,7 +199,7 @@ class Tracing:
         parts: tuple[Any, ...] = (engine.dispatch, engine.tasks)
         if subscribers:
             engine.append, engine.rank = self.append, self.rank
-            for part, kind in zip(parts, (_Dispatch, _TaskTable), strict=True):
+            for part, kind in zip(parts, (TracedDispatch, TracedTaskTable), strict=True):
                 part._tracing = self
                 part.__class__ = kind
             engine.set_tap(self.tap)
@@ -378,140 +381,10 @@ class Tracing:
     def fail(self, event: BaseEvent, method: Any, problem: BaseException, trace: Any) -> None:
         """A handler has raised."""
         if trace is not None:
-            trace.errors.append(f"{type(problem).__name__}: {_text(problem)}")
+            trace.errors.append(f"{type(problem).__name__}: {safe_str(problem)[:ERROR_CHARACTERS]}")
         for watcher in self._watchers:
             watcher(method, event, problem, trace)
 
 
 def _event_of(entry: Any) -> BaseEvent:
     return entry.event if entry.__class__ is Firing else event_of(entry)
-
-
-def _text(problem: BaseException) -> str:
-    try:
-        return str(problem)[:500]
-    except Exception as fault:
-        return f"<{type(fault).__name__} while showing it>"
-
-
-# -- the parts of an engine that is looked at --
-
-
-class _Dispatch(Dispatch):
-    """Counts every event, and times the handlers of those that are traced."""
-
-    _tracing: Tracing
-
-    def flush(self, whole: bool = False) -> int:
-        queue, tracing = self._queue, self._tracing
-        count = queue.left or queue.begin_batch()
-        if not count:
-            return 0
-        if count > EVENTS_PER_TURN and not whole and self._engine.loop.runner is not None:
-            return self._flush_part()
-        tracing.deepest = max(tracing.deepest, queue.left)
-        popleft = queue.popleft
-        outer = tracing.running
-        entry: Any = None
-        value: Any = None
-        try:
-            while left := queue.left:
-                queue.left = left - 1
-                try:
-                    entry = popleft()
-                except IndexError:  # this tree became part of another one
-                    queue.left = 0
-                    break
-                tracing.running = entry
-                try:
-                    tracing.events[entry._event_name][entry.channels] += 1
-                except (KeyError, AttributeError):
-                    tracing.count(event_of(entry)._event_name, entry.channels)
-                if entry._event_trace is not None:
-                    tracing.begin(entry)
-                self.dispatch(entry)
-                trace = entry._event_trace
-                if trace is not None:  # perhaps since one of its handlers has fired one that is
-                    entry._event_trace = None
-                    tracing.end(trace, event_of(entry)._event_firing)
-                if entry._event_key is not None:
-                    value = entry._event_value
-                    if getrefcount(value) == HELD_ONCE_MORE:
-                        value.event = None  # as in the flush that this replaces
-        except Exception as problem:
-            self._give_up(entry, problem)
-        finally:
-            tracing.running = outer
-            tracing._via = None
-        entry = value = None
-        return count
-
-    def _dispatch_again(self, refiring: Refiring) -> None:
-        event = refiring.event
-        outer = event._event_trace
-        event._event_trace = refiring._event_trace
-        super()._dispatch_again(refiring)
-        event._event_trace = outer
-
-    def run(
-        self,
-        event: BaseEvent,
-        routes: tuple[Route, ...],
-        kwargs: dict[str, Any] | None = None,
-        tells_results: int = True,
-    ) -> bool:
-        trace = event._event_trace
-        if trace is None or not routes:
-            return super().run(event, routes, kwargs, tells_results)
-        for route in routes:
-            began = _clock.now()
-            goes_on = super().run(event, (route,), kwargs, True)
-            trace.calls.append((route[0], _clock.now() - began))
-            if not goes_on:
-                return False
-            kwargs = event._event_kwargs
-        return True
-
-
-class _TaskTable(TaskTable):
-    """Knows for which event a suspended handler goes on."""
-
-    _tracing: Tracing
-
-    def add(self, task: Any) -> None:
-        super().add(task)
-        task.firing._event_trace = task.event._event_trace
-
-    def step(self, task: Any) -> None:
-        tracing = self._tracing
-        outer = tracing.running
-        tracing.running = task.firing
-        try:
-            super().step(task)
-        finally:
-            tracing.running = outer
-
-    def _leave(self, firing: Firing) -> None:
-        super()._leave(firing)
-        trace = firing._event_trace
-        if trace is not None and not firing.unfinished:
-            self._tracing.finish(trace)
-
-
-class _Outcomes(Outcomes):
-    """Tells what was raised."""
-
-    _tracing: Tracing
-
-    def fail(
-        self,
-        event: BaseEvent,
-        method: Any,
-        problem: BaseException,
-        lines: list[str] | None = None,
-        firing: Firing | None = None,
-    ) -> None:
-        super().fail(event, method, problem, lines, firing)
-        if not isinstance(problem, KeyboardInterrupt | SystemExit):
-            source: Any = event if firing is None else firing
-            self._tracing.fail(event, method, problem, source._event_trace)

@@ -26,6 +26,7 @@ import builtins
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Final
 
 __all__ = [
     "BacklogFullError",
@@ -47,6 +48,10 @@ __all__ = [
     "WorkerLostError",
     "WorkerStoppedError",
 ]
+
+
+#: What ends the program: a handler that raises one of them is cut, and has not failed.
+EXIT_EXCEPTIONS: Final = (KeyboardInterrupt, SystemExit)
 
 
 class CircuitsError(Exception):

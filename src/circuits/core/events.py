@@ -310,7 +310,11 @@ exception = Error
 
 
 class Done(DerivedEvent):
-    """All handlers of an event are done; ``(event, value)``. Asked for by ``alert_done``."""
+    """All handlers of an event are done, failed or not.
+
+    Fired by the root as ``<name>_done`` with ``(event, value)`` on the event's channels, if its
+    ``alert_done`` is set.
+    """
 
 
 done = Done

@@ -19,13 +19,12 @@ from typing import TYPE_CHECKING, Any, Final
 from circuits._version import __version__
 
 from . import _clock
-from ._reports import format_traceback, safe_repr
+from ._brief import TEXT, arguments_text, brief, channel_text, component_text
+from ._reports import format_traceback, safe_str
 from ._routing import TREE_LOCK
 from ._suspended import tasks
 from ._tracing import Trace, Tracing
-from .events import BaseEvent
 from .handlers import SELF
-from .manager import Manager
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -33,11 +32,13 @@ if TYPE_CHECKING:
     from ._direct import Direct
     from ._engine import Engine
     from ._tracing import Chooses
+    from .events import BaseEvent
+    from .handlers import HandlerSpec
+    from .manager import Manager
 
-__all__ = ["Inspection", "brief"]
+__all__ = ["TEXT", "Inspection", "brief"]
 
-#: How much is told at most: of each text, and how many of each kind of thing.
-TEXT: Final = 200
+#: How much is told at most, of each kind of thing.
 TRACEBACK: Final = 8000
 COMPONENTS: Final = 2000
 HANDLERS: Final = 5000
@@ -50,73 +51,48 @@ TIMES: Final = 400
 #: How many decisions of a filter are remembered.
 _DECISIONS: Final = 10_000
 
-_PLAIN = (bool, int, float, complex, type(None))
 
+class _Filter:
+    """Which events are traced; see :class:`Inspection` for what it is made of."""
 
-def brief(thing: object, limit: int = TEXT, depth: int = 2) -> str:
-    """A short text of anything, made without calling code of an application.
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        channels: tuple[str, ...],
+        components: tuple[str, ...],
+        hidden: frozenset[Any],
+    ) -> None:
+        self._names = names
+        self._channels = channels
+        self._components = components
+        self._hidden = hidden
+        self.is_needed = bool(names or channels or components or hidden)
+        self._decisions: dict[tuple[str, Any], bool] = {}
 
-    Args:
-        thing: What to show.
-        limit: How long the text may be.
-        depth: How deep containers are shown.
-    """
-    if isinstance(thing, str | bytes | bytearray):
-        text = repr(thing[:limit])
-        if len(thing) > limit:
-            text += f"... ({len(thing)})"
-    elif isinstance(thing, _PLAIN) and type(thing).__module__ == "builtins":
-        text = hex(thing) if isinstance(thing, int) and thing.bit_length() > 256 else repr(thing)
-    elif type(thing) in (list, tuple, set, frozenset, dict, deque):
-        text = _brief_container(thing, limit, depth)
-    elif isinstance(thing, Manager):
-        text = _component_text(thing)
-    elif isinstance(thing, BaseEvent):
-        text = f"<event {thing._event_name}>"
-    elif isinstance(thing, type):
-        text = f"<class {thing.__module__}.{thing.__qualname__}>"
-    elif isinstance(thing, BaseException):
-        text = f"<{type(thing).__name__}>"
-    else:
-        text = f"<{type(thing).__module__}.{type(thing).__qualname__}>"
-    return text if len(text) <= limit else f"{text[: limit - 1]}\N{HORIZONTAL ELLIPSIS}"
+    def takes(self, engine: Engine | None, name: str, channels: tuple[Any, ...]) -> bool:
+        """Whether an event of that name on these channels is one of them."""
+        decision = self._decisions.get((name, channels))
+        if decision is None:
+            if len(self._decisions) >= _DECISIONS:
+                self._decisions.clear()
+            decision = self._decisions[name, channels] = self._decide(engine, name, channels)
+        return decision
 
-
-def _brief_container(thing: Any, limit: int, depth: int) -> str:
-    pairs = {"list": ("[", "]"), "tuple": ("(", ")"), "deque": ("[", "]")}
-    opening, closing = pairs.get(type(thing).__name__, ("{", "}"))
-    if not depth:
-        return f"{opening}{len(thing)}{closing}"
-    parts = []
-    room = limit
-    for count, item in enumerate(list(thing)):
-        part = brief(item, room, depth - 1)
-        if isinstance(thing, dict):
-            part += f": {brief(thing[item], room, depth - 1)}"
-        room -= len(part)
-        if room <= 0 or count == 20:
-            parts.append(f"... ({len(thing)})")
-            break
-        parts.append(part)
-    return f"{opening}{', '.join(parts)}{closing}"
-
-
-def _component_text(component: Manager) -> str:
-    channel = component._tree_channels[0]
-    where = channel if isinstance(channel, str) else type(channel).__name__
-    return f"{type(component).__name__}/{where}"[:TEXT]
-
-
-def _channel_text(channel: Any) -> str:
-    if isinstance(channel, str):
-        return channel[:TEXT]
-    return _component_text(channel) if isinstance(channel, Manager) else brief(channel)
-
-
-def _arguments(event: BaseEvent) -> str:
-    parts = [brief(argument) for argument in event._event_args]
-    parts += [f"{key}={brief(value)}" for key, value in (event._event_kwargs or {}).items()]
-    return ", ".join(parts)[: 2 * TEXT]
+    def _decide(self, engine: Engine | None, name: str, channels: tuple[Any, ...]) -> bool:
+        if not self._hidden.isdisjoint(channels):
+            return False
+        if self._names and not _is_like(name, self._names):
+            return False
+        if self._channels:
+            if not any(_is_like(channel_text(one), self._channels) for one in channels):
+                return False
+        if self._components and engine is not None:
+            owners = [
+                type(getattr(method, "__self__", None)).__name__
+                for method, _, _ in engine.route(name, channels)
+            ]
+            return any(_is_like(owner, self._components) for owner in owners)
+        return True
 
 
 class Inspection:
@@ -150,12 +126,9 @@ class Inspection:
     ) -> None:
         self.limit = limit
         self.payloads = payloads
-        self._names, self._channels = tuple(names), tuple(channels)
-        self._components = tuple(components)
         self._hidden = frozenset(hidden)
-        is_filtered = self._names or self._channels or self._components or self._hidden
-        self.chooses: Chooses | None = self._chooses if is_filtered else None
-        self._decisions: dict[tuple[str, Any], bool] = {}
+        self._filter = _Filter(tuple(names), tuple(channels), tuple(components), self._hidden)
+        self.chooses: Chooses | None = self._chooses if self._filter.is_needed else None
         self._engine: Engine | None = None
         self._is_open = False
         self._labels: dict[Any, str] = {}
@@ -190,7 +163,12 @@ class Inspection:
         self._enter(component)
 
     def open(self, component: Manager) -> None:
-        """Begin to look at the tree of a component. Without effect if it does so already."""
+        """Begin to look at the tree of a component. Without effect if it does so already.
+
+        Args:
+            component: Any of the tree. When that has become part of another tree, a further call
+                follows it there.
+        """
         engine = self._enter(component)
         if not self._is_open:
             self._is_open = True
@@ -225,28 +203,7 @@ class Inspection:
     # -- what the engine asks and tells --
 
     def _chooses(self, name: str, channels: tuple[Any, ...]) -> bool:
-        decision = self._decisions.get((name, channels))
-        if decision is None:
-            if len(self._decisions) >= _DECISIONS:
-                self._decisions.clear()
-            decision = self._decisions[name, channels] = self._decide(name, channels)
-        return decision
-
-    def _decide(self, name: str, channels: tuple[Any, ...]) -> bool:
-        if not self._hidden.isdisjoint(channels):
-            return False
-        if self._names and not _is_like(name, self._names):
-            return False
-        if self._channels:
-            if not any(_is_like(_channel_text(one), self._channels) for one in channels):
-                return False
-        if self._components and self._engine is not None:
-            owners = [
-                type(getattr(method, "__self__", None)).__name__
-                for method, _, _ in self._engine.route(name, channels)
-            ]
-            return any(_is_like(owner, self._components) for owner in owners)
-        return True
+        return self._filter.takes(self._engine, name, channels)
 
     def begun(self, trace: Trace, event: BaseEvent) -> None:
         """A traced event has its turn."""
@@ -257,7 +214,7 @@ class Inspection:
             if len(self._chosen) > KEPT_TRACES:
                 del self._chosen[next(iter(self._chosen))]
         if len(self._running) < KEPT_TRACES:
-            self._running[trace.id] = trace, _arguments(event) if self.payloads else None
+            self._running[trace.id] = trace, arguments_text(event) if self.payloads else None
         else:
             self._dropped += 1
 
@@ -287,10 +244,10 @@ class Inspection:
         error = {
             "at": _clock.wall(),
             "event": event._event_name,
-            "channels": [_channel_text(channel) for channel in event.channels],
+            "channels": [channel_text(channel) for channel in event.channels],
             "handler": self._label(method),
             "exception": type(problem).__name__,
-            "text": _text_of(problem),
+            "text": safe_str(problem)[: 2 * TEXT],
             "traceback": lines[-TRACEBACK:],
             "trace": None if trace is None else trace.id,
         }
@@ -338,7 +295,7 @@ class Inspection:
             "parent": trace.parent,
             "cause": trace.cause,
             "name": trace.name[:TEXT],
-            "channels": [_channel_text(channel) for channel in trace.channels],
+            "channels": [channel_text(channel) for channel in trace.channels],
             "origin": trace.origin,
             "at": round(_clock.wall() - (_clock.now() - began), 6),
             "waited": None if trace.queued is None else round(began - trace.queued, 7),
@@ -360,7 +317,11 @@ class Inspection:
         return [*tree, self.state(), self.collect()]
 
     def collect(self) -> dict[str, Any]:
-        """What has happened since the last time, as data that JSON can tell."""
+        """What has happened since the last time, as data that JSON can tell.
+
+        Raises:
+            RuntimeError: It is not open.
+        """
         engine = self._engine
         if engine is None or not self._is_open:
             raise RuntimeError("an inspection tells what happens between open() and close()")
@@ -386,7 +347,7 @@ class Inspection:
             "cpu": (cpu - self._cpu) / seconds if seconds > 0 else 0.0,
             "suspended": len(engine.tasks),
             "kinds": [
-                [name[:TEXT], [_channel_text(channel) for channel in channels], *numbers]
+                [name[:TEXT], [channel_text(channel) for channel in channels], *numbers]
                 for (name, channels), numbers in kinds[:KINDS]
             ],
             "handlers": self._handlers_of(engine, kinds),
@@ -424,7 +385,11 @@ class Inspection:
         return version != before
 
     def tree(self) -> dict[str, Any]:
-        """The components, from the root downwards, and their handlers."""
+        """The components, from the root downwards, and their handlers.
+
+        Raises:
+            RuntimeError: It knows no tree yet.
+        """
         if self._engine is None:
             raise RuntimeError("an inspection knows its tree after watch() or open()")
         components: list[dict[str, Any]] = []
@@ -436,31 +401,21 @@ class Inspection:
                 total += 1
                 if len(components) >= COMPONENTS:
                     continue
-                numbers[id(node)] = len(components)
+                number = numbers[id(node)] = len(components)
                 parent = None if node.parent is node else numbers.get(id(node.parent))
-                channel = _channel_text(node._tree_channels[0])
                 components.append({
                     "parent": parent,
                     "class": type(node).__name__,
                     "module": type(node).__module__,
-                    "channel": channel,
+                    "channel": channel_text(node._tree_channels[0]),
                     "handlers": len(node._tree_specs),
                 })  # fmt: skip
-                for spec in node._tree_specs:
-                    if len(handlers) < HANDLERS:
-                        own = channel if spec.channel is None else _channel_text(spec.channel)
-                        handlers.append([
-                            "itself" if spec.channel is SELF else own,
-                            ", ".join(spec.keys)[:TEXT],
-                            self._label(spec.bound_to(node)),
-                            spec.priority,
-                            spec.filter,
-                            numbers[id(node)],
-                        ])  # fmt: skip
+                specs = node._tree_specs[: HANDLERS - len(handlers)]
+                handlers += [self._handler_row(node, number, spec) for spec in specs]
         return {
             "type": "tree",
             "pid": os.getpid(),
-            "title": _component_text(self._engine.root),
+            "title": component_text(self._engine.root),
             "version": __version__,
             "python": platform.python_version(),
             "components": components,
@@ -468,8 +423,23 @@ class Inspection:
             "total": total,
         }
 
+    def _handler_row(self, node: Manager, number: int, spec: HandlerSpec) -> list[Any]:
+        channel = node._tree_channels[0] if spec.channel is None else spec.channel
+        return [
+            "itself" if spec.channel is SELF else channel_text(channel),
+            ", ".join(spec.keys)[:TEXT],
+            self._label(spec.bound_to(node)),
+            spec.priority,
+            spec.filter,
+            number,
+        ]
+
     def state(self) -> dict[str, Any]:
-        """What is waited for, and the connections."""
+        """What is waited for, and the connections.
+
+        Raises:
+            RuntimeError: It knows no tree yet.
+        """
         if self._engine is None:
             raise RuntimeError("an inspection knows its tree after watch() or open()")
         root = self._engine.root
@@ -481,13 +451,13 @@ class Inspection:
             if (tell := getattr(node, "_connection_rows", None)) is not None:
                 number, found = tell(ROWS - len(rows))
                 total += number
-                rows += [[_component_text(node), *row] for row in found]
+                rows += [[component_text(node), *row] for row in found]
         return {
             "type": "state",
             "tasks": [
                 [
                     one.handler[:TEXT],
-                    f"{one.event._event_name}({_arguments(one.event) if self.payloads else ''})",
+                    f"{one.event._event_name}({arguments_text(one.event) if self.payloads else ''})",
                     one.waits_for[:TEXT],
                     [place[:TEXT] for place in one.places[:10]],
                 ]
@@ -514,10 +484,3 @@ def _rank(count: int) -> int:
 
 def _is_like(text: str, patterns: tuple[str, ...]) -> bool:
     return any(fnmatchcase(text, pattern) for pattern in patterns)
-
-
-def _text_of(problem: BaseException) -> str:
-    try:
-        return str(problem)[: 2 * TEXT]
-    except Exception:  # whatever its own __str__ raises
-        return safe_repr(type(problem))

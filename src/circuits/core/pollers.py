@@ -55,7 +55,13 @@ _READABLE, _WRITABLE, _GONE = 1, 2, 4
 
 
 class Read(Event):
-    """A descriptor is readable, or at its end: ``_read(fd)`` on its owner's channel."""
+    """A descriptor is readable, or at its end.
+
+    Fired by the poller as ``_read`` on the channel of who has added the descriptor.
+
+    Args:
+        fd: What was added: a number, or an object with ``fileno()``.
+    """
 
     name = "_read"
 
@@ -67,7 +73,10 @@ _read = Read
 
 
 class Write(Event):
-    """A descriptor is writable: ``_write(fd)`` on its owner's channel."""
+    """A descriptor is writable.
+
+    Fired by the poller as ``_write``, where and with what ``_read`` is.
+    """
 
     name = "_write"
 
@@ -79,7 +88,14 @@ _write = Write
 
 
 class Error(Event):
-    """Handling a descriptor failed: ``_error(fd, exception)``; ``_disconnect`` follows."""
+    """Handling a descriptor failed; ``_disconnect`` follows.
+
+    Fired by the poller as ``_error``, where ``_read`` is.
+
+    Args:
+        fd: What was added.
+        error: What was raised.
+    """
 
     name = "_error"
 
@@ -91,9 +107,10 @@ _error = Error
 
 
 class Disconnect(Event):
-    """A descriptor is hung up and nothing is left to read: ``_disconnect(fd)``.
+    """A descriptor is hung up and nothing is left to read.
 
-    The poller has forgotten it already.
+    Fired by the poller as ``_disconnect``, where and with what ``_read`` is. It has forgotten the
+    descriptor already.
     """
 
     name = "_disconnect"
@@ -202,7 +219,15 @@ class BasePoller(BaseComponent):
         self._change(fd, source, _READABLE, 0)
 
     def addWriter(self, source: Any, fd: Any) -> None:
-        """Watch a descriptor for being writable; as :meth:`addReader`."""
+        """Watch a descriptor for being writable.
+
+        Args:
+            source: As for :meth:`addReader`.
+            fd: Likewise.
+
+        Raises:
+            OSError: The kernel cannot watch this descriptor.
+        """
         self._change(fd, source, _WRITABLE, 0)
 
     def removeReader(self, fd: Any) -> None:

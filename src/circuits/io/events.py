@@ -120,7 +120,10 @@ eof = EOF
 
 
 class Seek(Event):
-    """Move the position in a file: ``(offset, whence=0)`` as for ``os.lseek``."""
+    """Move the position in a file: ``(offset, whence=0)`` as for ``os.lseek``.
+
+    Fired by anyone, on the channel of the file.
+    """
 
 
 seek = Seek
@@ -183,7 +186,7 @@ class Pause(Event):
 
 
 class Resume(Event):
-    """Less than ``low_water`` bytes are pending after a ``pause``: go on.
+    """Less than ``low_water`` bytes are pending after a ``pause``: go on. Fired where that was.
 
     .. versionadded:: 2.1
     """
@@ -224,7 +227,7 @@ stopped = Stopped
 
 
 class Terminated(Event):
-    """The same as :class:`Stopped`, under its name in the 3.x line.
+    """The same as :class:`Stopped`, under its name in the 3.x line. Fired beside it.
 
     .. versionadded:: 2.1
        From the 3.x line.
@@ -250,11 +253,15 @@ class Wait(Event):
 
 
 class AddPath(Event):
-    """Watch a path: ``(path, mask=None, recursive=False, auto_add=False)``."""
+    """Watch a path: ``(path, mask=None, recursive=False, auto_add=False)``.
+
+    Fired by anyone, on the channel of a :class:`~circuits.io.notify.Notify`; the arguments are
+    those of its ``add_path``.
+    """
 
 
 class RemovePath(Event):
-    """Stop watching a path: ``(path, recursive=False)``."""
+    """Stop watching a path: ``(path, recursive=False)``. Fired as :class:`AddPath` is."""
 
 
 class _Change(Event):

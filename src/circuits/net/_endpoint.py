@@ -68,7 +68,14 @@ class Keeper(Protocol):
 
 
 class EndOfInput(Event):
-    """The peer of a connection has finished writing, and its last ``read`` is done with."""
+    """The peer of a connection has finished writing, and its last ``read`` is done with.
+
+    Fired by an endpoint at itself.
+
+    Args:
+        connection: Which one.
+        hops: How often it is fired again at most, behind what handlers have fired meanwhile.
+    """
 
     name = "_end_of_input"
 

@@ -119,7 +119,7 @@ read = Read
 
 
 class Write(Event):
-    """Send data: ``(data,)`` at a client, ``(sock, data)`` at a server."""
+    """Send data. Fired by anyone: ``(data,)`` at a client, ``(sock, data)`` at a server."""
 
 
 write = Write
@@ -130,7 +130,7 @@ write = Write
 class Close(Event):
     """Close a connection when all is written.
 
-    At a client without arguments; at a server with ``(sock,)`` for one connection, and without
+    Fired by anyone: at a client without arguments; at a server with ``(sock,)`` for one connection, and without
     for the listening socket and all connections.
     """
 
@@ -142,7 +142,10 @@ close = Close
 
 
 class Closed(Event):
-    """A server has closed its listening socket; connections may still be draining."""
+    """A server has closed its listening socket; connections may still be draining.
+
+    Fired by it on its channel, without arguments.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -152,7 +155,10 @@ closed = Closed
 
 
 class SocketError(Event):
-    """A connection failed: ``(exception,)`` by a client, ``(sock, exception)`` by a server."""
+    """A connection failed.
+
+    Fired as ``socket_error`` by a client with ``(exception,)``, by a server with ``(sock, exception)``.
+    """
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -194,7 +200,7 @@ ready = Ready
 
 
 class Unreachable(Event):
-    """A client could not connect. ``socket_error`` tells the same.
+    """A client could not connect. Fired by it, beside ``socket_error``, which tells the same.
 
     .. versionadded:: 2.1
        From the 3.x line.
@@ -231,9 +237,9 @@ broadcast = Broadcast
 
 
 class StartTLS(Event):
-    """Upgrade a connection to TLS: ``(sock,)`` at a server, which then waits for the client.
+    """Upgrade a connection to TLS.
 
-    At a client without positional arguments; keyword arguments are those of its ``starttls``.
+    Fired by anyone: ``(sock,)`` at a server, which then waits for the client; at a client without positional arguments; keyword arguments are those of its ``starttls``.
 
     .. versionadded:: 2.1
        From the 3.x line.
@@ -271,7 +277,7 @@ class Pause(Event):
 
 
 class Resume(Event):
-    """Less than ``low_water`` bytes are pending after a ``pause``: go on.
+    """Less than ``low_water`` bytes are pending after a ``pause``: go on. Fired as that is.
 
     .. versionadded:: 2.1
     """

@@ -50,7 +50,10 @@ _REASON_BYTES: Final = 1000
 
 
 class Deliver(Event):
-    """A letter is opened: all that its event causes counts for this one."""
+    """A letter is opened: all that its event causes counts for this one.
+
+    Fired by :meth:`Letter.run` at the connection, with the letter. Its ``complete`` is when that is over.
+    """
 
     name = "_deliver"
     complete = True

@@ -32,7 +32,13 @@ class Unreachable(CircuitsError, ConnectionError):
 
 
 class Refused(RemoteError):
-    """A node does not take an event: its ``accept`` or ``receive``, or our ``send``, says no."""
+    """A node does not take an event: its ``accept`` or ``receive``, or our ``send``, says no.
+
+    Args:
+        message: Why, as that node tells it.
+        type_name: The name of the exception there.
+        lines: Its traceback there, if that travels.
+    """
 
     def __init__(
         self, message: str = "", type_name: str = "Refused", lines: Iterable[str] = ()

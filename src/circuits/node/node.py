@@ -147,6 +147,11 @@ class Node(Party):
         server: What listens, or ``None``.
         clients: The connections that were added, by name.
         nats: The connection to NATS, or ``None``.
+
+    Raises:
+        ValueError: An option cannot have that value, or is not one of this kind of node.
+        TypeError: An option is of a wrong type, or there is no such one.
+        ImportError: A node over NATS needs what is not installed.
     """
 
     def init(
@@ -180,13 +185,8 @@ class Node(Party):
             )
         if name is not None:
             wire.check_name(name, "the name of a node")
-        counts = {"limit": limit, "concurrency": concurrency, "outstanding": outstanding}
-        for limit_name, number in counts.items():
-            if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-                raise ValueError(f"{limit_name} must be 1 or more, not {number!r}")
-        for limit_name, seconds in (("stop_timeout", stop_timeout), ("heartbeat", heartbeat or 0)):
-            if check_seconds(seconds, limit_name) < 0:
-                raise ValueError(f"{limit_name} must be 0 or more, not {seconds!r}")
+        _check_limits(limit=limit, concurrency=concurrency, outstanding=outstanding)
+        _check_times(stop_timeout=stop_timeout, heartbeat=heartbeat or 0)
         wire.PacketDecoder(packet_limit_bytes)  # which checks it
         self.node_name = name
         self._tls = tls
@@ -457,6 +457,18 @@ def _check_transport(bind: Any, nats: dict[str, Any]) -> bool:
     if chosen:
         raise ValueError(f"{', '.join(sorted(chosen))}: only a node over NATS has that")
     return False
+
+
+def _check_limits(**limits: Any) -> None:
+    for name, number in limits.items():
+        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+            raise ValueError(f"{name} must be 1 or more, not {number!r}")
+
+
+def _check_times(**times: Any) -> None:
+    for name, seconds in times.items():
+        if check_seconds(seconds, name) < 0:
+            raise ValueError(f"{name} must be 0 or more, not {seconds!r}")
 
 
 def _secret(secret: str | bytes | None) -> bytes | None:

@@ -21,6 +21,10 @@ class MemoryConnection:
     It has the methods of ``socket.socket`` that streams use, and a real descriptor, so that
     every poller can watch it. Options of TCP are accepted and ignored.
 
+    Args:
+        end: One of a pair of sockets.
+        name, peer: What ``getsockname`` and ``getpeername`` give.
+
     Attributes:
         send_limit: How many bytes one ``send`` takes at most, to provoke partial writes; 0
             makes it raise ``BlockingIOError``. ``None`` leaves it to the system.

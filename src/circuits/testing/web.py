@@ -54,6 +54,11 @@ class WebClient:
     Every request has a connection of its own. Cookies are kept. Compressed answers are
     decompressed.
 
+    Args:
+        app: The application, or its class. It gets a server if there is none in its tree.
+        base: What paths are added to; ``None`` is the server by the name ``localhost``.
+        raise_errors: Whether what a handler raises is raised where it was asked for, too.
+
     Attributes:
         app: The root of the application.
         base: What paths are added to, such as ``"http://localhost"``.

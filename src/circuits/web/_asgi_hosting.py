@@ -14,6 +14,8 @@ from functools import partial
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
+from circuits.core.errors import EXIT_EXCEPTIONS
+
 from . import exceptions
 from ._exchange_state import State
 from ._paths import open_file, unescape_segment
@@ -264,7 +266,7 @@ class Call:
             raise
         except BaseException as problem:
             self._ended(problem)
-            if isinstance(problem, KeyboardInterrupt | SystemExit):
+            if isinstance(problem, EXIT_EXCEPTIONS):
                 raise
         finally:
             self.task = None

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
     Pairs = Mapping[str, Any] | Iterable[tuple[str, Any]]
 
-__all__ = ["PIECE_BYTES", "Body", "make_body", "pairs"]
+__all__ = ["PIECE_BYTES", "StreamedBody", "make_body", "pairs"]
 
 #: So much of a file is read at once, in bytes.
 PIECE_BYTES: Final = 64 * 1024
 
 
 @dataclass(frozen=True)
-class Body:
+class StreamedBody:
     """A body that comes in pieces.
 
     Attributes:
@@ -51,7 +51,7 @@ def pairs(given: Pairs) -> list[tuple[str, Any]]:
     return [(name, value) for name, value in found if value is not None]
 
 
-def make_body(data: Any, json: Any, files: Any, content: Any) -> tuple[str, bytes | Body]:
+def make_body(data: Any, json: Any, files: Any, content: Any) -> tuple[str, bytes | StreamedBody]:
     """The type and the body of a request.
 
     Raises:
@@ -81,7 +81,7 @@ def make_body(data: Any, json: Any, files: Any, content: Any) -> tuple[str, byte
     return "" if isinstance(body, bytes) else "application/octet-stream", body
 
 
-def _content(content: Any) -> bytes | Body:
+def _content(content: Any) -> bytes | StreamedBody:
     if isinstance(content, bytes | bytearray | memoryview):
         return bytes(content)
     if isinstance(content, str):
@@ -89,15 +89,15 @@ def _content(content: Any) -> bytes | Body:
     if hasattr(content, "read"):
         return _file(content)
     if isinstance(content, AsyncIterable):
-        return Body(lambda: content, None, not hasattr(content, "__anext__"))
+        return StreamedBody(lambda: content, None, not hasattr(content, "__anext__"))
     if isinstance(content, Iterable) and not isinstance(content, Mapping):
-        return Body(lambda: iter(content), None, not hasattr(content, "__next__"))
+        return StreamedBody(lambda: iter(content), None, not hasattr(content, "__next__"))
     raise TypeError(
         f"a body is bytes, text, a file or an iterable of them, not {type(content).__name__}"
     )
 
 
-def _file(file: Any) -> Body:
+def _file(file: Any) -> StreamedBody:
     """What is left of an open file."""
     if isinstance(file, TextIOBase):
         raise TypeError("a file that is sent has to be opened in binary mode")
@@ -107,7 +107,7 @@ def _file(file: Any) -> Body:
         length = file.tell() - start
         file.seek(start)
     except (AttributeError, OSError):  # a pipe
-        return Body(lambda: iter(lambda: file.read(PIECE_BYTES), b""), None, False)
+        return StreamedBody(lambda: iter(lambda: file.read(PIECE_BYTES), b""), None, False)
 
     def pieces() -> Iterator[bytes]:
         file.seek(start)
@@ -116,7 +116,7 @@ def _file(file: Any) -> Body:
             left -= len(piece)
             yield piece
 
-    return Body(pieces, length)
+    return StreamedBody(pieces, length)
 
 
 def _quoted(text: str) -> str:
@@ -126,11 +126,11 @@ def _quoted(text: str) -> str:
 
 def _multipart(
     fields: Sequence[tuple[str, Any]], files: Sequence[tuple[str, Any]]
-) -> tuple[str, bytes | Body]:
+) -> tuple[str, bytes | StreamedBody]:
     boundary = _clock.random_bytes(16).hex()
-    parts: list[bytes | Body] = []
+    parts: list[bytes | StreamedBody] = []
 
-    def add(name: str, filename: str | None, kind: str, body: bytes | Body) -> None:
+    def add(name: str, filename: str | None, kind: str, body: bytes | StreamedBody) -> None:
         head = f'--{boundary}\r\nContent-Disposition: form-data; name="{_quoted(name)}"'
         if filename is not None:
             head += f'; filename="{_quoted(filename)}"'
@@ -158,7 +158,7 @@ def _multipart(
     return f"multipart/form-data; boundary={boundary}", _joined(parts)
 
 
-def _joined(parts: Sequence[bytes | Body]) -> bytes | Body:
+def _joined(parts: Sequence[bytes | StreamedBody]) -> bytes | StreamedBody:
     whole = [part for part in parts if isinstance(part, bytes)]
     if len(whole) == len(parts):
         return b"".join(whole)
@@ -172,6 +172,6 @@ def _joined(parts: Sequence[bytes | Body]) -> bytes | Body:
             else:
                 yield from part
 
-    return Body(
+    return StreamedBody(
         pieces, length, all(isinstance(part, bytes) or part.is_repeatable for part in parts)
     )

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._limits import Limits
 from .constants import SERVER_VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["DEFAULT_HOST", "DEFAULT_PORT", "POLLERS", "limits_of", "make_parser", "parse_bind"]
 
@@ -116,7 +119,29 @@ def make_parser(prog: str = "circuits.web") -> argparse.ArgumentParser:
         description="Serve a folder, or an application, over HTTP.",
         epilog="Stop it with Ctrl-C: requests in flight are answered first.",
     )
+    # Help shows them in this order.
+    for add_options in (
+        _add_place,
+        _add_serving,
+        _add_process,
+        _add_logging,
+        _add_application,
+        _add_limits,
+    ):
+        add_options(parser.add_argument)
     add = parser.add_argument
+    add("--routes", action="store_true", help="print what the application answers, and exit")
+    add(
+        "--passwd",
+        metavar="FILE",
+        help="ask for a user and password (digest); the file has a line NAME:PASSWORD for each",
+    )
+    add("--version", action="version", version=SERVER_VERSION)
+    return parser
+
+
+def _add_place(add: Callable[..., object]) -> None:
+    """What is served, and where."""
     add(
         "docroot",
         nargs="?",
@@ -137,6 +162,10 @@ def make_parser(prog: str = "circuits.web") -> argparse.ArgumentParser:
     add("--mode", type=_mode_argument, metavar="MODE", help="permissions of the UNIX socket: 660")
     add("--certfile", metavar="FILE", help="speak TLS, with this certificate, and perhaps its key")
     add("--keyfile", metavar="FILE", help="the key, if it is in a file of its own")
+
+
+def _add_serving(add: Callable[..., object]) -> None:
+    """How: poller, server, workers, and the end."""
     add(
         "-t",
         "--type",
@@ -178,6 +207,10 @@ def make_parser(prog: str = "circuits.web") -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="how long readiness is denied before the end begins (default: 0)",
     )
+
+
+def _add_process(add: Callable[..., object]) -> None:
+    """What process it becomes, and help for developers."""
     add("--user", metavar="NAME", help="whose process it becomes once it listens (for root)")
     add("--group", metavar="NAME", help="the group of that (default: the one of the user)")
     add("--umask", type=_mode_argument, metavar="MASK", help="what new files do not permit: 027")
@@ -191,6 +224,10 @@ def make_parser(prog: str = "circuits.web") -> argparse.ArgumentParser:
         action="store_true",
         help="serve the greeting by wsgiref, with its validator in between",
     )
+
+
+def _add_logging(add: Callable[..., object]) -> None:
+    """The access log."""
     add(
         "-l",
         "--logging",
@@ -209,6 +246,10 @@ def make_parser(prog: str = "circuits.web") -> argparse.ArgumentParser:
         default="combined",
         help="form of the access log (default: combined)",
     )
+
+
+def _add_application(add: Callable[..., object]) -> None:
+    """What the application is, and whom it believes."""
     add(
         "--trusted-proxies",
         action="append",
@@ -230,6 +271,10 @@ def make_parser(prog: str = "circuits.web") -> argparse.ArgumentParser:
         metavar="N",
         help="threads that call a WSGI application; 0 calls it in the loop (default: 8)",
     )
+
+
+def _add_limits(add: Callable[..., object]) -> None:
+    """Each of the limits, by its name."""
     for field in fields(Limits):
         add(
             f"--limit-{field.name.replace('_', '-')}",
@@ -238,11 +283,3 @@ def make_parser(prog: str = "circuits.web") -> argparse.ArgumentParser:
             default=argparse.SUPPRESS,
             help=f"default: {'none' if field.default is None else field.default}",
         )
-    add("--routes", action="store_true", help="print what the application answers, and exit")
-    add(
-        "--passwd",
-        metavar="FILE",
-        help="ask for a user and password (digest); the file has a line NAME:PASSWORD for each",
-    )
-    add("--version", action="version", version=SERVER_VERSION)
-    return parser

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from .utils import formatdate
 
-__all__ = ["CookieJar", "cookie_attributes"]
+__all__ = ["Attributes", "CookieJar", "cookie_attributes"]
 
 #: What the standard library writes without quotes, as names and as values.
 _is_token = re.compile(r"[A-Za-z0-9!#$%&'*+\-.^_`|~:]+").fullmatch
@@ -45,7 +45,7 @@ class CookieJar(SimpleCookie):
         self._received: dict[str, tuple[str, str]] = {}  # values, and as they were coded
         self._assigned: dict[str, Attributes] = {}
         if header:
-            for name, coded in cookies_in(header):
+            for name, coded in _cookies_in(header):
                 self._receive(name, coded)
 
     def __setitem__(self, key: str, value: Any) -> None:
@@ -80,7 +80,7 @@ class CookieJar(SimpleCookie):
 
     def receive(self, header: str) -> None:
         """Add the cookies of a ``Cookie`` header; what cannot be parsed is passed over."""
-        for name, coded in cookies_in(header):
+        for name, coded in _cookies_in(header):
             self._receive(name, coded)
 
     def _receive(self, name: str, coded: str) -> None:
@@ -129,7 +129,7 @@ def _morsel(name: str, value: str, coded: str) -> Morsel[Any]:
     return morsel
 
 
-def cookies_in(header: str) -> list[tuple[str, str]]:
+def _cookies_in(header: str) -> list[tuple[str, str]]:
     """Names and coded values in a ``Cookie`` header, without what cannot be parsed."""
     found = []
     for pair in header.split(";"):

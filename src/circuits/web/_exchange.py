@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from circuits._wire.http1 import LAST_CHUNK
 from circuits.core._reports import log_diagnosis
+from circuits.core.errors import EXIT_EXCEPTIONS
 from circuits.core.utils import call_all
 from circuits.core.values import Value
 
@@ -249,7 +250,7 @@ class Exchange:
                 self.send(response)
             except BaseException as problem:
                 door.failed(door.event(response), methods[0], problem)
-                if isinstance(problem, results.ENDERS):  # which is no failure
+                if isinstance(problem, EXIT_EXCEPTIONS):  # which is no failure
                     replace(self, problem)
         elif methods is None:
             self._handed = event = events.Response(response)
@@ -269,7 +270,7 @@ class Exchange:
                 result = method(response)
             except BaseException as problem:
                 door.failed(self._handed_event(response), method, problem)
-                if method in door.filters and not isinstance(problem, results.ENDERS):
+                if method in door.filters and not isinstance(problem, EXIT_EXCEPTIONS):
                     break
                 continue
             if result is not None:

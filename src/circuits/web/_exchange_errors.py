@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from circuits.core.errors import EXIT_EXCEPTIONS
 from circuits.core.utils import call_all
 
 from . import _results as results
@@ -49,7 +50,7 @@ def _take_page(exchange: Exchange, event: errors.HTTPError) -> None:
             response = results.to_response(event.args[1], page)
         except BaseException as problem:
             owner.report(problem)
-            if isinstance(problem, results.ENDERS):
+            if isinstance(problem, EXIT_EXCEPTIONS):
                 send_last_resort(exchange)  # a page for that would be made by the same handler
             else:
                 replace(exchange, problem)

@@ -96,58 +96,77 @@ def make_exposed(
     if call is call_plain and returns_data(function):
         call = _call_for_list
 
+    exposed: Callable[..., Any]
     if wants:
-
-        def exposed(self: Any, /, *given: Any, **kwargs: Any) -> Any:
-            if len(given) < 3 or not isinstance(given[2], Response):
-                return function(self, *given, **kwargs)
-            event, request, response, *args = given
-            request.args, request.kwargs = tuple(args), kwargs
-            return call(function, self, request, response, (event, *args), kwargs)
-
+        exposed = _taking_event(function, call)
     elif call is call_plain:
-
-        def exposed(
-            self: Any,
-            request: Any = _MISSING,
-            response: Any = _MISSING,
-            /,
-            *args: Any,
-            **kwargs: Any,
-        ) -> Any:
-            if not isinstance(response, Response):
-                return _called_inside(function, self, request, response, args, kwargs)
-            # The same as call_plain, which would be one more call for every request.
-            request.args, request.kwargs = args, kwargs
-            current = (request, response)
-            token = _at_hand.set(current)
-            try:
-                # Nothing is passed on as such, as most often there is nothing, and that is faster.
-                result = function(self, *args, **kwargs) if args or kwargs else function(self)
-            finally:
-                _at_hand.reset(token)
-            if result.__class__ is str:
-                return result
-            return _kept(result, current)
-
+        exposed = _plain(function)
     else:
-
-        def exposed(
-            self: Any,
-            request: Any = _MISSING,
-            response: Any = _MISSING,
-            /,
-            *args: Any,
-            **kwargs: Any,
-        ) -> Any:
-            if not isinstance(response, Response):
-                return _called_inside(function, self, request, response, args, kwargs)
-            request.args, request.kwargs = args, kwargs
-            return call(function, self, request, response, args, kwargs)
-
+        exposed = _called_by(function, call)
     binding = Binding(function, 1 + wants, bool(config.get("stream")), strict, annotated=True)
     wrapper = mark(exposed, function, binding, call, wants)
     return handler(*map(event_name, names), **{"override": True, **config})(wrapper)
+
+
+def _taking_event(function: Callable[..., Any], call: Callable[..., Any]) -> Callable[..., Any]:
+    """The handler of a method that takes the event as well."""
+
+    def exposed(self: Any, /, *given: Any, **kwargs: Any) -> Any:
+        if len(given) < 3 or not isinstance(given[2], Response):
+            return function(self, *given, **kwargs)
+        event, request, response, *args = given
+        request.args, request.kwargs = tuple(args), kwargs
+        return call(function, self, request, response, (event, *args), kwargs)
+
+    return exposed
+
+
+def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The handler of a method that is called as by :func:`call_plain`."""
+
+    def exposed(
+        self: Any,
+        request: Any = _MISSING,
+        response: Any = _MISSING,
+        /,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
+        if not isinstance(response, Response):
+            return _called_inside(function, self, request, response, args, kwargs)
+        # The same as call_plain, which would be one more call for every request.
+        request.args, request.kwargs = args, kwargs
+        current = (request, response)
+        token = _at_hand.set(current)
+        try:
+            # Nothing is passed on as such, as most often there is nothing, and that is faster.
+            result = function(self, *args, **kwargs) if args or kwargs else function(self)
+        finally:
+            _at_hand.reset(token)
+        if result.__class__ is str:
+            return result
+        return _kept(result, current)
+
+    return exposed
+
+
+def _called_by(function: Callable[..., Any], call: Callable[..., Any]) -> Callable[..., Any]:
+    """The handler of a method that is called in another way."""
+
+    def exposed(
+        self: Any,
+        request: Any = _MISSING,
+        response: Any = _MISSING,
+        /,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
+        if not isinstance(response, Response):
+            return _called_inside(function, self, request, response, args, kwargs)
+        request.args, request.kwargs = args, kwargs
+        return call(function, self, request, response, args, kwargs)
+
+    return exposed
 
 
 def mark(

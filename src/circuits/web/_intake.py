@@ -164,7 +164,7 @@ class Intake:
             exchange.response.close = True
         redirect = target.redirect
         if not head.has_body:
-            if owner.choosers_version != owner._tree_live.routes.version or owner.streams_all:
+            if owner.stream_rules_version != owner._tree_live.routes.version or owner.streams_all:
                 if owner.wants_stream(request, False):
                     request.body = BodyStream.of(b"")
             exchange.begin(redirect)

@@ -39,7 +39,7 @@ def say(text: str) -> None:
 
 
 class ReopenLogs(Event):
-    """The files of logs were moved away."""
+    """The files of logs were moved away. Fired by the program, or its master, at itself."""
 
     name = "_reopen_logs"
 

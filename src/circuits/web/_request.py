@@ -10,6 +10,7 @@ from circuits.core import _clock
 from circuits.core.utils import call_all
 
 from . import _json, utils
+from ._cached_property import cached_property
 from ._forms import Upload, parse_urlencoded
 from ._multi_values import MultiValues
 from ._request_body import BodyStream
@@ -29,31 +30,7 @@ if TYPE_CHECKING:
         def close(self) -> object: ...
 
 
-__all__ = ["Host", "Request", "RequestURL", "made_once"]
-
-
-if TYPE_CHECKING:
-    from functools import cached_property as made_once
-else:
-
-    class made_once:  # noqa: N801 - used as the property that it stands for
-        """An attribute that is made at the first look, unless somebody sets it before.
-
-        That of functools takes a lock each time, before Python 3.12.
-        """
-
-        def __init__(self, make):
-            self.func = make
-            self.__doc__ = make.__doc__
-
-        def __set_name__(self, owner, name):
-            self._name = name
-
-        def __get__(self, thing, owner=None):
-            if thing is None:
-                return self
-            made = vars(thing)[self._name] = self.func(thing)
-            return made
+__all__ = ["Host", "Request", "RequestURL"]
 
 
 class _OfSession:
@@ -275,7 +252,7 @@ class Request:
     def cookie(self, jar: CookieJar) -> None:
         self._cookie = jar
 
-    @made_once
+    @cached_property
     def base(self) -> str:
         authority = self.headers["Host"]
         if not authority:
@@ -285,7 +262,7 @@ class Request:
                 authority = f"{authority}:{port}"
         return f"{self.scheme}://{authority}"
 
-    @made_once
+    @cached_property
     def xhr(self) -> bool:
         value: str = self.headers.get("X-Requested-With", "")
         return value.lower() == "xmlhttprequest"
@@ -314,11 +291,11 @@ class Request:
     def raw_path(self, raw_path: str) -> None:
         self._raw_path = raw_path
 
-    @made_once
+    @cached_property
     def host(self) -> str:
         return getattr(self.server, "host", None) or ""
 
-    @made_once
+    @cached_property
     def remote(self) -> Host:
         peer = self._peer
         if peer is None:
@@ -355,7 +332,7 @@ class Request:
     def id(self, text: str) -> None:
         self._id = text
 
-    @made_once
+    @cached_property
     def local(self) -> Host:
         if self.server is not None:
             return Host(*self._local_address())

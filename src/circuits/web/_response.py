@@ -9,8 +9,8 @@ from circuits.core import _clock
 from circuits.core.utils import call_all
 
 from . import _json, utils
+from ._cached_property import cached_property
 from ._json import is_record
-from ._request import made_once
 from ._response_body import Body
 from ._status import REASONS, Status, has_no_body, reason
 from .constants import SERVER_VERSION
@@ -65,7 +65,7 @@ class Response:
 
     _message: str | None = None
     _headers: Headers | None = None
-    _told: Headers | None = None  # the same, of which a prepared head went out
+    _sent_headers: Headers | None = None  # the same, when a cached head went out in their place
     #: Fields of an application that is hosted, which go into the headers when these are made.
     _fields: tuple[tuple[str, str], ...] = ()
     _body: Any = None
@@ -121,19 +121,22 @@ class Response:
     def headers(self) -> Headers:
         headers = self._headers
         if headers is None:
-            headers, self._told = self._told, None
+            headers, self._sent_headers = self._sent_headers, None
             if headers is None:
                 second = self.time // 1
                 if second != _heads_second:
                     _renew(second)
                 request = self.request
-                first = _first.get((request.server, request._display_banner)) or self._make_first()
+                first = (
+                    _first_fields_cache.get((request.server, request._display_banner))
+                    or self._cache_first_fields()
+                )
                 headers = Headers._from_index(*first)
                 if self._fields:
                     headers = replaced_by(headers, self._fields)
             self._headers = headers
             if self._prepared:
-                # It went out from a prepared head; show what that said.
+                # It went out with a cached head; show what that said.
                 self._complete(headers, self._payload_length())
         return headers
 
@@ -141,17 +144,17 @@ class Response:
     def headers(self, headers: Headers) -> None:
         self._headers = headers
 
-    def _make_first(self) -> tuple[list[tuple[str, str]], dict[str, str]]:
+    def _cache_first_fields(self) -> tuple[list[tuple[str, str]], dict[str, str]]:
         """Keep what headers begin with, for the rest of the second."""
         pairs = [("Date", utils.formatdate(self.time))]
         banner = self._banner()
         if banner is not None:
             pairs.append(banner)
-        if len(_first) >= _HEADS_LIMIT:
-            _first.clear()
+        if len(_first_fields_cache) >= _CACHE_LIMIT:
+            _first_fields_cache.clear()
         request = self.request
         first = pairs, {name.lower(): value for name, value in pairs}
-        _first[request.server, request._display_banner] = first
+        _first_fields_cache[request.server, request._display_banner] = first
         return first
 
     def _take_fields(self, fields: tuple[tuple[str, str], ...]) -> None:
@@ -214,7 +217,7 @@ class Response:
         """
         self.set_cookie(name, "", max_age=0, expires=0, path=path, domain=domain)
 
-    @made_once
+    @cached_property
     def gzip(self) -> bool:
         """Whether the client accepts gzip."""
         elements = self.request.headers.elements("Accept-Encoding")
@@ -291,8 +294,8 @@ class Response:
         )
 
     @property
-    def _is_told(self) -> bool:
-        """Whether it went out from a prepared head, and no headers were made for it since."""
+    def _used_cached_head(self) -> bool:
+        """Whether it went out with a cached head, and no headers were made for it since."""
         return self._prepared and self._headers is None
 
     def _payload_length(self) -> int | None:
@@ -465,10 +468,10 @@ class Response:
                 if is_special:
                     pairs = None if headers is None else tuple(headers._pairs)
                     key = (*key, self._message, fields, pairs, tuple(cookies or ()))
-                head = _heads.get(key) or self._make_head(key)
+                head = _head_cache.get(key) or self._cache_head(key)
                 if head is not None and request._display_banner is None:
                     self._prepared = True
-                    self._told, self._headers = headers, None
+                    self._sent_headers, self._headers = headers, None
                     return (
                         b"%b%d%b" % (head[0], len(payload), head[1]),
                         payload if request.method != "HEAD" else b"",
@@ -480,7 +483,7 @@ class Response:
             payload = b""
         return self._head(self.headers), payload
 
-    def _make_head(self, key: tuple[Any, ...]) -> tuple[bytes, bytes] | None:
+    def _cache_head(self, key: tuple[Any, ...]) -> tuple[bytes, bytes] | None:
         """Keep a head, up to the length and from there on, for the rest of the second."""
         code = self.code
         if (
@@ -496,9 +499,9 @@ class Response:
         before, stated, after = self._head(headers).partition(_SAMPLE_LINE)
         if not stated or self.chunked:
             return None
-        if len(_heads) >= _HEADS_LIMIT:
-            _heads.clear()
-        head = _heads[key] = (before + b"\r\nContent-Length: ", b"\r\n" + after)
+        if len(_head_cache) >= _CACHE_LIMIT:
+            _head_cache.clear()
+        head = _head_cache[key] = (before + b"\r\nContent-Length: ", b"\r\n" + after)
         return head
 
     def _head(self, headers: Headers) -> bytes:
@@ -517,17 +520,17 @@ class Response:
         return self._head(self.headers).decode("latin-1")
 
     def __repr__(self) -> str:
-        headers = self._headers or self._told
+        headers = self._headers or self._sent_headers
         kind = None if headers is None else headers["Content-Type"]
         return f"<Response {self.status} {kind or ''}>"
 
 
 def _renew(second: float) -> None:
-    """Forget what was prepared in another second."""
+    """Forget what was cached in another second: it has another date."""
     global _heads_second
     _heads_second = second
-    _heads.clear()
-    _first.clear()
+    _head_cache.clear()
+    _first_fields_cache.clear()
 
 
 @lru_cache(maxsize=64)
@@ -536,11 +539,11 @@ def _content_type(encoding: str) -> str:
 
 
 #: What the headers of the current second begin with, and its index, by server and banner.
-_first: dict[tuple[Any, ...], tuple[list[tuple[str, str]], dict[str, str]]] = {}
-#: Prepared heads of the current second, up to the length and from there on.
-_heads: dict[tuple[Any, ...], tuple[bytes, bytes]] = {}
+_first_fields_cache: dict[tuple[Any, ...], tuple[list[tuple[str, str]], dict[str, str]]] = {}
+#: Heads of responses in the current second, up to the length and from there on.
+_head_cache: dict[tuple[Any, ...], tuple[bytes, bytes]] = {}
 _heads_second = -1.0
-_HEADS_LIMIT = 256
+_CACHE_LIMIT = 256
 #: Not 0, which the answer to a HEAD request may leave out.
 _SAMPLE_LENGTH = 4242424242
 #: With the end of the line before: a value may read like this, but has no line of its own.

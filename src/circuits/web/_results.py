@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from circuits.core.errors import EXIT_EXCEPTIONS
 from circuits.core.values import Value
 
 from . import errors, exceptions, wrappers
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from circuits.core.events import BaseEvent
 
 __all__ = [
-    "ENDERS",
     "awaited",
     "discard",
     "error_of",
@@ -28,9 +28,6 @@ __all__ = [
     "to_response",
     "was_cut",
 ]
-
-#: What ends the program: a handler that raises it is cut, and has not failed.
-ENDERS = (KeyboardInterrupt, SystemExit)
 
 
 def innermost(value: Value) -> Value:
@@ -122,7 +119,7 @@ def to_error(
 
 def status_of(problem: BaseException) -> int:
     """The status for what was raised: an error of ours, unless it ends the program."""
-    return 503 if isinstance(problem, ENDERS) else 500
+    return 503 if isinstance(problem, EXIT_EXCEPTIONS) else 500
 
 
 def error_of(value: Value) -> tuple[Any, BaseException, Any]:

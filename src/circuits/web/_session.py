@@ -108,10 +108,9 @@ class Session(dict[str, Any]):
         self._sessions: Sessions | None = None  # None: nothing of it is stored or sent
         self._is_stored = False
         self._is_expired = False
-        # Its client has another one by now: nothing of this one is stored or sent; or only if
-        # something is put into it.
+        # Its client has another one by now: nothing of this one is stored or sent.
         self._is_detached = False
-        self._is_shy = False
+        self._needs_content = False  # the same, unless something is put into it
         self._base: dict[str, object] = {}  # what the store has, key by key, as it was dumped
         self._created: float | None = None
         self._token: str | None = None  # the cookie that it was read from, where that holds it
@@ -155,7 +154,7 @@ class Session(dict[str, Any]):
         self._leave_id(is_replaced=True)
         self._part(caller)
         self.pop(CSRF_KEY, None)
-        self._is_detached = self._is_shy = False
+        self._is_detached = self._needs_content = False
         caller.sid = self._sid
         return self._sid
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from circuits._wire.websocket import HandshakeError, check_request
 from circuits.core._direct import Direct
 from circuits.core._tasks import CoroutineTask
+from circuits.core.errors import EXIT_EXCEPTIONS
 from circuits.core.events import Event
 from circuits.core.handlers import handler
 
@@ -177,7 +178,7 @@ class Gateway(_WSGIGateway):
         coroutine = call.run()
         try:
             task = host.start_task(coroutine)
-        except (KeyboardInterrupt, SystemExit) as problem:
+        except EXIT_EXCEPTIONS as problem:
             engine.stop(problem.code if isinstance(problem, SystemExit) else None)
             return True
         if task is None:

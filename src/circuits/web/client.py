@@ -84,7 +84,9 @@ def parse_url(url: str) -> tuple[str, int, str, bool]:
 
 
 class Request(Event):
-    """Send a request. Handled by :class:`Client` on its channel; its value is the response.
+    """Send a request.
+
+    Fired by anyone, on the channel of a :class:`Client`, which handles it; its value is the response.
 
     Args:
         method: Such as ``"GET"``.

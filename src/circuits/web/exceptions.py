@@ -105,6 +105,9 @@ class MissingField(BadRequest, KeyError):
 
     It is a ``KeyError``, too, as the mappings that raise it promise.
 
+    Args:
+        name: The field or parameter.
+
     .. versionadded:: 2.1
     """
 

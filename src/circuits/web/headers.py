@@ -339,7 +339,12 @@ def to_wire(text: str) -> bytes:
 
 
 def replaced_by(headers: Headers, pairs: Iterable[tuple[str, str]]) -> Headers:
-    """Fields that stand in the place of those of the same names; but cookies are added."""
+    """Headers in which fields stand in the place of those of the same names; but cookies are added.
+
+    Args:
+        headers: What there was; it is not changed.
+        pairs: Names and values, which are checked.
+    """
     fields = list(pairs)
     names = {name.lower() for name, _ in fields} - {"set-cookie"}
     kept = [field for field in headers.items() if field[0].lower() not in names]
@@ -347,7 +352,12 @@ def replaced_by(headers: Headers, pairs: Iterable[tuple[str, str]]) -> Headers:
 
 
 def add_vary(headers: Headers, name: str) -> None:
-    """Tell caches that a response depends on a header of the request."""
+    """Tell caches that a response depends on a header of the request (RFC 9110, 12.5.5).
+
+    Args:
+        headers: Of the response.
+        name: The header; it is added once.
+    """
     present = [element.value for element in headers.elements("Vary")]
     if "*" not in present and name.lower() not in [value.lower() for value in present]:
         headers["Vary"] = ", ".join([*present, name])

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from circuits.core._direct import Direct
 from circuits.core.components import BaseComponent
+from circuits.core.errors import EXIT_EXCEPTIONS
 from circuits.core.events import Event
 from circuits.core.handlers import handler
 from circuits.net.sockets import Close, Write
@@ -138,9 +139,9 @@ class HTTP(BaseComponent):
         self.linger_door = Direct(self, _Linger, (self,))
         self._later_door = Direct(self, _Later, (self,))
         self._connections = Connections(self)
-        self.choosers_version = -1
-        #: Whom to ask whether a request is to be dispatched before its body, in their order.
-        self._choosers: list[Callable[[wrappers.Request], bool | None]] = []
+        self.stream_rules_version = -1
+        #: What says whether a request is to be dispatched before its body, in the order of handlers.
+        self._stream_rules: list[Callable[[wrappers.Request], bool | None]] = []
         self.streams_all = False  # what nobody else has an opinion on
 
     def attach(self, transport: Transport) -> None:
@@ -183,7 +184,7 @@ class HTTP(BaseComponent):
     def report(self, problem: BaseException) -> None:
         """Tell of an exception that no handler of the application is to blame for."""
         engine = self._tree_engine
-        if isinstance(problem, KeyboardInterrupt | SystemExit):
+        if isinstance(problem, EXIT_EXCEPTIONS):
             engine.stop(problem.code if isinstance(problem, SystemExit) else None)
         else:
             engine.report(problem, None, None)
@@ -204,15 +205,15 @@ class HTTP(BaseComponent):
     def wants_stream(self, request: wrappers.Request, has_body: bool) -> bool:
         """Whether the first handler that has an opinion wants the body as it arrives."""
         engine = self._tree_engine
-        if self.choosers_version != engine.routes.version:
-            self.choosers_version = engine.routes.version
+        if self.stream_rules_version != engine.routes.version:
+            self.stream_rules_version = engine.routes.version
             routes = engine.route("request", self._tree_channels)
-            choosers = [_stream_chooser(method) for method, _, _ in routes]
-            self._choosers = [choose for choose in choosers if choose is not None]
-            self.streams_all = _every_body in choosers
+            rules = [_stream_rule(method) for method, _, _ in routes]
+            self._stream_rules = [rule for rule in rules if rule is not None]
+            self.streams_all = _every_body in rules
         if has_body or self.streams_all:
-            for choose in self._choosers:
-                wanted = choose(request)
+            for rule in self._stream_rules:
+                wanted = rule(request)
                 if wanted is not None:
                     return wanted
         return False
@@ -331,7 +332,7 @@ class HTTP(BaseComponent):
         if exchange is not None and exchange.request is request and exchange.state < _SENDING:
             try:
                 exchange.send(response)
-            except results.ENDERS as problem:  # which is no failure
+            except EXIT_EXCEPTIONS as problem:  # which is no failure
                 replace(exchange, problem)
                 raise
         elif exchange is None or exchange.response is not response:
@@ -395,16 +396,16 @@ class HTTP(BaseComponent):
         self.transport.part_from(self)
 
 
-def _stream_chooser(method: Any) -> Callable[[wrappers.Request], bool | None] | None:
-    """Who knows whether a handler of ``request`` wants a body as it arrives.
+def _stream_rule(method: Any) -> Callable[[wrappers.Request], bool | None] | None:
+    """What says whether a handler of ``request`` wants a body as it arrives, or ``None``.
 
     A component may decide it by a method ``wants_stream(request)``, whose ``None`` leaves it to
     others; a handler with ``stream=True`` wants all of them.
     """
-    choose: Any = getattr(getattr(method, "__self__", None), "wants_stream", None)
-    if choose is None and getattr(method, "stream", False):
+    rule: Any = getattr(getattr(method, "__self__", None), "wants_stream", None)
+    if rule is None and getattr(method, "stream", False):
         return _every_body
-    return choose  # type: ignore[no-any-return]
+    return rule  # type: ignore[no-any-return]
 
 
 def _every_body(request: wrappers.Request) -> bool:

@@ -306,7 +306,7 @@ def _bytes_of(response: Response) -> int:
         return int(counted)
     if response.request.method == "HEAD" or has_no_body(response.code):
         return 0
-    if response._is_told and response._body.__class__ is list:
+    if response._used_cached_head and response._body.__class__ is list:
         return response._payload_length() or 0
     length = response.headers.get("Content-Length")
     return int(length) if length is not None and length.isdigit() else 0

@@ -212,7 +212,7 @@ class Sessions(Component):
     def _find(self, token: str) -> Session | None:
         if _is_in(self._retired, token):
             session = self._make(new_id())
-            session._is_shy = True
+            session._needs_content = True
             return session
         live = self._live.get(token)
         found = self.store._find(token, live)
@@ -275,7 +275,7 @@ class Sessions(Component):
         value = self.store._cookie_value(session, presented)
         age = self.store.max_age
         if not session:
-            if session._is_shy:
+            if session._needs_content:
                 return
             if session._is_expired or value is None:
                 if not presented:
@@ -283,7 +283,7 @@ class Sessions(Component):
                 value, age = "", 0
             elif (
                 not self._eager
-                or session._is_shy
+                or session._needs_content
                 or (caching is not None and "public" in caching.lower())
             ):
                 # Who gets a page from somebody else's cache must not get his session.

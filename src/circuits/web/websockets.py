@@ -21,7 +21,13 @@ __all__ = [
 
 
 class WebSocketsDispatcher(WebSockets):
-    """:class:`~circuits.web.dispatchers.websockets.WebSockets` on another channel by default."""
+    """:class:`~circuits.web.dispatchers.websockets.WebSockets` on another channel by default.
+
+    Args:
+        path: As there.
+        wschannel: Channel of the events of WebSockets; ``wchannel`` is the same.
+        *args, **kwargs: As there.
+    """
 
     def __init__(
         self, path: str | None = None, wschannel: Any = "wsserver", *args: Any, **kwargs: Any
@@ -31,7 +37,15 @@ class WebSocketsDispatcher(WebSockets):
 
 
 class WebSocketClient(_WebSocketClient):
-    """:class:`~circuits.web.websocket.WebSocketClient` that connects by itself when it is ready."""
+    """:class:`~circuits.web.websocket.WebSocketClient` that connects by itself when it is ready.
+
+    Args:
+        url: Where to.
+        channel: Channel of the component.
+        wschannel: Channel of the events of the WebSocket; ``wchannel`` is the same.
+        headers: More headers of the request.
+        **kwargs: As there.
+    """
 
     connects_itself = True
 

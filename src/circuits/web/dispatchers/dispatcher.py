@@ -291,23 +291,16 @@ class Dispatcher(BaseComponent):
             elif isinstance(body, BodyStream):
                 return self._gathered(request, response)
             try:
-                kwargs = self._parameters(choice, request, response)
-                for binding in choice.bindings:
-                    misfit = binding.misfit(len(segments), kwargs)
-                    if misfit is not None:
-                        code, description = misfit
-                        if code == 404:
-                            self._tell_in_json(request)
-                            return None
-                        raise exceptions.BadRequest(description)
-                    kwargs = binding.chosen(len(segments), kwargs)
-                    if binding.converts:
-                        segments, kwargs = binding.convert(segments, kwargs, request)
+                bound = self._bind(choice, request, response)
             except exceptions.HTTPException as problem:
                 self._tell_in_json(request)
                 error: Any = (type(problem), problem, [])
                 self.fire(errors.HTTPError(request, response, problem.code, error=error))
                 return True
+            if bound is None:
+                self._tell_in_json(request)
+                return None
+            segments, kwargs = bound
         request.index = choice.index
 
         door = choice.door
@@ -348,6 +341,28 @@ class Dispatcher(BaseComponent):
         """Answer when the body is there that another handler of requests wanted piecemeal."""
         yield from gather(request)
         return self._on_request(request, response)
+
+    def _bind(
+        self, choice: _Choice, request: wrappers.Request, response: wrappers.Response
+    ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        """What the method is called with: segments and parameters; ``None`` if it is none for them.
+
+        Raises:
+            HTTPException: They are there, but not such as the method takes.
+        """
+        segments: tuple[Any, ...] = choice.segments
+        kwargs = self._parameters(choice, request, response)
+        for binding in choice.bindings:
+            misfit = binding.misfit(len(segments), kwargs)
+            if misfit is not None:
+                code, description = misfit
+                if code == 404:
+                    return None
+                raise exceptions.BadRequest(description)
+            kwargs = binding.chosen(len(segments), kwargs)
+            if binding.converts:
+                segments, kwargs = binding.convert(segments, kwargs, request)
+        return segments, kwargs
 
     def _parameters(
         self, choice: _Choice, request: wrappers.Request, response: wrappers.Response
