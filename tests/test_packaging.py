@@ -88,6 +88,13 @@ def test_the_pins_have_what_a_group_asks_for(group: str) -> None:
     assert set(requirements(group)) - pinned == set(), "run `make pins`"
 
 
+def test_every_program_has_a_page_for_man_that_is_installed() -> None:
+    wheel: dict[str, Any] = _PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
+    (folder,) = (name for name, to in wheel["shared-data"].items() if to == "share/man/man1")
+    pages = {path.name for path in (_ROOT / folder).iterdir()}
+    assert pages == {f"{name}.1" for name in _PROJECT["project"]["scripts"]}
+
+
 def test_addresses_are_of_one_repository_and_lead_to_files() -> None:
     urls: dict[str, str] = _PROJECT["project"]["urls"]
     repository = urls["Repository"]

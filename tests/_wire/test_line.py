@@ -113,3 +113,48 @@ def test_what_a_splitter_leaves_is_limited_too() -> None:
 )
 def test_split_lines(data: bytes, buffer: bytes, lines: list[bytes], rest: bytes) -> None:
     assert split_lines(data, buffer) == (lines, rest)
+
+
+@pytest.mark.parametrize("end", [b"", b"\n", b"rest", b"\nrest", b"\r\nrest\r"])
+@pytest.mark.parametrize("count", [255, 256, 257, 258, 513, 2000])
+def test_many_lines_in_one_piece(count: int, end: bytes) -> None:
+    data = b"1\n" * count + end
+    *expected, rest = data.replace(b"\r\n", b"\n").split(b"\n")
+    decoder = LineDecoder()
+    decoder.receive_data(data)
+    assert decoder.rest == rest
+    found = []
+    while decoder.has_message:
+        found.append(decoder.next_message())
+    assert found == expected
+    assert decoder.next_message() is None
+
+
+def test_many_lines_stay_bytes_until_they_are_asked_for() -> None:
+    decoder = LineDecoder()
+    decoder.receive_data(b"\n" * 65536)
+    assert len(decoder._messages) <= 256
+    assert sum(decoder.next_message() == b"" for _ in range(65537)) == 65536
+
+
+def test_what_comes_before_many_lines_are_asked_for_is_behind_them() -> None:
+    decoder = LineDecoder(4)
+    decoder.receive_data(b"1\n" * 600 + b"to")
+    decoder.receive_data(b"o long, ")
+    decoder.receive_data(b"and\n2\n" + b"3\n" * 600 + b"too long, again")
+    decoder.receive_data(b"\n4\n")
+    found = [decoder.next_message() for _ in range(1204)]
+    assert found[:600] == [b"1"] * 600
+    assert found[601:1202] == [b"2"] + [b"3"] * 600
+    assert found[1203] == b"4"
+    assert [type(found[600]), type(found[1202])] == [LineTooLongError] * 2
+    assert decoder.next_message() is None
+
+
+@pytest.mark.parametrize("splitter", [None, lambda new, old: split_lines(new, old)])
+def test_a_line_that_has_lost_its_beginning_is_dropped(splitter: Any) -> None:
+    decoder = LineDecoder(splitter=splitter)
+    decoder.receive_data(b"1\nbeg")
+    decoder.drop_line()
+    decoder.receive_data(b"end\n2\n")
+    assert [decoder.next_message() for _ in range(3)] == [b"1", b"2", None]

@@ -27,7 +27,6 @@ from tests.integration import web_support
 
 __all__ = [
     "ACTS",
-    "DEAR",
     "SERVICES",
     "Service",
     "Siege",
@@ -116,7 +115,7 @@ SERVICES: dict[str, Service] = {
         Service("udp", b"ping", b"ping", bytes(1000), bytes(1000)),
         Service("line", b"ping\r\n", b"ping\n", (b"x" * 999 + b"\n") * 30, b"x" * 8192),
         Service("irc", b"PING :me\r\n", b"PONG", b"PRIVMSG x :%b\r\n" % (b"x" * 400), b"x" * 8192),
-        # Each byte costs an event: what others wait for here is what all the lines before them take.
+        # Each byte costs an event, so these are handed out in shares.
         Service("lines", b"ping\r\n", b"ping\n", b"x\n" * 4000, b"x\n" * 4000),
         Service("pings", b"PING :me\r\n", b"PONG", b"PING :me\r\n" * 500, b"PING :me\r\n" * 500),
         Service("node", _PACKET % b"x", b"hello", _PACKET % (b"x" * 8192), b"\0\0\0\2{}" * 1000),
@@ -145,10 +144,6 @@ SERVICES: dict[str, Service] = {
         ),
     )
 }
-
-
-#: What only `make nightly-hostile` looks at, as a figure.
-DEAR: frozenset[str] = frozenset({"lines", "pings"})
 
 
 def _connect(service: Service, address: Any) -> socket.socket:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.certificates import Certificates
-from tests.integration.hostile import ACTS, DEAR, SERVICES, besieged
+from tests.integration.hostile import ACTS, SERVICES, besieged
 
 pytestmark = [
     pytest.mark.integration,
@@ -22,7 +22,7 @@ pytestmark = [
 MEMORY = 96 * 1024 * 1024
 
 
-@pytest.mark.parametrize("kind", sorted(SERVICES.keys() - DEAR))
+@pytest.mark.parametrize("kind", sorted(SERVICES))
 def test_others_are_answered_and_nothing_is_left(
     kind: str, tmp_path: Path, certificates: Certificates
 ) -> None:

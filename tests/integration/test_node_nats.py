@@ -461,6 +461,42 @@ def test_a_server_that_comes_late_gets_what_was_held(tmp_path: Path) -> None:
     assert [entry[1:] for entry in journal.of("connected_to")] == [("127.0.0.1", late.port)]
 
 
+def test_no_more_than_the_limit_is_sent_and_not_answered(broker: Broker) -> None:
+    async def body(client: Any) -> None:
+        heard: list[Any] = []
+
+        async def keep(message: Any) -> None:
+            heard.append((json.loads(message.data)["args"][0], message))
+
+        await client.subscribe("circuits.silent.*.*", cb=keep)
+        await client.flush()
+        with Side(broker.url, None, outstanding=20, limit=5) as side:
+            await asyncio.to_thread(side.ready)
+            remotes = [far("count", n, node="silent", timeout=30 - n % 2 * 27) for n in range(30)]
+            values = [side.app.fire(remote) for remote in remotes]
+            for value in values[25:]:
+                await over(value)
+                text = str(value.exceptions[0])
+                assert text == "queue full: 5 events wait for 'nats', and 20 are not answered"
+            while len(heard) < 20:
+                await asyncio.sleep(0.01)
+            await client.publish(heard[0][1].reply, b'{"value": 1}')
+            while len(heard) < 21:  # an answer makes room for one
+                await asyncio.sleep(0.01)
+            while len(heard) < 23:  # and the deadline of others for those that have time left
+                await asyncio.sleep(0.01)
+            assert [number for number, _ in heard] == [*range(21), 22, 24]
+            for number, message in heard:
+                await client.publish(message.reply, json.dumps({"value": [number]}).encode())
+            for value in values:
+                await over(value)
+            assert values[0].value == 1
+            assert [values[n].value for n in (2, 22, 24)] == [[2], [22], [24]]
+            assert all(isinstance(values[n].exceptions[0], Unreachable) for n in range(1, 25, 2))
+
+    ask_plainly(broker.url, lambda client: asyncio.wait_for(body(client), 40))
+
+
 def test_beyond_the_limit_and_after_the_deadline_senders_are_told(tmp_path: Path) -> None:
     async def body(script: Any) -> None:
         values = [script.fire(far("greet", timeout=0.5)) for _ in range(5)]

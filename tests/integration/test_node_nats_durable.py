@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from circuits import Component, Event, Timer, sleep
+from circuits import Component, Event, Timer, handler, sleep
 from circuits.node import Remote, Unreachable
 from tests.integration.fault_proxy import FaultProxy
 from tests.integration.nats_support import Broker, Cluster, ask_plainly, broker, limit_files
@@ -71,6 +71,10 @@ class Works(Component):
         if self.failures > 0:
             self.failures -= 1
             raise ValueError("the effect failed")
+
+    @handler("a", "b1", "p1", "presence")
+    def _on_short(self, event: Any) -> None:
+        self.done.append(event.name)
 
     async def caught(self, event: Any) -> None:
         self.seen.append(("caught", event.delivery, event.id))
@@ -147,6 +151,36 @@ def test_the_value_is_the_number_in_the_stream_and_the_event_runs(
     assert [entry[:2] for entry in worker.works.seen] == [("a", 1), ("b", 1)]
     assert len({entry[2] for entry in worker.works.seen}) == 2
     eventually(lambda: is_empty(broker.url), "the acknowledgement")
+
+
+def test_an_event_may_be_called_like_a_request_of_ours(broker: Broker, start: Start) -> None:
+    worker = start().ready()
+    names = ["a", "p1", "b1", "presence"]
+    heard: list[Any] = []
+
+    async def body(client: Any) -> list[Any]:
+        async def keep(message: Any) -> None:
+            heard.append(message)
+
+        await client.subscribe("circuits.silent.*.*", cb=keep)
+        await client.flush()
+        # They are numbered, in hexadecimal digits; nobody answers them.
+        values = [worker.app.fire(Remote(Event.create("job"), "silent")) for _ in range(16)]
+        while len(heard) < 16:
+            await asyncio.sleep(0.01)
+        for name in names:
+            await client.request(f"circuits._durable.workers.jobs.{name}", b"{}", timeout=5)
+        while len(worker.works.done) < len(names):
+            await asyncio.sleep(0.01)
+        assert not any(value.errors or value.result for value in values)
+        for message in heard:
+            await client.publish(message.reply, b'{"value": 5}')
+        while not all(value.result for value in values):
+            await asyncio.sleep(0.01)
+        return [value.value for value in values]
+
+    assert ask_plainly(broker.url, lambda client: asyncio.wait_for(body(client), 20)) == [5] * 16
+    assert sorted(worker.works.done) == sorted(names)
 
 
 def test_what_is_stored_waits_for_a_member(broker: Broker, start: Start) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from circuits import Component, Debugger, Event, handler, sleep
 from circuits.core.errors import RemoteError, TimeoutError
 from circuits.node import Unreachable
@@ -58,6 +60,14 @@ def test_events_of_names_and_classes_run_at_the_node(world: World) -> None:
     world.run(2)
     assert value.value == "hello bob"
     assert shop.outcomes == [10]
+
+
+@pytest.mark.parametrize("forward", ["greet", greet])
+def test_one_event_alone_is_not_taken_for_its_letters(world: World, forward: Any) -> None:
+    near, _ = world.pair(Billing(), forward=forward)
+    value = near.app.fire(greet("bob"), "billing")
+    world.run(2)
+    assert value.value == "hello bob"
 
 
 def test_a_handler_in_the_tree_comes_first(world: World) -> None:

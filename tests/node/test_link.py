@@ -606,11 +606,15 @@ def test_a_server_that_proves_nothing_gets_nothing(world: World) -> None:
     assert peer.at_end
 
 
-def test_a_wrong_secret_is_tried_again_with_back_off(world: World) -> None:
+def test_a_wrong_secret_is_tried_again_with_back_off(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
     far = world.node(Here(), bind=0, name="far", secret="right")
     near = world.node(name="near", secret="wrong")
     near.node.add("far", HOST, far.node.port or 0)
-    world.run(30)
+    with caplog.at_level(logging.WARNING, "circuits"):
+        world.run(30)
+    assert "closed, it does not know the secret" in caplog.text
     moments = [moment for moment, _ in world.attempts]
     gaps = [later - sooner for sooner, later in itertools.pairwise(moments)]
     assert 5 <= len(gaps) <= 12
@@ -618,6 +622,18 @@ def test_a_wrong_secret_is_tried_again_with_back_off(world: World) -> None:
     value = near.app.fire(Remote(greet(), "far", "here", timeout=1))
     world.run(2)
     assert value.value[0] is Unreachable
+
+
+def test_who_connects_with_a_wrong_secret_is_told(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    _, peer, _ = connecting(world, secret=b"s", name="me")
+    peer.send({"circuits": 2, "name": "far", "nonce": NONCE, "features": []}, version=1)
+    peer.take(1)
+    with caplog.at_level(logging.WARNING, "circuits"):
+        peer.close()
+        world.settle()
+    assert "closed, it does not take our proof of the secret" in caplog.text
 
 
 def test_two_nodes_with_one_secret_work(world: World) -> None:

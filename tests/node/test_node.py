@@ -656,7 +656,8 @@ def test_wrong_options() -> None:
         ({"bogus": 1}, TypeError), ({"group": "x"}, ValueError), ({"durable": True}, ValueError),
         ({"bind": "nats://"}, ValueError), ({"bind": 1.5}, TypeError),
         ({"bind": "host:port"}, ValueError), ({"bind": 70000}, ValueError),
-        ({"bind": 0, "tls": "yes"}, TypeError),
+        ({"bind": 0, "tls": "yes"}, TypeError), ({"forward": ["charge"]}, TypeError),
+        ({"forward": {"far": (5,)}}, TypeError),
     ]:  # fmt: skip
         with pytest.raises(kind):
             Node(**options)  # type: ignore[arg-type]

@@ -268,6 +268,26 @@ def test_a_malformed_body_is_answered_for_the_application(serve: Serve) -> None:
     assert told == [{"type": "http.disconnect"}]
 
 
+def test_who_loses_its_client_before_it_first_waits_is_cancelled(
+    serve: Serve, virtual_clock: VirtualClock
+) -> None:
+    async def act(scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"] == "/cut":
+            send.__self__.close()  # as the response does that cannot be written any more
+            await asyncio.Event().wait()
+        await send(START)
+        await send({"type": "http.response.body"})
+
+    server = serve(app := Hosted(act))
+    assert server.connect().ask(get()).code == 200  # the lifespan has started
+    client = server.connect()
+    client.feed(get("/cut"))
+    settle(server, until=virtual_clock.now + 9)
+    assert app.ended == [None]
+    settle(server, until=virtual_clock.now + 2)
+    assert app.ended == [None, asyncio.CancelledError]
+
+
 def test_an_application_goes_on_for_a_while_without_its_client(
     serve: Serve, virtual_clock: VirtualClock
 ) -> None:

@@ -252,6 +252,37 @@ def test_answers_of_several_handlers_are_joined(serve: Serve) -> None:
     assert serve("second", Second()).get().body == b"first second"
 
 
+@pytest.mark.parametrize("name", ["request_success", "request_failure"])
+@pytest.mark.parametrize("is_late", [False, True])
+@pytest.mark.parametrize("is_response", [False, True])
+def test_a_result_that_is_told_twice_stays_open(
+    serve: Serve, name: str, is_late: bool, is_response: bool
+) -> None:
+    """Where a filter could keep the feedback of a request from us, we look by ourselves, too."""
+
+    class Filter(BaseComponent):
+        channel = "web"
+
+        @handler(name, filter=True, priority=10)
+        def _look(self, *args: Any) -> None:
+            pass
+
+    def answer(app: App, request: Any, response: Any) -> Any:
+        body = io.BytesIO(b"content")
+        if not is_response:
+            return body
+        another = wrappers.Response(request)
+        another.body = body
+        return another
+
+    def late(app: App, request: Any, response: Any) -> Iterator[Any]:
+        yield sleep(0)
+        yield answer(app, request, response)
+
+    reply = serve(late if is_late else answer, Filter()).get()
+    assert (reply.code, reply.body) == (200, b"content")
+
+
 def test_several_events_are_waited_for(serve: Serve) -> None:
     class Second(BaseComponent):
         channel = "web"

@@ -33,7 +33,7 @@ from tests.web.http_support import get
 from tests.web.test_observers import _PATHS, Root, Worker
 
 #: Handlers of a program come before the dispatcher.
-_HANDLED = ["request", "step", "write"]
+_HANDLED = ["request", "step", "write", "response"]
 _NAMES = [
     "_read", "read", "read_value_changed", "request", "request_success", "request_failure",
     "request_complete", "request_value_changed", "response", "response_success",

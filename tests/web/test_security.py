@@ -9,7 +9,8 @@ import pytest
 from circuits import BaseComponent, handler
 from circuits.testing import VirtualClock
 from circuits.web._origins import parse_origin
-from circuits.web.controllers import Controller
+from circuits.web.controllers import Controller, JSONController
+from circuits.web.csrf import CSRF
 from circuits.web.dispatchers.dispatcher import Dispatcher
 from circuits.web.exceptions import NotFound
 from circuits.web.headers import Headers, add_vary
@@ -21,6 +22,7 @@ from circuits.web.security import (
 )
 from circuits.web.wrappers import Host
 from tests.web.http_support import Client, Reply, serving
+from tests.web.session_support import SECRET
 from tests.web.support import make_request
 
 HOME, AWAY = "https://home.example", "https://away.example"
@@ -258,3 +260,35 @@ def test_a_client_behind_a_proxy_is_known_by_what_the_server_says() -> None:
 def test_numbers_are_checked(options: tuple[int, int]) -> None:
     with pytest.raises(ValueError, match="at least 1"):
         RateLimit(*options)
+
+
+class Api(JSONController):
+    channel = "/api"
+
+    def POST(self) -> str:
+        return "taken"
+
+
+class Pages(BaseComponent):
+    channel = "web"
+
+    @handler("httperror", filter=True)
+    def _on_httperror(self, event: Any, request: Any, *args: Any, **kwargs: Any) -> str | None:
+        return None if request.path == "/api" else f"sorry: {event.code}"
+
+
+def test_what_is_refused_has_the_pages_of_the_site() -> None:
+    parts = (Dispatcher(), Root(), Api(), Pages(), CSRF(SECRET), RateLimit(3, 60))
+    with serving(*parts) as server:
+
+        def ask(path: str) -> tuple[int, str, bytes]:
+            reply = server.connect().get(path, "Content-Length: 0", method="POST")
+            return reply.code, reply.headers["content-type"], reply.body
+
+        assert ask("/")[::2] == (403, b"sorry: 403")
+        code, kind, body = ask("/api")
+        assert (code, kind) == (403, "application/problem+json")
+        assert b"csrf_token" in body
+        assert ask("/elsewhere")[::2] == (403, b"sorry: 403")
+        assert ask("/")[::2] == (429, b"sorry: 429")
+        assert ask("/api")[:2] == (429, "application/problem+json")

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
+from http import HTTPStatus
 from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from circuits.web import _response
+from circuits.web._cookies import cookie_attributes
 from circuits.web.constants import SERVER_VERSION
 from circuits.web.errors import NotFound
 from circuits.web.headers import Headers
@@ -678,6 +683,99 @@ def test_prepared_heads_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
         response.code, response.body = code, "x"
         response._encode()
         assert len(_response._head_cache) <= 3
+
+
+def _set(**attributes: Any) -> Callable[[Response], object]:
+    return lambda response: _assign(response, attributes)
+
+
+def _assign(response: Response, attributes: dict[str, Any]) -> None:
+    for name, value in attributes.items():
+        setattr(response, name, value)
+
+
+def _field(name: str, value: str) -> Callable[[Response], object]:
+    return lambda response: response.headers.append(name, value)
+
+
+#: What handlers may do to a response.
+_DEEDS: list[Callable[[Response], object]] = [
+    lambda response: response.headers.clear(),
+    lambda response: response.prepare(),
+    lambda response: response.set_cookie("q", "1"),
+    lambda response: response.set_cookie("q", "1", httponly=True),
+    lambda response: response.cookie.assign("sent", "1", cookie_attributes(*[None] * 4, *[False] * 2, None)),
+    lambda response: response._take_fields((("X-Field", "1"),)),
+    lambda response: response._take_fields((("Server", "other"),)),
+    _set(headers=Headers([])),
+    _set(message=""),
+    _set(message="Fine"),
+    _set(close=True),
+    _set(chunked=True),
+    _set(encoding="latin-1"),
+    _set(protocol="HTTP/1.0"),
+    _set(body=b"bytes"),
+    _set(body=["a", "b"]),
+    *(_set(code=code) for code in (200.0, HTTPStatus.OK, HTTPStatus.NOT_FOUND, 204, 205, 304, 413)),
+    _field("Set-Cookie", "q=1; Path=/; SameSite=Lax"),
+    _field("Transfer-Encoding", "chunked"),
+    _field("Content-Length", "7"),
+    _field("X-Length", "\tContent-Length: 4242424242"),
+    _field("Connection", "close"),
+    _field("Content-Type", "text/plain"),
+    _field("Date", "never"),
+]  # fmt: skip
+
+
+def _sent(method: str, server: Any, deeds: list[Callable[[Response], object]]) -> Any:
+    pairs = (("Cookie", "sent=1"),)
+    response = Response(Request(None, method, "http", "/", (1, 1), "", pairs, server))
+    response.time = NOW
+    response.body = "x"
+    try:
+        for deed in deeds:
+            deed(response)
+        sent = response._encode()
+    except ValueError as problem:
+        return str(problem)
+    return sent, response.close, response.chunked, response.headers.items()
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["GET", "HEAD"]),
+            st.sampled_from([FakeServer(), FakeServer(), None]),
+            st.lists(st.sampled_from(_DEEDS), max_size=3),
+        ),
+        min_size=2,
+        max_size=4,
+    )
+)
+def test_nothing_of_a_response_is_in_another(asked: list[Any]) -> None:
+    alone = []
+    for each in asked:
+        _response._renew(-1)
+        alone.append(_sent(*each))
+    _response._renew(-1)
+    assert [_sent(*each) for each in asked] == alone
+
+
+@pytest.mark.parametrize("deed", [lambda r: r.headers.clear(), _set(message=""), _set(code=200.0)])
+def test_what_is_left_out_of_one_head_is_in_others(deed: Callable[[Response], object]) -> None:
+    _response._renew(-1)
+    plain = _sent("GET", None, [])
+    first = _sent("GET", None, [deed])
+    assert first != plain == _sent("GET", None, [])
+    _response._renew(-1)
+    assert _sent("GET", None, [deed]) == first
+    assert _sent("GET", None, []) == plain
+
+
+def test_a_code_may_be_of_the_standard_library() -> None:
+    response = make()[1]
+    response.code, response.body = HTTPStatus.NOT_FOUND, "x"
+    assert response._encode()[0].startswith(b"HTTP/1.1 404 Not Found\r\n")
 
 
 def test_a_banner_that_one_request_hides() -> None:

@@ -11,6 +11,7 @@ import base64
 import datetime
 import decimal
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -27,6 +28,8 @@ Describe = Callable[[Any], "tuple[str, dict[str, Any]] | None"]
 Make = Callable[[str, dict[str, Any]], Any]
 
 _SIMPLE: Final = frozenset({str, int, bool, type(None)})
+#: More values of one hash are no accident. To put n of them into a set takes n * n comparisons.
+_SAME_HASH: Final = 32
 
 
 class UnsendableError(ProtocolError, TypeError):
@@ -89,11 +92,11 @@ class _Lowering:
         if lowerer is not None:
             self.refuse_tag(value)
             tag, make = lowerer
-            return {tag: make(value)}
+            return {tag: _ask(make, value)}
         if kind is set or kind is frozenset:
             self.refuse_tag(value)
             return {f"${kind.__name__}": self.items(value, depth)}
-        described = None if self.describe is None else self.describe(value)
+        described = None if self.describe is None else _ask(self.describe, value)
         if described is None:
             raise UnsendableError(f"{kind.__module__}.{kind.__qualname__} does not travel")
         self.refuse_tag(value)
@@ -162,6 +165,18 @@ class _Lowering:
                 problem.path.append(f"[{_short(key)}]")
                 raise
         return {"$map": pairs}
+
+
+def _ask(function: Callable[[Any], Any], value: Any) -> Any:
+    """Call what may run code of the application: fields that are properties, a ``tzinfo``."""
+    try:
+        return function(value)
+    except UnsendableError:
+        raise
+    except Exception as problem:
+        kind = type(value)
+        text = f"{kind.__module__}.{kind.__qualname__} raised {type(problem).__name__}"
+        raise UnsendableError(text) from problem
 
 
 def _short(key: Any) -> str:
@@ -259,8 +274,8 @@ def lift(value: Any, make: Make | None = None, *, is_plain: bool = False) -> Any
         return _lift(value, make, is_plain, 0)
     except UnreadableError:
         raise
-    # Whatever the constructors of the standard library find wrong with a text.
-    except (TypeError, ValueError, ArithmeticError, RecursionError) as problem:
+    # Whatever the standard library finds wrong with a text, or a dataclass with its own hash.
+    except Exception as problem:
         raise UnreadableError(f"a malformed value: {problem}") from None
 
 
@@ -305,17 +320,35 @@ def _lift_tagged(tag: str, content: Any, make: Make | None, depth: int) -> Any:
     if content.__class__ is not list:
         raise UnreadableError(f"a malformed or unknown tag {tag[:20]!r}")
     if tag == "$map":
-        pairs = {}
         for pair in content:
             if pair.__class__ is not list or len(pair) != 2:
                 raise UnreadableError("a malformed $map")
-            key, item = (_lift(part, make, False, depth + 1) for part in pair)
-            pairs[key] = item
-        return pairs
+            pair[:] = (_lift(part, make, False, depth + 1) for part in pair)
+        _check_hashes([key for key, _ in content])
+        return dict(content)
     collection = _COLLECTIONS.get(tag)
     if collection is None:
         raise UnreadableError(f"an unknown tag {tag[:20]!r}")
-    return collection(_lift(content, make, False, depth))
+    items = _lift(content, make, False, depth)
+    if collection is not tuple:
+        _check_hashes(items)
+    return collection(items)
+
+
+def _check_hashes(items: list[Any]) -> None:
+    """Refuse what a peer has chosen so that a set or a dict of it takes hours to make."""
+    if len(items) <= _SAME_HASH:
+        return
+    counts = Counter(map(hash, items))
+    if max(counts.values()) <= _SAME_HASH:
+        return
+    groups: dict[int, list[Any]] = {key: [] for key, n in counts.items() if n > _SAME_HASH}
+    for item in items:
+        same = groups.get(hash(item))
+        if same is not None and item not in same:  # the same value again costs nothing
+            same.append(item)
+            if len(same) > _SAME_HASH:
+                raise UnreadableError(f"more than {_SAME_HASH} values of the same hash")
 
 
 def _lift_data(content: Any, make: Make | None, depth: int) -> Any:

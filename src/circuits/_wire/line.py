@@ -37,6 +37,10 @@ LIMIT_BYTES: Final = 65536
 #: end: more than any separator is long.
 _OVERLAP: Final = 64
 
+#: How many lines are taken apart at once. What is behind them stays bytes until somebody wants it: who
+#: fills a read with line ends makes us keep no more than he has sent.
+_AT_ONCE: Final = 256
+
 #: How much of a line that is too long an error shows.
 _SHOWN: Final = 64
 
@@ -79,7 +83,7 @@ class LineDecoder:
         limit_bytes: As above.
     """
 
-    __slots__ = ("_discarding", "_messages", "_rest", "_splitter", "limit_bytes")
+    __slots__ = ("_behind", "_discarding", "_messages", "_rest", "_splitter", "limit_bytes")
 
     def __init__(
         self, limit_bytes: int | None = LIMIT_BYTES, splitter: Splitter | None = None
@@ -89,6 +93,7 @@ class LineDecoder:
         self.limit_bytes = limit_bytes
         self._splitter = None if splitter is split_lines else splitter
         self._messages: deque[Any] = deque()
+        self._behind = b""  # whole lines behind those, without the last LF
         # Grows in place, so that a line which comes one byte at a time stays linear. What a
         # splitter has left over is of its own kind, and stays as it is.
         self._rest: Any = bytearray() if self._splitter is None else b""
@@ -108,7 +113,9 @@ class LineDecoder:
         if self._splitter is not None:
             self._split(data)
             return
-        pieces = bytes(data).split(b"\n")
+        if self._behind:
+            self._split_behind(-1)
+        pieces = bytes(data).split(b"\n", _AT_ONCE)
         self._rest += pieces[0]
         if len(pieces) > 1:
             if self._discarding:
@@ -117,13 +124,18 @@ class LineDecoder:
                 self._add(bytes(self._rest).removesuffix(b"\r"))
             for piece in pieces[1:-1]:
                 self._add(piece.removesuffix(b"\r"))
-            self._rest = bytearray(pieces[-1])
+            last = pieces[-1]
+            if len(pieces) > _AT_ONCE and b"\n" in last:
+                self._behind, _, last = last.rpartition(b"\n")
+                if not self._behind:  # a single empty line
+                    self._add(b"")
+            self._rest = bytearray(last)
         self._check_rest()
 
     @property
-    def has_messages(self) -> bool:
-        """Whether there is a line."""
-        return bool(self._messages)
+    def has_message(self) -> bool:
+        """Whether there is a next line."""
+        return bool(self._messages or self._behind)
 
     @property
     def is_unfinished(self) -> bool:
@@ -135,7 +147,24 @@ class LineDecoder:
 
         A `LineTooLongError` is returned, not raised: the lines after it are good.
         """
+        if not self._messages and self._behind:
+            self._split_behind(_AT_ONCE)
         return self._messages.popleft() if self._messages else None
+
+    def drop_line(self) -> None:
+        """Drop the beginning of the line that has not ended, and the rest of it when it comes."""
+        self._discarding = True
+        self._check_rest()
+
+    def _split_behind(self, count: int) -> None:
+        *lines, last = self._behind.split(b"\n", count)
+        self._behind = b""
+        if len(lines) == count and last:
+            self._behind = last
+        else:
+            lines.append(last)
+        for line in lines:
+            self._add(line.removesuffix(b"\r"))
 
     def _split(self, data: bytes | bytearray | memoryview) -> None:
         assert self._splitter is not None
@@ -162,6 +191,8 @@ class LineDecoder:
             # One CR more may belong to the end of the line.
             if self._splitter is None and len(rest) == limit + 1 and rest[-1] == 13:
                 return
+            if self._behind:
+                self._split_behind(-1)  # which comes before
             self._messages.append(LineTooLongError(limit, bytes(rest[: min(_SHOWN, limit)])))
             self._discarding = True
             self._check_rest()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from ._routing import is_unheard
 from .events import BaseEvent, Error
 from .handlers import reprhandler
 
@@ -93,10 +94,18 @@ def note_arguments(problem: BaseException, method: Any, event: BaseEvent) -> Non
         return  # called by hand
     import inspect
 
+    first = (event,) if getattr(method, "event", False) else ()
     try:
-        takes = f"{method.__qualname__}{inspect.signature(method)}"
+        signature = inspect.signature(method)
+        takes = f"{method.__qualname__}{signature}"
     except (AttributeError, TypeError, ValueError):
         return
+    try:
+        signature.bind(*first, *event._event_args, **(event._event_kwargs or {}))
+    except TypeError:
+        pass
+    else:
+        return  # it fits: the error is of something else
     problem.add_note(
         f"{takes} at {code.co_filename}:{code.co_firstlineno} "
         f"cannot handle {event._event_name}({', '.join(_shown_arguments(event))})"
@@ -122,9 +131,12 @@ def log_error(
     if brief:
         logger.log(level, "%s", brief)
         return
-    is_ours = problem.__traceback__ is not None  # and not that of another process
-    text = format_error(type(problem), problem, () if is_ours else lines, method, event).rstrip()
-    chain = (type(problem), problem, _own_frames(problem, method)) if is_ours else None
+    if problem.__traceback__ is None:  # that of another process
+        text = format_error(type(problem), problem, lines, method, event)
+        logger.log(level, "%s", text.rstrip())
+        return
+    text = format_error(type(problem), problem, (), method, event).rstrip()
+    chain = (type(problem), problem, _own_frames(problem, method))
     logger.log(level, "%s", text, exc_info=chain)
 
 
@@ -148,7 +160,7 @@ def _subject(event: BaseEvent | None) -> str:
 
 def log_unheard(event: BaseEvent) -> None:
     """Log an ``error`` that nobody handles."""
-    if isinstance(event, Error):
+    if isinstance(event, Error) and not getattr(event, "seen_otherwise", False):
         problem, lines, method = event.args[1:4]
         is_received = getattr(event, "received", False)
         log_error(problem, lines, method, getattr(event, "fevent", None), debug=is_received)
@@ -172,9 +184,29 @@ def fire_error(
     error.fevent = event  # type: ignore[misc]
     error.received = any(waiter.is_awaited for waiter in waiters or ())  # type: ignore[attr-defined]
     try:
-        root.fire(error, *root._tree_channels)
+        where = root._tree_channels
+        if not is_unheard(root._tree_engine.route("exception", where)):
+            error.seen_otherwise = True  # type: ignore[attr-defined]
+            root.fire(_Exception(type(problem), problem, lines, handler=method, fevent=event))
+        root.fire(error, *where)
     except Exception:  # the channel of the root cannot be hashed any more
         log_error(problem, lines, method, event)
+
+
+class _Exception(Error):
+    """An ``error`` in the form of the 3.x line, for the handlers of ``exception``."""
+
+    name = "exception"
+
+    def __init__(
+        self,
+        type: type[BaseException],
+        value: BaseException,
+        traceback: list[str],
+        handler: Callable[..., Any] | None = None,
+        fevent: BaseEvent | None = None,
+    ) -> None:
+        BaseEvent.__init__(self, type, value, traceback, handler=handler, fevent=fevent)
 
 
 def format_error(

@@ -13,6 +13,7 @@ from __future__ import annotations
 import threading
 from itertools import count
 
+from ._written import names_written, written_names
 from .handlers import SELF
 from .utils import flatten
 
@@ -143,8 +144,9 @@ class Routes:
             self.cache.clear()
             self.plain.clear()
         else:
-            self.cache.pop(name, None)
-            self.plain.pop(name, None)
+            for known in (name, *names_written(name)):
+                self.cache.pop(known, None)
+                self.plain.pop(known, None)
 
     def set_awaited(self, name: str, awaited: bool) -> None:
         """Set whether waits for a name must be looked at before its events are dispatched."""
@@ -160,7 +162,9 @@ class Routes:
     def knows(self, *names: str) -> bool:
         """Whether any component handles one of these names, when not fired at itself."""
         known = self._by_name
-        return "*" in known or not known.keys().isdisjoint(names)
+        if "*" in known or not known.keys().isdisjoint(names):
+            return True
+        return any(not known.keys().isdisjoint(written_names(name)) for name in names)
 
     def handling(self, name: str) -> list[Manager]:
         """The components with a handler of this very name, whatever its channel."""
@@ -175,7 +179,10 @@ class Routes:
 
         Unlike looking for routes, this remembers nothing of what was asked.
         """
-        return name in self._by_name or "*" in self._by_name or name in self.awaited
+        known = self._by_name
+        if name in known or "*" in known or name in self.awaited:
+            return True
+        return not known.keys().isdisjoint(written_names(name))
 
     def resolve(self, name: str, channels: tuple[Any, ...]) -> tuple[Route, ...]:
         """Work out the routes of an event and remember them."""
@@ -252,6 +259,7 @@ class Routes:
         self, name: str, channel: Any
     ) -> Iterator[tuple[Manager, HandlerSpec, tuple[Any, ...]]]:
         target = channel if _is_component(channel) else None
+        written = {*written_names(name)}
         for component in self._candidates(name, channel):
             place = _place(component)
             if place is None:
@@ -260,7 +268,8 @@ class Routes:
             for number, spec in enumerate(component._tree_specs):
                 names = spec.names
                 if names and name not in names and "*" not in names:
-                    continue
+                    if not written or written.isdisjoint(names):
+                        continue
                 if spec.skips is not None and spec.skips(name):
                     continue
                 if not listens(spec, component, channel):
@@ -274,7 +283,7 @@ class Routes:
         found: dict[int, Manager] = {}
         if _is_component(channel) and _in_tree_of(channel, self):
             found[id(channel)] = channel
-        for key in (name,) if name == "*" else (name, "*"):
+        for key in (name,) if name == "*" else (name, *written_names(name), "*"):
             channels = self._by_name.get(key)
             if channels is None:
                 continue
@@ -288,8 +297,13 @@ class Routes:
 
 
 def is_unheard(routes: Iterable[Route]) -> bool:
-    """Whether nobody handles what goes these ways: those who see all that there is only look on."""
+    """Whether nobody handles what goes these ways: those who see all that there is only look on.
+
+    But for those who take it elsewhere, and say so by ``forwards``.
+    """
     for method, _, _ in routes:
+        if getattr(method, "forwards", False):
+            return False
         if getattr(method, "names", True) or getattr(method, "channel", None) != "*":
             return False
     return True
@@ -406,8 +420,9 @@ def handlers_of(
     found = set()
     for node in flatten(top):
         for spec in node._tree_specs:
-            if spec.names and name not in spec.names and "*" not in spec.names:
-                continue
+            if spec.names and "*" not in spec.names and name not in spec.names:
+                if not {*written_names(name)}.intersection(spec.names):
+                    continue
             if spec.is_global:
                 if not exclude_globals:
                     found.add(spec.bound_to(node))

@@ -78,6 +78,8 @@ def after_fork(manager: Manager) -> None:
         asyncio._set_running_loop(loop.host.loop)  # forgotten when the process id changes
     if loop.session is not None and loop.session.pipe is not None:
         loop.session.pipe.reopen()
+    if loop.session is not None and loop.session._diagnosis is not None:
+        loop.session._diagnosis.go_on()
     for node in flatten(engine.root):
         forked = getattr(node, "_tree_forked", None)
         if forked is not None:
@@ -311,7 +313,7 @@ class Session:
             manager._tree_engine.queue.clear()  # however much it is: the turn ends
             raise KeyboardInterrupt
         self._fire_signal(number, frame, then=lambda: stop(manager, None))
-        if self._diagnosis is not None and sys.stderr is not None:
+        if self._diagnosis is not None and number == 2 and sys.stderr is not None:  # SIGINT
             # Not by a log, which the interrupted code may be in the middle of.
             os.write(2, b"circuits: stopping; the same signal once more ends at once\n")
 

@@ -29,7 +29,15 @@ if TYPE_CHECKING:
     from .events import BaseEvent
     from .manager import Manager
 
-__all__ = ["CallValue", "CoroutineTask", "Suspended", "Suspension", "Task", "TaskTable"]
+__all__ = [
+    "CallValue",
+    "CoroutineTask",
+    "ExceptionWrapper",
+    "Suspended",
+    "Suspension",
+    "Task",
+    "TaskTable",
+]
 
 
 class CallValue:
@@ -37,6 +45,17 @@ class CallValue:
 
     def __init__(self, value: Any) -> None:
         self.value = value
+
+
+class ExceptionWrapper:
+    """What a generator yields to fail, instead of raising it. Kept for programs of the 3.x line."""
+
+    def __init__(self, exception: BaseException) -> None:
+        self.exception = exception
+
+    def extract(self) -> BaseException:
+        """The exception."""
+        return self.exception
 
 
 class Suspension:
@@ -368,6 +387,11 @@ class Task:
                     stack.pop()
                     generator.close()
                     result, error = yielded.value, None
+                    continue
+                if isinstance(yielded, ExceptionWrapper):
+                    stack.pop()
+                    generator.close()
+                    result, error = None, yielded.extract()
                     continue
                 self.firing._event_value.setValue(yielded)
                 tasks.ready.append(self)

@@ -8,7 +8,7 @@ from ._flags import WAITED
 from ._routing import TREE_LOCK, is_below
 from .errors import SingletonError, UnregistrableError
 from .events import Event, Registered, Unregistered
-from .handlers import SELF, HandlerMetaClass, HandlerSpec, collect_specs, handler
+from .handlers import SELF, HandlerMetaClass, HandlerName, HandlerSpec, collect_specs, handler
 from .manager import Manager
 from .utils import flatten
 
@@ -95,6 +95,8 @@ class BaseComponent(Manager):
 
     singleton: ClassVar[bool | type] = False
     _tree_default_channel: ClassVar[Any] = "*"
+    #: Whether ``init`` is called behind the constructor, and not in that of this class.
+    _tree_inits_last: ClassVar[bool] = False
     #: The default of a constructor's parameter, which nobody has given, where the class says otherwise.
     _tree_ignored_channel: str | None = None
     _own_specs: ClassVar[tuple[HandlerSpec, ...]]
@@ -106,6 +108,8 @@ class BaseComponent(Manager):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        if "init" in cls.__dict__ and "__init__" not in cls.__dict__:
+            _call_init_last(cls)
         if "channel" in cls.__dict__ and not hasattr(cls.__dict__["channel"], "__get__"):
             cls._tree_default_channel = cls.__dict__["channel"]
             delattr(cls, "channel")
@@ -139,8 +143,14 @@ class BaseComponent(Manager):
                 if child.parent is not self:  # under two names, or registered by hand
                     child.register(self)
         init = getattr(self, "init", None)
-        if callable(init):
+        if callable(init) and not cls._tree_inits_last and cls.init is not BaseComponent.init:
             init(*args, **kwargs)
+
+    def init(self, *args: Any, **kwargs: Any) -> None:
+        """For subclasses: called with the arguments of the constructor when that is done.
+
+        It does nothing here; it is there to be called by those that override it.
+        """
 
     if TYPE_CHECKING:
         _tree_inherited: ClassVar[tuple[tuple[str, Any], ...]]
@@ -308,8 +318,12 @@ class BaseComponent(Manager):
         """The names of the events that instances handle, private ones left out."""
         if "_tree_specs" not in cls.__dict__:
             _prepare_class(cls)
-        names = (name for spec in cls._tree_specs for name in spec.keys if spec.channel is not SELF)
-        return list(dict.fromkeys(name for name in names if not name.startswith("_")))
+        found: dict[str, str] = {}
+        for spec in cls._tree_specs:
+            for name in spec.keys if spec.channel is not SELF else ():
+                if not name.startswith("_"):
+                    found.setdefault(name, HandlerName(name, spec.function))
+        return list(found.values())
 
     events = handlers
 
@@ -345,6 +359,29 @@ def _prepare_class(cls: type[BaseComponent]) -> None:
         for spec in cls._tree_specs
         if not hasattr(cls, spec.attribute)
     )
+
+
+def _call_init_last(cls: type[BaseComponent]) -> None:
+    """Have ``init`` called when the constructor that a class inherits is done.
+
+    Where that is our own, it does so itself. Any other calls it in the middle, when nothing is there
+    yet that comes behind.
+    """
+    construct: Any = cls.__init__
+    if construct is BaseComponent.__init__ or cls._tree_inits_last:
+        return
+    if not construct.__module__.startswith("circuits."):
+        return  # of an application, which has always had it so
+
+    import functools
+
+    @functools.wraps(construct)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
+        construct(self, *args, **kwargs)
+        self.init(*args, **kwargs)
+
+    cls.__init__ = __init__  # type: ignore[method-assign]
+    cls._tree_inits_last = True
 
 
 def _channel_place(cls: type[BaseComponent]) -> tuple[str, int] | None:

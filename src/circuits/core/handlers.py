@@ -160,9 +160,9 @@ class HandlerMetaClass(type):
     apart, and that :func:`handler` has not touched, are marked.
     """
 
-    def __init__(cls, name: str, bases: tuple[type, ...], body: dict[str, Any]) -> None:
-        super().__init__(name, bases, body)
-        for attribute, value in body.items():
+    def __init__(cls, name: str, bases: tuple[type, ...], ns: dict[str, Any]) -> None:
+        super().__init__(name, bases, ns)
+        for attribute, value in ns.items():
             if (
                 isinstance(value, FunctionType)
                 and attribute[0] != "_"
@@ -256,12 +256,27 @@ def collect_specs(cls: type) -> tuple[HandlerSpec, ...]:
             if attribute in overridden or id(value) in seen:
                 continue
             seen.add(id(value))
+            _complete_marks(value)
             if value.override:  # type: ignore[attr-defined]
                 ended.add(attribute)
             specs.append(HandlerSpec(value, _visible_name(cls, base, attribute)))
         overridden |= ended
         chosen.append(specs)
     return tuple(spec for specs in reversed(chosen) for spec in specs)
+
+
+def _complete_marks(function: Any) -> None:
+    """Give a function that somebody else's decorator has marked what it lacks."""
+    for option, default in _OPTIONS.items():
+        if not hasattr(function, option):
+            setattr(function, option, default)
+    names = getattr(function, "names", ())
+    if not isinstance(names, tuple):
+        function.names = (names,) if isinstance(names, str) else tuple(names)
+    if not hasattr(function, "event"):
+        function.event = wants_event(function)
+    if not hasattr(function, "names"):
+        function.names = ()
 
 
 def _visible_name(cls: type, base: type, attribute: str) -> str:
@@ -271,15 +286,42 @@ def _visible_name(cls: type, base: type, attribute: str) -> str:
     return attribute
 
 
-def reprhandler(function: Any) -> str:
+class HandlerName(str):
+    """The name of an event that a component handles, with what its handler declares.
+
+    It is what ``handlers()`` tells: text for the programs of 2.1, and something with the attributes
+    of a handler for those of the 3.x line.
+    """
+
+    def __new__(cls, name: str, function: Any) -> HandlerName:
+        """Make the text, and take over the attributes."""
+        self = super().__new__(cls, name)
+        self.handler = True
+        self.__name__ = getattr(function, "__name__", name)
+        for attribute in ("names", "event", *_OPTIONS):
+            setattr(self, attribute, getattr(function, attribute))
+        return self
+
+    if TYPE_CHECKING:
+        __name__: str
+        handler: bool
+        names: tuple[str, ...]
+        event: bool
+        channel: Any
+        priority: float
+        filter: bool
+        override: bool
+
+
+def reprhandler(handler: Any) -> str:
     """Show a handler: ``<listener[channel.names] (Class.method)>``.
 
     Raises:
         AttributeError: The argument is not a handler.
     """
-    kind = "filter" if function.filter else "listener"
-    owner = getattr(function, "__self__", None)
-    channel = function.channel
+    kind = "filter" if handler.filter else "listener"
+    owner = getattr(handler, "__self__", None)
+    channel = handler.channel
     if channel is SELF:
         channel = owner
     if channel is None:
@@ -289,7 +331,7 @@ def reprhandler(function: Any) -> str:
     else:
         where = str(channel)
     cls = Unknown if owner is None else type(owner)
-    return f"<{kind}[{where}.{'.'.join(function.names)}] ({cls.__name__}.{function.__name__})>"
+    return f"<{kind}[{where}.{'.'.join(handler.names)}] ({cls.__name__}.{handler.__name__})>"
 
 
 def without(

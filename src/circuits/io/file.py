@@ -65,6 +65,10 @@ _NOT_WATCHABLE = (errno.EPERM, errno.ENODEV)
 INTERVAL = 0.25
 
 
+#: Who may hold reading.
+_FOR_APPLICATION, _FOR_PROTOCOL = 1, 2
+
+
 class _Next(Event):
     """Read the next piece of a regular file: fired by it at itself."""
 
@@ -115,7 +119,7 @@ class File(Writer, Component):
     _mode: Mode
     _given: OpenFile | None = None
     _reading = False  # not at the end of what there is
-    _is_held = _is_held_for_protocol = False
+    _holds = 0  # who does not want it to be read: the application, and a protocol
     _eof_told = False
     _turn = 0  # which event to go on is the valid one
     _is_terminal = False
@@ -240,7 +244,7 @@ class File(Writer, Component):
             descriptor = Descriptor(
                 self,
                 number,
-                reads=self._mode.reads and not self._is_held,
+                reads=self._mode.reads and not self._holds,
                 is_shared=not opened.is_ours,
                 max_pending=self._max_pending,
             )
@@ -268,7 +272,7 @@ class File(Writer, Component):
 
     def _go_on(self) -> None:
         """Read the next piece of a regular file in the next turn."""
-        if self._reading and not self._is_held and isinstance(self._stream, DirectFile):
+        if self._reading and not self._holds and isinstance(self._stream, DirectFile):
             self._turn += 1
             self.fire(_Next(self, self._turn), self)
 
@@ -331,20 +335,7 @@ class File(Writer, Component):
 
         .. versionadded:: 2.1
         """
-        self._is_held = True
-        self._is_held_for_protocol = False
-        self._turn += 1
-        if isinstance(self._stream, Descriptor):
-            self._stream.hold_reading(True)
-
-    def _hold_reading(self, is_held: bool, sock: Any = None) -> None:
-        """For protocols, which must not end a pause of the application."""
-        if is_held and not self._is_held:
-            self.pause_reading()
-            self._is_held_for_protocol = True
-        elif not is_held and self._is_held_for_protocol:
-            self._is_held_for_protocol = False
-            self.resume_reading()
+        self._hold(True, _FOR_APPLICATION)
 
     @handler(False)
     def resume_reading(self) -> None:
@@ -352,9 +343,19 @@ class File(Writer, Component):
 
         .. versionadded:: 2.1
         """
-        self._is_held = False
+        self._hold(False, _FOR_APPLICATION)
+
+    @handler("_hold_reading")
+    def _on_hold_reading(self, is_held: bool, *others: Any) -> None:
+        if not others:
+            self._hold(is_held, _FOR_PROTOCOL)
+
+    def _hold(self, is_held: bool, whom: int) -> None:
+        self._holds = self._holds | whom if is_held else self._holds & ~whom
+        if self._holds:
+            self._turn += 1
         if isinstance(self._stream, Descriptor) and self._reading:
-            self._stream.hold_reading(False)
+            self._stream.hold_reading(bool(self._holds))
         self._go_on()
 
     # -- writing, moving, closing --
@@ -400,6 +401,8 @@ class File(Writer, Component):
         self._reading = False
 
     def _descriptor_hung_up(self, descriptor: Descriptor) -> None:
+        if self._reading and self._holds:
+            return  # there may be something left to be read, when it is wanted
         if self._reading:
             self._at_end(is_hung_up=True)
         if descriptor.pending_bytes:

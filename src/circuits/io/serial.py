@@ -136,6 +136,11 @@ class Serial(Writer, Component):
         elif data is not None:
             self._descriptor_hung_up(descriptor)
 
+    @handler("_hold_reading")
+    def _on_hold_reading(self, is_held: bool, *others: Any) -> None:
+        if isinstance(self._stream, Descriptor) and not others:
+            self._stream.hold_reading(is_held)
+
     def _received(self, data: bytes) -> None:
         if self._lines is None:
             self.fire(Read(data))

@@ -224,10 +224,10 @@ class Client(Endpoint):
         if self._connection is not None:
             self._connection.hold_reading(False)
 
-    def _hold_reading(self, is_held: bool, sock: Any = None) -> None:
-        """For protocols, which must not end a pause of the application."""
-        if self._connection is not None:
-            self._connection.hold_reading(is_held, 2)
+    @handler("_hold_reading")
+    def _on_hold_reading(self, is_held: bool, *others: Any) -> None:
+        if self._connection is not None and not others:
+            self._connection.hold_for_backlog(is_held)
 
     # -- connecting --
 

@@ -100,15 +100,16 @@ class Connection:
         tls: What encrypts it, or ``None``.
         was_open: Whether it has been open ever.
         is_congested: More than the high-water mark is pending.
-        is_held: The application has asked not to read from this peer, or a protocol has.
+        is_held: The application has asked not to read from this peer.
+        is_backlogged: So has a protocol, which has not handed out all that was read.
         at_end: The peer has finished writing.
         writer: What the kernel has not taken yet, or ``None`` if nothing.
         unfinished_reads: ``read`` events that are queued, or whose handlers are suspended.
     """
 
     __slots__ = (
-        "_holders", "_io", "_limits", "_owner", "_read_bytes", "at_end", "is_congested", "is_held", "sock",
-        "state", "tls", "unfinished_reads", "was_open", "writer",
+        "_io", "_limits", "_owner", "_read_bytes", "at_end", "is_backlogged", "is_congested",
+        "is_held", "sock", "state", "tls", "unfinished_reads", "was_open", "writer",
     )  # fmt: skip
 
     #: So that the engine may tell us about the end of an event: nobody gets its exceptions.
@@ -124,8 +125,7 @@ class Connection:
         self.tls: TLSStream | None = None
         self.state = state
         self.was_open = state is State.OPEN
-        self.is_congested = self.is_held = self.at_end = False
-        self._holders = 0
+        self.is_congested = self.is_held = self.is_backlogged = self.at_end = False
         self.unfinished_reads = 0
 
     @property
@@ -161,7 +161,7 @@ class Connection:
                 reads, writes = True, tls.has_output
             else:
                 congested = self.is_congested and not self._limits.reads_on
-                held = self.at_end or self.is_held or congested
+                held = self.at_end or self.is_held or self.is_backlogged or congested
                 reads = self.state in RECEIVES and not held
                 writes = self.is_blocked or (tls is not None and tls.has_output)
             if reads:
@@ -196,17 +196,20 @@ class Connection:
             self._read_bytes = max(size >> 2, self._limits.bufsize)
         return data
 
-    def hold_reading(self, is_held: bool, holder: int = 1) -> None:
-        """Stop reading from the peer, or go on when no holder is left.
-
-        Args:
-            is_held: Whether this holder wants nothing to be read.
-            holder: 1 for the application, 2 for a protocol that has more than it can take.
-        """
-        self._holders = self._holders | holder if is_held else self._holders & ~holder
-        is_held = bool(self._holders)
+    def hold_reading(self, is_held: bool) -> None:
+        """Stop reading from the peer, or go on."""
         if self.is_held is not is_held:
             self.is_held = is_held
+            self.watch()
+
+    def hold_for_backlog(self, is_held: bool) -> None:
+        """Stop reading for a protocol, or go on; it counts as a ``read`` that is not done with."""
+        if self.is_backlogged is not is_held:
+            self.is_backlogged = is_held
+            if is_held:
+                self.unfinished_reads += 1
+            else:
+                self._read_done()
             self.watch()
 
     def end_of_input(self) -> None:
@@ -221,6 +224,9 @@ class Connection:
 
     def resolve(self, event: BaseEvent, value: Value) -> None:
         """The engine tells that all handlers of a ``read`` event are done."""
+        self._read_done()
+
+    def _read_done(self) -> None:
         self.unfinished_reads -= 1
         if self.at_end and not self.unfinished_reads and self.state in RECEIVES:
             self._owner._reads_finished(self, is_told=True)
@@ -427,7 +433,7 @@ class Connection:
             return
         if code:
             self.fail(OSError(code, os.strerror(code)))
-        elif not (self.is_held and self.state in RECEIVES):
+        elif not ((self.is_held or self.is_backlogged) and self.state in RECEIVES):
             self.finish()  # else there may be something left to be read, when it is wanted
 
     def finish(self, is_cut: bool = False) -> None:

@@ -306,6 +306,8 @@ class Endpoint(PollerUser):
         owner: object = connection._owner
         if owner is not self:
             return
+        if connection.unfinished_reads:
+            return  # a protocol has not handed out all that was read: it is told again
         if hops and self._tree_engine.queue:
             self.fire(EndOfInput(connection, hops - 1), self)
         else:

@@ -362,11 +362,11 @@ class Server(Endpoint):
         if connection is not None:
             connection.hold_reading(False)
 
-    def _hold_reading(self, is_held: bool, sock: Any = None) -> None:
-        """For protocols, which must not end a pause of the application."""
+    @handler("_hold_reading")
+    def _on_hold_reading(self, is_held: bool, sock: Any = None) -> None:
         connection = self._connections.get(sock)
         if connection is not None:
-            connection.hold_reading(is_held, 2)
+            connection.hold_for_backlog(is_held)
 
     # -- the poller tells --
 

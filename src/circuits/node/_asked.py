@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ._hub import Hub
     from ._link import Link
 
-__all__ = ["Asked", "Outbox"]
+__all__ = ["Asked", "Outbox", "deadline_of", "end_in_silence"]
 
 #: Seconds after which an event without a time limit of its own counts as not answered.
 DEFAULT_SECONDS = 30.0
@@ -70,12 +70,7 @@ class Asked(Suspended):
         self._outbox: Outbox | None = None
         self._id: Any = None
         self._seconds = DEFAULT_SECONDS if timeout is None else timeout
-        self._deadline = _clock.now() + self._seconds
-        self._is_callers = False
-        for waiter in event._event_waiters or ():
-            limit = getattr(waiter, "deadline", None)
-            if limit is not None and limit < self._deadline:
-                self._deadline, self._is_callers = limit, True
+        self._deadline, self._is_callers = deadline_of(event, self._seconds)
         self._appointment = NEVER
 
     @property
@@ -160,10 +155,7 @@ class Asked(Suspended):
 
     def _expire(self) -> None:
         if self._is_callers:
-            # Whoever has called has been told by now; the value tells others who look at it.
-            problem = TimeoutError(f"no answer in time from {self.node!r}")
-            self.firing._event_value.fail((TimeoutError, problem, []))
-            self.engine.tasks.cancel(self)
+            end_in_silence(self, self.node)
             return
         self.fail(Unreachable(f"no answer within {self._seconds:g} s from {self.node!r}"))
 
@@ -187,6 +179,23 @@ class Asked(Suspended):
     def _settle(self) -> None:
         self._appointment.cancel()
         self._hub.asked.pop(self, None)
+
+
+def deadline_of(event: BaseEvent, seconds: float) -> tuple[float, bool]:
+    """When an event is to be answered, and whether that is the limit of whoever has called it."""
+    deadline, is_callers = _clock.now() + seconds, False
+    for waiter in event._event_waiters or ():
+        limit = getattr(waiter, "deadline", None)
+        if limit is not None and limit < deadline:
+            deadline, is_callers = limit, True
+    return deadline, is_callers
+
+
+def end_in_silence(task: Suspended, node: str) -> None:
+    """Whoever has called has been told by now; the value tells others who look at it."""
+    problem = TimeoutError(f"no answer in time from {node!r}")
+    task.firing._event_value.fail((TimeoutError, problem, []))
+    task.engine.tasks.cancel(task)
 
 
 def _channels(channels: tuple[Any, ...]) -> tuple[str, ...]:
@@ -247,7 +256,10 @@ class Outbox:
             link.send_request(asked)
             return
         if len(self.held) >= self._limit:
-            raise Unreachable(f"queue full: {self._limit} events wait for {self._name!r}")
+            text = f"queue full: {self._limit} events wait for {self._name!r}"
+            if link is not None and len(link.outstanding) >= asked._hub.options.outstanding:
+                text += f", and {len(link.outstanding)} are not answered"
+            raise Unreachable(text)
         asked.keep(self)
         self.held[asked] = None
 
@@ -257,6 +269,8 @@ class Outbox:
         while held and link is not None and link.can_send:
             asked = next(iter(held))
             del held[asked]
+            if not asked.seconds_left:
+                continue  # its own end is next; nobody would answer it
             try:
                 link.send_request(asked)
             except (TypeError, ValueError) as problem:  # version 1 cannot say it

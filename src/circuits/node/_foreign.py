@@ -5,19 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from circuits.core._clock import NEVER
+from circuits.core.errors import RemoteError
 from circuits.core.values import Value
 
+from .errors import text_of
+
 if TYPE_CHECKING:
+    from circuits.core._engine import Engine
     from circuits.core.events import BaseEvent
 
     from ._hub import Hub
     from ._link import Link
 
-__all__ = ["Foreign", "failure_of"]
+__all__ = ["Foreign", "failure_of", "give_up"]
 
 #: What of a traceback travels.
 _LINES = 200
-_TEXT_CHARACTERS = 10_000
 
 
 class Foreign:
@@ -61,13 +64,7 @@ class Foreign:
         if self.is_over:
             return
         self._end()
-        event = self.event
-        event.cancel()
-        if event.waitingHandlers:
-            tasks = self.hub.engine.tasks
-            for task in tasks:
-                if task.event is event:
-                    tasks.cancel(task)
+        give_up(self.hub.engine, self.event)
         self.link.answered()
 
     def _end(self) -> None:
@@ -86,6 +83,15 @@ class Foreign:
             if value.is_list or isinstance(result, list):
                 result = [item.value if isinstance(item, Value) else item for item in result]
             hub.answer(link, version, self.id, result)
+
+
+def give_up(engine: Engine, event: BaseEvent) -> None:
+    """Cancel an event that nobody waits for any more, and its handlers that are suspended."""
+    event.cancel()
+    if event.waitingHandlers:
+        for task in engine.tasks:
+            if task.event is event:
+                engine.tasks.cancel(task)
 
 
 def _unfinished(value: Value) -> BaseEvent | None:
@@ -111,18 +117,12 @@ def _unfinished(value: Value) -> BaseEvent | None:
 def failure_of(value: Value) -> tuple[str, str, list[str]]:
     """The name of the type, the message and the traceback of the first failure."""
     problem = value.exceptions[0]
-    type_name, message = type(problem).__name__, _text_of(problem)
-    if hasattr(problem, "type_name") and hasattr(problem, "message"):
-        # It came from a third node, and says so itself.
-        type_name, message = problem.type_name or type_name, problem.message
+    type_name = type(problem).__name__
+    if isinstance(problem, RemoteError):  # it came from a third node, and says so itself
+        type_name, message = text_of(problem.type_name or type_name), text_of(problem.message)
+    else:
+        message = text_of(problem)
     return type_name, message, _lines_of(value, problem)
-
-
-def _text_of(problem: BaseException) -> str:
-    try:
-        return str(problem)[:_TEXT_CHARACTERS]
-    except Exception:
-        return "an exception whose text cannot be made"
 
 
 def _lines_of(value: Value, problem: BaseException) -> list[str]:
@@ -134,5 +134,5 @@ def _lines_of(value: Value, problem: BaseException) -> list[str]:
             if isinstance(item, Value):
                 waiting.append(item)
             elif isinstance(item, tuple) and len(item) == 3 and item[1] is problem:
-                return [str(line)[:_TEXT_CHARACTERS] for line in item[2][-_LINES:]]
+                return [text_of(line) for line in item[2][-_LINES:]]
     return []

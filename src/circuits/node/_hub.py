@@ -14,6 +14,7 @@ from ._accept import Acceptance
 from ._asked import DEFAULT_SECONDS
 from ._foreign import Foreign
 from ._known import Known
+from .errors import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +50,7 @@ class Options:
     send: Callable[[BaseEvent, str | None], object] | None = None
     limit: int = 1000
     concurrency: int = 100
+    outstanding: int = 10_000
     packet_limit_bytes: int = wire.PACKET_BYTES
     stop_timeout: float = 10.0
     secret: bytes | None = None
@@ -220,8 +222,8 @@ class Hub:
         except wire.UnreadableError as problem:
             self.answer_failure(link, version, id, problem.type_name, str(problem))
             return
-        except (TypeError, ValueError) as problem:
-            self.answer_failure(link, version, id, type(problem).__name__, str(problem))
+        except Exception as problem:  # fields that do not fit; or the class itself refuses them
+            self.answer_failure(link, version, id, type(problem).__name__, text_of(problem))
             return
         if request.success:
             event.success = True

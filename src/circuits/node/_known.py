@@ -15,6 +15,8 @@ from typing import Any
 from circuits.core._fields import TYPED
 from circuits.core.events import BaseEvent
 
+from .errors import text_of
+
 __all__ = ["Known", "fits"]
 
 #: Modules of the framework: its events are not for other machines.
@@ -154,7 +156,7 @@ class Known:
         try:
             return cls(**fields)
         except Exception as problem:  # code of the application: a check of its own, perhaps
-            raise TypeError(f"{cls.__name__}: {problem}") from problem
+            raise TypeError(f"{cls.__name__}: {text_of(problem)}") from problem
 
 
 def _hints_of(cls: type) -> dict[str, Any]:

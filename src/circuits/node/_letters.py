@@ -15,9 +15,10 @@ from circuits.core._clock import NEVER
 from circuits.core.events import BaseEvent, Event
 
 from ._accept import answers
-from ._foreign import failure_of
+from ._foreign import failure_of, give_up
 from ._hub import Hub
 from ._streams import DUPLICATE_SECONDS, Streams
+from .errors import text_of
 from .events import DeadLetter
 
 if TYPE_CHECKING:
@@ -236,7 +237,7 @@ class Letter:
     def effect_failed(self, problem: BaseException) -> None:
         """Something has failed that it has caused, and that nobody else is told of."""
         if self._problem is None:
-            self._problem = f"{type(problem).__name__}: {problem}"
+            self._problem = f"{type(problem).__name__}: {text_of(problem)}"
 
     def completed(self) -> None:
         """All that it has caused is over."""
@@ -281,11 +282,7 @@ class Letter:
         self.give_back()
         self._end()
         if event is not None:
-            event.cancel()
-            tasks = self.hub.engine.tasks
-            for task in tasks:
-                if task.event is event:
-                    tasks.cancel(task)
+            give_up(self.hub.engine, event)
 
     # -- giving up --
 

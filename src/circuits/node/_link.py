@@ -240,8 +240,7 @@ class Link:
         asked.arrive(value, problem)
         if self.hub.is_holding:
             self.heed_hold()
-        if self.version == 1:
-            self.drained()
+        self._made_room()
 
     def _take_control(self, kind: str, content: Any) -> None:
         if kind == "ping":
@@ -262,7 +261,16 @@ class Link:
         """Whether another event may be sent now."""
         if self.state is not _OPEN or self.transport.is_blocked:
             return False
-        return self.version == 2 or not self.outstanding
+        return len(self.outstanding) < self._most
+
+    @property
+    def _most(self) -> int:
+        """How many events may be on their way."""
+        return self.hub.options.outstanding if self.version == 2 else 1
+
+    def _made_room(self) -> None:
+        if len(self.outstanding) + 1 >= self._most:
+            self.drained()
 
     def send_request(self, asked: Asked) -> None:
         """Send an event; see ``can_send``.
@@ -335,8 +343,8 @@ class Link:
 
     def forget(self, id: Any) -> None:
         """Nobody waits for an answer any more."""
-        if self.outstanding.pop(id, None) is not None and self.version == 1:
-            self.drained()
+        if self.outstanding.pop(id, None) is not None:
+            self._made_room()
 
     # -- ending --
 

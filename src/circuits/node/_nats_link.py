@@ -168,15 +168,19 @@ class NatsLink:
             self.on_drain()
 
     def _take_answer(self, message: Msg) -> None:
-        end = message.subject.rpartition(".")[2]
+        inbox, _, end = message.subject.rpartition(".")
+        if (
+            inbox != self.inbox
+        ):  # a letter comes under its own subject, whatever its event is called
+            desk = self.nats.desk
+            if desk is not None and message.reply.startswith("$JS.ACK."):
+                desk.take(self, message)
+            return
         asked = self.outstanding.get(end)
         if asked is None:
             taker = self.special.get(end)
-            desk = self.nats.desk
             if taker is not None:
                 taker(message)
-            elif desk is not None and message.reply.startswith("$JS.ACK."):
-                desk.take(self, message)
             return
         if not asked.is_stored:
             del self.outstanding[end]
@@ -191,7 +195,8 @@ class NatsLink:
     @property
     def can_send(self) -> bool:
         """Whether another event may be sent now."""
-        return self.is_open and not self.writer.is_slow()
+        is_full = len(self.outstanding) >= self.hub.options.outstanding
+        return self.is_open and not is_full and not self.writer.is_slow()
 
     def send_request(self, asked: NatsAsked) -> None:
         """Publish an event; see ``can_send``.
@@ -282,6 +287,8 @@ class NatsLink:
     def forget(self, id: Any) -> None:
         """Nobody waits for an answer any more."""
         self.outstanding.pop(id, None)
+        if len(self.outstanding) + 1 >= self.hub.options.outstanding:
+            self.drained()
 
     def answered(self) -> None:
         """A request is over."""

@@ -197,6 +197,8 @@ class Client(Party):
 
     def _disconnected(self) -> None:
         if self.link is not None:
+            if self.link.state is State.PROVING:
+                self._hub.log("%s: closed, it does not take our proof of the secret", self.link)
             self.link.lost(self._reason)
         self._dial_later()
 

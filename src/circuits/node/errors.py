@@ -18,7 +18,10 @@ from circuits.core.errors import CircuitsError, RemoteError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Refused", "RemoteError", "Unreachable", "made_from"]
+__all__ = ["Refused", "RemoteError", "Unreachable", "made_from", "text_of"]
+
+#: What of a text travels.
+_TEXT_CHARACTERS = 10_000
 
 
 class Unreachable(CircuitsError, ConnectionError):
@@ -43,6 +46,15 @@ class Refused(RemoteError):
         super().__init__(message, type_name, lines)
 
 
+def text_of(thing: object) -> str:
+    """The text of something of the application, whose ``__str__`` may raise."""
+    try:
+        return str(thing)[:_TEXT_CHARACTERS]
+    except Exception as problem:
+        kind = "an exception" if isinstance(thing, BaseException) else f"a {type(thing).__name__}"
+        return f"{kind} whose text cannot be made ({type(problem).__name__})"
+
+
 def made_from(value: object) -> Exception:
     """The exception for an answer that tells of one, whatever the peer has sent."""
     if (
@@ -51,10 +63,10 @@ def made_from(value: object) -> Exception:
         and isinstance(value[0], str)
         and isinstance(value[2], list | tuple)
     ):
-        type_name, message = value[0], str(value[1])
+        type_name, message = value[0], text_of(value[1])
         lines = [line for line in value[2] if isinstance(line, str)]
     else:  # the release of 2.1.0 has its own ways
-        type_name, message, lines = "Exception", str(value)[:1000], []
+        type_name, message, lines = "Exception", text_of(value)[:1000], []
     if type_name == "Unreachable":
         return Unreachable(message)
     if type_name == "Refused":

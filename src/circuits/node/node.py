@@ -8,6 +8,7 @@ the name of one.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from circuits._wire import packet as wire
@@ -20,7 +21,8 @@ from circuits.core.manager import Manager
 from circuits.core.utils import flatten
 
 from ._accept import Acceptance, answers
-from ._asked import DEFAULT_SECONDS, Outbox
+from ._asked import DEFAULT_SECONDS, Outbox, deadline_of, end_in_silence
+from ._foreign import give_up
 from ._hub import Hub, Options
 from ._party import Party
 from .client import Client
@@ -30,7 +32,7 @@ from .server import Server
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
     from circuits.core._engine import Engine
     from circuits.core.values import Value
@@ -51,21 +53,30 @@ _NATS_ONLY = {
 class _Local(Suspended):
     """A ``Remote`` to our own name: waits for the event, which runs here."""
 
-    __slots__ = ("_appointment", "problem", "result")
+    __slots__ = ("_appointment", "_is_callers", "_seconds", "_sent", "problem", "result")
 
     is_awaited = True  # whoever waits for the ``Remote`` is told
 
-    def __init__(self, node: Node, event: BaseEvent, seconds: float) -> None:
+    def __init__(self, node: Node, event: BaseEvent, sent: BaseEvent, seconds: float) -> None:
         super().__init__(node, event)
+        self._sent = sent
+        self._seconds = seconds
         self.result: Any = None
         self.problem: BaseException | None = None
         self._appointment = NEVER
         self.suspend()
-        text = f"no answer within {seconds:g} s from {node.node_name!r}, which is here"
-        self._appointment = self.engine.schedule.call_in(seconds, lambda: self._expire(text))
+        deadline, self._is_callers = deadline_of(event, seconds)
+        self._appointment = self.engine.schedule.call_at(deadline, self._expire)
 
-    def _expire(self, text: str) -> None:
-        self.problem = Unreachable(text)
+    def _expire(self) -> None:
+        """As elsewhere: whoever asks is told, and what is not over is abandoned."""
+        name = self.owner.node_name  # type: ignore[attr-defined]
+        if self._is_callers:
+            end_in_silence(self, name)
+        else:
+            text = f"no answer within {self._seconds:g} s from {name!r}, which is here"
+            self.problem = Unreachable(text)
+        give_up(self.engine, self._sent)
         self.resume()
 
     def resolve(self, event: BaseEvent, value: Value) -> None:
@@ -109,6 +120,8 @@ class Node(Party):
         send: Likewise with each event that goes out.
         limit: How many events wait for a node that is away or slow. One more fails at once.
         concurrency: How many events of others may be suspended; with so many, nothing is read.
+        outstanding: How many events may be sent over one connection and not be answered yet. What
+            comes then waits, within ``limit``.
         packet_limit_bytes: The largest packet.
         stop_timeout: Seconds that a stop waits for what runs, at most.
         secret: Both sides must know it; text or bytes.
@@ -153,6 +166,7 @@ class Node(Party):
         send: Callable[[BaseEvent, str | None], object] | None = None,
         limit: int = 1000,
         concurrency: int = 100,
+        outstanding: int = 10_000,
         packet_limit_bytes: int = wire.PACKET_BYTES,
         stop_timeout: float = 10.0,
         secret: str | bytes | None = None,
@@ -171,7 +185,7 @@ class Node(Party):
             )
         if name is not None:
             wire.check_name(name, "the name of a node")
-        _check_limits(limit=limit, concurrency=concurrency)
+        _check_limits(limit=limit, concurrency=concurrency, outstanding=outstanding)
         _check_times(stop_timeout=stop_timeout, heartbeat=heartbeat or 0)
         wire.PacketDecoder(packet_limit_bytes)  # which checks it
         self.node_name = name
@@ -189,6 +203,7 @@ class Node(Party):
             send=send,
             limit=limit,
             concurrency=concurrency,
+            outstanding=outstanding,
             packet_limit_bytes=packet_limit_bytes,
             stop_timeout=stop_timeout,
             secret=_secret(secret),
@@ -199,9 +214,11 @@ class Node(Party):
             self._hub, self.nats = self._make_nats(bind, options, nats)
         else:
             self._hub = Hub(self, options)
+        if not isinstance(forward, Mapping | None):
+            raise TypeError(f"forward= takes a mapping from nodes to events, not {forward!r}")
         for node, entries in (forward or {}).items():
-            for entry in entries:
-                self._forward(_event_name(entry), node)
+            for event in _event_names(entries):
+                self._forward(event, node)
         if bind is not None and not is_nats:
             self.server = self._make_server(bind).register(self)
 
@@ -270,7 +287,7 @@ class Node(Party):
         if channel is None:
             channel = f"{self.channel}_client_{name}"
         options = _tls_options(self._tls if tls is None else tls, is_server=False)
-        names = [_event_name(entry) for entry in forward]
+        names = _event_names(forward)
         client = self._make_client(
             name, host, port, version=version, tls=options, socket_channel=channel
         )
@@ -320,7 +337,7 @@ class Node(Party):
         return self.server.outbox(node)
 
     def _run_here(self, event: Any, sent: BaseEvent, channel: Any, timeout: float | None) -> None:
-        local = _Local(self, event, DEFAULT_SECONDS if timeout is None else timeout)
+        local = _Local(self, event, sent, DEFAULT_SECONDS if timeout is None else timeout)
         channels = (channel,) if channel is not None else sent.channels
         value = self.fire(sent, *channels)
         sent._when_over(local, refired=value is not sent._event_value)
@@ -413,6 +430,12 @@ class _Copy(BaseEvent):
             self.kwargs = event._event_kwargs
         self.name = event.name  # type: ignore[misc]
         self.channels = channels
+
+
+def _event_names(entries: Any) -> list[str]:
+    # The letters of a name are never meant.
+    given = (entries,) if isinstance(entries, str | type) else entries
+    return [_event_name(entry) for entry in given]
 
 
 def _event_name(entry: Any) -> str:

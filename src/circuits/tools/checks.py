@@ -135,7 +135,7 @@ def _unhandled(
         for spec in node._tree_specs:
             if spec.names and "*" not in spec.names:
                 handled.update(spec.names)
-            elif spec.channel != "*":
+            elif spec.channel != "*" or getattr(spec.function, "forwards", False):
                 return  # one that takes whatever comes on its channel; the others only look on
     for name, places in made.items():
         if name not in handled:

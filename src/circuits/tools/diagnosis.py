@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["SLOW_SECONDS", "Diagnosis"]
 
 #: A handler that keeps the loop for longer than this is told of.
-SLOW_SECONDS = 0.1
+SLOW_SECONDS = 0.2
 
 #: How often the loop is looked at, in seconds.
 _INTERVAL = 0.05
@@ -46,6 +46,8 @@ _CALLERS = (
     __file__[: -len("tools/diagnosis.py")],
     os.path.dirname(logging.__file__)[:-7] + "asyncio",
 )
+
+_STANDARD = os.path.dirname(os.__file__) + os.sep
 
 _logger = logging.getLogger("circuits.debug")
 
@@ -64,7 +66,10 @@ class Diagnosis:
         self._thread_of_loop = threading.get_ident()
         self._told: set[tuple[str, tuple[Any, ...]]] = set()
         self._over = threading.Event()
-        self._watch = threading.Thread(target=self._look_on, name="circuits-debug", daemon=True)
+        self._watch = self._make_thread()
+
+    def _make_thread(self) -> threading.Thread:
+        return threading.Thread(target=self._look_on, name="circuits-debug", daemon=True)
 
     def begin(self) -> None:
         """The run begins, in this thread."""
@@ -72,6 +77,12 @@ class Diagnosis:
             for finding in check(self._manager):
                 _logger.warning("%s", finding)
         self._follow()
+        self._watch.start()
+
+    def go_on(self) -> None:
+        """In a forked child, which has only the thread that forked."""
+        self._over = threading.Event()
+        self._watch = self._make_thread()
         self._watch.start()
 
     def end(self) -> None:
@@ -123,7 +134,8 @@ def _handler_frame(frame: FrameType | None) -> FrameType | None:
         if above is not None and not _calls_handlers(frame) and _calls_handlers(above):
             found = frame
         frame = above
-    return found
+    # Of the standard library, it is something that a component of ours does.
+    return None if found is None or found.f_code.co_filename.startswith(_STANDARD) else found
 
 
 def _calls_handlers(frame: FrameType) -> bool:

@@ -51,9 +51,16 @@ def load(
             interface = _interface_of(found)
     if interface == "component" or not callable(found):
         kind = "a component nor a class of components"
-        parser.error(f"{name} is neither {kind}, nor an application for WSGI or ASGI: {found!r}")
+        parser.error(
+            f"{name} is neither {kind}, nor an application for WSGI or ASGI: it is {_what(found)}"
+        )
     gateway = importlib.import_module(f"circuits.web.{interface}").Gateway
     return gateway(found, threads=threads)  # type: ignore[no-any-return]  # imported where it is needed
+
+
+def _what(found: Any) -> str:
+    # Not all of it: what is no application may hold secrets.
+    return f"the class {found.__name__}" if isinstance(found, type) else f"of {type(found)!r}"
 
 
 def _interface_of(found: Any) -> str:

@@ -72,6 +72,7 @@ class Response:
     _resources: list[Closable] | None = None
     _sent_cookies: list[str] | None = None
     _is_data = False  # what comes of a method of a controller, which may return data
+    _given: Any = None  # what the answer was made of, unless it is text
     _returned: Any = None  # what a handler returned, unless it is text or a file
     _listed: Any = None  # the list that is data, though it may hold text only
     _prepared = False
@@ -349,6 +350,8 @@ class Response:
 
     def _complete(self, headers: Headers, length: int | None) -> None:
         code = self.code
+        if type(code) is not int and isinstance(code, int):
+            code = self.code = int(code)  # of HTTPStatus, or of our own Status
         if type(code) is not int or not 100 <= code <= 599:
             raise ValueError(f"not a status code: {code!r}")
         request = self.request
@@ -450,9 +453,13 @@ class Response:
         else:
             fields, headers, jar = self._fields, self._headers, request._cookie
             cookies = None if jar is None else jar.changed()
-            is_special = headers or fields or cookies or self._message
-            if request._id is None and not (
-                self.chunked or (is_special and request.method == "HEAD")
+            # Headers that were emptied are special, and so is a phrase that is empty.
+            is_special = headers is not None or fields or cookies or self._message is not None
+            if (
+                request._id is None
+                and self.code.__class__ is int  # 200.0 would find what 200 has left
+                and not self._sent_cookies  # else some in the headers have to go
+                and not (self.chunked or (is_special and request.method == "HEAD"))
             ):
                 if self.time // 1 != _heads_second:
                     _renew(self.time // 1)
@@ -480,8 +487,7 @@ class Response:
         """Keep a head, up to the length and from there on, for the rest of the second."""
         code = self.code
         if (
-            type(code) is not int
-            or not 200 <= code <= 599
+            not 200 <= code <= 599
             or code in (204, 304, 413)
             or self.request._display_banner is not None
         ):
@@ -489,6 +495,7 @@ class Response:
         # What the general way writes for this length is the template for the others.
         headers = self.headers.copy()
         self._complete(headers, _SAMPLE_LENGTH)
+        self._sent_cookies = None  # they are in the copy only
         before, stated, after = self._head(headers).partition(_SAMPLE_LINE)
         if not stated or self.chunked:
             return None

@@ -72,6 +72,7 @@ def to_response(response: wrappers.Response, value: Any) -> wrappers.Response:
     Raises:
         Exception: An error could not make its page.
     """
+    response._given = value
     if isinstance(value, wrappers.Response) and value.request is response.request:
         if response.close:
             value.close = True
@@ -131,13 +132,15 @@ def error_of(value: Value) -> tuple[Any, BaseException, Any]:
 
 
 def discard(response: wrappers.Response, value: Any, is_over: bool) -> None:
-    """Close what a result holds that comes too late.
+    """Close what a result holds that comes too late, unless it was told before and is being sent.
 
     Args:
         response: The response to its request.
         value: What a handler returned.
         is_over: Whether the response was sent, or never will be.
     """
+    if value is response._given:
+        return
     if isinstance(value, wrappers.Response):
         if is_over or value is not response:
             value.release()

@@ -186,6 +186,8 @@ class Gateway(_WSGIGateway):
             return False
         if not task.done():
             call.task = task
+            if call.is_gone:  # already; now there is something to be cancelled
+                call._go()
             self._calls.add(call)
             task.add_done_callback(lambda _: self._forget(call))
             event = self._task_door.event(coroutine)

@@ -107,7 +107,8 @@ class CSRF(BaseComponent):
             why = "The form is too old, or not of this session. Load the page again."
         else:
             return None
-        return errors.Forbidden(request, response, description=why)
+        self.fire(errors.Forbidden(request, response, description=why))
+        return True
 
     def _is_at_home(self, request: Request) -> bool:
         headers = request.headers

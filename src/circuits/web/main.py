@@ -333,7 +333,7 @@ def _content(
         return [HelloWorld()], "a greeting"
     docroot = os.path.abspath(given or os.curdir)
     if not os.path.isdir(docroot):
-        parser.error(f"there is no folder {given!r}")
+        parser.error(f"there is no folder {given!r}; an application is given as MODULE:NAME")
     return [Static(docroot=docroot, dirlisting=True), Root()], docroot
 
 

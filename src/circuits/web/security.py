@@ -89,7 +89,9 @@ class CORS(BaseComponent):
             return None
         add_vary(response.headers, "Access-Control-Request-Headers")
         if not self._may_read(origin):
-            return errors.Forbidden(request, response, description="This origin is not allowed.")
+            why = "This origin is not allowed."
+            self.fire(errors.Forbidden(request, response, description=why))
+            return True
         headers = response.headers
         headers["Access-Control-Allow-Methods"] = self._methods
         allowed = self._headers
@@ -249,4 +251,5 @@ class RateLimit(BaseComponent):
             return None
         buckets[key] = (left, now)
         response.headers["Retry-After"] = str(ceil((1.0 - left) / self._rate))
-        return errors.HTTPError(request, response, 429)
+        self.fire(errors.HTTPError(request, response, 429))
+        return True

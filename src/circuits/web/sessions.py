@@ -188,7 +188,8 @@ class Sessions(Component):
                 session = self._find(token)
             except StoreError as problem:
                 _log.error("a session cannot be read: %s", problem)
-                return errors.HTTPError(request, response, 503)
+                self.fire(errors.HTTPError(request, response, 503))
+                return True
         if session is None:
             session = self._begin()
         self._give(session, request, token)

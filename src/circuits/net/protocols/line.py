@@ -7,18 +7,27 @@ from typing import TYPE_CHECKING, Any
 
 from circuits._wire.line import LIMIT_BYTES, LineDecoder, LineTooLongError, split_lines
 from circuits._wire.line import LINE_END as LINESEP
+from circuits.core._routing import is_below
 from circuits.core.components import BaseComponent
 from circuits.core.events import Event
 from circuits.core.handlers import handler
-from circuits.core.utils import findchannel
 from circuits.net.sockets import SocketError
+
+from ._backlog import SHARE, Backlog, BacklogFullError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from circuits._wire.line import Splitter
+    from circuits.core.manager import Manager
 
-__all__ = ["LINESEP", "LP", "Line", "LineTooLongError", "splitLines"]
+__all__ = ["LINESEP", "LP", "BacklogFullError", "Line", "LineTooLongError", "splitLines"]
+
+
+_SHARE = range(SHARE)
+
+#: Of the handlers that put an end off until the last line is told: before those that hear of it.
+_FIRST = 100
 
 
 class Line(Event):
@@ -44,11 +53,6 @@ def splitLines(s: bytes, buffer: bytes) -> tuple[list[bytes], bytes]:
     return split_lines(s, buffer)
 
 
-#: How many lines of one connection are fired in a turn of the loop; before the next ones, others have
-#: theirs, and nothing more is read from it. So a peer that sends nothing but line ends fills no
-#: queue: what is held of it is what was read at once.
-LINES_PER_TURN = 256
-
 #: Of how many senders of datagrams the beginning of a line is kept: those that came last.
 MOST_SENDERS = 256
 
@@ -61,12 +65,15 @@ class LP(BaseComponent):
     unfinished line is dropped when its connection ends. Of senders of datagrams, which never
     say that they end, the unfinished lines of the latest 256 are kept.
 
-    A connection gets 256 ``line`` events in a turn of the loop. While there are more, nothing is
-    read from it, so neither memory nor others suffer from a flood.
+    Handles ``read``, ``disconnect``, ``disconnected``, ``eof`` and ``prepare_unregister``; fires
+    ``line`` and, for each line past ``max_line``, one ``socket_error`` with a
+    :class:`LineTooLongError`, in its place among the lines. The rest of such a line is dropped as it
+    comes.
 
-    Handles ``read``, ``disconnect`` and ``disconnected``; fires ``line`` and, for each line past
-    ``max_line``, one ``socket_error`` with a :class:`LineTooLongError`, in its place among the
-    lines. The rest of such a line is dropped as it comes.
+    Of a read with many lines some are fired, and some more whenever others had their turn. Nothing is
+    read from that peer meanwhile, and its end comes after its last line. A source that cannot be
+    paused and sends more than can be kept is told by one ``socket_error`` with a
+    :class:`BacklogFullError`.
 
     Args:
         *args: Ignored, or for ``init`` of a subclass.
@@ -103,7 +110,7 @@ class LP(BaseComponent):
         self.max_line = max_line
         self._decoder = self._new_decoder()
         self._decoders: dict[Any, LineDecoder] = {}
-        self._busy: set[LineDecoder] = set()  # those with lines for further turns
+        self._backlog = Backlog(self, self._share, self._receive, self._lost)
         super().__init__(*args, **kwargs)
 
     @property
@@ -117,10 +124,16 @@ class LP(BaseComponent):
 
     @handler("read")
     def _on_read(self, *args: Any) -> None:
+        backlog = self._backlog
+        if backlog.peers and self._keep(args[:-1], args[-1]):
+            return
+        if self._receive(*args):
+            backlog.begin(*args[:-1])
+
+    def _receive(self, *args: Any) -> bool:
         if len(args) == 1:
             self._decoder.receive_data(args[0])
-            self._tell(self._decoder)
-            return
+            return self._tell(self._decoder)
         sock, data = args
         is_datagram = isinstance(sock, tuple)
         decoder = self._decoders.pop(sock, None) if is_datagram else self._decoders.get(sock)
@@ -133,27 +146,52 @@ class LP(BaseComponent):
         decoder.receive_data(data)
         if self.updateBuffer is not None:
             self.updateBuffer(sock, decoder.rest)
-        if is_datagram and decoder.is_unfinished:
+        has_more = self._tell(decoder, sock)
+        if is_datagram and (has_more or decoder.is_unfinished):
             if len(self._decoders) >= MOST_SENDERS:
                 self._forget_oldest_sender()
             self._decoders[sock] = decoder  # as the latest
-        self._tell(decoder, sock)
+        return has_more
 
     def _forget_oldest_sender(self) -> None:
         senders = [key for key in self._decoders if isinstance(key, tuple)]
         if len(senders) >= MOST_SENDERS:
             del self._decoders[senders[0]]
 
-    @handler("disconnect")
-    def _on_disconnect(self, sock: Any = None) -> None:
-        decoder = self._decoders.pop(sock, None)
-        if decoder is not None:
-            self._busy.discard(decoder)
+    def _keep(self, who: tuple[Any, ...], data: Any) -> bool:
+        try:
+            return self._backlog.keep(who, data)
+        except BacklogFullError as problem:
+            self.fire(SocketError(*who, problem))
+            return True
 
-    @handler("disconnected")
-    def _on_disconnected(self) -> None:
-        self._busy.discard(self._decoder)
-        self._decoder = self._new_decoder()
+    def _share(self, *who: Any) -> bool:
+        decoder = self._decoders.get(*who) if who else self._decoder
+        return decoder is not None and self._tell(decoder, *who)
+
+    def _lost(self, *who: Any) -> None:
+        decoder = self._decoders.get(*who) if who else self._decoder
+        if decoder is not None:
+            decoder.drop_line()
+
+    @handler("disconnect", priority=_FIRST)
+    def _on_disconnect(self, event: Event, sock: Any = None) -> None:
+        if not self._backlog.put_off((sock,), event):
+            self._decoders.pop(sock, None)
+
+    @handler("disconnected", priority=_FIRST)
+    def _on_disconnected(self, event: Event) -> None:
+        if not self._backlog.put_off((), event):
+            self._decoder = self._new_decoder()
+
+    @handler("eof", priority=_FIRST)
+    def _on_eof(self, event: Event, *who: Any) -> None:
+        self._backlog.put_off(who, event)
+
+    @handler("prepare_unregister", channel="*")
+    def _on_prepare_unregister(self, component: Manager) -> None:
+        if self._backlog.peers and is_below(self, component):
+            self._backlog.finish()
 
     def _new_decoder(self) -> LineDecoder:
         splitter = None if self.splitter is splitLines else self.splitter
@@ -167,46 +205,16 @@ class LP(BaseComponent):
             return b""
         return b"" if stored is None else stored
 
-    def _tell(self, decoder: LineDecoder, *sock: Any) -> None:
-        """Fire the lines that have come; of many, some now and the others in further turns."""
-        if decoder not in self._busy:
-            self._tell_some(decoder, *sock)
-            while decoder.has_messages and self._tree_engine.runner is None:
-                self._tell_some(decoder, *sock)  # there are no turns
-            if decoder.has_messages:
-                self._busy.add(decoder)
-                self._hold_reading(True, *sock)
-                self._tell_later(decoder, *sock)
-
-    def _tell_later(self, decoder: LineDecoder, *sock: Any) -> None:
-        self._tree_engine.turns.add(lambda: self._tell_more(decoder, *sock))
-
-    def _tell_more(self, decoder: LineDecoder, *sock: Any) -> None:
-        if decoder not in self._busy:
-            return  # its connection has ended
-        self._tell_some(decoder, *sock)
-        if decoder.has_messages:
-            self._tell_later(decoder, *sock)
-        else:
-            self._busy.discard(decoder)
-            self._hold_reading(False, *sock)
-
-    def _hold_reading(self, is_held: bool, *sock: Any) -> None:
-        """Have whoever reads for us read nothing, or read on."""
-        for component in findchannel(self.root, self.channel, all=True):
-            hold = getattr(component, "_hold_reading", None)
-            if hold is not None and component is not self:
-                hold(is_held, *sock)
-
-    def _tell_some(self, decoder: LineDecoder, *sock: Any) -> None:
+    def _tell(self, decoder: LineDecoder, *sock: Any) -> bool:
         encoding = self.encoding
-        for _ in range(LINES_PER_TURN):
+        for _ in _SHARE:
             line = decoder.next_message()
             if line is None:
-                return
+                return False
             if isinstance(line, LineTooLongError):
                 self.fire(SocketError(*sock, line))
             elif encoding is None or isinstance(line, str):
                 self.fire(Line(*sock, line))
             else:
                 self.fire(Line(*sock, bytes(line).decode(encoding, "replace")))
+        return decoder.has_message

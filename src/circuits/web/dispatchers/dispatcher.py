@@ -415,6 +415,8 @@ class Dispatcher(BaseComponent):
                 page = call_page(make, mounted[0], request, response, event)
                 if page is not None:
                     return page
+        if not request._problem:  # who has refused may not know the controllers
+            self._tell_in_json(request)
         return None
 
     def _mounted_above(self, path: str) -> Iterator[list[BaseController]]:

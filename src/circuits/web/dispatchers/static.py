@@ -118,7 +118,8 @@ class Static(BaseComponent):
                 return None
             if request.method not in ("GET", "HEAD"):
                 response.headers["Allow"] = "GET, HEAD"
-                return errors.HTTPError(request, response, 405)
+                self.fire(errors.HTTPError(request, response, 405))
+                return True
             if file != target and not has_slash:
                 return errors.Redirect(request, response, [_with_slash(request)], 301)
             if file is None:
