@@ -43,11 +43,6 @@ def _default(value: Any) -> Any:
 
 
 _slow_encode = json.JSONEncoder(default=_default, allow_nan=False).encode
-#: What that makes anew for each value; ``None`` where there is no such C function. It does not
-#: look for circles, which would need an object for each value: they are nested too deeply.
-_pieces: Any = c_make_encoder and c_make_encoder(
-    None, _default, encode_basestring_ascii, None, ": ", ", ", False, False, False
-)
 
 
 def encode(value: Any) -> str:
@@ -56,12 +51,14 @@ def encode(value: Any) -> str:
     Raises:
         TypeError, ValueError: There is none, as for NaN.
     """
-    if _pieces is None or value.__class__ not in _CONTAINERS:
+    if c_make_encoder is None or value.__class__ not in _CONTAINERS:
         return _slow_encode(value)
-    try:
-        return "".join(_pieces(value, 0))
-    except RecursionError:
-        raise ValueError("it is nested too deeply, or holds itself") from None
+    # What that does with them, without its own preparations. The first argument is what finds
+    # circles, and so belongs to this value.
+    pieces = c_make_encoder(
+        {}, _default, encode_basestring_ascii, None, ": ", ", ", False, False, False
+    )
+    return "".join(pieces(value, 0))
 
 
 _CONTAINERS = frozenset((dict, list, tuple))
