@@ -349,7 +349,9 @@ class Response:
                 self._delimit(headers, length)
         if code == 413:
             self.close = True
-        if request.server is not None and not has("connection"):
+        if request.server is not None and has("connection"):
+            self._heed_connection(headers)
+        elif request.server is not None:
             if self.protocol == "HTTP/1.0":
                 if not self.close:
                     headers._put("Connection", "connection", "Keep-Alive")
@@ -359,6 +361,26 @@ class Response:
             self._sent_cookies = request._cookie.changed()
             for value in self._sent_cookies:
                 headers.append("Set-Cookie", check_value(value, "cookie"))
+
+    def _heed_connection(self, headers: Headers) -> None:
+        """Have what the application says of the connection, and what becomes of it, agree.
+
+        It may ask for the end. That it goes on is not for it to say.
+        """
+        if self.code == 101:
+            return  # what is said is that it becomes something else
+        options = [option.strip() for option in headers["Connection"].split(",")]
+        if any(option.lower() == "close" for option in options):
+            self.close = True
+        others = [option for option in options if option.lower() not in _OPTIONS_OF_OURS]
+        if self.close:
+            others.insert(0, "close")
+        elif self.protocol == "HTTP/1.0":
+            others.insert(0, "Keep-Alive")
+        if others:
+            headers["Connection"] = ", ".join(others)
+        else:
+            del headers["Connection"]
 
     def _delimit(self, headers: Headers, length: int | None) -> None:
         """Decide how the end of the body is told, where its length is not all there is to it."""
@@ -442,12 +464,15 @@ class Response:
         if (
             type(code) is not int
             or not 200 <= code <= 599
-            or code in (204, 304, 413)
+            or code in (204, 205, 304, 413)
             or self.request._display_banner is not None
         ):
             return None
         # What the general way writes for this length is the template for the others.
         self._complete(self.headers, _SAMPLE_LENGTH)
+        if self.close is not key[1]:  # the fields have asked for that, which is not for every one
+            self._headers = None
+            return None
         before, after = self._head().split(b"Content-Length: %d\r\n" % _SAMPLE_LENGTH)
         self._headers = None
         if len(_heads) >= _HEADS_LIMIT:
@@ -474,6 +499,8 @@ class Response:
         kind = None if self._headers is None else self._headers["Content-Type"]
         return f"<Response {self.status} {kind or ''}>"
 
+
+_OPTIONS_OF_OURS = frozenset({"", "close", "keep-alive"})
 
 #: Prepared heads of the current second, up to the length and from there on.
 _heads: dict[tuple[Any, ...], tuple[bytes, bytes]] = {}

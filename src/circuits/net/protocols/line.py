@@ -49,6 +49,9 @@ def splitLines(s: bytes, buffer: bytes) -> tuple[list[bytes], bytes]:
 #: queue: what is held of it is what was read at once.
 LINES_PER_TURN = 256
 
+#: How long a splitter of one's own may be kept from seeing all of a long unfinished line, in seconds.
+_DEFER_SECONDS = 0.02
+
 #: Of how many senders of datagrams the beginning of a line is kept: those that came last.
 MOST_SENDERS = 256
 
@@ -103,6 +106,7 @@ class LP(BaseComponent):
         self.max_line = max_line
         self._decoder = self._new_decoder()
         self._decoders: dict[Any, LineDecoder] = {}
+        self._deferred: set[LineDecoder] = set()  # see _look_later
         self._busy: set[LineDecoder] = set()  # those with lines for further turns
         super().__init__(*args, **kwargs)
 
@@ -169,6 +173,8 @@ class LP(BaseComponent):
 
     def _tell(self, decoder: LineDecoder, *sock: Any) -> None:
         """Fire the lines that have come; of many, some now and the others in further turns."""
+        if decoder.is_deferred:
+            self._look_later(decoder, *sock)
         if decoder not in self._busy:
             self._tell_some(decoder, *sock)
             while decoder.has_messages and self._tree_engine.runner is None:
@@ -177,6 +183,20 @@ class LP(BaseComponent):
                 self._busy.add(decoder)
                 self._hold_reading(True, *sock)
                 self._tell_later(decoder, *sock)
+
+    def _look_later(self, decoder: LineDecoder, *sock: Any) -> None:
+        """Have a splitter of one's own see everything soon, however much comes until then."""
+        if self._tree_engine.runner is None:
+            decoder.catch_up()
+        elif decoder not in self._deferred:
+            self._deferred.add(decoder)
+            self._tree_engine.schedule.call_in(_DEFER_SECONDS, lambda: self._look(decoder, *sock))
+
+    def _look(self, decoder: LineDecoder, *sock: Any) -> None:
+        self._deferred.discard(decoder)
+        if decoder is self._decoder or decoder in self._decoders.values():
+            decoder.catch_up()
+            self._tell(decoder, *sock)
 
     def _tell_later(self, decoder: LineDecoder, *sock: Any) -> None:
         self._tree_engine.turns.add(lambda: self._tell_more(decoder, *sock))
