@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import bisect
+import contextlib
+import importlib
 import io
 import logging
 import urllib.parse
@@ -14,11 +16,11 @@ from circuits.web._forms import FormLimits, Upload, parse_form, parse_urlencoded
 from circuits.web.exceptions import HTTPException
 from tests.fuzz.engine import Target, normal
 
-try:
-    import python_multipart
-    from python_multipart.exceptions import FormParserError
-except ImportError:  # of the peers, which not every environment has
-    python_multipart = None  # type: ignore[assignment]
+python_multipart: Any = None
+FormParserError: Any = None
+with contextlib.suppress(ImportError):  # of the peers, which not every environment has
+    python_multipart = importlib.import_module("python_multipart")
+    FormParserError = importlib.import_module("python_multipart.exceptions").FormParserError
 
 #: It logs what it refuses.
 logging.getLogger("python_multipart").disabled = True

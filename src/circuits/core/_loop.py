@@ -149,7 +149,7 @@ class Loop:
                 timeout = 0.0  # handlers that look at something again and again may see it now
         runner = self.runner
         if runner is not None:
-            if not runner._running and (timeout < 0 or not self.holds):
+            if not runner._running and (timeout < 0 or not (self.holds or tasks.are_ending())):
                 timeout = 0.0  # it was stopped, or the last hold was released, in this very turn
             if not queue or self._dispatched >= EVENTS_PER_POLL:
                 self._dispatched = 0

@@ -12,7 +12,7 @@ from ._flags import DONE, FAILURE, HAS_FEEDBACK_CHANNELS, SUCCESS, SUSPENDED, WA
 from ._reports import fire_error, format_traceback, note_arguments
 from ._routing import as_channels
 from .errors import EXIT_EXCEPTIONS
-from .events import Complete, Done, Failure, Success, derived_class
+from .events import Complete, Done, Failure, Started, Success, derived_class
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -195,6 +195,9 @@ class Outcomes:
             source._event_value.cut = True
             self._engine.stop(problem.code if isinstance(problem, SystemExit) else None)
             return
+        if isinstance(event, Started):
+            if getattr(getattr(method, "__self__", None), "must_start", False):
+                self._engine.stop(problem)
         if lines is None:
             if type(problem) is TypeError:
                 note_arguments(problem, method, event)

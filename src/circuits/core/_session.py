@@ -7,6 +7,7 @@ import sys
 import threading
 
 from . import _clock
+from ._flags import QUEUED
 from ._reports import is_diagnosed
 from ._routing import TREE_LOCK
 from .events import Signal, Started, Stopped
@@ -29,6 +30,9 @@ _LAST_TURNS = 3
 #: answers each event with another one must end, too, and who answers it with two.
 _LATE_TURNS = 1000
 _LATE_SECONDS = 1.0
+
+#: How often to look whether a handler of ``started`` waits for ``ready``, in seconds.
+_LOOK_SECONDS = 0.02
 
 #: Seconds beyond the ``stop_timeout`` that the end of the process waits for a run in a thread.
 _EXIT_GRACE = 2.0
@@ -120,7 +124,10 @@ class Session:
         self.pipe: Any = None  # what signals write to
         self._hosts = False  # whether the loop is ours, and may become that of asyncio
         self._thread = threading.current_thread()
+        self._look_until = 0.0
         self._diagnosis: Any = None
+        self._started: Started | None = None  # until all its handlers have ended
+        self._deferred: list[Callable[[], object]] = []
 
     def __enter__(self) -> Manager:
         manager = self._manager
@@ -142,7 +149,10 @@ class Session:
 
             self._diagnosis = importlib.import_module(_DIAGNOSIS).Diagnosis(manager)
             self._diagnosis.begin()
-        manager.fire(Started(manager))
+        started = Started(manager)
+        started._when_over(self)
+        manager.fire(started)
+        self._started = started
         entered, manager._run_entered = manager._run_entered, None
         if entered is not None:
             entered.set()
@@ -173,8 +183,51 @@ class Session:
 
             atexit.unregister(self._end_with_process)
         code = manager._run_exit_code
+        if problem is None and isinstance(code, BaseException):
+            raise code
         if problem is None and code is not None and code != 0:
             raise SystemExit(code)
+
+    # -- the beginning --
+
+    is_awaited = False  # as a waiter for the end of ``started``
+
+    def resolve(self, event: Started, value: object) -> None:
+        """All handlers of ``started`` have ended."""
+        self._begin_deferred()
+
+    def defer(self, begin: Callable[[], object]) -> bool:
+        """Have something begin when all handlers of ``started`` have ended, suspended ones too.
+
+        At most the ``start_timeout`` of the root later; and at once where one of them waits for
+        ``ready``. Who joins the tree when they have been called already begins at once.
+
+        Returns:
+            Whether it is put off.
+        """
+        started = self._started
+        if started is None or started._event_at is not QUEUED:
+            return False
+        self._deferred.append(begin)
+        if len(self._deferred) == 1:
+            self._look_until = _clock.now() + self._manager.start_timeout
+            self._look()
+        return True
+
+    def _look(self) -> None:
+        if not self._deferred:
+            return
+        engine = self._manager._tree_engine
+        if _clock.now() >= self._look_until or "ready" in engine.routes.awaited:
+            self._begin_deferred()
+        else:
+            engine.schedule.call_in(_LOOK_SECONDS, self._look)
+
+    def _begin_deferred(self) -> None:
+        self._started = None
+        deferred, self._deferred = self._deferred, []
+        for begin in deferred:
+            begin()
 
     def _end_with_process(self) -> None:
         """The process ends: so does the run, and a thread of its own is waited for.
@@ -203,8 +256,8 @@ class Session:
     def _wind_down(self) -> None:
         """Deliver what is queued, wait for what holds the end up, cancel what is suspended.
 
-        Handlers that are due go on: one of ``stopped`` that is a generator has just begun, and
-        has its say. A bare ``yield`` is looked at a few times more.
+        Suspended handlers of ``stopped``, and of components that leave, hold it up. Others that are
+        due go on; a bare ``yield`` is looked at a few times more.
         """
         manager = self._manager
         deadline = _clock.now() + manager.stop_timeout
@@ -216,7 +269,7 @@ class Session:
                 # The first coroutine came in the same turn as the stop; it is in flight, too.
                 engine.ensure_host(manager)
             left = deadline - _clock.now()
-            if engine.loop.holds and left > 0:
+            if left > 0 and (engine.loop.holds or engine.tasks.are_ending()):
                 self._turn(min(0.1, left))
             elif (
                 (engine.queue or engine.tasks.ready)

@@ -17,7 +17,7 @@ from ._flags import SUSPENDED
 from ._name_waits import NameWaits
 from ._routing import TREE_LOCK
 from .errors import EXIT_EXCEPTIONS
-from .events import Event
+from .events import Event, Stopped, Unregistered
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,6 +38,10 @@ __all__ = [
     "Task",
     "TaskTable",
 ]
+
+
+#: Events whose suspended handlers the end of the application waits for.
+FAREWELLS: tuple[type[Event], ...] = (Stopped, Unregistered)
 
 
 class CallValue:
@@ -100,6 +104,10 @@ class TaskTable:
 
     def __contains__(self, task: object) -> bool:
         return task in self._tasks
+
+    def are_ending(self) -> bool:
+        """Whether a handler of the end is suspended: of the application, or of a component."""
+        return any(isinstance(task.event, FAREWELLS) for task in self._tasks)
 
     # -- add --
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from . import _tasks
 from ._flags import WAITED
 from ._routing import TREE_LOCK, is_below
 from .errors import SingletonError, UnregistrableError
@@ -46,6 +47,9 @@ class PrepareUnregister(Event):
     def in_subtree(self, component: Manager) -> bool:
         """Whether a component is the one that leaves, or below it."""
         return is_below(component, self.args[0])
+
+
+_tasks.FAREWELLS = (*_tasks.FAREWELLS, PrepareUnregister)
 
 
 class _Channel:

@@ -53,11 +53,17 @@ class Manager:
         components: The nodes right below, in the order of their registration.
         stop_timeout: Seconds that a stopping application waits for requests in flight and for
             data that is still to be written.
+        start_timeout: Seconds that servers wait for suspended handlers of ``started`` before they
+            accept.
+        must_start: Whether an exception of its handlers of ``started`` ends the run, which raises
+            it.
         traverse_children_handlers: ``False`` keeps events on ordinary channels from the
             components below; targeting a component directly and global handlers still work.
     """
 
     stop_timeout: float = 10.0
+    start_timeout: float = 5.0
+    must_start: bool = False
     _tree_channels: tuple[Any, ...]
     _tree_specs: tuple[HandlerSpec, ...] = ()
     _tree_needs_host = False  # whether a handler is a coroutine function
@@ -403,6 +409,7 @@ class Manager:
 
         Raises:
             SystemExit: A handler raised it, or ``stop`` was given a code, other than 0 or None.
+            Exception: A handler of ``started`` raised it, of a component with ``must_start``.
         """
         if socket is not None:
             self._run_launcher.join(self, socket)

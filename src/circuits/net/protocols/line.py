@@ -53,6 +53,9 @@ def splitLines(s: bytes, buffer: bytes) -> tuple[list[bytes], bytes]:
     return split_lines(s, buffer)
 
 
+#: How long a splitter of one's own may be kept from seeing all of a long unfinished line, in seconds.
+_DEFER_SECONDS = 0.02
+
 #: Of how many senders of datagrams the beginning of a line is kept: those that came last.
 MOST_SENDERS = 256
 
@@ -110,6 +113,7 @@ class LP(BaseComponent):
         self.max_line = max_line
         self._decoder = self._new_decoder()
         self._decoders: dict[Any, LineDecoder] = {}
+        self._deferred: set[LineDecoder] = set()  # see _look_later
         self._backlog = Backlog(self, self._share, self._receive, self._lost)
         super().__init__(*args, **kwargs)
 
@@ -205,7 +209,24 @@ class LP(BaseComponent):
             return b""
         return b"" if stored is None else stored
 
+    def _look_later(self, decoder: LineDecoder, *sock: Any) -> None:
+        """Have a splitter of one's own see everything soon, however much comes until then."""
+        if self._tree_engine.runner is None:
+            decoder.catch_up()
+        elif decoder not in self._deferred:
+            self._deferred.add(decoder)
+            self._tree_engine.schedule.call_in(_DEFER_SECONDS, lambda: self._look(decoder, *sock))
+
+    def _look(self, decoder: LineDecoder, *sock: Any) -> None:
+        self._deferred.discard(decoder)
+        if decoder is self._decoder or decoder in self._decoders.values():
+            decoder.catch_up()
+            if sock not in self._backlog.peers and self._tell(decoder, *sock):
+                self._backlog.begin(*sock)
+
     def _tell(self, decoder: LineDecoder, *sock: Any) -> bool:
+        if decoder.is_deferred:
+            self._look_later(decoder, *sock)
         encoding = self.encoding
         for _ in _SHARE:
             line = decoder.next_message()
