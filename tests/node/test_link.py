@@ -304,6 +304,34 @@ def test_a_peer_that_does_not_offer_it_gets_json(world: World, server: Side) -> 
     assert peer.take(1)[0]["id"] == "f1"
 
 
+def test_a_flood_of_packets_is_taken_in_shares(world: World, server: Side) -> None:
+    flooding, other = world.dial(server), world.dial(server)
+    flooding.offer(name="flood")
+    other.offer(name="other")
+    world.settle()
+    (link,) = [link for link in server.node._hub.links if link.name == "flood"]
+    was_waiting: list[bool] = []
+
+    class Sees(Component):
+        channel = "here"
+
+        def greet(self, *args: Any) -> None:
+            was_waiting.append(link.is_sated)
+
+    Sees().register(server.app)
+    world.settle()
+    body = json.dumps(a_request("greet", "f0", "bob")).encode()
+    packet = len(body).to_bytes(4, "big") + body
+    flooding.sock.send(b"\0\0\0\2{}" * 500 + packet)
+    other.sock.send(packet)
+    assert [reply["id"] for reply in other.take(1)] == ["f0"]
+    assert [reply["id"] for reply in flooding.take(1)] == ["f0"]
+    # It was asked while the first one had to wait, and that one at its end.
+    assert was_waiting == [True, False]
+    flooding.send_bytes(packet)  # it is read again
+    assert len(flooding.take(1)) == 1
+
+
 def test_the_time_that_is_left_travels(world: World) -> None:
     near, peer, _ = connecting(world)
     one = ask(near, timeout=10)

@@ -65,6 +65,11 @@ class Turns:
         self.left -= 1
         return self.left <= 0 or _clock.now() >= self._until
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether somebody waits for a turn."""
+        return bool(self._waiting)
+
     def add(self, go_on: Callable[[], object]) -> None:
         """Have a function called in its turn. Only the loop's thread may."""
         self._waiting.append(go_on)

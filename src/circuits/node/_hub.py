@@ -159,7 +159,7 @@ class Hub:
         if self.is_holding is not is_holding:
             self.is_holding = is_holding
             for link in self.links:
-                if is_holding:
+                if is_holding or link.is_sated:
                     link.heed_hold()
                 else:
                     link.transport.hold_reading(False)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from circuits._wire import packet as wire
 from circuits._wire.packet import Control, Malformed, Offer, Reply, Request
 from circuits.core import _clock
+from circuits.core._routing import is_leaving
 
 from ._asked import DEFAULT_SECONDS
 from ._handshake import Handshake, State
@@ -28,6 +29,9 @@ __all__ = ["Link", "State", "Transport"]
 #: With so much collected, nothing waits for the end of the turn.
 _OUT_BYTES = 65536
 
+
+#: How many packets of a read are dealt with at once, when others have used up what may be done in that turn.
+_LEAST = 4
 
 _OPEN = State.OPEN
 
@@ -65,11 +69,12 @@ class Link:
         serving: How many requests of the peer are not answered.
         reason: Why it ended.
         at_end: Whether the peer has finished writing.
+        is_sated: Whether others get their turn before what is left of the last read: it was much.
     """
 
     __slots__ = (
         "_aside", "_aside_bytes", "_early", "_number", "_out", "_out_bytes", "_pack", "_prefix", "at_end", "decoder",
-        "handshake", "heartbeat", "host", "hub", "is_client", "is_dirty", "name", "on_drain",
+        "handshake", "heartbeat", "host", "hub", "is_client", "is_dirty", "is_sated", "name", "on_drain",
         "outstanding", "port", "reason", "serving", "state", "transport", "version", "was_open",
         "whenever_closed",
     )  # fmt: skip
@@ -95,7 +100,7 @@ class Link:
         self.outstanding: dict[Any, Asked] = {}
         self.serving = 0
         self.reason = "closed"
-        self.was_open = self.is_dirty = self.at_end = False
+        self.was_open = self.is_dirty = self.at_end = self.is_sated = False
         self.decoder = wire.PacketDecoder(hub.options.packet_limit_bytes)
         #: Called when more can be sent, and when the link has ended.
         self.on_drain: Any = None
@@ -151,6 +156,10 @@ class Link:
     def process(self) -> None:
         """Handle the packets that are complete, as many as the hub takes."""
         hub, decoder, aside = self.hub, self.decoder, self._aside
+        if self.is_sated:
+            return  # it goes on in its turn
+        turns = hub.engine.turns
+        left = turns.left if turns.left > _LEAST else _LEAST
         while self.state is not State.CLOSED:
             is_full = hub.is_full
             if is_full:
@@ -171,6 +180,8 @@ class Link:
                     return
                 if message is None:
                     return
+                turns.left -= 1
+                left -= 1
             if is_full and message.__class__ is Request:
                 self._set_aside(message, before - decoder.pending_bytes)
             elif self.state is _OPEN:
@@ -179,7 +190,22 @@ class Link:
                 self._early = message
                 if self.state is not _OPEN:
                     return  # nothing may be written now
+            if left <= 0 and decoder.pending_bytes:
+                self.is_sated = True
+                self.heed_hold()
+                turns.add(self._end_turn)
+                return
         aside.clear()
+
+    def _end_turn(self) -> None:
+        """Others had their turn."""
+        self.is_sated = False
+        self.process()
+        if self.is_sated or self.state is State.CLOSED or is_leaving(self.hub.owner):
+            return
+        if not self.hub.is_holding:
+            self.transport.hold_reading(False)
+        self.heed_hold()
 
     @property
     def _reads_on(self) -> bool:
@@ -208,8 +234,8 @@ class Link:
 
     def heed_hold(self) -> None:
         """Read, or not, as the hub and what is under way would have it."""
-        if self.hub.is_holding:
-            self.transport.hold_reading(not self._reads_on)
+        if self.hub.is_holding or self.is_sated:
+            self.transport.hold_reading(self.is_sated or not self._reads_on)
 
     def _take(self, message: wire.Message) -> None:
         kind = message.__class__

@@ -273,6 +273,8 @@ class NatsLink:
     def flush(self) -> None:
         """Nothing to be done: see ``publish``."""
 
+    is_sated = False
+
     def hold_reading(self, is_held: bool) -> None:
         """A server cannot be slowed: see ``Intake.settled``."""
 

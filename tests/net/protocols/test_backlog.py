@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from circuits import BaseComponent, Component, Event, Manager, handler
+from circuits.core._turns import PARTS as SHARE
 from circuits.io import File
 from circuits.net.protocols import _backlog
-from circuits.net.protocols._backlog import SHARE
+from circuits.net.protocols._backlog import LEAST
 from circuits.net.protocols.irc import IRC
 from circuits.net.protocols.line import LP, BacklogFullError
+from circuits.net.protocols.websocket import WebSocketCodec
 from circuits.net.sockets import (
     Disconnect,
     Disconnected,
@@ -23,6 +25,7 @@ from circuits.net.sockets import (
     Write,
 )
 from circuits.testing import Recorder, settle
+from tests._wire.websocket_support import frame
 
 from .protocol_support import Bench
 
@@ -67,12 +70,11 @@ def test_a_share_is_nothing_to_wait_for() -> None:
 
 def test_others_come_between_the_shares() -> None:
     bench = Bench(LP(channel="x"))
-    told = bench.feed(Read("A", FLOOD), Read("B", FLOOD), Read("C", b"7\n"))
-    order = [entry[1] for entry in told]
-    first_of_b, c = order.index("B"), order.index("C")
-    assert first_of_b == SHARE
-    assert c == 2 * SHARE
-    rest = "".join(order[c + 1 :])
+    told = bench.feed(Read("A", FLOOD), Read("B", FLOOD), Read("C", b"7\n" * LEAST))
+    order = "".join(entry[1] for entry in told)
+    # What may be done at once is used up by the first; the others have a little each.
+    assert order.startswith("A" * SHARE + "B" * LEAST + "C" * LEAST)
+    rest = order[SHARE + 2 * LEAST :]
     assert rest.startswith("A" * SHARE + "B" * SHARE + "A" * SHARE + "B" * SHARE)
     assert numbers(told, "A") == numbers(told, "B") == [*range(MANY)]
 
@@ -320,3 +322,47 @@ def test_a_pipe_that_is_held_keeps_what_its_writer_has_left() -> None:
         settle(app, lambda: recorder.named("closed"))
     assert len(recorder.named("line")) == 5 * MANY
     assert len(recorder.named("eof")) == 1
+
+
+# -- WebSocket -------------------------------------------------------------------------------------
+
+FRAMES = 100
+
+
+@pytest.mark.parametrize("end", [None, Disconnect("A"), "unregister"])
+def test_websocket_messages_come_in_shares(end: Any) -> None:
+    class Wire(Source):
+        channel = "wire"
+
+    wire = Wire()
+    bench = Bench(wire, on="wire")
+    codec = WebSocketCodec("A", channel="ws").register(wire)
+    settle(bench)
+    bench.recorder.clear()
+    bench.fire(Read("A", b"".join(frame(1, b"%d" % n) for n in range(FRAMES))), "wire")
+    bench.flush()
+    assert wire.told == [(True, "A")]
+    assert codec.is_full
+    if end == "unregister":
+        codec.unregister()
+    elif end is not None:
+        bench.fire(end, "wire")
+    settle(bench)
+    messages = [r.args[1] for r in bench.recorder.named("read") if "ws" in r.channels]
+    assert messages == [str(n) for n in range(FRAMES)]
+    assert wire.told == [(True, "A"), (False, "A")]
+    assert not codec.is_full
+
+
+def test_a_websocket_whose_transport_cannot_wait_goes_on() -> None:
+    class Wire(BaseComponent):
+        channel = "wire"
+
+    wire = Wire()
+    bench = Bench(wire, on="wire")
+    WebSocketCodec("A", channel="ws").register(wire)
+    settle(bench)
+    bench.recorder.clear()
+    bench.fire(Read("A", frame(1, b"x") * FRAMES), "wire")
+    settle(bench)
+    assert len([r for r in bench.recorder.named("read") if "ws" in r.channels]) == FRAMES

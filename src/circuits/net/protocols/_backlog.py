@@ -2,6 +2,7 @@
 
 A read of 64 KiB may hold thousands of lines, and each becomes events. A protocol hands out a share of
 them and leaves the rest to a :class:`Backlog`: the next share comes when everybody else had a turn.
+What may be handed out in a turn is shared by all (``Turns.left``), with at least a few for each.
 Meanwhile nothing more is read from that peer, so that there is no more than one read to keep; the
 end of its input waits with what was not read. Sources that cannot be paused go on, up to a limit.
 """
@@ -12,6 +13,8 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from circuits.core import _clock
+from circuits.core._turns import PARTS
 from circuits.core.errors import CircuitsError
 
 if TYPE_CHECKING:
@@ -20,11 +23,17 @@ if TYPE_CHECKING:
     from circuits.core.events import Event
     from circuits.core.manager import Manager
 
-__all__ = ["LIMIT_BYTES", "LIMIT_READS", "SHARE", "Backlog", "BacklogFullError"]
+__all__ = ["LEAST", "LIMIT_BYTES", "LIMIT_READS", "Backlog", "BacklogFullError", "sources_of"]
 
-#: How many messages are handed out before others get their turn: about a millisecond of handlers
-#: that answer each of them, and more than come in one read where there is no hurry.
-SHARE: Final = 32
+#: How many messages of a read are handed out at once, when others have used up what may be done in that
+#: turn: as many as come in one read where there is no hurry. They are few, because each of hundreds
+#: of peers may have that many.
+LEAST: Final = 4
+
+#: Who waits alone has several shares in a turn, if they are dealt with sooner than this, in seconds:
+#: looking at the descriptors in between would take longer than they do.
+_TURN_SECONDS: Final = 0.001
+_TURN_SHARES: Final = 16
 
 #: How much is kept of a peer that cannot be paused, in bytes and in reads. Who can be paused needs one
 #: read, and those that were queued already.
@@ -34,6 +43,13 @@ LIMIT_READS: Final = 4096
 #: What sources handle that can be paused: ``(is_held, *who)``. It is called, not fired: the next read
 #: or the end of input might come before the event.
 _HOLD: Final = "_hold_reading"
+
+
+def sources_of(component: Manager, channels: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What pauses the sources on some channels, and resumes them: functions of ``(is_held, *who)``."""
+    routes = component._tree_engine.route(_HOLD, channels)
+    # Not those that handle everything.
+    return tuple(method for method, _, _ in routes if _HOLD in getattr(method, "names", ()))
 
 
 class BacklogFullError(CircuitsError):
@@ -94,9 +110,7 @@ class Backlog:
     def begin(self, *who: Any) -> None:
         """A peer has sent more than a share: others get their turn before the next one."""
         owner = self._owner
-        routes = owner._tree_engine.route(_HOLD, owner._tree_channels)
-        # Not those that handle everything.
-        sources = tuple(method for method, _, _ in routes if _HOLD in getattr(method, "names", ()))
+        sources = sources_of(owner, owner._tree_channels)
         waiting = self.peers[who] = _Waiting(sources)
         for method in waiting.sources:
             method(True, *who)
@@ -151,8 +165,16 @@ class Backlog:
         self._owner._tree_engine.turns.add(partial(self._take_turn, who, waiting))
 
     def _take_turn(self, who: tuple[Any, ...], waiting: _Waiting) -> None:
-        if self.peers.get(who) is waiting and self._go_on(who, waiting):
-            self._await_turn(who, waiting)
+        engine = self._owner._tree_engine
+        until = _clock.now() + _TURN_SECONDS
+        for _ in range(_TURN_SHARES):
+            if self.peers.get(who) is not waiting or not self._go_on(who, waiting):
+                return
+            engine.loop.drain()
+            if engine.turns.is_awaited or engine.queue or _clock.now() >= until:
+                break
+            engine.turns.left = PARTS
+        self._await_turn(who, waiting)
 
     def _go_on(self, who: tuple[Any, ...], waiting: _Waiting) -> bool:
         """Hand out a share; whether that was not all."""

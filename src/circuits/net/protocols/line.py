@@ -13,7 +13,7 @@ from circuits.core.events import Event
 from circuits.core.handlers import handler
 from circuits.net.sockets import SocketError
 
-from ._backlog import SHARE, Backlog, BacklogFullError
+from ._backlog import LEAST, Backlog, BacklogFullError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["LINESEP", "LP", "BacklogFullError", "Line", "LineTooLongError", "splitLines"]
 
-
-_SHARE = range(SHARE)
 
 #: Of the handlers that put an end off until the last line is told: before those that hear of it.
 _FIRST = 100
@@ -228,9 +226,12 @@ class LP(BaseComponent):
         if decoder.is_deferred:
             self._look_later(decoder, *sock)
         encoding = self.encoding
-        for _ in _SHARE:
+        turns = self._tree_engine.turns
+        share = turns.left
+        for count in range(share if share > LEAST else LEAST):
             line = decoder.next_message()
             if line is None:
+                turns.left = share - count
                 return False
             if isinstance(line, LineTooLongError):
                 self.fire(SocketError(*sock, line))
@@ -238,4 +239,5 @@ class LP(BaseComponent):
                 self.fire(Line(*sock, line))
             else:
                 self.fire(Line(*sock, bytes(line).decode(encoding, "replace")))
+        turns.left = share - count - 1
         return decoder.has_message

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 from circuits._wire.websocket import Codec, Deflate, Limits, RemoteProtocolError
+from circuits.core._routing import is_below
 from circuits.core.components import BaseComponent
 from circuits.core.events import Event
 from circuits.core.handlers import handler
 from circuits.net import sockets
 
+from ._backlog import sources_of
 from ._websocket_conversation import CLOSE_TIMEOUT, Conversation
 from ._websocket_masking import fastest_mask
 
@@ -81,7 +83,9 @@ class WebSocketCodec(BaseComponent):
     """
 
     channel = "ws"
-    is_full = False  # what it fires waits in the queue
+    is_full = False  # whether others get their turn first
+    _holding: tuple[Any, ...] = ()  # what has paused reading meanwhile
+    _is_ending = False
 
     def __init__(
         self,
@@ -129,6 +133,7 @@ class WebSocketCodec(BaseComponent):
         @handler("disconnect" if self._who else "disconnected", channel=self._transport)
         def _on_raw_end(self: WebSocketCodec, *args: Any) -> None:
             if args == self._who:
+                self._hand_out_all()
                 self._conversation.lost()
                 self.unregister()
 
@@ -167,7 +172,41 @@ class WebSocketCodec(BaseComponent):
     # -- what the conversation tells --
 
     def _sated(self, conversation: Conversation) -> None:
-        """Go on: the transport, which is somebody's component, cannot be asked to wait."""
+        """Others get their turn, if the transport can be asked to wait; else it goes on."""
+        if self._is_ending:
+            return
+        if not self._holding:
+            self._holding = sources_of(self, (self._transport,))
+            for method in self._holding:
+                method(True, *self._who)
+        if self._holding:
+            self.is_full = True
+            self._tree_engine.turns.add(self._end_turn)
+
+    def _end_turn(self) -> None:
+        if not self.is_full:
+            return
+        self.is_full = False
+        self._conversation.go_on()
+        if not self.is_full:
+            self._release()
+
+    def _release(self) -> None:
+        sources, self._holding = self._holding, ()
+        for method in sources:
+            method(False, *self._who)
+
+    def _hand_out_all(self) -> None:
+        """The end has come: what was received before it is told now."""
+        if self.is_full:
+            self._is_ending = True
+            self._end_turn()
+            self._is_ending = False
+
+    @handler("prepare_unregister", channel="*")
+    def _on_prepare_unregister(self, component: Manager) -> None:
+        if self.is_full and is_below(self, component):
+            self._hand_out_all()
 
     def _send(self, conversation: Conversation, data: bytes) -> None:
         self.fire(sockets.Write(*self._who, data), self._transport)
