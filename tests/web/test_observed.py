@@ -99,6 +99,7 @@ def _play(
         listener.listen()
         server = Server(listener)
         app: Any = Component(channel="app")
+        app.start_timeout = 0  # observers wait from the start on, and for ever
         server.register(app)
         Root().register(server)
         Worker().register(server)
