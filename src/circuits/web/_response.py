@@ -408,9 +408,9 @@ class Response:
             self.close = True
         others = [option for option in options if option.lower() not in _OPTIONS_OF_OURS]
         if self.close:
-            others.insert(0, "close")
+            others.append("close")
         elif self.protocol == "HTTP/1.0":
-            others.insert(0, "Keep-Alive")
+            others.append("Keep-Alive")
         if others:
             headers["Connection"] = ", ".join(others)
         else:
