@@ -211,6 +211,7 @@ def _serve(
 ) -> None:
     client = _Client(request, is_whole)
     counter.before_poll = client.go_on
+    server.start_timeout = 0  # what waits beside it does so for ever
     with client.sock, VirtualClock():  # no timeout is due, however slow this machine is
         server.run()
 

@@ -418,7 +418,10 @@ async def run_in_running_loop(manager: Manager) -> None:
 async def _wind_down(manager: Manager, guest: Guest) -> None:
     deadline = loop_time = guest.loop.time()
     deadline += manager.stop_timeout
-    while (manager._tree_engine.loop.holds or manager._tree_engine.queue) and loop_time < deadline:
+    while loop_time < deadline:
+        engine = manager._tree_engine
+        if not (engine.loop.holds or engine.queue or engine.tasks.are_ending()):
+            break
         guest.take_turn()
         await asyncio.sleep(0.001)
         loop_time = guest.loop.time()

@@ -17,7 +17,7 @@ from ._flags import SUSPENDED
 from ._name_waits import NameWaits
 from ._routing import TREE_LOCK
 from .errors import EXIT_EXCEPTIONS
-from .events import Event
+from .events import Event, Stopped, Unregistered
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +29,19 @@ if TYPE_CHECKING:
     from .events import BaseEvent
     from .manager import Manager
 
-__all__ = ["CallValue", "CoroutineTask", "Suspended", "Suspension", "Task", "TaskTable"]
+__all__ = [
+    "CallValue",
+    "CoroutineTask",
+    "ExceptionWrapper",
+    "Suspended",
+    "Suspension",
+    "Task",
+    "TaskTable",
+]
+
+
+#: Events whose suspended handlers the end of the application waits for.
+FAREWELLS: tuple[type[Event], ...] = (Stopped, Unregistered)
 
 
 class CallValue:
@@ -37,6 +49,17 @@ class CallValue:
 
     def __init__(self, value: Any) -> None:
         self.value = value
+
+
+class ExceptionWrapper:
+    """What a generator yields to fail, instead of raising it. Kept for programs of the 3.x line."""
+
+    def __init__(self, exception: BaseException) -> None:
+        self.exception = exception
+
+    def extract(self) -> BaseException:
+        """The exception."""
+        return self.exception
 
 
 class Suspension:
@@ -81,6 +104,10 @@ class TaskTable:
 
     def __contains__(self, task: object) -> bool:
         return task in self._tasks
+
+    def are_ending(self) -> bool:
+        """Whether a handler of the end is suspended: of the application, or of a component."""
+        return any(isinstance(task.event, FAREWELLS) for task in self._tasks)
 
     # -- add --
 
@@ -368,6 +395,11 @@ class Task:
                     stack.pop()
                     generator.close()
                     result, error = yielded.value, None
+                    continue
+                if isinstance(yielded, ExceptionWrapper):
+                    stack.pop()
+                    generator.close()
+                    result, error = None, yielded.extract()
                     continue
                 self.firing._event_value.setValue(yielded)
                 tasks.ready.append(self)

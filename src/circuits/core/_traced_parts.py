@@ -7,7 +7,7 @@ engine has no branch for tracing. They have no state of their own but ``_tracing
 from __future__ import annotations
 
 from . import _clock
-from ._dispatch import Dispatch
+from ._dispatch import EVENTS_PER_TURN, Dispatch
 from ._outcomes import HELD_ONCE_MORE, Outcomes, getrefcount
 from ._queue import event_of
 from ._tasks import TaskTable
@@ -31,10 +31,13 @@ class TracedDispatch(Dispatch):
 
     _tracing: Tracing
 
-    def flush(self) -> bool:
+    def flush(self, whole: bool = False) -> int:
         queue, tracing = self._queue, self._tracing
-        if not queue.left and not queue.begin_batch():
-            return False
+        count = queue.left or queue.begin_batch()
+        if not count:
+            return 0
+        if count > EVENTS_PER_TURN and not whole and self._engine.loop.runner is not None:
+            return self._flush_part()
         tracing.deepest = max(tracing.deepest, queue.left)
         popleft = queue.popleft
         outer = tracing.running
@@ -70,7 +73,7 @@ class TracedDispatch(Dispatch):
             tracing.running = outer
             tracing._via = None
         entry = value = None
-        return True
+        return count
 
     def _dispatch_again(self, refiring: Refiring) -> None:
         event = refiring.event

@@ -7,12 +7,13 @@ the event takes it out again and resumes its task.
 from __future__ import annotations
 
 import _thread
+import sys
 
 from . import _clock
-from ._reports import safe_repr
+from ._reports import safe_repr, unheard_text
 from ._routing import same_channel
 from ._tasks import Suspension
-from .errors import TimeoutError
+from .errors import NoHandlerError, TimeoutError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,6 +46,26 @@ def _running_loop() -> Any:
     from asyncio import get_running_loop as _running_loop
 
     return _running_loop()
+
+
+def warn_of_unused(thing: Suspension, code: Any, place: int) -> None:
+    """Warn of something that was made to be yielded or awaited, and never was.
+
+    Args:
+        thing: What it is.
+        code: Where it was made.
+        place: The instruction there; to look up the line each time would take too long.
+    """
+    import warnings  # for mistakes only
+
+    at = [line for begin, end, line in code.co_lines() if begin <= place < end]
+    line = at[0] if at and at[0] is not None else code.co_firstlineno
+    warnings.warn_explicit(
+        f"{thing!r} in {code.co_qualname} was never yielded or awaited",
+        RuntimeWarning,
+        code.co_filename,
+        line,
+    )
 
 
 def check_seconds(seconds: object, what: str) -> float:
@@ -135,15 +156,27 @@ class Awaited(Suspension):
 class Sleep(Suspension):
     """Suspends a handler for a time. Made by :func:`sleep`."""
 
-    __slots__ = ("_appointment", "seconds")
+    __slots__ = ("_appointment", "_code", "_is_used", "_place", "seconds")
 
     def __init__(self, seconds: float) -> None:
+        self._is_used = True  # in vain, if it is refused
         self.seconds = check_seconds(seconds, "sleep")
         if self.seconds < 0:
             raise ValueError(f"cannot sleep {seconds!r} seconds: the time must not be negative")
         self._appointment: Appointment | None = None
+        self._is_used = False
+        frame = sys._getframe(2)
+        self._code, self._place = frame.f_code, frame.f_lasti
+
+    def __del__(self) -> None:
+        if not self._is_used:
+            warn_of_unused(self, self._code, self._place)
+
+    def __repr__(self) -> str:
+        return f"<sleep {self.seconds:g}>"
 
     def attach(self, task: Task) -> None:
+        self._is_used = True
         if self._appointment is not None and self._appointment.is_pending:
             # Another handler sleeps with this one, and may be cancelled.
             task.waiting = twin = Sleep(self.seconds)
@@ -156,9 +189,11 @@ class Sleep(Suspension):
             self._appointment.cancel()
 
     def __iter__(self) -> Generator[Any, Any, None]:
+        self._is_used = True
         yield self
 
     def __await__(self) -> Generator[Any, Any, None]:
+        self._is_used = True
         import asyncio  # whoever awaits has it loaded
 
         return asyncio.sleep(self.seconds).__await__()
@@ -191,10 +226,12 @@ class Wait(Suspension):
     __slots__ = (
         "_appointment",
         "_channels",
+        "_code",
         "_deadline",
         "_event",
         "_fire",
         "_future",
+        "_place",
         "_manager",
         "_name",
         "_outcome",
@@ -214,6 +251,7 @@ class Wait(Suspension):
         timeout: float | None,
         fire: bool,
     ) -> None:
+        self._state = _OVER  # in vain, if it is refused
         self.timeout = -1.0 if timeout is None else check_seconds(timeout, "timeout")
         self._manager = manager
         self._event = event
@@ -221,6 +259,8 @@ class Wait(Suspension):
         self._channels = channels
         self._fire = fire
         self._state = _NEW
+        frame = sys._getframe(2)
+        self._code, self._place = frame.f_code, frame.f_lasti
         self._outcome: BaseEvent | None = None
         self._value: Value | None = None  # of the firing that is over
         self._problem: TimeoutError | None = None
@@ -228,6 +268,10 @@ class Wait(Suspension):
         self._future: Any = None
         self._appointment: Appointment | None = None
         self._deadline: float | None = None
+
+    def __del__(self) -> None:
+        if self._state == _NEW and self._task is None and self._future is None:
+            warn_of_unused(self, self._code, self._place)
 
     def __repr__(self) -> str:
         what = "call" if self._fire else "wait"
@@ -333,8 +377,8 @@ class Wait(Suspension):
             )
 
     def detach(self) -> None:
-        if self._state == _WAITING:
-            self._state = _OVER
+        before, self._state = self._state, _OVER
+        if before == _WAITING:
             if self._appointment is not None:
                 self._appointment.cancel()
             self._remove()
@@ -390,6 +434,8 @@ class Wait(Suspension):
             return None
         if not self._fire:
             return event
+        if value.unheard and value.is_empty and not value.errors:
+            raise NoHandlerError(unheard_text(self._manager._tree_engine.routes, event))
         problems = value.exceptions
         if problems:
             if len(problems) == 1:

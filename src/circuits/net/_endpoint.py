@@ -115,7 +115,7 @@ class Endpoint(PollerUser):
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Make the component with the doors that its events go through."""
-        self = super().__new__(cls)
+        self = super().__new__(cls, *args, **kwargs)
         self._read_door = Direct(self, Read, within=("_read",))
         self._write_door = Direct(self, Write, within=("read_value_changed",), home=cls._own_writes)
         self._end_door = Direct(self, EndOfInput, (self,), within=("_read",))

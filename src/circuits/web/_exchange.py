@@ -17,6 +17,7 @@ from types import CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any
 
 from circuits._wire.http1 import LAST_CHUNK
+from circuits.core._reports import log_diagnosis
 from circuits.core.errors import EXIT_EXCEPTIONS
 from circuits.core.utils import call_all
 from circuits.core.values import Value
@@ -179,7 +180,7 @@ class Exchange:
                 if owner._tree_engine.queue:
                     owner.later(self._miss_answer)
                 else:
-                    self.refuse(errors.NotFound)
+                    self._refuse_unanswered()
                 return
             elif kind is bool:
                 return  # the application fires the response by itself
@@ -208,7 +209,16 @@ class Exchange:
     def _miss_answer(self) -> None:
         """Nobody has answered, not even by what was fired."""
         if self.state is _HANDLING and not self.request.handled:
-            self.refuse(errors.NotFound)
+            self._refuse_unanswered()
+
+    def _refuse_unanswered(self) -> None:
+        request = self.request
+        if request.args is not None:
+            log_diagnosis(
+                f"{request.method} {request.path:.200}: an exposed method returned None, which "
+                "answers nothing; does it lack a return?"
+            )
+        self.refuse(errors.NotFound)
 
     def fail(self, error: tuple[Any, BaseException, Any]) -> None:
         """Answer with the error for what a handler has raised."""

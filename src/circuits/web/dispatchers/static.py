@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import stat
 from datetime import UTC, datetime
@@ -50,6 +51,8 @@ span {{ min-width: 6em; text-align: right; }}
 #: Characters that may stand in a path as they are; "%" because the path is encoded already.
 _SAFE = "%:@!$&'()*+,;=~"
 
+_logger = logging.getLogger("circuits.web")
+
 
 class Static(BaseComponent):
     """Serves the files below a folder.
@@ -87,6 +90,8 @@ class Static(BaseComponent):
         super().__init__(**kwargs)
         self.path = path
         self.docroot = os.path.abspath(os.getcwd() if docroot is None else docroot)
+        if not os.path.isdir(self.docroot):
+            _logger.warning("Static has nothing to serve: there is no folder %s", self.docroot)
         self._folder = _paths.Docroot(self.docroot)
         self.defaults = (defaults,) if isinstance(defaults, str) else tuple(defaults)
         self.dirlisting = dirlisting
