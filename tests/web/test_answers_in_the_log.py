@@ -93,7 +93,7 @@ def test_failures_have_a_traceback(problem: Any, log: pytest.LogCaptureFixture) 
         server.connect().get("/")
     [record] = log.records
     assert record.levelno == logging.ERROR
-    assert "_throw" in record.getMessage()
+    assert "_throw" in logging.Formatter().format(record)
 
 
 class Reads(Controller):

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import _thread
 from collections import deque
-from types import GeneratorType
+from types import AsyncGeneratorType, GeneratorType
 
 from ._causes import Firing
 from ._flags import SUSPENDED
 from ._name_waits import NameWaits
 from ._routing import TREE_LOCK
 from .events import Event, Stopped, Unregistered
+from .handlers import async_generator_text, is_async_generator
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -110,7 +111,11 @@ class TaskTable:
 
     def suspend(self, event: BaseEvent, method: Any, result: Any) -> None:
         """Suspend a handler that has returned a generator or a coroutine."""
-        if type(result) is GeneratorType:
+        if type(result) is AsyncGeneratorType:
+            if is_async_generator(method):
+                raise TypeError(async_generator_text(method))
+            event._event_value.setValue(result)  # what is made elsewhere is a result like others
+        elif type(result) is GeneratorType:
             self.start(event, Task(self._engine, event, result, method))
         else:
             self.start(event, CoroutineTask(self._engine, event, result, method))
@@ -191,6 +196,9 @@ class TaskTable:
         with TREE_LOCK:
             self.awaited.add(name, wait)
             self._engine.routes.set_awaited(name, True)
+        session = self._engine.loop.session
+        if session is not None and self._engine.thread_is_ours():
+            session.begin_deferred()  # what is waited for may need what has been put off
 
     def forget_name(self, name: str, wait: Wait) -> None:
         """Remove a wait for a name."""

@@ -53,8 +53,8 @@ class Manager:
         components: The nodes right below, in the order of their registration.
         stop_timeout: Seconds that a stopping application waits for requests in flight and for
             data that is still to be written.
-        start_timeout: Seconds that servers wait for suspended handlers of ``started`` before they
-            accept.
+        start_timeout: Seconds that servers wait for suspended handlers of ``started``, at most,
+            before they accept.
         must_start: Whether an exception of its handlers of ``started`` ends the run, which raises
             it.
         traverse_children_handlers: ``False`` keeps events on ordinary channels from the

@@ -78,7 +78,9 @@ def _port(port: Any, bind: object) -> int:
 
 def named(problem: BaseException, address: Any) -> None:
     """Have an error of the system name the address, as it names a file."""
-    if isinstance(problem, OSError) and problem.filename is None and address is not None:
+    if address is None or not isinstance(problem, OSError):
+        return
+    if problem.errno is not None and problem.filename is None:
         if isinstance(address, tuple):
             host, port = address[:2]
             address = f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"

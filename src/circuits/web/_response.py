@@ -370,13 +370,15 @@ class Response:
         if self.code == 101:
             return  # what is said is that it becomes something else
         options = [option.strip() for option in headers["Connection"].split(",")]
-        if any(option.lower() == "close" for option in options):
-            self.close = True
+        said = {option.lower() for option in options}
+        if said.isdisjoint(_OPTIONS_OF_OURS):
+            return
+        self.close = self.close or "close" in said
         others = [option for option in options if option.lower() not in _OPTIONS_OF_OURS]
         if self.close:
-            others.insert(0, "close")
+            others.append("close")
         elif self.protocol == "HTTP/1.0":
-            others.insert(0, "Keep-Alive")
+            others.append("Keep-Alive")
         if others:
             headers["Connection"] = ", ".join(others)
         else:
