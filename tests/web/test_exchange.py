@@ -223,6 +223,7 @@ def test_an_event_with_a_priority_is_waited_for(serve: Serve) -> None:
     assert client.get().body == b"x"
 
 
+@pytest.mark.usefixtures("handler_errors")
 def test_a_value_marked_as_handled_is_left_alone(serve: Serve) -> None:
     def answer(app: App, request: Any, response: Any) -> Any:
         value = app.fire(Job("x"), "work")

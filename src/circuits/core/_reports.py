@@ -34,6 +34,9 @@ __all__ = [
 ]
 
 
+#: For tests: each is told of a failure that nobody handles, with the handler and the event.
+failure_watchers: list[Callable[[BaseException, Any, BaseEvent | None], object]] = []
+
 #: How much of an argument, and of all of them, is shown of an event.
 _ARGUMENT_LENGTH, _EVENT_LENGTH = 200, 1000
 
@@ -130,6 +133,9 @@ def log_error(
     if brief:
         logger.log(level, "%s", brief)
         return
+    if not debug:
+        for watch in failure_watchers:
+            watch(problem, method, event)
     if problem.__traceback__ is None:  # that of another process
         text = format_error(type(problem), problem, lines, method, event)
         logger.log(level, "%s", text.rstrip())

@@ -356,8 +356,9 @@ class Session:
             self._force_quit = True
             manager._tree_engine.queue.clear()  # however much it is: the turn ends
             raise KeyboardInterrupt
+        is_asleep = manager._tree_engine.queue.sleeping
         self._fire_signal(number, frame, then=lambda: stop(manager, None))
-        if self._diagnosis is not None and number == 2 and sys.stderr is not None:  # SIGINT
+        if self._diagnosis is not None and number == 2 and not is_asleep:  # SIGINT, in a handler
             # Not by a log, which the interrupted code may be in the middle of.
             os.write(2, b"circuits: stopping; the same signal once more ends at once\n")
 
@@ -422,6 +423,7 @@ def stop(manager: Manager, code: Any) -> None:
     if not manager._running:
         return
     manager._running = False
+    manager._tree_engine.loop.is_stopping = True
     manager._run_exit_code = code
     manager.fire(Stopped(manager))
     engine = manager._tree_engine

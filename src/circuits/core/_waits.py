@@ -48,12 +48,6 @@ def _running_loop() -> Any:
     return _running_loop()
 
 
-def place_of_caller(depth: int) -> tuple[Any, int]:
-    """Where something was made that has to be yielded or awaited: code and line."""
-    frame = sys._getframe(depth)
-    return frame.f_code, frame.f_lineno
-
-
 def warn_of_unused(thing: Suspension, place: tuple[Any, int]) -> None:
     """Warn of something that was made to be yielded or awaited, and never was."""
     import warnings  # for mistakes only
@@ -164,7 +158,8 @@ class Sleep(Suspension):
             raise ValueError(f"cannot sleep {seconds!r} seconds: the time must not be negative")
         self._appointment: Appointment | None = None
         self._is_used = False
-        self._made_at = place_of_caller(3)
+        frame = sys._getframe(2)
+        self._made_at = frame.f_code, frame.f_lineno
 
     def __del__(self) -> None:
         if not self._is_used:
@@ -256,7 +251,8 @@ class Wait(Suspension):
         self._channels = channels
         self._fire = fire
         self._state = _NEW
-        self._made_at = place_of_caller(3)
+        frame = sys._getframe(2)
+        self._made_at = frame.f_code, frame.f_lineno
         self._outcome: BaseEvent | None = None
         self._value: Value | None = None  # of the firing that is over
         self._problem: TimeoutError | None = None
