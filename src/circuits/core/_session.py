@@ -10,7 +10,7 @@ from . import _clock
 from ._flags import QUEUED
 from ._reports import is_diagnosed
 from ._routing import TREE_LOCK
-from .events import Signal, Started, Stopped
+from .events import HangUp, Signal, Started, Stopped
 from .utils import flatten
 
 TYPE_CHECKING = False
@@ -364,6 +364,10 @@ class Session:
 
     def _on_hang_up(self, number: int, frame: FrameType | None) -> None:
         self._fire_signal(number, frame)
+        root = self._manager.root
+        cause = root._tree_engine.queue.set_cause(None)
+        root.fire(HangUp(), "*")
+        root._tree_engine.queue.set_cause(cause)
 
     def _fire_signal(
         self, number: int, frame: FrameType | None, then: Callable[[], object] | None = None

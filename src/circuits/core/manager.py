@@ -66,6 +66,7 @@ class Manager:
     must_start: bool = False
     _tree_channels: tuple[Any, ...]
     _tree_specs: tuple[HandlerSpec, ...] = ()
+    _tree_wants_hang_up = False  # whether it handles the event of that name
     _tree_needs_host = False  # whether a handler is a coroutine function
     _tree_birth = 0  # number among the children of the parent, rising
     _tree_births = 0
