@@ -266,3 +266,27 @@ def test_extensions_and_their_parameters() -> None:
 def test_windows_that_zlib_cannot_make(bits: int) -> None:
     with pytest.raises(ValueError, match="9 to 15"):
         Deflate(server_max_window_bits=bits)
+
+
+# -- last blocks within a message --
+
+
+def _ended(text: bytes) -> bytes:
+    compress = zlib.compressobj(wbits=-15)
+    return compress.compress(text) + compress.flush()
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_what_follows_a_last_block_counts_wherever_the_data_is_cut(count: int) -> None:
+    text = b"".join(_ended(b"part %d " % number) for number in range(count)) + b"\x00"
+    data = frame(1, text, rsv=0x40)
+    expected = ["".join(f"part {number} " for number in range(count))]
+    for cut in range(len(data) + 1):
+        assert feed(Codec(False, PLAIN), [data[:cut], data[cut:]]) == expected
+    assert feed(Codec(False, PLAIN), bytewise(data)) == expected
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_many_last_blocks_are_refused(cut: bool) -> None:
+    data = frame(1, _ended(b"") * 100_000, rsv=0x40)
+    assert feed(Codec(False, PLAIN), bytewise(data) if cut else [data]) == [1007]

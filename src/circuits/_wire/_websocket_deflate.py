@@ -11,6 +11,9 @@ from circuits._wire._websocket_messages import INVALID_DATA, TOO_BIG, RemoteProt
 
 __all__ = ["Deflate", "Inflater", "Deflater", "NegotiationError", "parse_extensions"]
 
+#: How many last blocks a message may have: what follows each is copied, and begins anew.
+_MOST_ENDS: Final = 64
+
 _NAME: Final = "permessage-deflate"
 _TAIL: Final = b"\x00\x00\xff\xff"
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -262,9 +265,10 @@ class Inflater:
         is_client: Which side we are.
     """
 
-    __slots__ = ("_alone", "_bits", "_object")
+    __slots__ = ("_alone", "_bits", "_ends", "_object")
 
     def __init__(self, deflate: Deflate, is_client: bool) -> None:
+        self._ends = 0  # last blocks in this message
         # A window as large as was agreed on: it stays in memory between messages.
         if is_client:
             self._alone = deflate.server_no_context_takeover
@@ -285,11 +289,25 @@ class Inflater:
         Raises:
             RemoteProtocolError: More comes out, or it cannot be decompressed.
         """
+        inflated = b""
+        while data:  # a last block may be followed by others, wherever the data was cut
+            piece, data = self._inflate(data, limit_bytes)
+            inflated = inflated + piece if inflated else piece
+            if limit_bytes is not None:
+                limit_bytes -= len(piece)
+        if final:
+            if self._object is not None:
+                inflated += self._inflate(_TAIL, limit_bytes)[0]
+            self._ends = 0
+            if self._alone:
+                self._object = None
+        return inflated
+
+    def _inflate(self, data: bytes, limit_bytes: int | None) -> tuple[bytes, bytes]:
+        """Decompress up to the end of a last block; what there was, and what follows."""
         if self._object is None:
             self._object = zlib.decompressobj(-self._bits)
         inflate = self._object
-        if final:
-            data += _TAIL
         try:
             if limit_bytes is None:
                 inflated = inflate.decompress(data)
@@ -300,9 +318,11 @@ class Inflater:
             raise RemoteProtocolError(INVALID_DATA, f"cannot be decompressed: {problem}") from None
         if limit_bytes is not None and len(inflated) > limit_bytes:
             raise RemoteProtocolError(TOO_BIG, f"message is too big, {limit_bytes} bytes are left")
-        if inflate.eof:
-            # A last block is allowed, but then nothing of it may be referred to (7.2.3.4).
-            self._object = None
-        elif final and self._alone:
-            self._object = None
-        return inflated
+        if not inflate.eof:
+            return inflated, b""
+        # A last block is allowed, but then nothing of it may be referred to (7.2.3.4).
+        self._object = None
+        self._ends += 1
+        if self._ends > _MOST_ENDS:
+            raise RemoteProtocolError(INVALID_DATA, f"more than {_MOST_ENDS} last blocks")
+        return inflated, inflate.unused_data
