@@ -202,6 +202,46 @@ def test_an_asynchronous_generator_is_refused_with_the_cure() -> None:
             make()  # type: ignore[no-untyped-call]
 
 
+def test_one_whose_event_comes_later_fails(caplog: pytest.LogCaptureFixture) -> None:
+    class App(Component):
+        async def not_yet_known(self) -> Any:
+            yield 1
+
+    app = App()
+    assert "not_yet_known" not in app.handlers()
+
+    async def handles(self: Any) -> Any:
+        yield 1
+
+    handles.handler, handles.names = True, ("not_yet_known",)  # type: ignore[attr-defined]
+    app.addHandler(completed(handles))
+    value = app.fire(Event.create("not_yet_known"))
+    settle(app)
+    assert value.errors
+    assert "cannot be a handler" in caplog.text
+
+
+def completed(function: Any) -> Any:
+    """A function as somebody else's decorator might mark it."""
+    for name, default in {"channel": None, "priority": 0, "filter": False, "event": False}.items():
+        setattr(function, name, default)
+    return function
+
+
+def test_what_is_made_elsewhere_is_a_result() -> None:
+    async def pieces() -> Any:
+        yield 1
+
+    class App(Component):
+        def greet(self) -> Any:
+            return pieces()
+
+    app = App()
+    value = app.fire(greet())
+    settle(app)
+    assert hasattr(value.value, "__anext__")
+
+
 def test_a_public_method_that_is_none_is_left_alone() -> None:
     class App(Component):
         @handler(False)

@@ -481,6 +481,7 @@ def test_the_events_tell_what_happened() -> None:
     assert [e.name for e in (Crashed, Restarted, GaveUp)] == ["crashed", "restarted", "gave_up"]
 
 
+@pytest.mark.usefixtures("handler_errors")
 def test_who_crashes_again_and_again_is_started_ever_more_slowly(
     virtual_clock: VirtualClock,
 ) -> None:

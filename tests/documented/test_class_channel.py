@@ -38,7 +38,11 @@ def constructors() -> list[type[BaseComponent]]:
     """Every component of ours whose constructor has a default channel that is text."""
     for module in pkgutil.walk_packages(circuits.__path__, "circuits."):
         if not module.name.endswith("__main__") and module.name != "circuits.testing.plugin":
-            importlib.import_module(module.name)
+            try:
+                importlib.import_module(module.name)
+            except ModuleNotFoundError as problem:  # an extra that is not installed
+                if str(problem.name).startswith("circuits"):
+                    raise
     found = []
     for cls in set(subclasses(BaseComponent)):
         if cls.__module__.startswith("circuits.") and not cls.__name__.startswith("_"):

@@ -558,6 +558,7 @@ def test_new_files_have_usual_permissions(app: Manager, path: Path) -> None:
     assert stat.S_IMODE(path.with_name("new").stat().st_mode) == 0o640
 
 
+@pytest.mark.usefixtures("handler_errors")
 def test_errors_reach_those_who_are_meant(app: Manager, tmp_path: Path) -> None:
     told: list[Any] = []
 

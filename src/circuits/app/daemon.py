@@ -158,7 +158,8 @@ class Daemon(BaseComponent):
             except (OSError, CircuitsError) as problem:
                 event.stop()  # nobody else begins
                 self._refuse(str(problem))
-            self.fire(Daemonize(), self.channel)
+            # Behind the ``ready`` of servers: what they say is still seen where it was started.
+            self.fire(Daemonize(), self.channel, priority=1)
 
     @handler("registered")
     def _on_registered(self, component: Manager, parent: Manager) -> None:

@@ -8,7 +8,7 @@ event has flagged it (see ``_flags``), and it takes the slow path. What becomes 
 
 from __future__ import annotations
 
-from types import CoroutineType, GeneratorType
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
 
 from ._causes import Cause
 from ._flags import (
@@ -44,7 +44,7 @@ __all__ = ["Dispatch"]
 EVENTS_PER_TURN = 4096
 
 #: What a handler returns that is not over yet.
-_SUSPENDED = frozenset({GeneratorType, CoroutineType})
+_SUSPENDED = frozenset({GeneratorType, CoroutineType, AsyncGeneratorType})
 
 #: Combined here, since Python would do so each time.
 _HAS_HISTORY = COUNTED | SUSPENDED | REFIRED

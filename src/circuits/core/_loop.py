@@ -55,6 +55,7 @@ class Loop:
         wants_host: Whether there is a coroutine handler.
         holds: What a stopping application waits for.
         latch: What it waits in where there is no poller.
+        is_stopping: Whether what runs the tree has been stopped, and the end is awaited.
         next_run: What is called when the next run begins.
     """
 
@@ -74,6 +75,7 @@ class Loop:
         self.wants_host = False
         self.holds: dict[int, Any] = {}
         self.latch: Any = None
+        self.is_stopping = False
         self.next_run: list[Callable[[], object]] = []
         # The poller that waits for all; or whether ``generate_events`` is handled otherwise.
         self._version = -1
@@ -91,14 +93,10 @@ class Loop:
             self._lock = _thread.RLock()
         return self._lock
 
-    @property
-    def is_stopping(self) -> bool:
-        """Whether what runs the tree has been stopped, and the end is awaited."""
-        return self.runner is not None and not self.runner._running
-
     def enter(self, session: Session, manager: Manager) -> None:
         """Begin a run, in this thread."""
         self.session, self.runner = session, manager
+        self.is_stopping = False
         if self.thread is None:
             self._queue.add_reasons(-1)
         self.thread = _thread.get_ident()
@@ -109,6 +107,7 @@ class Loop:
     def leave(self) -> None:
         """End the run."""
         self.runner = self.session = None
+        self.is_stopping = False
         self.turning = False
         if self.thread is not None:
             self._queue.add_reasons(1)
@@ -122,6 +121,7 @@ class Loop:
             self.leave()
             other.enter(session, runner)
             other.thread, other.turning = thread, turning
+            other.is_stopping = not runner._running
         other.holds.update(self.holds)
         other.next_run.extend(self.next_run)
         other.wants_host = other.wants_host or self.wants_host

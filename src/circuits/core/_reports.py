@@ -6,7 +6,7 @@ import os
 import sys
 
 from ._routing import is_unheard
-from .events import BaseEvent, Error
+from .events import BaseEvent, Error, Event
 from .handlers import reprhandler
 
 TYPE_CHECKING = False
@@ -34,6 +34,9 @@ __all__ = [
     "unheard_text",
 ]
 
+
+#: For tests: each is told of a failure that nobody handles, with the handler and the event.
+failure_watchers: list[Callable[[BaseException, Any, BaseEvent | None], object]] = []
 
 #: How much of an argument, and of all of them, is shown of an event.
 _ARGUMENT_LENGTH, _EVENT_LENGTH = 200, 1000
@@ -131,6 +134,9 @@ def log_error(
     if brief:
         logger.log(level, "%s", brief)
         return
+    if not debug:
+        for watch in failure_watchers:
+            watch(problem, method, event)
     if problem.__traceback__ is None:  # that of another process
         text = format_error(type(problem), problem, lines, method, event)
         logger.log(level, "%s", text.rstrip())
@@ -177,7 +183,7 @@ def fire_error(
     """Fire the ``error`` event of an exception, or log it if an ``error`` handler raised it."""
     if lines is None:
         lines = format_traceback(problem, method)
-    if isinstance(event, Error):
+    if isinstance(event, Error) or (event is not None and event._event_name == "exception"):
         log_error(problem, lines, method, event)
         return
     error = Error(type(problem), problem, lines, method)
@@ -187,26 +193,12 @@ def fire_error(
         where = root._tree_channels
         if not is_unheard(root._tree_engine.route("exception", where)):
             error.seen_otherwise = True  # type: ignore[attr-defined]
-            root.fire(_Exception(type(problem), problem, lines, handler=method, fevent=event))
+            # In the form of the 3.x line, for the handlers of that name.
+            parts = (type(problem), problem, lines)
+            root.fire(Event.create("exception", *parts, handler=method, fevent=event), *where)
         root.fire(error, *where)
     except Exception:  # the channel of the root cannot be hashed any more
         log_error(problem, lines, method, event)
-
-
-class _Exception(Error):
-    """An ``error`` in the form of the 3.x line, for the handlers of ``exception``."""
-
-    name = "exception"
-
-    def __init__(
-        self,
-        type: type[BaseException],
-        value: BaseException,
-        traceback: list[str],
-        handler: Callable[..., Any] | None = None,
-        fevent: BaseEvent | None = None,
-    ) -> None:
-        BaseEvent.__init__(self, type, value, traceback, handler=handler, fevent=fevent)
 
 
 def format_error(

@@ -10,7 +10,7 @@ from . import _clock
 from ._flags import QUEUED
 from ._reports import is_diagnosed
 from ._routing import TREE_LOCK
-from .events import Signal, Started, Stopped
+from .events import HangUp, Signal, Started, Stopped
 from .utils import flatten
 
 TYPE_CHECKING = False
@@ -30,9 +30,6 @@ _LAST_TURNS = 3
 #: answers each event with another one must end, too, and who answers it with two.
 _LATE_TURNS = 1000
 _LATE_SECONDS = 1.0
-
-#: How often to look whether a handler of ``started`` waits for ``ready``, in seconds.
-_LOOK_SECONDS = 0.02
 
 #: Seconds beyond the ``stop_timeout`` that the end of the process waits for a run in a thread.
 _EXIT_GRACE = 2.0
@@ -124,7 +121,6 @@ class Session:
         self.pipe: Any = None  # what signals write to
         self._hosts = False  # whether the loop is ours, and may become that of asyncio
         self._thread = threading.current_thread()
-        self._look_until = 0.0
         self._diagnosis: Any = None
         self._started: Started | None = None  # until all its handlers have ended
         self._deferred: list[Callable[[], object]] = []
@@ -194,13 +190,14 @@ class Session:
 
     def resolve(self, event: Started, value: object) -> None:
         """All handlers of ``started`` have ended."""
-        self._begin_deferred()
+        self.begin_deferred()
 
     def defer(self, begin: Callable[[], object]) -> bool:
         """Have something begin when all handlers of ``started`` have ended, suspended ones too.
 
-        At most the ``start_timeout`` of the root later; and at once where one of them waits for
-        ``ready``. Who joins the tree when they have been called already begins at once.
+        At most the ``start_timeout`` of the root later; and at once when a handler waits for an
+        event by its name, which may come through what begins. Who joins the tree when they have
+        been called already begins at once.
 
         Returns:
             Whether it is put off.
@@ -210,20 +207,14 @@ class Session:
             return False
         self._deferred.append(begin)
         if len(self._deferred) == 1:
-            self._look_until = _clock.now() + self._manager.start_timeout
-            self._look()
+            schedule = self._manager._tree_engine.schedule
+            schedule.call_in(self._manager.start_timeout, self.begin_deferred)
         return True
 
-    def _look(self) -> None:
+    def begin_deferred(self) -> None:
+        """Wait no longer."""
         if not self._deferred:
             return
-        engine = self._manager._tree_engine
-        if _clock.now() >= self._look_until or "ready" in engine.routes.awaited:
-            self._begin_deferred()
-        else:
-            engine.schedule.call_in(_LOOK_SECONDS, self._look)
-
-    def _begin_deferred(self) -> None:
         self._started = None
         deferred, self._deferred = self._deferred, []
         for begin in deferred:
@@ -365,13 +356,18 @@ class Session:
             self._force_quit = True
             manager._tree_engine.queue.clear()  # however much it is: the turn ends
             raise KeyboardInterrupt
+        is_asleep = manager._tree_engine.queue.sleeping
         self._fire_signal(number, frame, then=lambda: stop(manager, None))
-        if self._diagnosis is not None and number == 2 and sys.stderr is not None:  # SIGINT
+        if self._diagnosis is not None and number == 2 and not is_asleep:  # SIGINT, in a handler
             # Not by a log, which the interrupted code may be in the middle of.
             os.write(2, b"circuits: stopping; the same signal once more ends at once\n")
 
     def _on_hang_up(self, number: int, frame: FrameType | None) -> None:
         self._fire_signal(number, frame)
+        root = self._manager.root
+        cause = root._tree_engine.queue.set_cause(None)
+        root.fire(HangUp(), "*")
+        root._tree_engine.queue.set_cause(cause)
 
     def _fire_signal(
         self, number: int, frame: FrameType | None, then: Callable[[], object] | None = None
@@ -431,6 +427,7 @@ def stop(manager: Manager, code: Any) -> None:
     if not manager._running:
         return
     manager._running = False
+    manager._tree_engine.loop.is_stopping = True
     manager._run_exit_code = code
     manager.fire(Stopped(manager))
     engine = manager._tree_engine

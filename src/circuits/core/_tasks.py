@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import _thread
 from collections import deque
-from types import GeneratorType
+from types import AsyncGeneratorType, GeneratorType
 
 from ._causes import Firing
 from ._flags import SUSPENDED
@@ -18,6 +18,7 @@ from ._name_waits import NameWaits
 from ._routing import TREE_LOCK
 from .errors import EXIT_EXCEPTIONS
 from .events import Event, Stopped, Unregistered
+from .handlers import async_generator_text, is_async_generator
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,14 +31,8 @@ if TYPE_CHECKING:
     from .manager import Manager
 
 __all__ = [
-    "CallValue",
-    "CoroutineTask",
-    "ExceptionWrapper",
-    "Suspended",
-    "Suspension",
-    "Task",
-    "TaskTable",
-]
+    "CallValue", "CoroutineTask", "ExceptionWrapper", "Suspended", "Suspension", "Task", "TaskTable",
+]  # fmt: skip
 
 
 #: Events whose suspended handlers the end of the application waits for.
@@ -113,6 +108,11 @@ class TaskTable:
 
     def suspend(self, event: BaseEvent, method: Any, result: Any) -> None:
         """Suspend a handler that has returned a generator or a coroutine."""
+        if type(result) is AsyncGeneratorType:
+            if is_async_generator(method):
+                raise TypeError(async_generator_text(method))
+            event._event_value.setValue(result)  # what is made elsewhere is a result like others
+            return
         if type(result) is GeneratorType:
             self.start(event, Task(self._engine, event, result, method))
             return
@@ -202,6 +202,9 @@ class TaskTable:
         with TREE_LOCK:
             self.awaited.add(name, wait)
             self._engine.routes.set_awaited(name, True)
+        session = self._engine.loop.session
+        if session is not None and self._engine.thread_is_ours():
+            session.begin_deferred()  # what is waited for may need what has been put off
 
     def forget_name(self, name: str, wait: Wait) -> None:
         """Remove a wait for a name."""

@@ -8,25 +8,37 @@ may be made at run time of what comes in.
 
 from __future__ import annotations
 
-__all__ = ["names_written", "note_written", "written_names"]
+__all__ = ["is_event_name", "names_written", "note_written", "written_names"]
 
 #: How many names are known; far more than a program has classes.
 _LIMIT = 65536
 
 _ENDINGS = ("", "_success", "_failure", "_complete", "_done", "_value_changed")
 
+#: The names of events that there are classes for.
+_event_names: set[str] = set()
+
 _written: dict[str, tuple[str, ...]] = {}
 _names: dict[str, tuple[str, ...]] = {}
 
 
 def note_written(written: str, name: str) -> None:
-    """A class is written so, and its events have another name."""
+    """A class is written so, and its events have a name, perhaps another one."""
+    if len(_event_names) < _LIMIT:
+        _event_names.add(name)
     if written == name or written in _written.get(name, ()) or len(_written) >= _LIMIT:
         return
     for ending in _ENDINGS:
         full, named = written + ending, name + ending
         _written[named] = (*_written.get(named, ()), full)
         _names[full] = (*_names.get(full, ()), named)
+
+
+def is_event_name(name: str) -> bool:
+    """Whether there is a class of events with this name, or for feedback of such."""
+    for ending in _ENDINGS[1:]:
+        name = name.removesuffix(ending)
+    return name in _event_names or name in _names
 
 
 def written_names(name: str) -> tuple[str, ...]:

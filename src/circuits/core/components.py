@@ -311,6 +311,8 @@ class BaseComponent(Manager):
         for node in nodes:
             if hasattr(node, "_tree_live"):
                 del node._tree_live
+            if node._tree_wants_hang_up:
+                engine.want_hang_up(node, False)
         engine.tasks.cancel_of(nodes)
         for node in nodes:
             node._tree_left(engine)
@@ -353,6 +355,7 @@ def _prepare_class(cls: type[BaseComponent]) -> None:
     last = [spec for spec in specs if spec.channel is SELF]
     cls._tree_specs = (*(spec for spec in specs if spec.channel is not SELF), *last)
     cls._tree_parts = _class_components(cls)
+    cls._tree_wants_hang_up = any("hang_up" in spec.names for spec in specs)
     cls._tree_needs_host = any(_is_coroutine_function(spec.function) for spec in specs)
     cls._tree_may_set_first = (
         cls.__init__ not in PLAIN_CONSTRUCTORS or cls.__new__ is not BaseComponent.__new__

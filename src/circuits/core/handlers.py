@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import FunctionType, MethodType
 
+from ._written import is_event_name
 from .errors import HandlerWarning
 from .events import BaseEvent
 
@@ -66,11 +67,8 @@ def handler(*names: str | type[BaseEvent] | bool, **options: Any) -> Callable[[F
     def mark(function: F) -> F:
         if not callable(function):
             raise TypeError(f"handler() decorates functions, not {function!r}")
-        if getattr(getattr(function, "__code__", None), "co_flags", 0) & _CO_ASYNC_GENERATOR:
-            raise TypeError(
-                f"{function.__qualname__} cannot be a handler: with async and yield it is an "
-                "asynchronous generator; write await where it yields, or def without async"
-            )
+        if is_async_generator(function):
+            raise TypeError(async_generator_text(function))
         target: Any = function
         target.handler = True
         target.names = texts
@@ -84,6 +82,20 @@ def handler(*names: str | type[BaseEvent] | bool, **options: Any) -> Callable[[F
         return function
 
     return mark
+
+
+def is_async_generator(function: Any) -> bool:
+    """Whether calling a function gives an asynchronous generator, which cannot be a handler."""
+    code = getattr(getattr(function, "__func__", function), "__code__", None)
+    return code is not None and bool(code.co_flags & _CO_ASYNC_GENERATOR)
+
+
+def async_generator_text(function: Any) -> str:
+    """Why that is so, and the cure."""
+    return (
+        f"{function.__qualname__} cannot be a handler: with async and yield it is an "
+        "asynchronous generator; write await where it yields, or def without async"
+    )
 
 
 def _mark_as_no_handler(function: F) -> F:
@@ -169,6 +181,8 @@ class HandlerMetaClass(type):
                 and attribute != "init"
                 and not hasattr(value, "handler")
             ):
+                if is_async_generator(value) and not is_event_name(attribute):
+                    continue  # something that others iterate over, and no handler
                 handler(attribute)(value)
                 _warn_of_shadow(cls, attribute)
 

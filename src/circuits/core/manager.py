@@ -53,8 +53,8 @@ class Manager:
         components: The nodes right below, in the order of their registration.
         stop_timeout: Seconds that a stopping application waits for requests in flight and for
             data that is still to be written.
-        start_timeout: Seconds that servers wait for suspended handlers of ``started`` before they
-            accept.
+        start_timeout: Seconds that servers wait for suspended handlers of ``started``, at most,
+            before they accept.
         must_start: Whether an exception of its handlers of ``started`` ends the run, which raises
             it.
         traverse_children_handlers: ``False`` keeps events on ordinary channels from the
@@ -66,6 +66,7 @@ class Manager:
     must_start: bool = False
     _tree_channels: tuple[Any, ...]
     _tree_specs: tuple[HandlerSpec, ...] = ()
+    _tree_wants_hang_up = False  # whether it handles the event of that name
     _tree_needs_host = False  # whether a handler is a coroutine function
     _tree_birth = 0  # number among the children of the parent, rising
     _tree_births = 0

@@ -38,6 +38,8 @@ class Timer(BaseComponent):
         ValueError: ``interval`` is negative, or not a number.
     """
 
+    _is_unused = False
+
     def __init__(
         self,
         interval: float | datetime,
@@ -61,7 +63,7 @@ class Timer(BaseComponent):
         self._is_late = False  # set while the application stops already
 
     def __del__(self) -> None:
-        if vars(self).get("_is_unused", False):
+        if self._is_unused:
             log_diagnosis(
                 f"a timer of {self.interval:g} seconds for {safe_repr(self.event)} was never "
                 "registered: it counts in a tree only"

@@ -32,8 +32,10 @@ if TYPE_CHECKING:
 
 __all__ = ["SLOW_SECONDS", "Diagnosis"]
 
-#: A handler that keeps the loop for longer than this is told of.
-SLOW_SECONDS = 0.2
+#: A handler that keeps the loop for longer than this is told of, in seconds: with
+#: ``CIRCUITS_DEBUG``, and with ``-X dev`` alone, which is not only for us.
+SLOW_SECONDS = 0.1
+SLOW_SECONDS_OF_DEVELOPMENT = 0.5
 
 #: How often the loop is looked at, in seconds.
 _INTERVAL = 0.05
@@ -65,6 +67,8 @@ class Diagnosis:
         self._manager = manager
         self._thread_of_loop = threading.get_ident()
         self._told: set[tuple[str, tuple[Any, ...]]] = set()
+        asked = os.environ.get("CIRCUITS_DEBUG", "0") not in ("", "0")
+        self._slow_seconds = SLOW_SECONDS if asked else SLOW_SECONDS_OF_DEVELOPMENT
         self._over = threading.Event()
         self._watch = self._make_thread()
 
@@ -75,7 +79,8 @@ class Diagnosis:
         """The run begins, in this thread."""
         if sources_are_there(self._manager):
             for finding in check(self._manager):
-                _logger.warning("%s", finding)
+                if finding.kind == "unfired":  # what is fired may find its handler later
+                    _logger.warning("%s", finding)
         self._follow()
         self._watch.start()
 
@@ -120,7 +125,7 @@ class Diagnosis:
             now = time.monotonic()
             if frame is None or frame is not seen:
                 seen, since, is_told = frame, now, False
-            elif not is_told and now - since >= SLOW_SECONDS:
+            elif not is_told and now - since >= self._slow_seconds:
                 is_told = True
                 _tell(frame, now - since, sys._current_frames().get(self._thread_of_loop))
             frame = None  # it holds what the handler holds

@@ -404,8 +404,10 @@ class Response:
         if self.code == 101:
             return  # what is said is that it becomes something else
         options = [option.strip() for option in headers["Connection"].split(",")]
-        if any(option.lower() == "close" for option in options):
-            self.close = True
+        said = {option.lower() for option in options}
+        if said.isdisjoint(_OPTIONS_OF_OURS):
+            return
+        self.close = self.close or "close" in said
         others = [option for option in options if option.lower() not in _OPTIONS_OF_OURS]
         if self.close:
             others.append("close")

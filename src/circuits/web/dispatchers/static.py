@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import stat
 from datetime import UTC, datetime
@@ -10,6 +9,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from circuits.core._reports import log_diagnosis
 from circuits.core.components import BaseComponent
 from circuits.core.handlers import handler
 from circuits.web import _file_response, _paths, errors
@@ -51,8 +51,6 @@ span {{ min-width: 6em; text-align: right; }}
 #: Characters that may stand in a path as they are; "%" because the path is encoded already.
 _SAFE = "%:@!$&'()*+,;=~"
 
-_logger = logging.getLogger("circuits.web")
-
 
 class Static(BaseComponent):
     """Serves the files below a folder.
@@ -91,7 +89,7 @@ class Static(BaseComponent):
         self.path = path
         self.docroot = os.path.abspath(os.getcwd() if docroot is None else docroot)
         if not os.path.isdir(self.docroot):
-            _logger.warning("Static has nothing to serve: there is no folder %s", self.docroot)
+            log_diagnosis(f"Static has nothing to serve: there is no folder {self.docroot}")
         self._folder = _paths.Docroot(self.docroot)
         self.defaults = (defaults,) if isinstance(defaults, str) else tuple(defaults)
         self.dirlisting = dirlisting
