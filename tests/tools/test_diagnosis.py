@@ -174,8 +174,9 @@ App().run()
         process.stdout.readline()
         process.send_signal(signal.SIGINT)
         said = ""
-        while "once more" not in said:
+        while "stopping" not in said:
             said = process.stderr.readline()
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=30)
-    assert said == "circuits: stopping; the same signal once more ends at once\n"
+    assert "stopping when App.started (" in said
+    assert said.endswith("ends; a second signal ends at once\n")

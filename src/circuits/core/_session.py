@@ -356,11 +356,7 @@ class Session:
             self._force_quit = True
             manager._tree_engine.queue.clear()  # however much it is: the turn ends
             raise KeyboardInterrupt
-        is_asleep = manager._tree_engine.queue.sleeping
         self._fire_signal(number, frame, then=lambda: stop(manager, None))
-        if self._diagnosis is not None and number == 2 and not is_asleep:  # SIGINT, in a handler
-            # Not by a log, which the interrupted code may be in the middle of.
-            os.write(2, b"circuits: stopping; the same signal once more ends at once\n")
 
     def _on_hang_up(self, number: int, frame: FrameType | None) -> None:
         self._fire_signal(number, frame)

@@ -40,6 +40,9 @@ SLOW_SECONDS_OF_DEVELOPMENT = 0.5
 #: How often the loop is looked at, in seconds.
 _INTERVAL = 0.05
 
+#: How long the end of a run waits for it, which may be in a log, in seconds.
+_JOIN_SECONDS = 1.0
+
 #: How many names with channels are remembered, so as to tell of each once.
 _MOST_TOLD = 1024
 
@@ -94,6 +97,7 @@ class Diagnosis:
         """The run is over."""
         self._over.set()
         self._manager._tree_engine.routes.watch_unheard = None
+        self._watch.join(_JOIN_SECONDS)
 
     # -- events that nobody handles --
 
@@ -118,14 +122,18 @@ class Diagnosis:
     def _look_on(self) -> None:
         seen: FrameType | None = None
         since = 0.0
-        is_told = False
+        is_told = is_end_told = False
         while not self._over.wait(_INTERVAL):
-            self._follow()
+            engine = self._follow()
             frame = _handler_frame(sys._current_frames().get(self._thread_of_loop))
             now = time.monotonic()
             if frame is None or frame is not seen:
                 seen, since, is_told = frame, now, False
-            elif not is_told and now - since >= self._slow_seconds:
+                continue
+            if engine.loop.is_stopping and not is_end_told:
+                is_end_told = True
+                _logger.warning("stopping when %s ends; a second signal ends at once", _name(frame))
+            if not is_told and now - since >= self._slow_seconds:
                 is_told = True
                 _tell(frame, now - since, sys._current_frames().get(self._thread_of_loop))
             frame = None  # it holds what the handler holds
@@ -148,7 +156,6 @@ def _calls_handlers(frame: FrameType) -> bool:
 
 
 def _tell(frame: FrameType, seconds: float, innermost: FrameType | None) -> None:
-    code = frame.f_code
     stack: list[Any] = []
     for inner, line in traceback.walk_stack(innermost):
         stack.append((inner, line))
@@ -156,10 +163,13 @@ def _tell(frame: FrameType, seconds: float, innermost: FrameType | None) -> None
             break
     lines = traceback.StackSummary.extract(reversed(stack)).format()
     _logger.warning(
-        "%s (%s:%d) keeps the loop for more than %.2f s; now it is here:\n%s",
-        code.co_qualname,
-        code.co_filename,
-        code.co_firstlineno,
+        "%s keeps the loop for more than %.2f s; now it is here:\n%s",
+        _name(frame),
         seconds,
         "".join(lines).rstrip(),
     )
+
+
+def _name(frame: FrameType) -> str:
+    code = frame.f_code
+    return f"{code.co_qualname} ({code.co_filename}:{code.co_firstlineno})"
