@@ -199,6 +199,20 @@ class Direct:
         """Store what a handler returned, or suspend the handler."""
         self._owner._tree_engine.dispatch.take(event, method, result)
 
+    def begin(
+        self, method: Callable[..., Any], result: Any, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Take the first step of a handler that has returned a generator or a coroutine.
+
+        Returns:
+            What the handler gives in the end; the value of its event if that comes later.
+
+        Raises:
+            BaseException: The handler has.
+        """
+        tasks = self._owner._tree_engine.tasks
+        return tasks.begin(method, result, lambda: self.event(*args, **kwargs))
+
     def failed(self, event: BaseEvent, method: Callable[..., Any], problem: BaseException) -> None:
         """Record what a handler raised, as dispatch does; to be called in ``except``."""
         self._owner._tree_engine.outcomes.fail(event, method, problem)
