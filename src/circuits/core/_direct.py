@@ -199,9 +199,7 @@ class Direct:
         """Store what a handler returned, or suspend the handler."""
         self._owner._tree_engine.dispatch.take(event, method, result)
 
-    def begin(
-        self, method: Callable[..., Any], result: Any, *args: Any, **kwargs: Any
-    ) -> Any:
+    def begin(self, method: Callable[..., Any], result: Any, *args: Any, **kwargs: Any) -> Any:
         """Take the first step of a handler that has returned a generator or a coroutine.
 
         Returns:

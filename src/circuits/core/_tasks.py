@@ -39,6 +39,11 @@ __all__ = [
 FAREWELLS: tuple[type[Event], ...] = (Stopped, Unregistered)
 
 
+#: How often a handler goes on at once in one step, where nothing else is to be done, before timers
+#: and descriptors are looked at.
+MOST_AHEAD = 8
+
+
 class CallValue:
     """What a generator yields as its last, instead of returning it. Kept for old programs."""
 
@@ -68,6 +73,10 @@ class Suspension:
 
     def detach(self) -> None:
         """End the wait: nobody is interested any more."""
+
+    def at_once(self, engine: Engine) -> Any:
+        """What it gives, if that can be had here and now and nothing comes before; else ``None``."""
+        return None
 
 
 class TaskTable:
@@ -105,11 +114,16 @@ class TaskTable:
         return any(isinstance(task.event, FAREWELLS) for task in self._tasks)
 
     def are_alone(self) -> bool:
-        """Whether a handler that is being stepped is all that there is to do, here or in asyncio."""
+        """Whether a handler that is being stepped is all that there is to do, here or in asyncio.
+
+        Then what it fires would be dispatched next, and it would be stepped next.
+        """
         queue = self._queue
-        return not (
-            queue or self.ready or queue.reasons_to_queue or self._engine.loop.host is not None
-        )
+        if queue or self.ready or queue.reasons_to_queue or queue.is_flushed:
+            return False
+        engine = self._engine
+        host = engine.loop.host
+        return queue.cause is None and engine.tap is None and (host is None or host.is_idle())
 
     # -- add --
 
@@ -171,17 +185,25 @@ class TaskTable:
         Raises:
             BaseException: The handler has.
         """
-        if self._queue or self.ready:
+        if self._queue or self.ready or self._queue.is_flushed:
             return self._suspended(make_event(), method, result)
         if type(result) is CoroutineType:
             return self._begin_coroutine(method, result, make_event)
-        given = None  # what it has yielded as a result
+        given = sent = None  # what it has yielded as a result, and what it has waited for
         before, self.stepping = self.stepping, _thread.get_ident()
         try:
-            yielded = next(result)
-            if yielded.__class__ is str and not (self._queue or self.ready):
-                given = yielded
-                yielded = next(result)
+            for _ in range(MOST_AHEAD):
+                yielded, sent = result.send(sent), None
+                if isinstance(yielded, Suspension):
+                    sent = yielded.at_once(self._engine)
+                    if sent is None:
+                        break
+                elif yielded.__class__ is str and given is None and not (self._queue or self.ready):
+                    given = yielded
+                else:
+                    break
+            else:
+                yielded = self  # it was served enough; others come first
         except StopIteration as end:
             if given is None or end.value is None:
                 return end.value if given is None else given
@@ -193,7 +215,9 @@ class TaskTable:
         self.add(task)
         if given is not None:
             event._event_value.setValue(given)
-        if not task.take(yielded):
+        if yielded is self:
+            task.resume(sent)
+        elif not task.take(yielded):
             self.ready.append(task)
         return event._event_value
 
@@ -384,11 +408,11 @@ class Task:
         firing: The firing that it belongs to; set when it is added.
         stack: Its generators.
         waiting: What it waits for, or ``None`` when it is due.
-        is_ahead: Whether it has gone on behind a result without waiting for the next turn.
+        ahead: How often it has gone on in this step without waiting for the next turn.
     """
 
     __slots__ = (
-        "engine", "error", "event", "firing", "is_ahead", "method", "result", "stack", "waiting",
+        "ahead", "engine", "error", "event", "firing", "method", "result", "stack", "waiting",
     )  # fmt: skip
 
     firing: Firing
@@ -408,7 +432,7 @@ class Task:
         self.waiting: Suspension | None = None
         self.result: Any = None
         self.error: BaseException | None = None
-        self.is_ahead = False
+        self.ahead = 0
 
     @property
     def owner(self) -> Any:
@@ -435,6 +459,7 @@ class Task:
         tasks, stack = self.engine.tasks, self.stack
         result, error = self.result, self.error
         self.result = self.error = None
+        self.ahead = 0
         while stack:
             try:
                 if error is not None:
@@ -468,6 +493,11 @@ class Task:
             return True
         try:
             if isinstance(yielded, Suspension):
+                if self.ahead < MOST_AHEAD:
+                    self.result = yielded.at_once(self.engine)
+                    if self.result is not None:
+                        self.ahead += 1
+                        return False
                 self.waiting = yielded
                 yielded.attach(self)
             elif isinstance(yielded, GeneratorType):
@@ -483,8 +513,8 @@ class Task:
                 return False
             else:
                 self.firing._event_value.setValue(yielded)
-                self.is_ahead = not self.is_ahead and tasks.are_alone()
-                if self.is_ahead:
+                if self.ahead < MOST_AHEAD and tasks.are_alone():
+                    self.ahead += 1
                     return False  # nothing happens before its next turn
                 tasks.ready.append(self)
         except Exception as problem:
