@@ -88,7 +88,7 @@ def test_what_was_fired_before_comes_before_the_call() -> None:
     class App(Base):
         def go(self) -> Generator[Any, Any, None]:
             self.fire(Event.create("note", "before"))
-            value = yield self.call(Event.create("note", "called"))
+            value: Any = yield self.call(Event.create("note", "called"))
             self.log.append(value.value)
 
         def note(self, text: str) -> str:
@@ -113,7 +113,7 @@ def test_who_is_called_and_suspends_is_waited_for(awaits: bool) -> None:
             self.log.append(await self.call(ask(1), timeout=10))
 
         def _yields(self) -> Iterator[Any]:
-            value = yield self.call(ask(1), timeout=10)
+            value: Any = yield self.call(ask(1), timeout=10)
             self.log.append(value.value)
 
         def ask(self, number: int) -> Generator[Any, Any, int]:

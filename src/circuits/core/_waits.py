@@ -377,8 +377,10 @@ class Wait(Suspension):
 
     def at_once(self, engine: Engine) -> Any:
         event: Any = self._event
-        # Of one that is more than its name, somebody may be about to wait for the feedback.
-        if event is None or event._event_key is None or not self._may_be_at_once(engine):
+        key = None if event is None else event._event_key
+        # Of one that is more than its name, somebody may be about to wait for the feedback. Who
+        # waits for the name goes on behind us.
+        if key is None or key in engine.routes.awaited or not self._may_be_at_once(engine):
             return None
         try:
             value = self._manager.fire(event, *self._channels)

@@ -274,12 +274,14 @@ class Endpoint(PollerUser):
                 if kind is Value and result.manager is self and result.event.waitingHandlers:
                     connection.expect(result.event)
                     return
-            # Of ``read_value_changed`` nobody hears but we, or the door would be closed.
             if kind is bytes:
                 write_door = self._write_door
                 if write_door.methods() is not None and write_door.leads_home:
-                    connection.write(result)
-                    return
+                    # Of ``read_value_changed`` nobody hears but we, or the door would be closed;
+                    # unless the handler has changed that.
+                    if door.epoch == write_door.epoch:
+                        connection.write(result)
+                        return
             door.take(door.event(*self._read_arguments(connection, data)), method, result)
             return
 
