@@ -62,5 +62,6 @@ server = Server(("127.0.0.1", 0), display_banner=False)
 Root().register(server)
 for name in sys.argv[1:]:
     BESIDE[name]().register(server)
+server.start_timeout = 0  # what waits here does so for ever
 announce(server.port)
 server.run()

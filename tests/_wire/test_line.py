@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
@@ -158,3 +159,72 @@ def test_a_line_that_has_lost_its_beginning_is_dropped(splitter: Any) -> None:
     decoder.drop_line()
     decoder.receive_data(b"end\n2\n")
     assert [decoder.next_message() for _ in range(3)] == [b"1", b"2", None]
+
+
+# -- splitters of one's own, and many pieces --
+
+
+def by_words(data: bytes, rest: bytes) -> tuple[list[bytes], bytes]:
+    *lines, rest = (rest + bytes(data)).split(b"END")
+    return lines, rest
+
+
+@pytest.mark.parametrize("splitter", [None, by_words])
+def test_a_long_line_in_many_pieces_takes_linear_time(splitter: Any) -> None:
+    shown = 0
+
+    def counting(data: bytes, rest: bytes) -> tuple[list[bytes], bytes]:
+        nonlocal shown
+        shown += len(data) + len(rest)
+        return by_words(data, rest)
+
+    decoder = LineDecoder(10**6, None if splitter is None else counting)
+    count = 60_000
+    for _ in range(count):
+        decoder.receive_data(b"a")
+    decoder.receive_data(b"\n" if splitter is None else b"END")
+    assert decoder.next_message() == b"a" * count
+    # A piece with the last 64 bytes, and the whole some times.
+    assert shown < 200 * count
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_cuts_do_not_change_what_a_splitter_finds(seed: int) -> None:
+    rng = random.Random(seed)
+    lines = [
+        rng.choice([b"E", b"EN", b"a", b"D"]) * rng.choice([0, 1, 900, 3000]) for _ in range(20)
+    ]
+    data = b"END".join(lines) + b"END"
+    whole = LineDecoder(None, by_words)
+    whole.receive_data(data)
+    cut = LineDecoder(None, by_words)
+    start = 0
+    while start < len(data):
+        size = rng.choice([1, 2, 3, 64, 500])
+        cut.receive_data(data[start : start + size])
+        start += size
+    expected = []
+    while (line := whole.next_message()) is not None:
+        expected.append(line)
+    found = []
+    while (line := cut.next_message()) is not None:
+        found.append(line)
+    assert found == expected
+    assert cut.rest == whole.rest == b""
+
+
+def test_a_splitter_that_counts_sees_everything_when_asked() -> None:
+    def by_length(data: bytes, rest: bytes) -> tuple[list[bytes], bytes]:
+        rest += bytes(data)
+        lines = []
+        while len(rest) >= 4 and len(rest) >= 4 + (size := int(rest[:4])):
+            lines.append(rest[4 : 4 + size])
+            rest = rest[4 + size :]
+        return lines, rest
+
+    decoder = LineDecoder(None, by_length)
+    for byte in b"3000" + b"1" * 3000:
+        decoder.receive_data(bytes([byte]))
+    decoder.catch_up()
+    assert decoder.next_message() == b"1" * 3000
+    assert not decoder.is_deferred

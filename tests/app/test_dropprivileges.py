@@ -50,6 +50,7 @@ def test_the_first_server_that_is_ready_ends_it(
     app = app_runner(Component())
     dropper = DropPrivileges("nobody", "nobody", umask=0o027).register(app)
     app.fire(Event.create("ready"), "env")  # others are ready, too
+    app.fire(Event.create("ready", app), "bridge")
     settle(app)
     assert calls == []
     app.fire(Ready(app, ("127.0.0.1", 80)), "server")
@@ -66,12 +67,44 @@ def test_who_is_not_root_stays_who_he_is(
     calls: list[tuple[Any, ...]], app_runner: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "getuid", lambda: 1000)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(os, "getresuid", lambda: (1000, 1000, 1000))
     app = app_runner(Component())
     dropper = DropPrivileges().register(app)
     app.fire(Ready(app, ("127.0.0.1", 80)), "server")
     settle(app)
     assert calls == []
     assert dropper not in app.components
+
+
+@pytest.mark.parametrize("users", [(1000, 0, 0), (1000, 1000, 0), (0, 1000, 1000)])
+def test_one_that_may_become_root_again_is_that_of_root(
+    calls: list[tuple[Any, ...]],
+    app_runner: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    users: tuple[int, int, int],
+) -> None:
+    now = [*users]
+
+    def set_effective(uid: int) -> None:
+        calls.append(("seteuid", uid))
+        now[1] = uid
+
+    def set_all(uid: int) -> None:
+        calls.append(("setuid", uid))
+        assert now[1] == 0, "only root changes all three"
+        now[:] = [uid] * 3
+
+    monkeypatch.setattr(os, "getuid", lambda: now[0])
+    monkeypatch.setattr(os, "geteuid", lambda: now[1])
+    monkeypatch.setattr(os, "getresuid", lambda: tuple(now))
+    monkeypatch.setattr(os, "seteuid", set_effective)
+    monkeypatch.setattr(os, "setuid", set_all)
+    app = app_runner(Component())
+    DropPrivileges().register(app)
+    app.fire(Ready(app, ("127.0.0.1", 80)), "server")
+    settle(app)
+    assert now == [pwd.getpwnam("nobody").pw_uid] * 3
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from circuits.app._pidfile import PidFile, PidFileError, above_streams, read_pid
+from circuits.app._pidfile import PidFile, PidFileError, above_streams, open_own, read_pid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +51,7 @@ def read(path: str) -> str:
 
 
 def test_it_holds_the_number_and_nothing_else(file: PidFile, path: str) -> None:
-    write(path, "123456789 and something longer\n")
+    write(path, "12345678901234567890\n")
     file.write()
     assert read(path) == str(os.getpid())
     assert read_pid(path) == os.getpid()
@@ -84,7 +84,7 @@ def test_an_owner_that_has_not_written_yet_is_an_owner(file: PidFile, path: str)
         PidFile(path).acquire()
 
 
-@pytest.mark.parametrize("text", ["", "rubbish", "-1", "0", "99999999999999999999999999"])
+@pytest.mark.parametrize("text", ["", "0", "99999999999999999999999999"])
 def test_what_is_no_process_is_replaced(file: PidFile, path: str, text: str) -> None:
     write(path, text)
     assert read_pid(path) is None
@@ -99,20 +99,70 @@ def test_what_a_dead_process_left_is_replaced(file: PidFile, path: str, dead: in
     assert read_pid(path) == os.getpid()
 
 
-@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="needs /proc")
-def test_a_living_process_that_does_not_lock_is_respected(file: PidFile, path: str) -> None:
-    write(path, str(os.getppid()))
-    with pytest.raises(PidFileError, match=f"process {os.getppid()}"):
-        file.acquire()
-    assert read(path) == str(os.getppid())
-
-
-@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="needs /proc")
-def test_a_number_that_was_given_to_a_younger_process_is_stale(file: PidFile, path: str) -> None:
-    write(path, str(os.getppid()))
-    os.utime(path, (1, 1))  # long before that process began
+@pytest.mark.parametrize("pid", [1, os.getppid()])
+def test_a_stranger_that_got_the_number_is_told_by_the_lock(
+    file: PidFile, path: str, pid: int
+) -> None:
+    write(path, str(pid))
     file.write()
-    assert read_pid(path) == os.getpid()
+    assert read(path) == str(os.getpid())
+
+
+@pytest.mark.parametrize("text", ["rubbish", "-1", "root:x:0:0", "1 2", "9" * 100])
+def test_what_is_no_pid_file_is_left_alone(file: PidFile, path: str, text: str) -> None:
+    write(path, text)
+    with pytest.raises(OSError, match="no pid file") as caught:
+        file.acquire()
+    assert caught.value.filename == path
+    assert read(path) == text
+
+
+def test_a_link_is_not_followed(file: PidFile, path: str, tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    for exists in (False, True):
+        if exists:
+            target.write_text("")
+        os.symlink(target, path)
+        with pytest.raises(OSError, match="symbolic link"):
+            file.acquire()
+        os.unlink(path)
+        assert target.exists() is exists
+
+
+def test_what_belongs_to_somebody_else_is_left_alone(
+    file: PidFile, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(path, "")
+    os.chmod(path, 0o666)
+    status = os.fstat
+
+    def somebody_else(number: int) -> os.stat_result:
+        found = [*status(number)]
+        found[4] = 4242
+        return os.stat_result(found)
+
+    monkeypatch.setattr(os, "fstat", somebody_else)
+    with pytest.raises(PermissionError, match="somebody else"):
+        file.acquire()
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_nobody_else_can_lock_it(file: PidFile, path: str, exists: bool) -> None:
+    if exists:
+        write(path, "42")
+        os.chmod(path, 0o666)
+    before = os.umask(0)
+    try:
+        file.acquire()
+    finally:
+        os.umask(before)
+    assert os.stat(path).st_mode & 0o777 == 0o600
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/fd/1"), reason="needs /dev/fd")
+def test_devices_may_be_links() -> None:
+    os.close(open_own("/dev/fd/1", os.O_WRONLY))
+    os.close(open_own(os.devnull, os.O_WRONLY))
 
 
 def test_a_child_does_not_remove_the_file_of_its_parent(file: PidFile, path: str) -> None:

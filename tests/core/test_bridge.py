@@ -197,6 +197,7 @@ def test_feedback_comes_after_the_answer(make: Make) -> None:
 
 
 @pytest.mark.parametrize("kind", ["generator", "coroutine"])
+@pytest.mark.usefixtures("handler_errors")
 def test_callers_wait_for_the_answer(make: Make, kind: str) -> None:
     class Asking(Component):
         channel = "asking"
@@ -220,6 +221,7 @@ def test_callers_wait_for_the_answer(make: Make, kind: str) -> None:
     assert asking.got == "hello from far"
 
 
+@pytest.mark.usefixtures("handler_errors")
 def test_a_failure_there_is_a_failure_here(make: Make) -> None:
     near = Manager()
     seen = Recorder().register(near)
@@ -238,6 +240,7 @@ def test_a_failure_there_is_a_failure_here(make: Make) -> None:
     assert errors[0].fevent is value.event  # type: ignore[attr-defined]
 
 
+@pytest.mark.usefixtures("handler_errors")
 def test_all_results_arrive(make: Make) -> None:
     two = make()
     value = two.near.fire(Several(), "far")
@@ -393,6 +396,7 @@ def test_a_live_component_is_not_sent(make: Make) -> None:
         ("unreadable", RemoteError, "not here"),
     ],
 )
+@pytest.mark.usefixtures("handler_errors")
 def test_answers_that_cannot_be_sent_are_failures(
     make: Make, kind: str, expected: type[Exception], text: str
 ) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import threading
+from typing import Any
 
 import pytest
 
-from circuits.core._latch import Latch
+from circuits.core._latch import Latch, WakeUp
 
 
 def test_a_latch_remembers_one_resume() -> None:
@@ -24,3 +26,39 @@ def test_a_latch_is_resumed_from_another_thread(timeout: float) -> None:
     thread.start()
     latch.block(timeout)
     thread.join()
+
+
+def test_who_calls_while_it_is_closed_writes_into_nothing_of_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wake_up = WakeUp()
+    wake_up.open()
+    number = wake_up.number
+    write = os.write
+    found: list[int] = []
+
+    def closed_just_before(where: int, data: bytes) -> int:
+        wake_up.close()
+        reader, writer = os.pipe()  # would get the number, were it free
+        found.extend((reader, writer))
+        return write(where, data)
+
+    monkeypatch.setattr(os, "write", closed_just_before)
+    wake_up.call()
+    assert number not in found
+    with pytest.raises(OSError):
+        os.fstat(number)  # now it is closed
+    wake_up.call()
+    for descriptor in found:
+        os.close(descriptor)
+
+
+def test_a_wake_up_that_is_opened_again_has_another_descriptor() -> None:
+    wake_up: Any = WakeUp()
+    wake_up.close()
+    wake_up.open()
+    wake_up.call()
+    wake_up.drain()
+    wake_up.close()
+    assert wake_up.number == -1
+    wake_up.call()

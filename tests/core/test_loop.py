@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from circuits import Component, Event, Manager, Timer, handler
+from circuits.core._dispatch import EVENTS_PER_TURN
 from circuits.core._loop import DRAIN_TURNS
 from circuits.testing import Recorder, VirtualClock, settle
 
@@ -311,3 +312,59 @@ def test_what_asyncio_is_to_step_goes_before_what_is_queued() -> None:
         assert app.log == ["foo"]
         settle(app)
     assert "bar" in app.log
+
+
+def test_a_turn_dispatches_so_many_events_and_goes_on_with_the_same_batch() -> None:
+    class Many(App):
+        def foo(self, number: int) -> None:
+            self.log.append(str(number))
+
+    app = Many(lambda app: None)
+    with app.running():
+        settle(app)
+        for number in range(3 * EVENTS_PER_TURN):
+            app.fire(foo(number), priority=-number)
+        app.fire(foo(-1), priority=1)
+        app.tick(0)
+        assert len(app.log) == EVENTS_PER_TURN
+        # What comes later is of a later batch, however urgent it is.
+        app.fire(foo(-2), priority=-1e9)
+        settle(app)
+    numbers = list(map(int, app.log))
+    assert numbers[:-2] == [*range(3 * EVENTS_PER_TURN - 1, -1, -1)]
+    assert numbers[-2:] == [-1, -2]
+
+
+def test_a_handler_that_flushes_has_the_whole_batch_dispatched() -> None:
+    class Many(App):
+        def foo(self, number: int) -> None:
+            if number == 0:
+                self.flush()
+                self.log.append("flushed")
+            else:
+                self.log.append(str(number))
+
+    app = Many(lambda app: None)
+    with app.running():
+        settle(app)
+        for number in range(2 * EVENTS_PER_TURN):
+            app.fire(foo(number))
+        app.tick(0)
+    assert app.log[-1] == "flushed"
+    assert len(app.log) == 2 * EVENTS_PER_TURN
+
+
+def test_timers_have_their_turns_however_many_events_are_queued() -> None:
+    class Flood(App):
+        def bar(self) -> None:
+            self.stop()
+
+        def foo(self) -> None:
+            for _ in range(2):
+                self.fire(foo())
+
+    app = Flood(lambda app: app.fire(foo()))
+    app.stop_timeout = 0
+    Timer(0.01, bar()).register(app)
+    app.run()
+    assert not app.running

@@ -88,7 +88,6 @@ FIRED: dict[str, tuple[Callable[[], Event], type[Exception]]] = {
     "a name of notice": (lambda: with_channels(foo(), notify="a\0b"), ValueError),
     "no name": (lambda: with_channels(foo(), name=[]), TypeError),
     "no arguments": (lambda: with_channels(foo(), args=5), TypeError),
-    "a comparison": (lambda: with_channels(foo(), BadEq()), ZeroDivisionError),
     "a hash": (lambda: with_channels(foo(), BadHash(0)), ZeroDivisionError),
     "a late hash": (lambda: with_channels(foo(), BadHash(1)), ZeroDivisionError),
 }
@@ -108,6 +107,16 @@ def test_a_mistake_in_an_event_is_an_error_of_that_event(what: str) -> None:
         assert app._tree_engine.is_quiet()
     assert last.value == "foo"
     assert {entry for entry in app.log if entry != "foo"} == {expected}
+
+
+def test_a_channel_whose_comparison_raises_equals_no_other() -> None:
+    app = App()
+    with app.running():
+        settle(app)
+        for _ in range(3):
+            app.fire(foo(), BadEq())
+            settle(app)
+    assert app.log == ["foo", "foo", "foo"]  # by a handler of every channel
 
 
 def test_whoever_waits_for_a_broken_event_goes_on() -> None:

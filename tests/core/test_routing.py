@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -405,3 +407,40 @@ def test_names_are_remembered_up_to_a_limit(where: str, monkeypatch: pytest.Monk
         assert len(routes.plain) <= 10
         assert len(app._tree_targeted or ()) <= 10
     assert app.heard == 100
+
+
+class Thing:
+    """Anything that can be a channel, such as a socket."""
+
+
+@pytest.mark.parametrize("inside", [False, True], ids=["alone", "in a tuple"])
+@pytest.mark.parametrize("handled", [False, True])
+def test_a_channel_is_not_kept_alive_by_what_is_remembered(inside: bool, handled: bool) -> None:
+    app = OnStar() if handled else Manager()
+    settle(app)
+    thing = Thing()
+    seen = weakref.ref(thing)
+    for _ in range(2):
+        app.fire(foo(), ("conn", thing) if inside else thing)
+        settle(app)
+    assert len(LOG) == 2 * handled
+    del thing
+    assert seen() is None
+
+
+def test_the_channel_of_a_component_is_remembered_as_long_as_it_is_there() -> None:
+    thing = Thing()
+    seen = weakref.ref(thing)
+    app = Manager()
+    component = Named(channel=thing).register(app)
+    settle(app)
+    for _ in range(2):
+        app.fire(foo(), thing)
+        settle(app)
+    assert LOG == ["hit", "hit"]
+    assert (thing,) in app._tree_engine.routes.cache["foo"]
+    component.unregister()
+    settle(app)
+    del thing, component
+    gc.collect()
+    assert seen() is None

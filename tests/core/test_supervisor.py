@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -477,3 +479,85 @@ def test_the_events_tell_what_happened() -> None:
     assert Restarted("a", supervisor).args == ["a", supervisor]
     assert GaveUp(supervisor, "a", reason).args == [supervisor, "a", reason]
     assert [e.name for e in (Crashed, Restarted, GaveUp)] == ["crashed", "restarted", "gave_up"]
+
+
+@pytest.mark.usefixtures("handler_errors")
+def test_who_crashes_again_and_again_is_started_ever_more_slowly(
+    virtual_clock: VirtualClock,
+) -> None:
+    root = Manager()
+    seen = Recorder("crashed").register(root)
+    made: list[float] = []
+
+    class Broken(Component):
+        def __init__(self) -> None:
+            made.append(virtual_clock.now)
+            raise ValueError("cannot be made")
+
+    logging.getLogger("circuits").setLevel(logging.CRITICAL)
+    supervisor = Supervisor(intensity=10**6, delay=1, max_delay=10).register(root)
+    supervisor.add(Broken)
+    with root.running():
+        settle(root, until=virtual_clock.now + 1000)
+        settle(root)
+    logging.getLogger("circuits").setLevel(logging.NOTSET)
+    waits = [later - earlier for earlier, later in itertools.pairwise(made)]
+    assert waits[:3] == [0, 0, 0]
+    for wait, longest in zip(waits[3:], [1, 2, 4, 8, *[10] * 1000], strict=False):
+        assert longest / 2 <= wait <= longest
+    assert len(set(waits[7:])) > 3  # at random
+    assert 100 <= len(seen.names) <= 210
+
+
+def test_who_has_stood_for_a_while_is_started_at_once(virtual_clock: VirtualClock) -> None:
+    root = Manager()
+    Recorder("error").register(root)
+    seen = Recorder("restarted").register(root)
+    supervisor = Supervisor(intensity=10**6, period=5, delay=1).register(root)
+    supervisor.add(child("a"))
+    with root.running():
+        settle(root)
+        for number in range(20):
+            root.fire(Crash(ZeroDivisionError), "a")
+            settle(root)
+            assert len(seen.names) == number + 1
+            virtual_clock.advance(6)
+
+
+def test_one_that_waits_keeps_no_other_waiting(virtual_clock: VirtualClock) -> None:
+    root = Manager()
+    Recorder("error").register(root)
+    seen = Recorder("restarted").register(root)
+    supervisor = Supervisor(intensity=10**6, delay=100, max_delay=100).register(root)
+    supervisor.add(child("a"))
+    supervisor.add(child("b"))
+    with root.running():
+        settle(root)
+        for _ in range(4):
+            root.fire(Crash(ZeroDivisionError), "a")
+            settle(root)
+        assert supervisor.child("a") is None
+        assert len(seen.names) == 3
+        root.fire(Crash(ZeroDivisionError), "b")
+        settle(root)
+        assert supervisor.child("b") is not None
+        settle(root, until=virtual_clock.now + 101)
+        assert supervisor.child("a") is not None
+
+
+@pytest.mark.parametrize("how", ["unregister", "stop"])
+def test_nobody_is_started_who_waits_when_it_ends(virtual_clock: VirtualClock, how: str) -> None:
+    root = Manager()
+    Recorder("error").register(root)
+    supervisor = Supervisor(intensity=10**6, delay=100, max_delay=100).register(root)
+    supervisor.add(child("a"))
+    with root.running():
+        settle(root)
+        for _ in range(4):
+            root.fire(Crash(ZeroDivisionError), "a")
+            settle(root)
+        getattr(supervisor if how == "unregister" else root, how)()
+        settle(root)
+        virtual_clock.advance(200)
+        settle(root)
+        assert supervisor.child("a") is None

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from circuits import Component, Event, Timer
+from circuits.core._loop import LONGEST_WAIT
 from circuits.testing import Recorder, VirtualClock, settle
 
 
@@ -223,3 +224,43 @@ def test_who_listens_is_told_that_one_leaves(virtual_clock: VirtualClock, name: 
     settle(app)
     assert recorder.names == [name]
     assert timer.parent is timer
+
+
+def test_after_the_stop_only_what_its_handlers_ask_for_fires(virtual_clock: VirtualClock) -> None:
+    class App(Component):
+        def stopped(self, component: Any) -> Any:
+            Timer(1, foo("late")).register(self)
+            virtual_clock.advance(10)
+            yield self.wait("foo")
+
+    app = App()
+    recorder = Recorder("foo").register(app)
+    once = Timer(5, foo("once")).register(app)
+    Timer(5, foo("again"), persist=True).register(app)
+    with app.running():
+        settle(app)
+        app.stop()
+        settle(app)
+        virtual_clock.advance(100)
+        settle(app)
+    assert [record.args for record in recorder] == [("late",)]
+    assert once in app
+    with app.running():  # where it runs again, they are due
+        settle(app)
+    assert {record.args for record in recorder} == {("late",), ("once",), ("again",)}
+
+
+@pytest.mark.parametrize("interval", [float("inf"), 1e300, 3e9])
+def test_a_time_beyond_all_limits_is_waited_for(
+    virtual_clock: VirtualClock, interval: float
+) -> None:
+    app = Component()
+    recorder = Recorder("foo").register(app)
+    Timer(interval, foo()).register(app)
+    with app.running():
+        settle(app)
+        loop = app._tree_engine.loop
+        assert loop.time_to_wait(-1) == LONGEST_WAIT
+        assert loop.time_to_wait(float("inf")) == LONGEST_WAIT
+        settle(app)
+        assert recorder.names == []

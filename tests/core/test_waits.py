@@ -172,10 +172,10 @@ def test_nothing_is_left_behind_after_a_call() -> None:
 
 def test_nothing_is_fired_before_the_first_advance() -> None:
     app = Log()
-    app.call(foo())
-    app.wait("foo")
-    assert len(app) == 0
-    assert not app._tree_engine.tasks.awaited
+    for made in (app.call(foo()), app.wait("foo")):
+        assert len(app) == 0
+        assert not app._tree_engine.tasks.awaited
+        made.close()
 
 
 # -- wait --
@@ -432,7 +432,7 @@ def test_the_exception_is_the_built_in_one_too() -> None:
     import builtins
 
     assert issubclass(circuits.TimeoutError, builtins.TimeoutError)
-    assert circuits.core.TimeoutError is circuits.TimeoutError
+    assert circuits.core.errors.TimeoutError is circuits.TimeoutError
 
 
 def test_in_time_nothing_is_raised(virtual_clock: VirtualClock) -> None:

@@ -121,11 +121,11 @@ _SIGNATURES = {
     "events.Unregister": "(component=None)",
     "events.GenerateEvents": "(lock, max_wait)",
     "events.GenerateEvents.reduce_time_left": "(self, time_left)",
-    "handlers.HandlerMetaClass": "(name, bases, body)",
+    "handlers.HandlerMetaClass": "(name, bases, ns)",
     "manager.Manager": "(*args, **kwargs)",
     "manager.Manager.flush": "(self)",
     "manager.Manager.flushEvents": "(self)",
-    "manager.Manager.start": "(self, process=False, link=None)",
+    "manager.Manager.start": "(self, process=False, link=None, *, implicit=True)",
     "manager.Manager.join": "(self)",
     "manager.Manager.tick": "(self, timeout=-1)",
     "manager.Manager.run": "(self, socket=None)",
@@ -146,7 +146,7 @@ _SIGNATURES = {
     "utils.findroot": "(component)",
     "utils.flatten": "(root, visited=None)",
     "utils.safeimport": "(name)",
-    "handlers.reprhandler": "(function)",
+    "handlers.reprhandler": "(handler)",
     "debugger.Debugger": (
         "(errors=True, events=True, file=None, logger=None, prefix=None, trim=None, **kwargs)"
     ),

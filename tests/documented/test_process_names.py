@@ -49,12 +49,12 @@ def test_lazy_names_are_listed_and_others_are_missing(module: Any) -> None:
         ),
         (Bridge.init, "(self, socket, channel='bridge', *, forward=True, limit_bytes=268435456)"),
         (Ipc, "(event, channel=None)"),
-        (Manager.start, "(self, process=False, link=None)"),
+        (Manager.start, "(self, process=False, link=None, *, implicit=True)"),
         (Manager.join, "(self)"),
         (Manager.run, "(self, socket=None)"),
         (
             Supervisor.init,
-            "(self, strategy='one_for_one', intensity=3, period=5.0, channel='supervisor', *, escalate=True)",
+            "(self, strategy='one_for_one', intensity=3, period=5.0, channel='supervisor', *, escalate=True, delay=0.05, max_delay=30.0)",
         ),
     ],
 )

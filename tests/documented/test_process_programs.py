@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system can
 
 def run(path: Path) -> tuple[str, str]:
     done = subprocess.run(
-        [sys.executable, "-X", "dev", "-W", "error", str(path)],
+        [sys.executable, "-W", "error", str(path)],
         capture_output=True,
         text=True,
         timeout=60,

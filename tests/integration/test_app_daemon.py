@@ -368,3 +368,38 @@ def test_files_are_appended_to(start: Callable[..., Daemonised], tmp_path: Path)
     (tmp_path / "out").write_text("before\n")
     start().started().end()
     assert (tmp_path / "out").read_text() == "before\nover\n"
+
+
+def test_a_second_one_is_refused_before_anything_has_begun(
+    start: Callable[..., Daemonised],
+) -> None:
+    more = """
+    @handler("started", channel="*", priority=1000)
+    def _on_started(self, component):
+        with open(os.path.join(folder, "begun"), "a") as file:
+            file.write("x")
+"""
+    first = start(more).started()
+    second = start(more)
+    assert second.status == 1
+    assert first.read("begun") == "x"
+    first.end()
+
+
+@pytest.mark.parametrize("name", ["app.pid", "out", "err"])
+def test_no_link_is_followed(start: Callable[..., Daemonised], tmp_path: Path, name: str) -> None:
+    target = tmp_path / "precious"
+    target.write_text("12345")
+    (tmp_path / name).symlink_to(target)
+    refused = start()
+    assert refused.status == 1
+    assert "symbolic link" in refused.err
+    assert target.read_text() == "12345"
+    (tmp_path / name).unlink()
+
+
+def test_files_can_be_read_by_their_owner_alone(start: Callable[..., Daemonised]) -> None:
+    daemon = start().started()
+    for name in ("app.pid", "out", "err"):
+        assert stat.S_IMODE((daemon.folder / name).stat().st_mode) == 0o600
+    daemon.end()

@@ -214,6 +214,7 @@ def test_one_large_answer_arrives(
     assert got > 75_000_000
 
 
+@pytest.mark.usefixtures("handler_errors")
 def test_a_body_without_length_that_breaks_off_is_reset(runner: Runner) -> None:
     with runner.connect() as wire:
         wire.sock.sendall(b"GET /broken HTTP/1.0\r\n\r\n")
@@ -222,6 +223,7 @@ def test_a_body_without_length_that_breaks_off_is_reset(runner: Runner) -> None:
                 pass
 
 
+@pytest.mark.usefixtures("handler_errors")
 def test_a_body_without_length_that_breaks_off_has_no_end_under_tls(
     tmp_path: Path, certificates: Certificates
 ) -> None:

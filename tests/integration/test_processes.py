@@ -133,11 +133,11 @@ def test_results_failures_and_calls_cross_both_ways() -> None:
         with pytest.raises(ValueError, match="bad"):
             await self.call(Bad(), "far")
         assert await self.call(Ask(), "far") == (os.getpid(), "near")
-        assert await self.call(Ipc(Hello(), "far"), "anywhere") == process.pid
         with pytest.raises(NotSendableError):
             await self.call(Hello(lambda: 1), "far")
         counted = await asyncio.gather(*(_result(self, Count(n)) for n in range(500)))
         assert counted == list(range(500))
+        assert await self.call(Ipc(Hello(), "far"), "anywhere") == process.pid
 
     perform(app, body)
     far.join()
@@ -249,8 +249,8 @@ def test_a_killed_child_is_a_lost_peer() -> None:
 
     async def body(self: Any) -> None:
         await self.wait("ready", "*")
-        waiting = [self.fire(Slow(), "far"), self.fire(Ipc(Slow(), "far"))]
         busy = [self.fire(Count(n), "far") for n in range(200)]
+        waiting = [self.fire(Slow(), "far"), self.fire(Ipc(Slow(), "far"))]
         await asyncio.sleep(0.01)
         os.kill(process.pid, signal.SIGKILL)
         values = [*waiting, *busy]

@@ -69,6 +69,7 @@ def test_changes_have_four_arguments() -> None:
     assert event.args == ["name", "/path", "/path/name", False]
 
 
+@pytest.mark.usefixtures("handler_errors")
 def test_whom_an_error_reaches() -> None:
     told: list[str] = []
 

@@ -558,6 +558,7 @@ def test_new_files_have_usual_permissions(app: Manager, path: Path) -> None:
     assert stat.S_IMODE(path.with_name("new").stat().st_mode) == 0o640
 
 
+@pytest.mark.usefixtures("handler_errors")
 def test_errors_reach_those_who_are_meant(app: Manager, tmp_path: Path) -> None:
     told: list[Any] = []
 
@@ -610,3 +611,51 @@ def test_another_thread_may_write_and_close(app: Manager, tmp_path: Path) -> Non
     settle(app)
     assert file.closed
     assert path.read_bytes() == b"one two"
+
+
+# -- encodings with a mark --
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf-16", "UTF16", "utf-32", "utf-8-sig", "utf-16-le", "utf-8"]
+)
+@pytest.mark.parametrize("mode", ["w", "a", "r+"])
+@pytest.mark.parametrize("before", ["", "old"])
+@pytest.mark.parametrize("early", [False, True])
+def test_the_mark_of_an_encoding_comes_once(
+    app: Manager, tmp_path: Path, encoding: str, mode: str, before: str, early: bool
+) -> None:
+    path = tmp_path / "marked"
+    path.write_bytes(before.encode(encoding) if before else b"")
+    file = File(str(path), mode, encoding=encoding, channel="file")
+    if early:
+        file.write("one ")
+    file.register(app)
+    settle(app)
+    if not early:
+        app.fire(Write("one "), "file")
+    for text in ("two ", "three"):
+        app.fire(Write(text), "file")
+    app.fire(Close(), "file")
+    settle(app)
+    text = "one two three"
+    # One that is read, too, is read to its end before the first of these comes.
+    at_end = mode == "a" or (mode == "r+" and not early)
+    expected = (before + text if at_end else text).encode(encoding)
+    assert path.read_bytes() == expected
+
+
+def test_a_file_that_is_opened_anew_has_a_mark_of_its_own(app: Manager, tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    file = File(str(one), "w", encoding="utf-16", channel="file").register(app)
+    settle(app)
+    for path in (one, other):
+        file.open(str(path), "w")
+        file.write("a")
+        file.write("b")
+        settle(app)
+        assert path.read_bytes() == "ab".encode("utf-16")
+    file.seek(0)
+    file.write("c")
+    settle(app)
+    assert other.read_bytes()[:4] == "c".encode("utf-16")

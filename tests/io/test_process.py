@@ -98,13 +98,12 @@ def test_who_has_become_somebody_else_is_told(
 ) -> None:
     class Child:
         pid = 1
+        returncode = None
 
         def send_signal(self, number: int) -> None:
             raise PermissionError(errno.EPERM, "not yours")
 
-        def poll(self) -> None:
-            return None
-
+    monkeypatch.setattr("os.waitpid", lambda pid, how: (0, 0))
     process = Process(["sudo"]).register(app)
     process.p = Child()  # type: ignore[assignment]
     process.kill()

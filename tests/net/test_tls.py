@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from circuits.net import events
-from circuits.net._tls import TLSSocket, TLSStream
+from circuits.net._tls import _CLOG, TLSSocket, TLSStream
 from circuits.net._tls_contexts import client_context
 from circuits.testing import MemoryConnection, Recorder, VirtualClock, settle
 
@@ -132,6 +132,18 @@ def test_only_as_much_is_joined_as_is_sent(two: Two) -> None:
     pieces = [b"x" * 60_000, memoryview(b"y" * 60_000), b"z" * 1_000_000]
     assert two.client.stream.sendmsg(pieces) == 65_536
     assert two.server.receive() == b"x" * 60_000 + b"y" * 5_536
+
+
+def test_a_peer_that_takes_no_answers_is_not_read(two: Two) -> None:
+    """TLS answers some of what it receives by itself; who reads none of that is left waiting."""
+    client, server = two.client, two.server
+    client.stream.send(b"data")
+    server.stream._rest = memoryview(b"x" * (_CLOG + 1))
+    server.sock.send_limit = 0
+    assert server.stream.is_clogged
+    with pytest.raises(BlockingIOError):
+        server.stream.recv(1)
+    assert server._has_more()  # it is still where it was
 
 
 def test_nothing_is_sent_before_the_handshake_is_done(connections: Pairs) -> None:

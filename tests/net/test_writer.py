@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import random
+import tracemalloc
 from collections.abc import Iterator
 
 import pytest
@@ -29,6 +31,47 @@ def test_pieces_leave_in_order(pair: tuple[MemoryConnection, MemoryConnection]) 
         pass
     assert there.received() == b"onetwothree"
     assert (writer.pending_bytes, writer.flushed_bytes) == (0, 11)
+
+
+def test_small_pieces_take_what_they_are_long(
+    pair: tuple[MemoryConnection, MemoryConnection],
+) -> None:
+    here, there = pair
+    writer = Writer(10**7)
+    tracemalloc.start()
+    try:
+        for number in range(100_000):
+            writer.keep(b"%7d" % number)
+        assert tracemalloc.get_traced_memory()[0] < 2 * 700_000
+    finally:
+        tracemalloc.stop()
+    assert writer.pending_bytes == 700_000
+    received = bytearray()
+    while not writer.flush(here):
+        received += there.received()
+    received += there.received()
+    assert received == b"".join(b"%7d" % number for number in range(100_000))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_pieces_of_all_sizes_leave_in_order(
+    pair: tuple[MemoryConnection, MemoryConnection], seed: int
+) -> None:
+    here, there = pair
+    rng = random.Random(seed)
+    writer = Writer(10**8)
+    sent, received = bytearray(), bytearray()
+    for _ in range(300):
+        piece = rng.randbytes(rng.choice([1, 7, 1000, 1023, 1024, 5000, 20_000]))
+        sent += piece
+        writer.keep(piece)
+        if rng.random() < 0.1:
+            writer.flush(here)
+            received += there.received()
+        assert writer.pending_bytes == len(writer.joined())
+    while not writer.flush(here):
+        received += there.received()
+    assert received + there.received() == sent
 
 
 def test_what_was_sent_is_not_kept() -> None:

@@ -110,6 +110,7 @@ def _play(
     *more: Component,
 ) -> Any:
     app = Component(channel="app")
+    app.start_timeout = 0  # observers wait from the start on, and for ever
     if secure:
         server = FakeServer(secure=anonymous(ssl.PROTOCOL_TLS_SERVER))
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from typing import Any
 
 import pytest
@@ -93,7 +94,8 @@ def test_failures_have_a_traceback(problem: Any, log: pytest.LogCaptureFixture) 
         server.connect().get("/")
     [record] = log.records
     assert record.levelno == logging.ERROR
-    assert "_throw" in record.getMessage()
+    assert record.exc_info is not None
+    assert "_throw" in "".join(traceback.format_exception(*record.exc_info))
 
 
 class Reads(Controller):

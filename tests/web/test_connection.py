@@ -682,6 +682,7 @@ class Later(BaseComponent):
         return True
 
 
+@pytest.mark.usefixtures("virtual_clock")
 @pytest.mark.parametrize(("ahead", "is_held"), [(16, False), (17, True)])
 def test_sixteen_requests_may_wait(ahead: int, is_held: bool) -> None:
     with serving(Later()) as server:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from circuits.core.events import Event
-from circuits.web import exceptions
+from circuits.web import exceptions, utils
 from circuits.web.constants import SERVER_URL, SERVER_VERSION
 from circuits.web.errors import Forbidden, HTTPError, NotFound, Redirect, Unauthorized
 from tests.web.support import FakeServer, make
@@ -238,3 +238,16 @@ def test_redirects_cannot_inject(bad: str) -> None:
     with pytest.raises(ValueError, match="CR, LF or NUL"):
         Redirect(request, response, bad)
     assert response.code == 200
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [("/hello", "/hello"), ("there", "/here/there"), ("http://x/y", "http://x/y")],
+)
+def test_where_nobody_has_said_which_host_a_redirect_is_relative(
+    url: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request, response = make(path="/here/")
+    monkeypatch.setattr(utils, "url", lambda request: "http:///here/")  # over a UNIX socket
+    Redirect(request, response, url)
+    assert response.headers["Location"] == expected

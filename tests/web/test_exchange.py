@@ -223,6 +223,7 @@ def test_an_event_with_a_priority_is_waited_for(serve: Serve) -> None:
     assert client.get().body == b"x"
 
 
+@pytest.mark.usefixtures("handler_errors")
 def test_a_value_marked_as_handled_is_left_alone(serve: Serve) -> None:
     def answer(app: App, request: Any, response: Any) -> Any:
         value = app.fire(Job("x"), "work")
@@ -1618,3 +1619,68 @@ def test_a_request_that_is_cancelled_is_refused() -> None:
         assert reply.code == 503
         connection = server.http._connections.get(client.sock)
         assert connection is None or connection.exchange is None
+
+
+# -- the connection: what is said is what is done -----------------------------------------------------
+
+
+def _says(field: str, body: Any) -> Any:
+    def answer(app: App, request: Any, response: Any) -> Any:
+        response.headers["Connection"] = field
+        response.body = body() if callable(body) else body
+        response.stream = callable(body)
+        return response
+
+    return answer
+
+
+@pytest.mark.parametrize("body", ["x", lambda: iter(["a", "b"])], ids=["whole", "streamed"])
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+@pytest.mark.parametrize("wish", ["", "Connection: close", "Connection: keep-alive"])
+@pytest.mark.parametrize(
+    "field", ["close", "Close", "close, X", "X, close", "keep-alive", "Keep-Alive", "X", ""]
+)
+def test_the_field_of_a_handler_and_what_becomes_of_it_agree(
+    serve: Serve, field: str, wish: str, version: str, body: Any
+) -> None:
+    server = serve(_says(field, body)).server
+    for _ in range(2):  # the second head may be one that was kept
+        client = server.connect()
+        client.feed(get("/", *([wish] if wish else []), version=version))
+        (reply,) = parse(client.received)
+        said = [option.strip() for option in reply.headers.get("connection", "").lower().split(",")]
+        if "close" in said:
+            assert client.is_closed
+        if "keep-alive" in said:
+            assert not client.is_closed
+        asked = "close" in field.lower()
+        if asked or "close" in wish or (version == "1.0" and "keep-alive" not in wish):
+            assert client.is_closed
+        assert not {"close", "keep-alive"} <= set(said)
+        assert ("x" in said) is ("X" in field)
+
+
+def test_the_next_one_without_such_a_field_stays_open(serve: Serve) -> None:
+    def answer(app: App, request: Any, response: Any) -> Any:
+        if request.path == "/close":
+            response.headers["Connection"] = "close"
+        return "x"
+
+    server = serve(answer).server
+    for target in ("/", "/close", "/", "/close", "/"):
+        client = server.connect()
+        client.feed(get(target))
+        assert client.is_closed is (target == "/close")
+
+
+@pytest.mark.parametrize("body", ["text", b"bytes", ["a", "b"], lambda: iter(["a"])])
+def test_a_form_to_be_cleared_comes_with_nothing_else(serve: Serve, body: Any) -> None:
+    def answer(app: App, request: Any, response: Any) -> Any:
+        response.status = 205
+        return body() if callable(body) else body
+
+    client = serve(answer)
+    for _ in range(2):
+        reply = client.get()
+        assert (reply.code, reply.body) == (205, b"")
+        assert reply.headers["content-length"] == "0"

@@ -132,12 +132,14 @@ def test_the_answer_over_a_limit(limits: dict[str, Any], data: bytes, code: int)
             assert client.is_closed
 
 
+@pytest.mark.usefixtures("virtual_clock")
 @pytest.mark.parametrize("ahead", [2, 5])
 def test_requests_ahead(ahead: int) -> None:
     def act(app: App, request: Any, response: Any) -> bool:
         return True  # and never answers
 
     with serving(App(act), ahead_requests=ahead) as server:
+        server.stop_timeout = 0
         client = server.connect()
         client.feed(get() * (ahead + 1))
         assert client.sock not in server.server.held

@@ -49,7 +49,7 @@ def fire(client: WebClient, *events: Event) -> None:
     client._settle()
 
 
-def test_figures_of_the_engine() -> None:
+def test_figures_of_the_engine(handler_errors: list[BaseException]) -> None:
     with web_client(Root() + App() + Metrics(), raise_errors=False) as client:
         found = figures(client)
         assert found["circuits_queue_length"] == 0

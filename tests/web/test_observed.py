@@ -76,7 +76,8 @@ def _play(
     *more: Component,
 ) -> Any:
     # Those of ``request`` come before the dispatcher; one of ``write`` has its say at once, or it
-    # would take turns beside what is fired together with what it hears of.
+    # would take turns beside what is fired together with what it hears of. What one of ``response``
+    # fires comes behind the answer, which is no event that a priority could go before.
     first = {"request": 1}
     handlers = [
         (
@@ -84,7 +85,7 @@ def _play(
             first.get(name, priority),
             wants,
             is_filter and name != "write",
-            actions,
+            [(action, 0) for action, _ in actions] if name == "response" else actions,
             "nothing" if name == "write" and end in SUSPENDING else end,
             is_first,
         )
@@ -98,6 +99,7 @@ def _play(
         listener.listen()
         server = Server(listener)
         app: Any = Component(channel="app")
+        app.start_timeout = 0  # observers wait from the start on, and for ever
         server.register(app)
         Root().register(server)
         Worker().register(server)

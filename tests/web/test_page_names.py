@@ -87,6 +87,7 @@ class Everywhere(BaseComponent):
 @pytest.mark.parametrize("name", _NAMES)
 @pytest.mark.parametrize("base", [Controller, JSONController, BaseController])
 @pytest.mark.parametrize("watch", [(), ("*",)])
+@pytest.mark.usefixtures("handler_errors")
 def test_a_page_of_that_name_is_a_page_only(name: str, base: Any, watch: tuple[str, ...]) -> None:
     calls: list[Any] = []
     root = _make(name, calls, base)

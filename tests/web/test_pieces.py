@@ -161,6 +161,7 @@ def test_who_leaves_ends_the_generator(root: Root) -> None:
         assert server.connect().get("/numbers/1").body == b"0,"
 
 
+@pytest.mark.usefixtures("handler_errors")
 def test_a_stop_ends_the_generator(root: Root) -> None:
     with serving(Dispatcher(), root) as server:
         server.stop_timeout = 0

@@ -78,6 +78,7 @@ def test_what_refers_to_itself_is_counted_once() -> None:
     assert 500 < store._bytes < 1500
 
 
+@pytest.mark.usefixtures("handler_errors")
 def test_clients_cannot_make_a_session_grow_without_end() -> None:
     store = MemoryStore(session_bytes=10_000)
     with site(Sessions(store=store)) as place:

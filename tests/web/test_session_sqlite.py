@@ -174,6 +174,7 @@ def test_one_session_has_a_limit(path: Path, store: SQLiteStore) -> None:
         store.save("s", {"a": b"bytes"})
 
 
+@pytest.mark.usefixtures("handler_errors")
 def test_a_session_that_is_too_large_is_a_500_and_stays_as_it_was(path: Path) -> None:
     store = SQLiteStore(path, session_bytes=1000)
     with site(Sessions(store=store)) as place:

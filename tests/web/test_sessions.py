@@ -164,6 +164,7 @@ def test_outside_of_controllers_the_only_request_is_the_caller() -> None:
 
 
 @pytest.mark.parametrize("says_who", [False, True])
+@pytest.mark.usefixtures("handler_errors")
 def test_of_several_requests_one_has_to_be_named(says_who: bool) -> None:
     with VirtualClock() as clock:
         with site(Sessions()) as place:

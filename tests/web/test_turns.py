@@ -14,6 +14,9 @@ from circuits.web import Controller, expose
 from circuits.web.dispatchers import Dispatcher
 from tests.web.http_support import MemoryServer, get, parse, serving
 
+# A share is bounded by time, too: not in these, however slow the machine is.
+pytestmark = pytest.mark.usefixtures("virtual_clock")
+
 _BITS = get("/", "Transfer-Encoding: chunked", method="POST") + b"1\r\nx\r\n" * 3000 + b"0\r\n\r\n"
 _STREAMED = _BITS.replace(b"POST /", b"POST /streamed", 1)
 

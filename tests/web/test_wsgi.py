@@ -1068,10 +1068,10 @@ class Feeder(Component):
         if request.path != "/endless":
             return None
         response.stream = True
-        response.body = self.pieces()
+        response.body = self._pieces()
         return response
 
-    async def pieces(self) -> AsyncIterator[bytes]:
+    async def _pieces(self) -> AsyncIterator[bytes]:
         try:
             while True:
                 self.made += 1

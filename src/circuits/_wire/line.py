@@ -41,6 +41,9 @@ _OVERLAP: Final = 64
 #: fills a read with line ends makes us keep no more than he has sent.
 _AT_ONCE: Final = 256
 
+#: A rest of this many bytes is shown to a splitter of one's own as it is, with each piece of data.
+_LOOKED_THROUGH: Final = 1024
+
 #: How much of a line that is too long an error shows.
 _SHOWN: Final = 64
 
@@ -83,7 +86,9 @@ class LineDecoder:
         limit_bytes: As above.
     """
 
-    __slots__ = ("_behind", "_discarding", "_messages", "_rest", "_splitter", "limit_bytes")
+    __slots__ = (
+        "_behind", "_deferred", "_discarding", "_messages", "_rest", "_splitter", "limit_bytes",
+    )  # fmt: skip
 
     def __init__(
         self, limit_bytes: int | None = LIMIT_BYTES, splitter: Splitter | None = None
@@ -98,14 +103,17 @@ class LineDecoder:
         # splitter has left over is of its own kind, and stays as it is.
         self._rest: Any = bytearray() if self._splitter is None else b""
         self._discarding = False
+        self._deferred = bytearray()  # behind the rest, for a splitter
 
     @property
     def rest(self) -> Any:
         """The beginning of a line that has not ended yet. May be set."""
+        self.catch_up()
         return bytes(self._rest) if isinstance(self._rest, bytearray) else self._rest
 
     @rest.setter
     def rest(self, rest: Any) -> None:
+        self._deferred = bytearray()
         self._rest = bytearray(rest) if self._splitter is None else rest
 
     def receive_data(self, data: bytes | bytearray | memoryview) -> None:
@@ -137,6 +145,11 @@ class LineDecoder:
         """Whether there is a next line."""
         return bool(self._messages or self._behind)
 
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether a line has begun, or what is too long goes on."""
+        return bool(self._rest) or self._discarding or bool(self._deferred)
+
     def next_message(self) -> Any:
         """The next line without its end, or ``None`` as long as it needs more bytes.
 
@@ -161,7 +174,39 @@ class LineDecoder:
         for line in lines:
             self._add(line.removesuffix(b"\r"))
 
+    @property
+    def is_deferred(self) -> bool:
+        """Whether a splitter of one's own has not been shown everything yet; see `catch_up`."""
+        return bool(self._deferred)
+
+    def catch_up(self) -> None:
+        """Show a splitter of one's own what was put off.
+
+        Of what has come in many pieces without the end of a line, only the last bytes are shown to
+        it with each of them, and the whole whenever that has grown by a part: it would look through
+        the whole each time, which takes quadratic time. A splitter for which the end of a line is
+        not at the end of what it is shown is late by that, unless this is called.
+        """
+        if self._deferred:
+            data, self._deferred = self._deferred, bytearray()
+            self._split_all(bytes(data))
+
     def _split(self, data: bytes | bytearray | memoryview) -> None:
+        assert self._splitter is not None
+        rest = self._rest
+        if rest.__class__ is not bytes or len(rest) <= _LOOKED_THROUGH:
+            self._split_all(data)
+            return
+        deferred = self._deferred
+        tail = bytes(deferred[-_OVERLAP:])
+        if len(tail) < _OVERLAP:
+            tail = rest[len(tail) - _OVERLAP :] + tail
+        lines, _ = self._splitter(data, tail)
+        deferred += data
+        if lines or len(deferred) * 8 > len(rest):
+            self.catch_up()
+
+    def _split_all(self, data: bytes | bytearray | memoryview) -> None:
         assert self._splitter is not None
         lines, self._rest = self._splitter(data, self._rest)
         for line in lines:

@@ -1,14 +1,20 @@
 """A pid file: which process it is, and that there is only one.
 
 The process holds a lock on the file for as long as it lives, which the system gives up with it,
-however it ends. So what a dead process has left behind is recognised by being unlocked. The lock
-belongs to the open file, not to the process: it goes along when a daemon forks.
+however it ends. So what a dead process has left behind is recognised by being unlocked, whoever has
+got its number since. The lock belongs to the open file, not to the process: it goes along when a
+daemon forks. Nobody else may open the file, so nobody else can lock it.
+
+Whoever may write to the folder could put something else in the place of the file. What is no plain
+file of ours, or holds anything but the number of a process, is left alone.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 
 from circuits.core.errors import CircuitsError
 
@@ -17,10 +23,13 @@ try:
 except ImportError:  # pragma: no cover - Windows
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["PidFile", "PidFileError", "above_streams", "read_pid"]
+__all__ = ["PidFile", "PidFileError", "above_streams", "open_own", "read_pid"]
 
-#: Seconds by which clocks of files and of processes may differ.
-_CLOCK_SLACK = 2.0
+#: What a pid file holds at the most.
+_MOST_BYTES = 64
+
+#: Where links lead to devices, and to what is open already.
+_DEVICES = ("/dev/", "/proc/self/fd/")
 
 
 class PidFileError(CircuitsError):
@@ -58,7 +67,7 @@ class PidFile:
         if self._number >= 0:
             return
         while True:
-            number = above_streams(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644))
+            number = open_own(self.path, os.O_RDWR | os.O_CREAT)
             try:
                 self._claim(number)
                 # It may have been removed, by its last owner, between our opening and locking.
@@ -76,9 +85,14 @@ class PidFile:
                 fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise PidFileError(self.path, _parse(os.pread(number, 32, 0))) from None
-        pid = _parse(os.pread(number, 32, 0))
-        if pid is not None and _wrote(pid, os.fstat(number).st_mtime):
-            raise PidFileError(self.path, pid)
+        data = os.pread(number, _MOST_BYTES + 1, 0)
+        if len(data) > _MOST_BYTES or (data.strip() and not data.strip().isdigit()):
+            raise OSError(errno.EEXIST, "this is no pid file, and is left alone", self.path)
+        pid = _parse(data)
+        if fcntl is None and pid is not None and pid != os.getpid() and _is_alive(pid):
+            raise PidFileError(self.path, pid)  # pragma: no cover - Windows
+        if hasattr(os, "fchmod"):
+            os.fchmod(number, 0o600)  # who can open it can lock it
 
     def write(self) -> None:
         """Write the id of this process, and nothing else."""
@@ -88,8 +102,11 @@ class PidFile:
         self._owner = os.getpid()
 
     def remove(self) -> None:
-        """Remove the file and give up the claim, if this very process has written it."""
-        if self._number < 0 or self._owner != os.getpid():
+        """Remove the file and give up the claim, if this very process has written or made it."""
+        if self._number < 0 or self._owner not in (os.getpid(), None):
+            return
+        if self._owner is None and os.fstat(self._number).st_size:  # somebody else's old one
+            self.release()
             return
         try:
             if _is_same(self._number, self.path):
@@ -114,6 +131,30 @@ def read_pid(path: str) -> int | None:
         if pid is not None and _is_alive(pid):
             return pid
     return None
+
+
+def open_own(path: str, flags: int) -> int:
+    """Open a file that this process writes: never by a symbolic link, nor one of somebody else.
+
+    A new one can be read by its owner alone. Devices are what they are.
+
+    Raises:
+        OSError: It is a link, belongs to somebody else, or cannot be opened.
+    """
+    own = getattr(os, "O_NOFOLLOW", 0) if not path.startswith(_DEVICES) else 0
+    try:
+        number = above_streams(os.open(path, flags | own | os.O_CLOEXEC, 0o600))
+    except OSError as problem:
+        if problem.errno == errno.ELOOP:
+            raise OSError(
+                errno.ELOOP, "this is a symbolic link, which is not followed", path
+            ) from None
+        raise
+    status = os.fstat(number)
+    if own and stat.S_ISREG(status.st_mode) and status.st_uid not in (os.geteuid(), 0):
+        os.close(number)
+        raise PermissionError(errno.EPERM, "this belongs to somebody else", path)
+    return number
 
 
 def above_streams(number: int) -> int:
@@ -157,22 +198,3 @@ def _status(pid: int) -> list[bytes] | None:
             return file.read().rpartition(b")")[2].split()
     except OSError:
         return None
-
-
-def _wrote(pid: int, moment: float) -> bool:
-    """Whether a process that is alive can have written a file at a moment, without locking it.
-
-    Programs that do not lock their files are taken into account where the system tells when a
-    process began: one that is younger than the file has only inherited the number.
-    """
-    if pid == os.getpid() or not _is_alive(pid):
-        return False
-    fields = _status(pid)
-    try:
-        ticks = int((fields or [])[19])
-        with open("/proc/stat", "rb") as file:
-            booted = next(int(line[6:]) for line in file if line.startswith(b"btime "))
-    except (OSError, ValueError, IndexError, StopIteration):
-        return fcntl is None  # no way to know: believe the lock, if there are locks
-    began = booted + ticks / os.sysconf("SC_CLK_TCK")
-    return began <= moment + _CLOCK_SLACK

@@ -70,11 +70,19 @@ class Recorder:
     Args:
         file: Where to.
         over: Called when the recording has ended, with why, and whether the application goes on.
+        runs_in: Gives the thread that runs the tree, or ``None``: before it is known otherwise.
     """
 
-    def __init__(self, file: RecordingFile, over: Callable[[str, bool], object]) -> None:
+    def __init__(
+        self,
+        file: RecordingFile,
+        over: Callable[[str, bool], object],
+        runs_in: Callable[[], int | None],
+    ) -> None:
         self.file = file
         self._over = over
+        self._runs_in = runs_in
+        self._is_attached = self._ends = False
         self._thread = _thread.get_ident()
         self._codec = Codec(sockets.find)
         self._engine: Engine | None = None
@@ -91,7 +99,6 @@ class Recorder:
         self._notes = 0
         self._workers: dict[Any, None] = {}
         self._undo: list[Callable[[], object]] = []
-        self._is_attached = self._ends = False
         before = _clock.install(
             now=self.now, wall=self.wall, random_bytes=self.random_bytes, new_id=self.new_id
         )
@@ -107,7 +114,13 @@ class Recorder:
         sockets.listener = self
 
     def _is_elsewhere(self) -> bool:
-        return _thread.get_ident() != self._thread
+        ident = _thread.get_ident()
+        if ident == self._thread:
+            return False
+        if self._is_attached or ident != self._runs_in():
+            return True
+        self._thread = ident
+        return False
 
     # -- what nobody can foretell --
 

@@ -81,8 +81,10 @@ class Load(ConfigEvent):
         filename: Another file, which is the one from now on.
     """
 
-    def __init__(self, filename: str | os.PathLike[str] | None = None) -> None:
-        super().__init__(filename)
+    def __init__(
+        self, filename: str | os.PathLike[str] | None = None, *args: Any, **kwargs: Any
+    ) -> None:
+        super().__init__(filename, *args, **kwargs)
 
 
 class Save(ConfigEvent):
@@ -95,8 +97,10 @@ class Save(ConfigEvent):
         filename: Another file, which is the one from now on.
     """
 
-    def __init__(self, filename: str | os.PathLike[str] | None = None) -> None:
-        super().__init__(filename)
+    def __init__(
+        self, filename: str | os.PathLike[str] | None = None, *args: Any, **kwargs: Any
+    ) -> None:
+        super().__init__(filename, *args, **kwargs)
 
 
 class Config(BaseComponent):
@@ -146,6 +150,11 @@ class Config(BaseComponent):
     # -- the file --
 
     @handler("load")
+    def _on_load(
+        self, filename: str | os.PathLike[str] | None = None, *args: Any, **kwargs: Any
+    ) -> None:
+        self.load(filename)
+
     def load(self, filename: str | os.PathLike[str] | None = None) -> None:
         """Read the file, and forget what was there before. A file that is missing is empty.
 
@@ -178,6 +187,11 @@ class Config(BaseComponent):
         self._store, self._seen = store, seen
 
     @handler("save")
+    def _on_save(
+        self, filename: str | os.PathLike[str] | None = None, *args: Any, **kwargs: Any
+    ) -> None:
+        self.save(filename)
+
     def save(self, filename: str | os.PathLike[str] | None = None) -> None:
         """Write the file: completely, or not at all.
 

@@ -21,7 +21,7 @@ from circuits.core.errors import CircuitsError
 from circuits.core.events import Event, Started, Stopped
 from circuits.core.handlers import handler
 
-from ._pidfile import PidFile, PidFileError, above_streams
+from ._pidfile import PidFile, PidFileError, above_streams, open_own
 
 if TYPE_CHECKING:
     from typing import NoReturn
@@ -41,8 +41,8 @@ class Daemonize(Event):
     another one.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
 
 
 daemonize = Daemonize
@@ -71,8 +71,8 @@ class WritePID(Event):
     foreground may fire it, too, to have a pid file.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
 
 
 writepid = WritePID
@@ -84,8 +84,8 @@ class DeletePID(Event):
     Fired by a :class:`Daemon` on its own channel when the application stops.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
 
 
 deletepid = DeletePID
@@ -97,7 +97,9 @@ class Daemon(BaseComponent):
     The process that the user started ends with status 0, and the application goes on in another
     one, without a terminal, in the folder ``path``. If that cannot be, the reason is on standard
     error and the status is 1: a pid file that another living process has, a file or folder that
-    cannot be used. What a dead process has left behind in the pid file is replaced.
+    cannot be used. That the application runs already is found out before any other handler of
+    ``started`` is called. What a dead process has left behind in the pid file is replaced. Files
+    are never written through symbolic links, and new ones can be read by their owner alone.
 
     What has been opened before goes along: sockets that listen, files, the poller. Threads and
     processes do not, so begin none before ``daemonized``; of threads, a warning tells. The loop
@@ -147,11 +149,17 @@ class Daemon(BaseComponent):
 
     # -- when --
 
-    @handler("started", channel="*", priority=100)
+    @handler("started", channel="*", priority=1e9)
     def _on_started(self, event: Event, *args: Any) -> None:
         # Processes and threads of components start, too, and say so by the same name.
         if isinstance(event, Started) and not self._is_daemon:
-            self.fire(Daemonize(), self.channel)
+            try:
+                self._file.acquire()
+            except (OSError, CircuitsError) as problem:
+                event.stop()  # nobody else begins
+                self._refuse(str(problem))
+            # Behind the ``ready`` of servers: what they say is still seen where it was started.
+            self.fire(Daemonize(), self.channel, priority=1)
 
     @handler("registered")
     def _on_registered(self, component: Manager, parent: Manager) -> None:
@@ -169,7 +177,7 @@ class Daemon(BaseComponent):
     # -- what --
 
     @handler("daemonize")
-    def _on_daemonize(self) -> None:
+    def _on_daemonize(self, *args: Any, **kwargs: Any) -> None:
         if self._is_daemon:
             return
         if threading.current_thread() is not threading.main_thread():
@@ -182,9 +190,9 @@ class Daemon(BaseComponent):
         streams: list[int] = []
         try:
             self._file.acquire()
-            streams.append(_open(self.stdin, os.O_RDONLY))
+            streams.append(above_streams(os.open(self.stdin, os.O_RDONLY | os.O_CLOEXEC)))
             for name in (self.stdout, self.stderr):
-                streams.append(_open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND))
+                streams.append(open_own(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND))
             os.chdir(self.path)
             self._leave_parent()
         except (OSError, CircuitsError) as problem:
@@ -231,17 +239,18 @@ class Daemon(BaseComponent):
             sys.stderr.flush()
 
     @handler("write_pid")
-    def _on_write_pid(self) -> None:
+    def _on_write_pid(self, *args: Any, **kwargs: Any) -> None:
         self._file.write()
 
     @handler("delete_pid")
-    def _on_delete_pid(self) -> None:
+    def _on_delete_pid(self, *args: Any, **kwargs: Any) -> None:
         self._file.remove()
 
 
 def _warn_of_threads() -> None:
     ours = threading.current_thread()
     names = [thread.name for thread in threading.enumerate() if thread is not ours]
+    names = [name for name in names if name != "circuits-debug"]  # which is begun anew
     if names:
         warnings.warn(
             f"threads do not go along into the background: {', '.join(names)}; begin them when "
@@ -267,7 +276,3 @@ def _reserve_streams() -> set[int]:
             if stream is not None:
                 found.add(number)
     return found
-
-
-def _open(name: str, flags: int) -> int:
-    return above_streams(os.open(name, flags | os.O_CLOEXEC, 0o666))

@@ -17,11 +17,19 @@ class PrivilegesError(CircuitsError):
     """The process could not become another user."""
 
 
+def _may_be_root() -> bool:
+    """Whether the process is that of root, by its real, its effective or its saved user."""
+    if 0 in (os.getuid(), os.geteuid()):
+        return True
+    return hasattr(os, "getresuid") and os.getresuid()[2] == 0
+
+
 class DropPrivileges(BaseComponent):
     """Makes a process of root that of another user, once a server listens.
 
     It waits for the first ``ready(server, bind)`` on any channel, then leaves the tree. If the
-    process is not that of root, nothing is changed. If it is, and cannot become the other user,
+    process is not that of root, nothing is changed. If it is, or may become so again by its
+    effective or its saved user, as a set-uid program, and cannot become the other user,
     the reason is on standard error and the application ends with status 1: it must not go on as
     root.
 
@@ -50,9 +58,10 @@ class DropPrivileges(BaseComponent):
 
     @handler("ready", channel="*", priority=100)
     def _on_ready(self, server: Any = None, bind: Any = None) -> None:
-        if server is None or self.unregister_pending:  # others say that they are ready, too
+        # Others say that they are ready, too, but only servers tell an address.
+        if server is None or bind is None or self.unregister_pending:
             return
-        if hasattr(os, "getuid") and os.getuid() == 0:
+        if hasattr(os, "getuid") and _may_be_root():
             try:
                 self.drop()
             except PrivilegesError as problem:
@@ -83,6 +92,8 @@ class DropPrivileges(BaseComponent):
         else:
             raise PrivilegesError(f"there is no group {self.group!r}")
         try:
+            if os.geteuid() != 0 and _may_be_root():
+                os.seteuid(0)  # or else the saved user would stay
             # In this order: each step takes away what the one before needs.
             os.initgroups(self.user, gid)
             os.setgid(gid)

@@ -74,8 +74,8 @@ class Ready(EnvironmentEvent):
     Fired by the environment on its own channel, after each load.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
 
 
 class _Request(EnvironmentEvent):
@@ -90,8 +90,8 @@ class Create(_Request):
     follows; after a failure there is no folder.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
 
 
 class Load(_Request):
@@ -104,8 +104,8 @@ class Load(_Request):
         verify: Look at the version first.
     """
 
-    def __init__(self, verify: bool = False) -> None:
-        super().__init__(verify)
+    def __init__(self, verify: bool = False, *args: Any, **kwargs: Any) -> None:
+        super().__init__(verify, *args, **kwargs)
 
 
 class Verify(_Request):
@@ -115,8 +115,8 @@ class Verify(_Request):
     ``verify_failure`` follows.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
 
 
 class Upgrade(_Request):
@@ -126,8 +126,8 @@ class Upgrade(_Request):
     changed, not by the base class.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
 
 
 class Environment(BaseComponent):
@@ -173,7 +173,7 @@ class Environment(BaseComponent):
     # -- making --
 
     @handler("create")
-    def _on_create(self) -> None:
+    def _on_create(self, *args: Any, **kwargs: Any) -> None:
         os.makedirs(self.path)  # raises FileExistsError: what is there may be somebody's
         try:
             self._fill()
@@ -206,7 +206,7 @@ class Environment(BaseComponent):
     # -- loading --
 
     @handler("load")
-    def _on_load(self, verify: bool = False) -> Value | None:
+    def _on_load(self, verify: bool = False, *args: Any, **kwargs: Any) -> Value | None:
         if verify:
             self._verifying = Verify()
             return self.fire(self._verifying, self.channel)
@@ -214,7 +214,7 @@ class Environment(BaseComponent):
         return None
 
     @handler("verify")
-    def _on_verify(self) -> None:
+    def _on_verify(self, *args: Any, **kwargs: Any) -> None:
         try:
             with open(self._file("VERSION"), encoding="ascii") as file:
                 text = file.read().strip()

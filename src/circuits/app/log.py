@@ -95,6 +95,9 @@ class Logger(BaseComponent):
 
     channel = "logger"
 
+    #: The levels of ``log`` events by their names, as documented programs use them.
+    LEVELS = LEVELS
+
     def __init__(
         self,
         filename: str | os.PathLike[str],

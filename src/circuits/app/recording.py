@@ -154,7 +154,7 @@ class Recording(PollerUser):
             "application": application,
         }
         self._file = RecordingFile(self.path, limit, keep, about)
-        self._side = Recorder(self._file, self._over)
+        self._side = Recorder(self._file, self._over, self._runs_in)
         Recording._active = self
         atexit.register(self.close)
 
@@ -176,6 +176,9 @@ class Recording(PollerUser):
     def close(self) -> None:
         """End the recording; the application goes on."""
         self._side.end("it was closed")
+
+    def _runs_in(self) -> int | None:
+        return self._tree_engine.loop.thread
 
     def _over(self, why: str, is_early: bool) -> None:
         self.ended = why

@@ -30,11 +30,13 @@ class _Launcher:
     """
 
     @staticmethod
-    def start(manager: Manager, method: str, link: Manager | None) -> tuple[Any, Any]:
+    def start(
+        manager: Manager, method: str, link: Manager | None, implicit: bool
+    ) -> tuple[Any, Any]:
         """Start a process that runs a tree; the process, and the bridge to it or ``None``."""
         from ._process.starting import start_process  # brings multiprocessing
 
-        return start_process(manager, method, link)
+        return start_process(manager, method, link, implicit)
 
     @staticmethod
     def stop(process: Any, seconds: float) -> None:
@@ -79,7 +81,6 @@ __all__ = [
     "Manager",
     "Supervisor",
     "Task",
-    "TimeoutError",
     "Timer",
     "Value",
     "Worker",

@@ -1,7 +1,7 @@
 """Short texts of whatever goes through an application, for those who look into it.
 
 They have a limit, and are made without calling code of the application, which may fail, wait, or
-change something; only an exception is asked for its text.
+change something.
 """
 
 from __future__ import annotations
@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, Final
 
-from ._reports import safe_repr
 from .events import BaseEvent
 from .manager import Manager
 
-__all__ = ["TEXT", "arguments_text", "brief", "channel_text", "component_text", "problem_text"]
+__all__ = ["TEXT", "arguments_text", "brief", "channel_text", "component_text"]
 
 #: How many characters a text has at most.
 TEXT: Final = 200
@@ -88,11 +87,3 @@ def arguments_text(event: BaseEvent) -> str:
     parts = [brief(argument) for argument in event._event_args]
     parts += [f"{key}={brief(value)}" for key, value in (event._event_kwargs or {}).items()]
     return ", ".join(parts)[: 2 * TEXT]
-
-
-def problem_text(problem: BaseException) -> str:
-    """What was raised, as far as it can be shown."""
-    try:
-        return str(problem)[: 2 * TEXT]
-    except Exception:  # whatever its own __str__ raises
-        return safe_repr(type(problem))

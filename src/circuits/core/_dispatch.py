@@ -8,7 +8,7 @@ event has flagged it (see ``_flags``), and it takes the slow path. What becomes 
 
 from __future__ import annotations
 
-from types import CoroutineType, GeneratorType
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
 
 from ._causes import Cause
 from ._flags import (
@@ -24,6 +24,7 @@ from ._flags import (
 from ._outcomes import HELD_ONCE_MORE, TOLD, getrefcount
 from ._queue import Refiring, event_of
 from ._reports import log_unheard
+from ._routing import is_unheard
 from .errors import EXIT_EXCEPTIONS
 from .values import HAS_RESULT, Value
 
@@ -38,8 +39,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Dispatch"]
 
+#: How many events a turn of a running loop dispatches at the most; the rest of the batch comes in the
+#: next one. So timers, descriptors and signals wait for milliseconds, however much is queued.
+EVENTS_PER_TURN = 4096
+
 #: What a handler returns that is not over yet.
-_SUSPENDED = frozenset({GeneratorType, CoroutineType})
+_SUSPENDED = frozenset({GeneratorType, CoroutineType, AsyncGeneratorType})
 
 #: Combined here, since Python would do so each time.
 _HAS_HISTORY = COUNTED | SUSPENDED | REFIRED
@@ -57,6 +62,7 @@ class Dispatch:
     """Runs the handlers of events."""
 
     def __init__(self, engine: Engine) -> None:
+        self._engine = engine
         self._queue = engine.queue
         self._routes = engine.routes
         self._tasks = engine.tasks
@@ -64,10 +70,10 @@ class Dispatch:
 
     # -- the queue --
 
-    def flush(self) -> int:
-        """Dispatch what was queued when it began; how many events that was.
+    def flush(self, whole: bool = False) -> int:
+        """Dispatch what was queued when it began, up to what a turn may take; how many events.
 
-        Called by a handler: what is left of the batch that the handler is part of.
+        Called by a handler: what is left of the batch that the handler is part of, ``whole``.
         """
         queue, plain = self._queue, self._routes.plain
         count = queue.left
@@ -78,8 +84,11 @@ class Dispatch:
                 count = queue.begin_batch()
             if not count:
                 return 0
+        if count > EVENTS_PER_TURN and not whole and self._engine.loop.runner is not None:
+            return self._flush_part()
         popleft, flags = queue.popleft, changes
         seen = flags.latest
+        queue.is_flushed = True
         try:
             while left := queue.left:
                 queue.left = left - 1
@@ -96,6 +105,8 @@ class Dispatch:
                     methods = plain[key][event.channels]
                 except KeyError:
                     methods = self._routes.resolve_plain(key, event.channels)
+                    if self._routes.watch_unheard is not None:
+                        self._routes.watch_unheard(event)
                 if methods is None:
                     self.dispatch(event)
                     continue
@@ -134,19 +145,31 @@ class Dispatch:
         except Exception as problem:
             # What is left of the batch comes at the next flush.
             self._give_up(event, problem)  # type: ignore[possibly-undefined]
+        queue.is_flushed = False
         # The traceback of what a handler raised holds this frame, which must hold nothing: else
         # each failure would keep the one before.
         event = args = value = None  # type: ignore[assignment]
         return count
 
+    def _flush_part(self) -> int:
+        """Dispatch as many events of a batch as a turn may take; the next time, what is left."""
+        queue = self._queue
+        queue.left, queue.later = EVENTS_PER_TURN, queue.left - EVENTS_PER_TURN
+        count = self.flush()
+        # What is left now is left of a batch that a handler has cut, or part of another tree.
+        queue.left, queue.later = queue.left + queue.later, 0
+        return count
+
     def flush_within(self) -> None:
         """Flush in a handler; what others fire meanwhile is not counted for its event."""
         queue = self._queue
+        queue.left, queue.later = queue.left + queue.later, 0
         cause = queue.set_cause(None)
         queue.add_reasons(1)
         try:
-            self.flush()
+            self.flush(whole=True)
         finally:
+            queue.is_flushed = True
             queue.add_reasons(-1)
             queue.set_cause(cause)
 
@@ -267,6 +290,8 @@ class Dispatch:
             routes = table.cache[name][event.channels]
         except KeyError:
             routes = table.resolve(name, event.channels)
+            if table.watch_unheard is not None:
+                table.watch_unheard(event)
         awaited = name in table.awaited
         if awaited:
             flags |= WAITED
@@ -280,6 +305,8 @@ class Dispatch:
             kwargs = event._event_kwargs
             if event._choose_routes is not None:
                 routes = event._choose_routes(routes)
+        if flags & WAITED and routes is not None and is_unheard(routes):
+            event._event_value.unheard = True
         if not routes:
             if routes is None:  # it tells nothing of itself, but its end counts for others
                 event._event_at = None

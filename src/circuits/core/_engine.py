@@ -77,6 +77,8 @@ class Engine:
         self.routes.add(node)
         if node._tree_needs_host:
             self.loop.wants_host = True
+        if node._tree_wants_hang_up:
+            self.want_hang_up(node, True)
 
     def adopt(self, component: Manager, own: Engine | None) -> None:
         """Take over a subtree, with the queue, the tasks and the timers of its engine."""

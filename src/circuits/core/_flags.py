@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from itertools import count
 
+from ._written import note_written
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -237,6 +239,8 @@ def declare_class(cls: type[BaseEvent], name: str) -> None:
         type.__setattr__(cls, attribute, FLAGS[attribute])
     if "name" not in own:
         given["name"] = name
+    if isinstance(given["name"], str):
+        note_written(cls.__name__, given["name"])
     cls._declared = {}
     declare(cls, given)
 

@@ -38,6 +38,26 @@ class Latch:
                 pass
 
 
+class _End:
+    """One end of a descriptor, closed when the last one who holds it lets go.
+
+    A thread that is about to write holds the end, so that the number cannot be closed, and given to
+    a file of somebody else, under its hands. That needs no lock, which a signal handler could not
+    take.
+    """
+
+    __slots__ = ("number",)
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __del__(self) -> None:
+        try:
+            os.close(self.number)
+        except OSError:  # somebody has closed it behind our back
+            return
+
+
 class WakeUp:
     """A descriptor that becomes readable when somebody calls.
 
@@ -45,42 +65,49 @@ class WakeUp:
         number: To be watched for input; -1 when closed.
     """
 
-    __slots__ = ("_write", "number")
+    __slots__ = ("_reader", "_writer", "number")
 
     def __init__(self) -> None:
-        self.number = self._write = -1
+        self.number = -1
+        self._reader: _End | None = None
+        self._writer: _End | None = None
 
     def open(self) -> None:
         """Make the descriptor."""
         if hasattr(os, "eventfd"):
-            self.number = self._write = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+            self._writer = _End(os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC))
+            self.number = self._writer.number
         elif os.name == "nt":  # pragma: no cover - select takes only sockets there
             import socket
 
             reader, writer = socket.socketpair()
             reader.setblocking(False)
             writer.setblocking(False)
-            self.number, self._write = reader.detach(), writer.detach()
+            self._keep(reader.detach(), writer.detach())
         else:  # pragma: no cover - not on Linux
             self._open_pipe()
 
     def _open_pipe(self) -> None:
-        self.number, self._write = os.pipe()
-        os.set_blocking(self.number, False)
-        os.set_blocking(self._write, False)
+        self._keep(*os.pipe())
+        for end in (self._reader, self._writer):
+            os.set_blocking(end.number, False)  # type: ignore[union-attr]  # just made
+
+    def _keep(self, reader: int, writer: int) -> None:
+        self._reader, self._writer = _End(reader), _End(writer)
+        self.number = reader
 
     def close(self) -> None:
         """Close it, if it is open."""
-        for number in {self.number, self._write} - {-1}:
-            os.close(number)
-        self.number = self._write = -1
+        self.number = -1
+        self._reader = self._writer = None
 
     def call(self) -> None:
         """Make it readable. From any thread, and from signal handlers."""
-        if self._write < 0:
+        end = self._writer
+        if end is None:
             return
         try:
-            os.write(self._write, b"\1\0\0\0\0\0\0\0")
+            os.write(end.number, b"\1\0\0\0\0\0\0\0")
         except BlockingIOError:
             return  # full: it is about to wake up anyway
 

@@ -16,6 +16,7 @@ from .events import GenerateEvents
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from ._engine import Engine
@@ -26,6 +27,10 @@ __all__ = ["TASK_INTERVAL", "Loop", "PollerFollower", "is_poller"]
 
 #: While tasks wait by a bare ``yield``, an idle loop looks at them this often, in seconds.
 TASK_INTERVAL = 0.1
+
+#: Longest wait at once, in seconds: what kernels take ends at 24 days of milliseconds. Who waits
+#: for longer than this wakes up once a day for nothing.
+LONGEST_WAIT = 86400.0
 
 #: How many events a busy loop dispatches, in however many turns, before it asks the poller: a
 #: system call costs more than an event, and at this number a ready descriptor still waits for
@@ -50,6 +55,8 @@ class Loop:
         wants_host: Whether there is a coroutine handler.
         holds: What a stopping application waits for.
         latch: What it waits in where there is no poller.
+        is_stopping: Whether what runs the tree has been stopped, and the end is awaited.
+        next_run: What is called when the next run begins.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -68,6 +75,8 @@ class Loop:
         self.wants_host = False
         self.holds: dict[int, Any] = {}
         self.latch: Any = None
+        self.is_stopping = False
+        self.next_run: list[Callable[[], object]] = []
         # The poller that waits for all; or whether ``generate_events`` is handled otherwise.
         self._version = -1
         self._poller: Any = None
@@ -87,13 +96,18 @@ class Loop:
     def enter(self, session: Session, manager: Manager) -> None:
         """Begin a run, in this thread."""
         self.session, self.runner = session, manager
+        self.is_stopping = False
         if self.thread is None:
             self._queue.add_reasons(-1)
         self.thread = _thread.get_ident()
+        due, self.next_run = self.next_run, []
+        for go_on in due:
+            go_on()
 
     def leave(self) -> None:
         """End the run."""
         self.runner = self.session = None
+        self.is_stopping = False
         self.turning = False
         if self.thread is not None:
             self._queue.add_reasons(1)
@@ -107,7 +121,9 @@ class Loop:
             self.leave()
             other.enter(session, runner)
             other.thread, other.turning = thread, turning
+            other.is_stopping = not runner._running
         other.holds.update(self.holds)
+        other.next_run.extend(self.next_run)
         other.wants_host = other.wants_host or self.wants_host
         self.holds.clear()
         self.wake()
@@ -133,7 +149,7 @@ class Loop:
                 timeout = 0.0  # handlers that look at something again and again may see it now
         runner = self.runner
         if runner is not None:
-            if not runner._running and (timeout < 0 or not self.holds):
+            if not runner._running and (timeout < 0 or not (self.holds or tasks.are_ending())):
                 timeout = 0.0  # it was stopped, or the last hold was released, in this very turn
             if not queue or self._dispatched >= EVENTS_PER_POLL:
                 self._dispatched = 0
@@ -186,19 +202,21 @@ class Loop:
             waiter.resume()
 
     def time_to_wait(self, timeout: float) -> float:
-        """How long the loop may sleep, in seconds; negative means without limit."""
+        """How long the loop may sleep at once, in seconds; negative means without limit."""
         if self._queue or self._tasks.ready:
             return 0.0
         if self._schedule.heap:
             deadline = self._schedule.next_deadline()
             if deadline is not None:
                 left = deadline - _clock.now()
+                if left > LONGEST_WAIT:
+                    left = LONGEST_WAIT
                 # Rounded up, so that timers that are nearly due together need one wait, not many.
                 left = -(-left * 1000 // 1) / 1000 if left > 0 else 0.0
                 timeout = left if timeout < 0 else min(timeout, left)
         if self._tasks.polled:
             timeout = TASK_INTERVAL if timeout < 0 else min(timeout, TASK_INTERVAL)
-        return timeout
+        return timeout if timeout < LONGEST_WAIT else LONGEST_WAIT
 
     def idle(self, timeout: float) -> None:
         """Ask for events, and wait for them if there is nothing else to do."""

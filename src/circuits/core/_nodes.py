@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 from ._engine import Engine
 from ._routing import TREE_LOCK
 
@@ -77,12 +79,12 @@ class Look:
 
 
 def own_handlers(node: Manager) -> dict[str, set[Callable[..., Any]]]:
-    """The handlers of one component by their names, without the global ones."""
-    table: dict[str, set[Callable[..., Any]]] = {}
+    """The handlers of one component by their names, without the global ones; of others, none."""
+    table: defaultdict[str, set[Callable[..., Any]]] = defaultdict(set)
     for spec in node._tree_specs:
         if not spec.is_global:
             for name in spec.keys:
-                table.setdefault(name, set()).add(spec.bound_to(node))
+                table[name].add(spec.bound_to(node))
     return table
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import sys
 
 from ._flags import DONE, FAILURE, HAS_FEEDBACK_CHANNELS, SUCCESS, SUSPENDED, WAITED
-from ._reports import fire_error, format_traceback
+from ._reports import fire_error, format_traceback, note_arguments
 from ._routing import as_channels
 from .errors import EXIT_EXCEPTIONS
-from .events import Complete, Done, Failure, Success, derived_class
+from .events import Complete, Done, Failure, Started, Success, derived_class
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -195,8 +195,13 @@ class Outcomes:
             source._event_value.cut = True
             self._engine.stop(problem.code if isinstance(problem, SystemExit) else None)
             return
+        if isinstance(event, Started):
+            if getattr(getattr(method, "__self__", None), "must_start", False):
+                self._engine.stop(problem)
         if lines is None:
-            lines = format_traceback(problem)
+            if type(problem) is TypeError:
+                note_arguments(problem, method, event)
+            lines = format_traceback(problem, method)
         error = (type(problem), problem, lines)
         source._event_failed = True
         source._event_value.fail(error)

@@ -98,6 +98,7 @@ class EventQueue(deque["BaseEvent"]):
         alert: Whether who appends has to tell the engine: the loop sleeps, or causes are counted.
         sleeping: Whether the loop sleeps, or this queue has been given up for another one.
         left: How many events of the current batch are still here.
+        later: How many more there are of it, which are not for this turn.
         ranked: As many entries as there are events with a priority, or more.
         reasons_to_queue: How many reasons there are for firing an event where a call would do,
             beside what is queued and counted: no loop runs, a handler flushes, who has
@@ -105,15 +106,18 @@ class EventQueue(deque["BaseEvent"]):
         epoch: Another number whenever the reasons, the routes or the names that are waited for
             have changed: what was found out before has to be looked at again.
         cause: What events that the loop's thread fires now are counted for, or ``None``.
+        is_flushed: Whether a batch is being dispatched.
     """
 
     __slots__ = (
-        "alert", "cause", "epoch", "left", "ranked", "reasons_to_queue", "sleeping",
+        "alert", "cause", "epoch", "is_flushed", "later", "left", "ranked", "reasons_to_queue",
+        "sleeping",
     )  # fmt: skip
 
     def __init__(self) -> None:
         super().__init__()
-        self.left = 0
+        self.left = self.later = 0
+        self.is_flushed = False
         self.ranked: list[None] = []
         self.alert = False
         self.sleeping = False
@@ -176,7 +180,7 @@ class EventQueue(deque["BaseEvent"]):
 
     def move_to(self, other: EventQueue) -> None:
         """Append everything to another queue."""
-        self.left = 0
+        self.left = self.later = 0
         other.ranked.extend(self.ranked)
         while True:
             try:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from .events import BaseEvent, Error
+import os
+import sys
+
+from ._routing import is_unheard
+from .events import BaseEvent, Error, Event
 from .handlers import reprhandler
 
 TYPE_CHECKING = False
@@ -10,28 +14,105 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
+    from ._routing import Routes
     from .manager import Manager
 
 __all__ = [
+    "brief_repr",
     "describe",
     "fire_error",
     "format_error",
     "format_traceback",
+    "is_diagnosed",
+    "log_diagnosis",
     "log_error",
     "log_unheard",
+    "note_arguments",
     "no_event",
     "safe_repr",
+    "safe_str",
+    "unheard_text",
 ]
 
 
-def format_traceback(problem: BaseException) -> list[str]:
-    """The lines of a traceback, without the frame of ours that called the handler."""
+#: For tests: each is told of a failure that nobody handles, with the handler and the event.
+failure_watchers: list[Callable[[BaseException, Any, BaseEvent | None], object]] = []
+
+#: How much of an argument, and of all of them, is shown of an event.
+_ARGUMENT_LENGTH, _EVENT_LENGTH = 200, 1000
+
+#: How many decorators a handler is looked for under; more are a circle.
+_MOST_WRAPPERS = 32
+
+#: Where our own frames are.
+_OURS = __file__[: -len("core/_reports.py")]
+
+
+def _code_of(method: Any) -> Any:
+    """The code of a handler; of one that is wrapped, that of the function of the user."""
+    function = getattr(method, "__func__", method)
+    for _ in range(_MOST_WRAPPERS):
+        if not hasattr(function, "__wrapped__"):
+            break
+        function = function.__wrapped__
+    return getattr(function, "__code__", None)
+
+
+def _own_frames(problem: BaseException, method: Any = None) -> Any:
+    """The traceback of an exception from the handler on, without the frames of ours before it."""
+    code = _code_of(method)
+    frames = first = problem.__traceback__
+    while frames is not None and frames.tb_frame.f_code is not code:
+        frames = frames.tb_next
+    if frames is not None:
+        return frames
+    frames = first  # it is wrapped by others, or was not called at all
+    while frames is not None and frames.tb_frame.f_code.co_filename.startswith(_OURS):
+        frames = frames.tb_next
+    if frames is None and first is not None:
+        frames = first.tb_next
+    return frames
+
+
+def format_traceback(problem: BaseException, method: Any = None) -> list[str]:
+    """The lines of a traceback, without the frames of ours that called the handler."""
     import traceback  # expensive, and needed for errors only
 
+    frames = _own_frames(problem, method)
+    if frames is not None:
+        return traceback.format_tb(frames)
+    code = _code_of(method)
+    if problem.__traceback__ is None or code is None:
+        return []
+    return [f'  File "{code.co_filename}", line {code.co_firstlineno}, in {code.co_name}\n']
+
+
+def note_arguments(problem: BaseException, method: Any, event: BaseEvent) -> None:
+    """Add to a ``TypeError`` what a handler takes, and was called with, if that is the reason."""
     frames = problem.__traceback__
-    if frames is not None and frames.tb_next is not None:
-        frames = frames.tb_next
-    return traceback.format_tb(frames)
+    code = _code_of(method)
+    if code is None or frames is None or frames.tb_next is not None:
+        return  # it was called
+    if not frames.tb_frame.f_code.co_filename.startswith(_OURS):
+        return  # called by hand
+    import inspect
+
+    first = (event,) if getattr(method, "event", False) else ()
+    try:
+        signature = inspect.signature(method)
+        takes = f"{method.__qualname__}{signature}"
+    except (AttributeError, TypeError, ValueError):
+        return
+    try:
+        signature.bind(*first, *event._event_args, **(event._event_kwargs or {}))
+    except TypeError:
+        pass
+    else:
+        return  # it fits: the error is of something else
+    problem.add_note(
+        f"{takes} at {code.co_filename}:{code.co_firstlineno} "
+        f"cannot handle {event._event_name}({', '.join(_shown_arguments(event))})"
+    )
 
 
 def log_error(
@@ -40,37 +121,55 @@ def log_error(
     method: Any,
     event: BaseEvent | None,
     debug: bool = False,
-    about: BaseEvent | None = None,
 ) -> None:
     """Log a failure that no handler hears of; with ``debug``, because somebody else does.
 
-    One line tells by what comes first in the event ``about`` what it was an answer to.
+    What is an answer rather than a failure has one line, which tells what it was an answer to.
     """
     import logging  # expensive, and needed for errors only
 
-    brief = _brief(problem, method, event if about is None else about)
-    text = brief or format_error(type(problem), problem, lines, method, event)
+    brief = _brief(problem, method, event)
     level = logging.DEBUG if debug else logging.INFO if brief else logging.ERROR
-    logging.getLogger("circuits").log(level, text)
+    logger = logging.getLogger("circuits")
+    if brief:
+        logger.log(level, "%s", brief)
+        return
+    if not debug:
+        for watch in failure_watchers:
+            watch(problem, method, event)
+    if problem.__traceback__ is None:  # that of another process
+        text = format_error(type(problem), problem, lines, method, event)
+        logger.log(level, "%s", text.rstrip())
+        return
+    text = format_error(type(problem), problem, (), method, event).rstrip()
+    chain = (type(problem), problem, _own_frames(problem, method))
+    logger.log(level, "%s", text, exc_info=chain)
 
 
 def _brief(problem: BaseException, method: Any, event: BaseEvent | None) -> str | None:
     """The one line for what is an answer rather than a failure, and says so by ``_brief``."""
     make = getattr(type(problem), "_brief", None)
     text: str | None = None if make is None else make(problem)
-    subject = event.args[0] if event is not None and event.args else None
+    if not text:
+        return None
+    subject = _subject(event)
+    where = describe(method)
+    return f"{text} ({subject}, {where})" if subject else f"{text} ({where})"
+
+
+def _subject(event: BaseEvent | None) -> str:
+    """What comes first in an event, where that says in a few words what it is: a request."""
+    subject = event._event_args[0] if event is not None and event._event_args else None
     make = getattr(type(subject), "_brief", None)
-    where = describe(method) if make is None else f"{make(subject)}, {describe(method)}"
-    return text and f"{text} ({where})"
+    return "" if make is None or isinstance(subject, BaseException) else make(subject)
 
 
 def log_unheard(event: BaseEvent) -> None:
     """Log an ``error`` that nobody handles."""
-    if isinstance(event, Error):
+    if isinstance(event, Error) and not getattr(event, "seen_otherwise", False):
         problem, lines, method = event.args[1:4]
         is_received = getattr(event, "received", False)
-        about = getattr(event, "fevent", None)
-        log_error(problem, lines, method, None, debug=is_received, about=about)
+        log_error(problem, lines, method, getattr(event, "fevent", None), debug=is_received)
 
 
 def fire_error(
@@ -83,15 +182,21 @@ def fire_error(
 ) -> None:
     """Fire the ``error`` event of an exception, or log it if an ``error`` handler raised it."""
     if lines is None:
-        lines = format_traceback(problem)
-    if isinstance(event, Error):
+        lines = format_traceback(problem, method)
+    if isinstance(event, Error) or (event is not None and event._event_name == "exception"):
         log_error(problem, lines, method, event)
         return
     error = Error(type(problem), problem, lines, method)
     error.fevent = event  # type: ignore[misc]
     error.received = any(waiter.is_awaited for waiter in waiters or ())  # type: ignore[attr-defined]
     try:
-        root.fire(error, *root._tree_channels)
+        where = root._tree_channels
+        if not is_unheard(root._tree_engine.route("exception", where)):
+            error.seen_otherwise = True  # type: ignore[attr-defined]
+            # In the form of the 3.x line, for the handlers of that name.
+            parts = (type(problem), problem, lines)
+            root.fire(Event.create("exception", *parts, handler=method, fevent=event), *where)
+        root.fire(error, *where)
     except Exception:  # the channel of the root cannot be hashed any more
         log_error(problem, lines, method, event)
 
@@ -110,12 +215,71 @@ def format_error(
             who = reprhandler(function)
         except Exception:  # not a handler, or a name that cannot be shown
             who = safe_repr(function)
-    about = f" ({safe_repr(fevent)})" if fevent is not None else ""
+    about = "" if fevent is None else f" ({brief_repr(fevent)})"
+    lines = [*traceback]
+    if lines and (more := _whole(value, function)):
+        lines = more
+    return f"ERROR {who}{about} ({etype!r}): {safe_str(value)}\n{''.join(lines)}\n"
+
+
+def _whole(value: BaseException, function: Any) -> list[str]:
+    """The standard text of an exception that has a cause, a context, notes or members."""
+    if not (
+        getattr(value, "__notes__", None)
+        or getattr(value, "exceptions", None)
+        or getattr(value, "__cause__", None)
+        or (getattr(value, "__context__", None) and not value.__suppress_context__)
+    ):
+        return []
+    import traceback
+
     try:
-        text = str(value)
-    except Exception as problem:
-        text = f"<{type(problem).__name__} while showing it>"
-    return f"ERROR {who}{about} ({etype!r}): {text}\n{''.join(traceback)}\n"
+        return traceback.format_exception(type(value), value, _own_frames(value, function))
+    except Exception:  # a text that cannot be made
+        return []
+
+
+def brief_repr(event: BaseEvent) -> str:
+    """An event with its arguments, long ones shortened."""
+    try:
+        shown = dict(vars(event), _event_args=tuple(map(_Shown, event._event_args)))
+        twin = object.__new__(type(event))
+        vars(twin).update(shown)
+        if event._event_kwargs:
+            twin._event_kwargs = {key: _Shown(arg) for key, arg in event._event_kwargs.items()}
+        text = repr(twin)
+    except Exception:
+        text = safe_repr(event)
+    return text if len(text) <= _EVENT_LENGTH else f"{text[:_EVENT_LENGTH]}...>"
+
+
+def _shown_arguments(event: BaseEvent) -> list[str]:
+    shown = [repr(_Shown(arg)) for arg in event._event_args]
+    return shown + [f"{key}={_Shown(arg)!r}" for key, arg in (event._event_kwargs or {}).items()]
+
+
+class _Shown:
+    """An argument, as it is shown: not more of it than helps."""
+
+    def __init__(self, thing: Any) -> None:
+        self._thing = thing
+
+    def __repr__(self) -> str:
+        thing = self._thing
+        if isinstance(thing, str | bytes | bytearray) and len(thing) > _ARGUMENT_LENGTH:
+            return f"{thing[:_ARGUMENT_LENGTH]!r}... ({len(thing)} in all)"
+        if isinstance(thing, list | tuple | dict | set) and len(thing) > _ARGUMENT_LENGTH:
+            return f"<{type(thing).__name__} of {len(thing)}>"
+        text = safe_repr(thing)
+        return text if len(text) <= 2 * _ARGUMENT_LENGTH else f"{text[: 2 * _ARGUMENT_LENGTH]}..."
+
+
+def safe_str(problem: BaseException) -> str:
+    """``str`` of an exception that never raises, whatever its own ``__str__`` does."""
+    try:
+        return str(problem)
+    except Exception as another:
+        return f"<{type(another).__name__} while showing it>"
 
 
 def safe_repr(thing: object) -> str:
@@ -124,6 +288,34 @@ def safe_repr(thing: object) -> str:
         return repr(thing)
     except Exception as problem:
         return f"<{type(thing).__name__} whose repr raised {type(problem).__name__}>"
+
+
+def unheard_text(routes: Routes, event: BaseEvent) -> str:
+    """That nobody handles an event where it went, and where it is handled."""
+    name = event._event_name
+    where = ", ".join(map(safe_repr, event.channels))
+    elsewhere = {
+        f"{safe_repr(component._tree_channels[0] if spec.channel is None else spec.channel)} by "
+        f"{type(component).__name__}"
+        for component in routes.handling(name)
+        for spec in component._tree_specs
+        if name in spec.names
+    }
+    hint = f"; it is handled on {', '.join(sorted(elsewhere))}" if elsewhere else ""
+    return f"nobody handles {name!r} on {where}{hint}"
+
+
+def is_diagnosed() -> bool:
+    """Whether what helps to find mistakes is to be logged: ``CIRCUITS_DEBUG=1`` or ``-X dev``."""
+    return sys.flags.dev_mode or os.environ.get("CIRCUITS_DEBUG", "0") not in ("", "0")
+
+
+def log_diagnosis(text: str) -> None:
+    """Log what helps to find a mistake, if that is wanted."""
+    if is_diagnosed():
+        import logging
+
+        logging.getLogger("circuits.debug").warning("%s", text)
 
 
 def describe(function: object) -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import threading
 from itertools import count
 
+from ._written import names_written, written_names
 from .handlers import SELF
 from .utils import flatten
 
@@ -45,6 +46,9 @@ if TYPE_CHECKING:
     Route = tuple[Callable[..., Any], bool, bool]
 
 
+#: Channels that are nothing but values.
+_PLAIN = frozenset({str, int, float, bytes, bool, type(None)})
+
 NO_ROUTES: dict[tuple[Any, ...], tuple[Route, ...]] = {}
 _versions = count(1)
 
@@ -52,7 +56,7 @@ _versions = count(1)
 class Routes:
     """Index and cache of the handlers of one tree."""
 
-    __slots__ = ("_by_name", "_queue", "awaited", "cache", "plain", "version")
+    __slots__ = ("_by_name", "_queue", "awaited", "cache", "plain", "version", "watch_unheard")
 
     def __init__(self, queue: EventQueue) -> None:
         self._queue = queue  # whose epoch ends with every change
@@ -68,6 +72,8 @@ class Routes:
         #: Another number after every change, in no two trees the same; whoever derives something
         #: from routes compares it.
         self.version = next(_versions)
+        #: For diagnosis: told of an event whose routes were not known, when its turn has come.
+        self.watch_unheard: Callable[[Any], object] | None = None
 
     # -- changing; the caller holds TREE_LOCK --
 
@@ -138,8 +144,9 @@ class Routes:
             self.cache.clear()
             self.plain.clear()
         else:
-            self.cache.pop(name, None)
-            self.plain.pop(name, None)
+            for known in (name, *names_written(name)):
+                self.cache.pop(known, None)
+                self.plain.pop(known, None)
 
     def set_awaited(self, name: str, awaited: bool) -> None:
         """Set whether waits for a name must be looked at before its events are dispatched."""
@@ -155,7 +162,9 @@ class Routes:
     def knows(self, *names: str) -> bool:
         """Whether any component handles one of these names, when not fired at itself."""
         known = self._by_name
-        return "*" in known or not known.keys().isdisjoint(names)
+        if "*" in known or not known.keys().isdisjoint(names):
+            return True
+        return any(not known.keys().isdisjoint(written_names(name)) for name in names)
 
     def handling(self, name: str) -> list[Manager]:
         """The components with a handler of this very name, whatever its channel."""
@@ -170,7 +179,10 @@ class Routes:
 
         Unlike looking for routes, this remembers nothing of what was asked.
         """
-        return name in self._by_name or "*" in self._by_name or name in self.awaited
+        known = self._by_name
+        if name in known or "*" in known or name in self.awaited:
+            return True
+        return not known.keys().isdisjoint(written_names(name))
 
     def resolve(self, name: str, channels: tuple[Any, ...]) -> tuple[Route, ...]:
         """Work out the routes of an event and remember them."""
@@ -204,9 +216,22 @@ class Routes:
             if len(known) >= CHANNELS_LIMIT:
                 known.clear()
                 self.plain.pop(name, None)
-            if not any(_is_component(c) and not _in_tree_of(c, self) for c in channels):
+            if all(self._may_keep(channel, name) for channel in channels):
                 known[channels] = routes
             return routes
+
+    def _may_keep(self, channel: Any, name: str) -> bool:
+        """Whether a channel may be remembered: not where that alone would keep an object alive."""
+        if channel.__class__ in _PLAIN:
+            return True
+        if _is_component(channel):
+            return _in_tree_of(channel, self)
+        if channel.__class__ is tuple:
+            return all(part.__class__ in _PLAIN for part in channel)
+        # Else it has to be somebody's, and is forgotten with that.
+        return any(
+            channel in channels for key in (name, "*") if (channels := self._by_name.get(key))
+        )
 
     def resolve_plain(
         self, name: str, channels: tuple[Any, ...]
@@ -234,6 +259,7 @@ class Routes:
         self, name: str, channel: Any
     ) -> Iterator[tuple[Manager, HandlerSpec, tuple[Any, ...]]]:
         target = channel if _is_component(channel) else None
+        written = {*written_names(name)}
         for component in self._candidates(name, channel):
             place = _place(component)
             if place is None:
@@ -242,7 +268,8 @@ class Routes:
             for number, spec in enumerate(component._tree_specs):
                 names = spec.names
                 if names and name not in names and "*" not in names:
-                    continue
+                    if not written or written.isdisjoint(names):
+                        continue
                 if spec.skips is not None and spec.skips(name):
                     continue
                 if not listens(spec, component, channel):
@@ -256,7 +283,7 @@ class Routes:
         found: dict[int, Manager] = {}
         if _is_component(channel) and _in_tree_of(channel, self):
             found[id(channel)] = channel
-        for key in (name,) if name == "*" else (name, "*"):
+        for key in (name,) if name == "*" else (name, *written_names(name), "*"):
             channels = self._by_name.get(key)
             if channels is None:
                 continue
@@ -267,6 +294,19 @@ class Routes:
                 found.update(channels.get(channel, ()))
                 found.update(channels.get("*", ()))
         return found.values()
+
+
+def is_unheard(routes: Iterable[Route]) -> bool:
+    """Whether nobody handles what goes these ways: those who see all that there is only look on.
+
+    But for those who take it elsewhere, and say so by ``forwards``.
+    """
+    for method, _, _ in routes:
+        if getattr(method, "forwards", False):
+            return False
+        if getattr(method, "names", True) or getattr(method, "channel", None) != "*":
+            return False
+    return True
 
 
 class ChannelKey:
@@ -380,8 +420,9 @@ def handlers_of(
     found = set()
     for node in flatten(top):
         for spec in node._tree_specs:
-            if spec.names and name not in spec.names and "*" not in spec.names:
-                continue
+            if spec.names and "*" not in spec.names and name not in spec.names:
+                if not {*written_names(name)}.intersection(spec.names):
+                    continue
             if spec.is_global:
                 if not exclude_globals:
                     found.add(spec.bound_to(node))

@@ -7,7 +7,11 @@ import sys
 import threading
 
 from . import _clock
-from .events import Signal, Started, Stopped
+from ._flags import QUEUED
+from ._reports import is_diagnosed
+from ._routing import TREE_LOCK
+from .events import HangUp, Signal, Started, Stopped
+from .utils import flatten
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,9 +26,65 @@ __all__ = ["Running", "Session", "run", "stop", "tick"]
 #: Turns that are still made when the loop has ended, for what the last events fired.
 _LAST_TURNS = 3
 
-#: Turns that are granted after ``stop_timeout`` while events are queued: who answers each event
-#: with another one must end, too.
+#: Turns that are granted after ``stop_timeout`` while events are queued, and seconds for them: who
+#: answers each event with another one must end, too, and who answers it with two.
 _LATE_TURNS = 1000
+_LATE_SECONDS = 1.0
+
+#: Seconds beyond the ``stop_timeout`` that the end of the process waits for a run in a thread.
+_EXIT_GRACE = 2.0
+
+
+#: What accompanies a run with ``CIRCUITS_DEBUG=1`` or ``python -X dev``. It is above us, so it is
+#: found by its name, and only then.
+_DIAGNOSIS = "circuits.tools.diagnosis"
+
+#: The runs of this process, of which a forked child goes on with the one whose thread it has.
+_sessions: set[Session] = set()
+
+
+class _Forks:
+    """Prepares forked children to go on, from the first run of this process on."""
+
+    is_watched = False
+
+    @classmethod
+    def watch(cls) -> None:
+        if not cls.is_watched and hasattr(os, "register_at_fork"):
+            cls.is_watched = True
+            # Locked, so that no thread holds it that the child does not have.
+            os.register_at_fork(
+                before=TREE_LOCK.acquire,
+                after_in_parent=TREE_LOCK.release,
+                after_in_child=cls.renew,
+            )
+
+    @staticmethod
+    def renew() -> None:
+        TREE_LOCK.release()
+        for session in list(_sessions):
+            engine = session._manager._tree_engine
+            if engine.thread_is_ours():
+                after_fork(session._manager)
+            else:
+                _sessions.discard(session)
+
+
+def after_fork(manager: Manager) -> None:
+    """In a forked child: make ready to go on what a tree has copies of."""
+    engine = manager.root._tree_engine
+    loop = engine.loop
+    if loop.host is not None and loop.host.loop.is_running():
+        asyncio = sys.modules["asyncio"]
+        asyncio._set_running_loop(loop.host.loop)  # forgotten when the process id changes
+    if loop.session is not None and loop.session.pipe is not None:
+        loop.session.pipe.reopen()
+    if loop.session is not None and loop.session._diagnosis is not None:
+        loop.session._diagnosis.go_on()
+    for node in flatten(engine.root):
+        forked = getattr(node, "_tree_forked", None)
+        if forked is not None:
+            forked()
 
 
 class Running(int):
@@ -60,6 +120,10 @@ class Session:
         self._force_quit = False
         self.pipe: Any = None  # what signals write to
         self._hosts = False  # whether the loop is ours, and may become that of asyncio
+        self._thread = threading.current_thread()
+        self._diagnosis: Any = None
+        self._started: Started | None = None  # until all its handlers have ended
+        self._deferred: list[Callable[[], object]] = []
 
     def __enter__(self) -> Manager:
         manager = self._manager
@@ -68,13 +132,23 @@ class Session:
             raise RuntimeError(f"{engine.runner!r} is already running")
         import atexit
 
-        atexit.register(manager.stop)
+        atexit.register(self._end_with_process)
         if self._signals and threading.current_thread() is threading.main_thread():
             self._install_signals()
+        _Forks.watch()
+        _sessions.add(self)
         manager._running = True
         manager._run_exit_code = None
         engine.loop.enter(self, manager)
-        manager.fire(Started(manager))
+        if is_diagnosed():
+            import importlib
+
+            self._diagnosis = importlib.import_module(_DIAGNOSIS).Diagnosis(manager)
+            self._diagnosis.begin()
+        started = Started(manager)
+        started._when_over(self)
+        manager.fire(started)
+        self._started = started
         entered, manager._run_entered = manager._run_entered, None
         if entered is not None:
             entered.set()
@@ -88,7 +162,7 @@ class Session:
     ) -> None:
         manager = self._manager
         try:
-            manager.stop()
+            stop(manager, None)
             self._wind_down()
         finally:
             loop = manager._tree_engine.loop
@@ -96,14 +170,66 @@ class Session:
             if hasattr(host, "close"):
                 host.close()
             loop.leave()
+            if self._diagnosis is not None:
+                self._diagnosis.end()
+            _sessions.discard(self)
             manager._running = False
             self._restore_signals()
             import atexit
 
-            atexit.unregister(manager.stop)
+            atexit.unregister(self._end_with_process)
         code = manager._run_exit_code
+        if problem is None and isinstance(code, BaseException):
+            raise code
         if problem is None and code is not None and code != 0:
             raise SystemExit(code)
+
+    # -- the beginning --
+
+    is_awaited = False  # as a waiter for the end of ``started``
+
+    def resolve(self, event: Started, value: object) -> None:
+        """All handlers of ``started`` have ended."""
+        self.begin_deferred()
+
+    def defer(self, begin: Callable[[], object]) -> bool:
+        """Have something begin when all handlers of ``started`` have ended, suspended ones too.
+
+        At most the ``start_timeout`` of the root later; and at once when a handler waits for an
+        event by its name, which may come through what begins. Who joins the tree when they have
+        been called already begins at once.
+
+        Returns:
+            Whether it is put off.
+        """
+        started = self._started
+        if started is None or started._event_at is not QUEUED:
+            return False
+        self._deferred.append(begin)
+        if len(self._deferred) == 1:
+            schedule = self._manager._tree_engine.schedule
+            schedule.call_in(self._manager.start_timeout, self.begin_deferred)
+        return True
+
+    def begin_deferred(self) -> None:
+        """Wait no longer."""
+        if not self._deferred:
+            return
+        self._started = None
+        deferred, self._deferred = self._deferred, []
+        for begin in deferred:
+            begin()
+
+    def _end_with_process(self) -> None:
+        """The process ends: so does the run, and a thread of its own is waited for.
+
+        Such a thread is a daemon, which the interpreter would cut off.
+        """
+        manager = self._manager
+        stop(manager, None)
+        thread = self._thread
+        if thread is not threading.current_thread() and thread.daemon:
+            thread.join(min(manager.stop_timeout + _EXIT_GRACE, threading.TIMEOUT_MAX))
 
     def loop(self) -> None:
         """Turn until the manager is stopped."""
@@ -121,8 +247,8 @@ class Session:
     def _wind_down(self) -> None:
         """Deliver what is queued, wait for what holds the end up, cancel what is suspended.
 
-        Handlers that are due go on: one of ``stopped`` that is a generator has just begun, and
-        has its say. A bare ``yield`` is looked at a few times more.
+        Suspended handlers of ``stopped``, and of components that leave, hold it up. Others that are
+        due go on; a bare ``yield`` is looked at a few times more.
         """
         manager = self._manager
         deadline = _clock.now() + manager.stop_timeout
@@ -134,9 +260,13 @@ class Session:
                 # The first coroutine came in the same turn as the stop; it is in flight, too.
                 engine.ensure_host(manager)
             left = deadline - _clock.now()
-            if engine.loop.holds and left > 0:
+            if left > 0 and (engine.loop.holds or engine.tasks.are_ending()):
                 self._turn(min(0.1, left))
-            elif (engine.queue or engine.tasks.ready) and late_turns < _LATE_TURNS:
+            elif (
+                (engine.queue or engine.tasks.ready)
+                and late_turns < _LATE_TURNS
+                and left > -_LATE_SECONDS
+            ):
                 late_turns += left <= 0 or not engine.queue
                 self._turn(0)
             elif engine.tasks.polled and looks < _LAST_TURNS:
@@ -149,7 +279,10 @@ class Session:
         engine.loop.holds.clear()
         for _ in range(_LAST_TURNS):
             self._turn(0)
+        deadline = max(deadline, _clock.now()) + _LATE_SECONDS
         while engine.queue and late_turns < _LATE_TURNS and not self._force_quit:
+            if _clock.now() > deadline:
+                break
             self._turn(0)
             late_turns += 1
 
@@ -197,6 +330,8 @@ class Session:
     def _install(self, number: int, function: Any) -> None:
         import signal
 
+        if signal.getsignal(number) == signal.SIG_IGN:
+            return  # whoever started us wants it so: nohup, or a shell with a job in the background
         try:
             self._previous[number] = signal.signal(number, function)
         except (ValueError, OSError):  # not the main thread of the main interpreter
@@ -219,11 +354,16 @@ class Session:
         manager = self._manager
         if not manager._running:
             self._force_quit = True
+            manager._tree_engine.queue.clear()  # however much it is: the turn ends
             raise KeyboardInterrupt
-        self._fire_signal(number, frame, then=manager.stop)
+        self._fire_signal(number, frame, then=lambda: stop(manager, None))
 
     def _on_hang_up(self, number: int, frame: FrameType | None) -> None:
         self._fire_signal(number, frame)
+        root = self._manager.root
+        cause = root._tree_engine.queue.set_cause(None)
+        root.fire(HangUp(), "*")
+        root._tree_engine.queue.set_cause(cause)
 
     def _fire_signal(
         self, number: int, frame: FrameType | None, then: Callable[[], object] | None = None
@@ -239,6 +379,12 @@ class Session:
 
 def run(manager: Manager) -> None:
     """Run a manager; see :meth:`circuits.core.manager.Manager.run`."""
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is not None and asyncio._get_running_loop() is not None:
+        raise RuntimeError(
+            f"{type(manager).__name__}.run() would block the asyncio loop that runs in this thread: "
+            "write 'await app.run_async()', or run it in a thread by start()"
+        )
     session = Session(manager, signals=True)
     with session:
         try:
@@ -277,6 +423,7 @@ def stop(manager: Manager, code: Any) -> None:
     if not manager._running:
         return
     manager._running = False
+    manager._tree_engine.loop.is_stopping = True
     manager._run_exit_code = code
     manager.fire(Stopped(manager))
     engine = manager._tree_engine

@@ -42,7 +42,10 @@ class SignalPipe(WakeUp):
         self._open_pipe()
         self._poll = select.poll()
         self._poll.register(self.number, select.POLLIN)
-        self._previous = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
+        self._previous = signal.set_wakeup_fd(
+            self._writer.number,  # type: ignore[union-attr]  # just made
+            warn_on_full_buffer=False,
+        )
         self._is_open = True
 
     def close(self) -> None:

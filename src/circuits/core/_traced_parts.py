@@ -7,7 +7,7 @@ engine has no branch for tracing. They have no state of their own but ``_tracing
 from __future__ import annotations
 
 from . import _clock
-from ._dispatch import Dispatch
+from ._dispatch import EVENTS_PER_TURN, Dispatch
 from ._outcomes import HELD_ONCE_MORE, Outcomes, getrefcount
 from ._queue import event_of
 from ._tasks import TaskTable
@@ -31,12 +31,14 @@ class TracedDispatch(Dispatch):
 
     _tracing: Tracing
 
-    def flush(self) -> int:
+    def flush(self, whole: bool = False) -> int:
         queue, tracing = self._queue, self._tracing
         count = queue.left or queue.begin_batch()
         if not count:
             return 0
-        tracing.deepest = max(tracing.deepest, count)
+        if count > EVENTS_PER_TURN and not whole and self._engine.loop.runner is not None:
+            return self._flush_part()
+        tracing.deepest = max(tracing.deepest, queue.left)
         popleft = queue.popleft
         outer = tracing.running
         entry: Any = None

@@ -20,6 +20,7 @@ from ._causes import Firing
 from ._dispatch import Dispatch
 from ._outcomes import Outcomes
 from ._queue import event_of
+from ._reports import safe_str
 from ._tasks import TaskTable
 from ._traced_parts import TracedDispatch, TracedOutcomes, TracedTaskTable
 
@@ -70,6 +71,9 @@ TREE_LIMIT: Final = 300
 
 #: How many kinds of events are counted apart; the rest are counted together, as ``"..."``.
 KINDS_LIMIT: Final = 5000
+
+#: How long the text of what a handler has raised may be.
+ERROR_CHARACTERS: Final = 500
 
 #: Seconds after which the rate of sampling is adapted.
 _WINDOW: Final = 0.1
@@ -377,17 +381,10 @@ class Tracing:
     def fail(self, event: BaseEvent, method: Any, problem: BaseException, trace: Any) -> None:
         """A handler has raised."""
         if trace is not None:
-            trace.errors.append(f"{type(problem).__name__}: {_text(problem)}")
+            trace.errors.append(f"{type(problem).__name__}: {safe_str(problem)[:ERROR_CHARACTERS]}")
         for watcher in self._watchers:
             watcher(method, event, problem, trace)
 
 
 def _event_of(entry: Any) -> BaseEvent:
     return entry.event if entry.__class__ is Firing else event_of(entry)
-
-
-def _text(problem: BaseException) -> str:
-    try:
-        return str(problem)[:500]
-    except Exception as fault:
-        return f"<{type(fault).__name__} while showing it>"

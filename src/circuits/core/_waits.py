@@ -7,12 +7,13 @@ the event takes it out again and resumes its task.
 from __future__ import annotations
 
 import _thread
+import sys
 
 from . import _clock
-from ._reports import safe_repr
-from ._routing import same_channel
+from ._reports import safe_repr, unheard_text
+from ._routing import is_unheard, same_channel
 from ._tasks import Suspension
-from .errors import TimeoutError
+from .errors import NoHandlerError, TimeoutError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any, Protocol, TypeVar
 
     from ._clock import Appointment
+    from ._engine import Engine
     from ._tasks import Task
     from .events import BaseEvent
     from .manager import Manager
@@ -45,6 +47,26 @@ def _running_loop() -> Any:
     from asyncio import get_running_loop as _running_loop
 
     return _running_loop()
+
+
+def warn_of_unused(thing: Suspension, code: Any, place: int) -> None:
+    """Warn of something that was made to be yielded or awaited, and never was.
+
+    Args:
+        thing: What it is.
+        code: Where it was made.
+        place: The instruction there; to look up the line each time would take too long.
+    """
+    import warnings  # for mistakes only
+
+    at = [line for begin, end, line in code.co_lines() if begin <= place < end]
+    line = at[0] if at and at[0] is not None else code.co_firstlineno
+    warnings.warn_explicit(
+        f"{thing!r} in {code.co_qualname} was never yielded or awaited",
+        RuntimeWarning,
+        code.co_filename,
+        line,
+    )
 
 
 def check_seconds(seconds: object, what: str) -> float:
@@ -135,15 +157,27 @@ class Awaited(Suspension):
 class Sleep(Suspension):
     """Suspends a handler for a time. Made by :func:`sleep`."""
 
-    __slots__ = ("_appointment", "seconds")
+    __slots__ = ("_appointment", "_code", "_is_used", "_place", "seconds")
 
     def __init__(self, seconds: float) -> None:
+        self._is_used = True  # in vain, if it is refused
         self.seconds = check_seconds(seconds, "sleep")
         if self.seconds < 0:
             raise ValueError(f"cannot sleep {seconds!r} seconds: the time must not be negative")
         self._appointment: Appointment | None = None
+        self._is_used = False
+        frame = sys._getframe(2)
+        self._code, self._place = frame.f_code, frame.f_lasti
+
+    def __del__(self) -> None:
+        if not self._is_used:
+            warn_of_unused(self, self._code, self._place)
+
+    def __repr__(self) -> str:
+        return f"<sleep {self.seconds:g}>"
 
     def attach(self, task: Task) -> None:
+        self._is_used = True
         if self._appointment is not None and self._appointment.is_pending:
             # Another handler sleeps with this one, and may be cancelled.
             task.waiting = twin = Sleep(self.seconds)
@@ -156,9 +190,11 @@ class Sleep(Suspension):
             self._appointment.cancel()
 
     def __iter__(self) -> Generator[Any, Any, None]:
+        self._is_used = True
         yield self
 
     def __await__(self) -> Generator[Any, Any, None]:
+        self._is_used = True
         import asyncio  # whoever awaits has it loaded
 
         return asyncio.sleep(self.seconds).__await__()
@@ -191,10 +227,12 @@ class Wait(Suspension):
     __slots__ = (
         "_appointment",
         "_channels",
+        "_code",
         "_deadline",
         "_event",
         "_fire",
         "_future",
+        "_place",
         "_manager",
         "_name",
         "_outcome",
@@ -214,6 +252,7 @@ class Wait(Suspension):
         timeout: float | None,
         fire: bool,
     ) -> None:
+        self._state = _OVER  # in vain, if it is refused
         self.timeout = -1.0 if timeout is None else check_seconds(timeout, "timeout")
         self._manager = manager
         self._event = event
@@ -221,6 +260,8 @@ class Wait(Suspension):
         self._channels = channels
         self._fire = fire
         self._state = _NEW
+        frame = sys._getframe(2)
+        self._code, self._place = frame.f_code, frame.f_lasti
         self._outcome: BaseEvent | None = None
         self._value: Value | None = None  # of the firing that is over
         self._problem: TimeoutError | None = None
@@ -228,6 +269,10 @@ class Wait(Suspension):
         self._future: Any = None
         self._appointment: Appointment | None = None
         self._deadline: float | None = None
+
+    def __del__(self) -> None:
+        if self._state == _NEW and self._task is None and self._future is None:
+            warn_of_unused(self, self._code, self._place)
 
     def __repr__(self) -> str:
         what = "call" if self._fire else "wait"
@@ -258,6 +303,9 @@ class Wait(Suspension):
 
     def _begin_timed(self) -> None:
         self._begin()
+        self._limit_time()
+
+    def _limit_time(self) -> None:
         if self.timeout >= 0 and self._state == _WAITING:
             schedule = self._manager._tree_engine.schedule
             self._appointment = schedule.call_in(self.timeout, self._expire)
@@ -314,7 +362,43 @@ class Wait(Suspension):
         else:
             self._event._forget_waiter(self)
 
-    # -- the three ways to wait --
+    def _may_be_at_once(self, engine: Engine) -> bool:
+        """Whether what it fires would be dispatched next, and then only this handler go on."""
+        return (
+            self._fire
+            and self._state == _NEW
+            and self.timeout != 0
+            and self._event._event_value is None  # type: ignore[union-attr]  # a new event
+            and self._manager._tree_engine is engine
+            and engine.tasks.are_alone()
+        )
+
+    # -- the ways to wait --
+
+    def at_once(self, engine: Engine) -> Any:
+        event: Any = self._event
+        key = None if event is None else event._event_key
+        # Of one that is more than its name, somebody may be about to wait for the feedback. Who
+        # waits for the name goes on behind us.
+        if key is None or key in engine.routes.awaited or not self._may_be_at_once(engine):
+            return None
+        try:
+            value = self._manager.fire(event, *self._channels)
+        except Exception:
+            return None  # it will not be better when it is tried again, for the handler to hear
+        before = engine.routes.version
+        engine.dispatch.flush()
+        self._state = _WAITING
+        if event.waitingHandlers:
+            event._when_over(self)
+            self._limit_time()
+            return None
+        if not value._flags and engine.routes.version == before:  # else a handler may have left
+            if is_unheard(engine.route(event._event_name, event.channels)):
+                value.unheard = True
+        self._state = _OVER
+        self._value = value
+        return value
 
     def attach(self, task: Task) -> None:
         if self._state == _NEW:
@@ -333,8 +417,8 @@ class Wait(Suspension):
             )
 
     def detach(self) -> None:
-        if self._state == _WAITING:
-            self._state = _OVER
+        before, self._state = self._state, _OVER
+        if before == _WAITING:
             if self._appointment is not None:
                 self._appointment.cancel()
             self._remove()
@@ -377,7 +461,12 @@ class Wait(Suspension):
             self._refuse_second()
         self._future = _running_loop().create_future()
         if self._state == _NEW:
+            engine = self._manager._tree_engine
+            host = engine.loop.host
+            is_next = host is not None and engine.thread_is_ours() and self._may_be_at_once(engine)
             self._begin_timed()
+            if is_next:
+                host.run_outside(engine.dispatch.flush)
         if self._state == _WAITING:
             try:
                 yield from self._future.__await__()
@@ -390,6 +479,8 @@ class Wait(Suspension):
             return None
         if not self._fire:
             return event
+        if value.unheard and value.is_empty and not value.errors:
+            raise NoHandlerError(unheard_text(self._manager._tree_engine.routes, event))
         problems = value.exceptions
         if problems:
             if len(problems) == 1:

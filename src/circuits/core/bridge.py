@@ -88,6 +88,11 @@ _LOOK_INTERVAL = 0.005
 _NEVER = -1
 
 
+def _stays(name: str) -> bool:
+    """Whether events of a name are nothing that a bridge has to see."""
+    return name[0] == "_" or name in {"generate_events", "error", "exception"}
+
+
 class Bridge(DescriptorOwner):
     """Joins the tree to that of another process, over a private stream.
 
@@ -108,7 +113,8 @@ class Bridge(DescriptorOwner):
         socket: One end: a connected stream socket, which now belongs to the bridge, or a
             socket component such as half of a ``Pipe``, which is registered to it.
         channel: Channel of the bridge.
-        forward: ``False``: send nothing but what is wrapped in :class:`Ipc`.
+        forward: ``False``: nothing crosses but what is wrapped in :class:`Ipc`, either way. So it
+            is, too, once such an event was fired.
         limit_bytes: The largest message, pickled.
 
     Attributes:
@@ -138,7 +144,7 @@ class Bridge(DescriptorOwner):
         limit_bytes: int = LIMIT_BYTES,
     ) -> None:
         """Take the arguments of the constructor."""
-        if channel != self.channel:
+        if channel != "bridge":  # given by its place
             self.channel = channel
         self.forward = forward
         self.process: Any = None
@@ -202,7 +208,8 @@ class Bridge(DescriptorOwner):
 
     # A loop that has nothing to do is no event to the other end, nor are descriptors. Errors are
     # not for us either: where we are the only one to see one, it is to be logged.
-    _on_event.skips = lambda name: name[0] == "_" or name in {"generate_events", "error"}  # type: ignore[attr-defined]
+    _on_event.forwards = True  # type: ignore[attr-defined]
+    _on_event.skips = _stays  # type: ignore[attr-defined]
 
     @handler("ipc", channel="*")
     def _on_ipc(self, event: Event, wrapped: BaseEvent, channel: Any = None) -> None:
@@ -214,6 +221,9 @@ class Bridge(DescriptorOwner):
             channels: tuple[Any, ...] = (channel,)
         else:
             channels = tuple(c for c in wrapped.channels or () if not isinstance(c, Manager))
+        if self.forward:  # whoever wraps what is to cross does not expect anything else to
+            self.forward = False
+            self._tell_names()
         self._ask(event, wrapped, channels or ("*",))
 
     def _is_meant(self, event: BaseEvent) -> bool:
@@ -257,7 +267,7 @@ class Bridge(DescriptorOwner):
         """Tell the other end what this tree has handlers for, if that has changed."""
         routes = self._tree_engine.routes
         self._told_version = routes.version
-        names = frozenset(messages.names_wanted(routes, Bridge))
+        names = frozenset(messages.names_wanted(routes, Bridge) if self.forward else ())
         if names != self._told:
             self._told = names
             self._send(pack(names, "names", head=messages.HEAD.pack(messages.NAMES, 0)))
@@ -281,6 +291,9 @@ class Bridge(DescriptorOwner):
             self._lose(problem)
             return
         for payload in payloads:
+            if len(payload) < messages.HEAD.size:
+                self._lose(ValueError(f"a message of {len(payload)} bytes has no head"))
+                return
             kind, number = messages.HEAD.unpack_from(payload)
             try:
                 body = unpack(memoryview(payload)[messages.HEAD.size :])
@@ -290,6 +303,9 @@ class Bridge(DescriptorOwner):
                     self._reply(messages.ANSWER, number, [(messages.ERROR, (refusal, []))])
                     continue
                 body = [(messages.ERROR, (refusal, []))]
+            if not messages.is_sound(kind, body):
+                self._lose(ValueError(f"a message of kind {kind} makes no sense: {body!r:.200}"))
+                return
             self._handle(kind, number, body)
 
     def _handle(self, kind: int, number: int, body: Any) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
+from . import _tasks
 from ._flags import WAITED
 from ._routing import TREE_LOCK, is_below
 from .errors import SingletonError, UnregistrableError
 from .events import Event, Registered, Unregistered
-from .handlers import SELF, HandlerMetaClass, HandlerSpec, collect_specs, handler
+from .handlers import SELF, HandlerMetaClass, HandlerName, HandlerSpec, collect_specs, handler
 from .manager import Manager
 from .utils import flatten
 
@@ -44,6 +47,9 @@ class PrepareUnregister(Event):
     def in_subtree(self, component: Manager) -> bool:
         """Whether a component is the one that leaves, or below it."""
         return is_below(component, self.args[0])
+
+
+_tasks.FAREWELLS = (*_tasks.FAREWELLS, PrepareUnregister)
 
 
 class _Channel:
@@ -93,6 +99,10 @@ class BaseComponent(Manager):
 
     singleton: ClassVar[bool | type] = False
     _tree_default_channel: ClassVar[Any] = "*"
+    #: Whether ``init`` is called behind the constructor, and not in that of this class.
+    _tree_inits_last: ClassVar[bool] = False
+    #: The default of a constructor's parameter, which nobody has given, where the class says otherwise.
+    _tree_ignored_channel: str | None = None
     _own_specs: ClassVar[tuple[HandlerSpec, ...]]
 
     if TYPE_CHECKING:
@@ -102,6 +112,8 @@ class BaseComponent(Manager):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        if "init" in cls.__dict__ and "__init__" not in cls.__dict__:
+            _call_init_last(cls)
         if "channel" in cls.__dict__ and not hasattr(cls.__dict__["channel"], "__get__"):
             cls._tree_default_channel = cls.__dict__["channel"]
             delattr(cls, "channel")
@@ -115,13 +127,18 @@ class BaseComponent(Manager):
             setattr(component, attribute, function.__get__(component))
         default = cls._tree_default_channel
         component._tree_channels = ("*" if _is_false(default) else default,)
+        place = cls._tree_channel_place
+        if place is not None and "channel" not in kwargs and len(args) <= place[1]:
+            component._tree_ignored_channel = place[0]
         return component
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         cls = type(self)
         if "channel" in kwargs:
-            self.channel = kwargs["channel"]
+            channel = kwargs["channel"]
+            if self._tree_ignored_channel is None or channel != self._tree_ignored_channel:
+                self.channel = channel
         # Looking into the dictionary makes every attribute slower from then on, so it is left
         # alone where nobody can have put anything there yet.
         given = vars(self).values() if cls._tree_may_set_first else ()
@@ -130,13 +147,20 @@ class BaseComponent(Manager):
                 if child.parent is not self:  # under two names, or registered by hand
                     child.register(self)
         init = getattr(self, "init", None)
-        if callable(init):
+        if callable(init) and not cls._tree_inits_last and cls.init is not BaseComponent.init:
             init(*args, **kwargs)
+
+    def init(self, *args: Any, **kwargs: Any) -> None:
+        """For subclasses: called with the arguments of the constructor when that is done.
+
+        It does nothing here; it is there to be called by those that override it.
+        """
 
     if TYPE_CHECKING:
         _tree_inherited: ClassVar[tuple[tuple[str, Any], ...]]
         _tree_parts: ClassVar[list[BaseComponent]]
         _tree_may_set_first: ClassVar[bool]
+        _tree_channel_place: ClassVar[tuple[str, int] | None]
 
     # -- joining and leaving --
 
@@ -153,7 +177,8 @@ class BaseComponent(Manager):
             UnregistrableError: Both trees are running, or ``parent`` is below this component.
         """
         if not isinstance(parent, Manager):
-            raise TypeError(f"a component is registered to a manager, not to {parent!r}")
+            hint = ", which is a class: make one" if isinstance(parent, type) else ""
+            raise TypeError(f"a component is registered to a manager, not to {parent!r}{hint}")
         with TREE_LOCK:
             if parent is self:
                 if self.parent is not self:
@@ -286,6 +311,8 @@ class BaseComponent(Manager):
         for node in nodes:
             if hasattr(node, "_tree_live"):
                 del node._tree_live
+            if node._tree_wants_hang_up:
+                engine.want_hang_up(node, False)
         engine.tasks.cancel_of(nodes)
         for node in nodes:
             node._tree_left(engine)
@@ -297,8 +324,12 @@ class BaseComponent(Manager):
         """The names of the events that instances handle, private ones left out."""
         if "_tree_specs" not in cls.__dict__:
             _prepare_class(cls)
-        names = (name for spec in cls._tree_specs for name in spec.keys if spec.channel is not SELF)
-        return list(dict.fromkeys(name for name in names if not name.startswith("_")))
+        found: dict[str, str] = {}
+        for spec in cls._tree_specs:
+            for name in spec.keys if spec.channel is not SELF else ():
+                if not name.startswith("_"):
+                    found.setdefault(name, HandlerName(name, spec.function))
+        return list(found.values())
 
     events = handlers
 
@@ -324,15 +355,74 @@ def _prepare_class(cls: type[BaseComponent]) -> None:
     last = [spec for spec in specs if spec.channel is SELF]
     cls._tree_specs = (*(spec for spec in specs if spec.channel is not SELF), *last)
     cls._tree_parts = _class_components(cls)
+    cls._tree_wants_hang_up = any("hang_up" in spec.names for spec in specs)
     cls._tree_needs_host = any(_is_coroutine_function(spec.function) for spec in specs)
     cls._tree_may_set_first = (
         cls.__init__ not in PLAIN_CONSTRUCTORS or cls.__new__ is not BaseComponent.__new__
     )
+    cls._tree_channel_place = _channel_place(cls)
     cls._tree_inherited = tuple(
         (spec.attribute, spec.function)
         for spec in cls._tree_specs
         if not hasattr(cls, spec.attribute)
     )
+
+
+def _call_init_last(cls: type[BaseComponent]) -> None:
+    """Have ``init`` called when the constructor that a class inherits is done.
+
+    Where that is our own, it does so itself. Any other calls it in the middle, when nothing is there
+    yet that comes behind.
+    """
+    construct: Any = cls.__init__
+    if construct is BaseComponent.__init__ or cls._tree_inits_last:
+        return
+    if not construct.__module__.startswith("circuits."):
+        return  # of an application, which has always had it so
+
+    import functools
+
+    @functools.wraps(construct)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
+        construct(self, *args, **kwargs)
+        self.init(*args, **kwargs)
+
+    cls.__init__ = __init__  # type: ignore[method-assign]
+    cls._tree_inits_last = True
+
+
+def _channel_place(cls: type[BaseComponent]) -> tuple[str, int] | None:
+    """The default of the constructor's parameter ``channel``, if the class attribute is to hold.
+
+    That is so where the attribute is of a class that derives from the one with the constructor:
+    its default was not meant for that one. With the default comes how many arguments there may be
+    before the parameter is given by its place.
+    """
+    declares = False
+    for base in cls.__mro__:
+        function = base.__dict__.get("__init__")
+        code = getattr(function, "__code__", None)
+        if code is not None and base is not BaseComponent:
+            names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+            if "channel" in names:
+                default = _default_of(function, "channel")
+                if not declares or not isinstance(default, str):
+                    return None
+                place = names.index("channel") - 1  # without self
+                by_place = place < code.co_argcount - 1 and cls.__init__ is function
+                return default, place if by_place else sys.maxsize
+        declares = declares or "_tree_default_channel" in base.__dict__
+    return None
+
+
+def _default_of(function: Any, name: str) -> Any:
+    code = function.__code__
+    if name in (function.__kwdefaults__ or ()):
+        return function.__kwdefaults__[name]
+    defaults = function.__defaults__ or ()
+    names = code.co_varnames[: code.co_argcount]
+    given = dict(zip(reversed(names), reversed(defaults), strict=False))
+    return given.get(name)
 
 
 def _is_coroutine_function(function: Any) -> bool:

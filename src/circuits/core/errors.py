@@ -4,6 +4,7 @@ CircuitsError
     TimeoutError            a call or wait took longer than its ``timeout``
     UnregistrableError      a component cannot join that tree
     SingletonError          the tree has such a component already
+    NoHandlerError          nobody handles an event whose result is awaited
     NotRunningError         something needs a running loop
     NotSendableError        something cannot be sent to another process
     PeerLostError           the process at the other end is gone
@@ -33,6 +34,7 @@ __all__ = [
     "FatalError",
     "GaveUpError",
     "HandlerWarning",
+    "NoHandlerError",
     "NotRunningError",
     "NotSendableError",
     "PeerLostError",
@@ -68,6 +70,13 @@ class SingletonError(CircuitsError):
     """The tree already has a component of which there may be only one.
 
     Its argument is the component that was to be registered.
+    """
+
+
+class NoHandlerError(CircuitsError, LookupError):
+    """Nobody handles the event of a ``call`` that is awaited, on the channels where it went.
+
+    .. versionadded:: 2.1
     """
 
 

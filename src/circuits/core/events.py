@@ -35,6 +35,7 @@ __all__ = [
     "EventMetaClass",
     "Failure",
     "GenerateEvents",
+    "HangUp",
     "LiteralEvent",
     "Registered",
     "Signal",
@@ -400,6 +401,19 @@ class Signal(Event):
 
 
 signal = Signal
+
+
+class HangUp(Event):
+    """The process is asked to read its configuration again, or its terminal is gone (SIGHUP).
+
+    Fired everywhere (``"*"``), beside :class:`Signal`, if a component of the tree handles it by its
+    name; otherwise SIGHUP ends the process, as it does without us. Return values are ignored.
+
+    .. versionadded:: 2.1
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
 
 
 class Registered(Event):

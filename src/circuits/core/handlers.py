@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import FunctionType, MethodType
 
+from ._written import is_event_name
 from .errors import HandlerWarning
 from .events import BaseEvent
 
@@ -66,6 +67,8 @@ def handler(*names: str | type[BaseEvent] | bool, **options: Any) -> Callable[[F
     def mark(function: F) -> F:
         if not callable(function):
             raise TypeError(f"handler() decorates functions, not {function!r}")
+        if is_async_generator(function):
+            raise TypeError(async_generator_text(function))
         target: Any = function
         target.handler = True
         target.names = texts
@@ -79,6 +82,20 @@ def handler(*names: str | type[BaseEvent] | bool, **options: Any) -> Callable[[F
         return function
 
     return mark
+
+
+def is_async_generator(function: Any) -> bool:
+    """Whether calling a function gives an asynchronous generator, which cannot be a handler."""
+    code = getattr(getattr(function, "__func__", function), "__code__", None)
+    return code is not None and bool(code.co_flags & _CO_ASYNC_GENERATOR)
+
+
+def async_generator_text(function: Any) -> str:
+    """Why that is so, and the cure."""
+    return (
+        f"{function.__qualname__} cannot be a handler: with async and yield it is an "
+        "asynchronous generator; write await where it yields, or def without async"
+    )
 
 
 def _mark_as_no_handler(function: F) -> F:
@@ -123,9 +140,29 @@ def _check_signature(function: Callable[..., Any], event: type[BaseEvent]) -> No
 
     problem = misfit(function, event)
     if problem:
-        import warnings
+        _warn(problem, function)
 
-        warnings.warn(problem, HandlerWarning, stacklevel=4)
+
+def _warn(problem: str, function: Callable[..., Any]) -> None:
+    """Warn of a handler, where it stands in its source."""
+    import warnings
+
+    code = getattr(function, "__code__", None)
+    if code is None:
+        warnings.warn(problem, HandlerWarning, stacklevel=5)
+        return
+    warnings.warn_explicit(
+        problem,
+        HandlerWarning,
+        code.co_filename,
+        code.co_firstlineno,
+        module=function.__module__,
+        registry=function.__globals__.setdefault("__warningregistry__", {}),
+    )
+
+
+#: What ``inspect`` calls CO_ASYNC_GENERATOR, without importing it.
+_CO_ASYNC_GENERATOR = 0x200
 
 
 class HandlerMetaClass(type):
@@ -135,15 +172,17 @@ class HandlerMetaClass(type):
     apart, and that :func:`handler` has not touched, are marked.
     """
 
-    def __init__(cls, name: str, bases: tuple[type, ...], body: dict[str, Any]) -> None:
-        super().__init__(name, bases, body)
-        for attribute, value in body.items():
+    def __init__(cls, name: str, bases: tuple[type, ...], ns: dict[str, Any]) -> None:
+        super().__init__(name, bases, ns)
+        for attribute, value in ns.items():
             if (
                 isinstance(value, FunctionType)
                 and attribute[0] != "_"
                 and attribute != "init"
                 and not hasattr(value, "handler")
             ):
+                if is_async_generator(value) and not is_event_name(attribute):
+                    continue  # something that others iterate over, and no handler
                 handler(attribute)(value)
                 _warn_of_shadow(cls, attribute)
 
@@ -154,14 +193,11 @@ def _warn_of_shadow(cls: type, attribute: str) -> None:
             if base.__module__ in _KERNEL_MODULES and not hasattr(
                 base.__dict__[attribute], "handler"
             ):
-                import warnings
-
-                warnings.warn(
+                _warn(
                     f"{cls.__name__}.{attribute} becomes a handler of the event {attribute!r} and "
                     f"hides {base.__name__}.{attribute}; rename it and mark it with "
                     f'@handler("{attribute}"), or with @handler(False) if it is no handler',
-                    HandlerWarning,
-                    stacklevel=4,
+                    cls.__dict__[attribute],
                 )
             return
 
@@ -234,12 +270,27 @@ def collect_specs(cls: type) -> tuple[HandlerSpec, ...]:
             if attribute in overridden or id(value) in seen:
                 continue
             seen.add(id(value))
+            _complete_marks(value)
             if value.override:  # type: ignore[attr-defined]
                 ended.add(attribute)
             specs.append(HandlerSpec(value, _visible_name(cls, base, attribute)))
         overridden |= ended
         chosen.append(specs)
     return tuple(spec for specs in reversed(chosen) for spec in specs)
+
+
+def _complete_marks(function: Any) -> None:
+    """Give a function that somebody else's decorator has marked what it lacks."""
+    for option, default in _OPTIONS.items():
+        if not hasattr(function, option):
+            setattr(function, option, default)
+    names = getattr(function, "names", ())
+    if not isinstance(names, tuple):
+        function.names = (names,) if isinstance(names, str) else tuple(names)
+    if not hasattr(function, "event"):
+        function.event = wants_event(function)
+    if not hasattr(function, "names"):
+        function.names = ()
 
 
 def _visible_name(cls: type, base: type, attribute: str) -> str:
@@ -249,15 +300,42 @@ def _visible_name(cls: type, base: type, attribute: str) -> str:
     return attribute
 
 
-def reprhandler(function: Any) -> str:
+class HandlerName(str):
+    """The name of an event that a component handles, with what its handler declares.
+
+    It is what ``handlers()`` tells: text for the programs of 2.1, and something with the attributes
+    of a handler for those of the 3.x line.
+    """
+
+    def __new__(cls, name: str, function: Any) -> HandlerName:
+        """Make the text, and take over the attributes."""
+        self = super().__new__(cls, name)
+        self.handler = True
+        self.__name__ = getattr(function, "__name__", name)
+        for attribute in ("names", "event", *_OPTIONS):
+            setattr(self, attribute, getattr(function, attribute))
+        return self
+
+    if TYPE_CHECKING:
+        __name__: str
+        handler: bool
+        names: tuple[str, ...]
+        event: bool
+        channel: Any
+        priority: float
+        filter: bool
+        override: bool
+
+
+def reprhandler(handler: Any) -> str:
     """Show a handler: ``<listener[channel.names] (Class.method)>``.
 
     Raises:
         AttributeError: The argument is not a handler.
     """
-    kind = "filter" if function.filter else "listener"
-    owner = getattr(function, "__self__", None)
-    channel = function.channel
+    kind = "filter" if handler.filter else "listener"
+    owner = getattr(handler, "__self__", None)
+    channel = handler.channel
     if channel is SELF:
         channel = owner
     if channel is None:
@@ -267,7 +345,7 @@ def reprhandler(function: Any) -> str:
     else:
         where = str(channel)
     cls = Unknown if owner is None else type(owner)
-    return f"<{kind}[{where}.{'.'.join(function.names)}] ({cls.__name__}.{function.__name__})>"
+    return f"<{kind}[{where}.{'.'.join(handler.names)}] ({cls.__name__}.{handler.__name__})>"
 
 
 def without(

@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
     from .events import Error, GenerateEvents
 
-__all__ = ["FallBackErrorHandler", "FallBackGenerator", "format_error"]
+__all__ = [
+    "FallBackErrorHandler",
+    "FallBackExceptionHandler",
+    "FallBackGenerator",
+    "format_error",
+]
 
 
 class FallBackGenerator(BaseComponent):
@@ -41,6 +46,10 @@ class FallBackErrorHandler(BaseComponent):
     def _on_error(self, *args: Any) -> None:
         if len(args) >= 3:
             sys.stderr.write(format_error(*args[:4]))
+
+
+#: The name of the 3.x line.
+FallBackExceptionHandler = FallBackErrorHandler
 
 
 def log_if_unheard(watcher: BaseComponent, event: Error) -> None:

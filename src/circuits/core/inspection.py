@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Final
 from circuits._version import __version__
 
 from . import _clock
-from ._brief import TEXT, arguments_text, brief, channel_text, component_text, problem_text
-from ._reports import format_traceback
+from ._brief import TEXT, arguments_text, brief, channel_text, component_text
+from ._reports import format_traceback, safe_str
 from ._routing import TREE_LOCK
 from ._suspended import tasks
 from ._tracing import Trace, Tracing
@@ -247,7 +247,7 @@ class Inspection:
             "channels": [channel_text(channel) for channel in event.channels],
             "handler": self._label(method),
             "exception": type(problem).__name__,
-            "text": problem_text(problem),
+            "text": safe_str(problem)[: 2 * TEXT],
             "traceback": lines[-TRACEBACK:],
             "trace": None if trace is None else trace.id,
         }

@@ -14,7 +14,7 @@ from ._nodes import ComponentSet, EngineOnDemand, Look, own_globals, own_handler
 from ._queue import Refiring, check_priority
 from ._reports import no_event
 from ._routing import TREE_LOCK, as_channels, handlers_of
-from ._tasks import CallValue, Task
+from ._tasks import CallValue, ExceptionWrapper, Task
 from ._waits import Wait
 from .errors import UnregistrableError
 from .events import BaseEvent
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     R = TypeVar("R")
 
-__all__ = ["TIMEOUT", "CallValue", "Manager", "UnregistrableError"]
+__all__ = ["TIMEOUT", "CallValue", "ExceptionWrapper", "Manager", "UnregistrableError"]
 
 #: Seconds between two looks at handlers that wait by a bare ``yield``, while nothing happens.
 TIMEOUT = TASK_INTERVAL
@@ -53,13 +53,20 @@ class Manager:
         components: The nodes right below, in the order of their registration.
         stop_timeout: Seconds that a stopping application waits for requests in flight and for
             data that is still to be written.
+        start_timeout: Seconds that servers wait for suspended handlers of ``started``, at most,
+            before they accept.
+        must_start: Whether an exception of its handlers of ``started`` ends the run, which raises
+            it.
         traverse_children_handlers: ``False`` keeps events on ordinary channels from the
             components below; targeting a component directly and global handlers still work.
     """
 
     stop_timeout: float = 10.0
+    start_timeout: float = 5.0
+    must_start: bool = False
     _tree_channels: tuple[Any, ...]
     _tree_specs: tuple[HandlerSpec, ...] = ()
+    _tree_wants_hang_up = False  # whether it handles the event of that name
     _tree_needs_host = False  # whether a handler is a coroutine function
     _tree_birth = 0  # number among the children of the parent, rising
     _tree_births = 0
@@ -403,6 +410,7 @@ class Manager:
 
         Raises:
             SystemExit: A handler raised it, or ``stop`` was given a code, other than 0 or None.
+            Exception: A handler of ``started`` raised it, of a component with ``must_start``.
         """
         if socket is not None:
             self._run_launcher.join(self, socket)
@@ -417,7 +425,13 @@ class Manager:
 
         await run_in_running_loop(self)
 
-    def start(self, process: bool | str = False, link: Manager | None = None) -> tuple[Any, Any]:
+    def start(
+        self,
+        process: bool | str = False,
+        link: Manager | None = None,
+        *,
+        implicit: bool = True,
+    ) -> tuple[Any, Any]:
         """Run the tree in a thread, or in a process.
 
         A process is forked, and goes on with a copy of the tree; what becomes of that is not
@@ -428,6 +442,10 @@ class Manager:
                 tree whose class has a ``__reduce__`` that says how to make it.
             link: Where to register a :class:`~circuits.core.bridge.Bridge` to the process.
                 Without one the processes do not communicate.
+            implicit: Whether events cross by themselves. ``False``: only those that are wrapped
+                in an ``ipc``; so it is, too, once somebody has fired one of these.
+
+                .. versionadded:: 2.1
 
         Returns:
             The thread or process, and the bridge or ``None``.
@@ -444,7 +462,7 @@ class Manager:
             raise UnregistrableError(f"{self!r} is already running, as process {self.pid}")
         if process:
             method = process if isinstance(process, str) else "fork"
-            self._run_process, bridge = self._run_launcher.start(self, method, link)
+            self._run_process, bridge = self._run_launcher.start(self, method, link, implicit)
             self._run_child_pid = self._run_process.pid
             return self._run_process, bridge
         if self.__thread is not None and self.__thread.is_alive():
@@ -494,6 +512,8 @@ class Manager:
     # -- operators --
 
     def __add__(self, component: Manager) -> Self:
+        if isinstance(component, type):
+            raise TypeError(f"a component is added, not its class: write {component.__name__}(...)")
         component.register(self)  # type: ignore[attr-defined]
         return self
 

@@ -74,6 +74,9 @@ class _Recover(Event):
 
 
 _STRATEGIES = ("one_for_one", "one_for_all", "rest_for_one")
+
+#: How often a child that crashes soon is started again at once.
+_PROMPT_STARTS = 3
 _RESTARTS = ("failure", "always", "never")
 
 
@@ -98,6 +101,12 @@ class Supervisor(Graceful):
         intensity: How many crashes are dealt with in ``period``; one more, and the supervisor
             gives up.
         period: Seconds.
+        delay: Seconds between a crash and the start, for a child that crashes within ``period`` of
+            its start again and again; the first three times it is started at once. Each further
+            time it is twice as long, up to ``max_delay``, and by up to a half shorter at random,
+            so that those that have crashed together do not come back together. 0: always at once.
+        max_delay: Longest delay, in seconds. With a large ``intensity`` that means "for ever, but
+            slowly".
         channel: Channel of the supervisor.
         escalate: Whether the application is stopped, with exit status 1, if there is no
             supervisor above when this one gives up.
@@ -114,17 +123,21 @@ class Supervisor(Graceful):
         channel: Any = "supervisor",
         *,
         escalate: bool = True,
+        delay: float = 0.05,
+        max_delay: float = 30.0,
     ) -> None:
         """Take the arguments of the constructor."""
         if strategy not in _STRATEGIES:
             raise ValueError(f"strategy must be one of {', '.join(_STRATEGIES)}, not {strategy!r}")
         if isinstance(intensity, bool) or not isinstance(intensity, int) or intensity < 0:
             raise ValueError(f"intensity must be a number of crashes, not {intensity!r}")
-        if channel != self.channel:
+        if channel != "supervisor":  # given by its place
             self.channel = channel
         self.strategy = strategy
         self.intensity = intensity
         self.period = check_seconds(period, "period")
+        self.delay = check_seconds(delay, "delay")
+        self.max_delay = check_seconds(max_delay, "max_delay")
         self.escalate = escalate
         self._named: dict[str, Child] = {}
         self._crashes: deque[float] = deque()
@@ -213,6 +226,7 @@ class Supervisor(Graceful):
         return True
 
     def _start(self, child: Child) -> None:
+        child.started = _clock.now()
         component = child.component = child.make()
         if not isinstance(component, Manager):
             raise TypeError(f"{child.make!r} must make a component, not {component!r}")
@@ -274,8 +288,9 @@ class Supervisor(Graceful):
         if child.is_running:
             status = process.exitcode
             problem = None
-            if status:
-                problem = WorkerLostError(f"process {child.name} ended with exit status {status}")
+            if status != 0:
+                how = "an unknown exit status" if status is None else f"exit status {status}"
+                problem = WorkerLostError(f"process {child.name} ended with {how}")
             self._end(child, problem)
 
     def _end(self, child: Child, problem: BaseException | None) -> None:
@@ -289,9 +304,14 @@ class Supervisor(Graceful):
     def _crash(self, child: Child, reason: BaseException) -> None:
         if not child.is_running or self._is_stopping or self._has_given_up or is_leaving(self):
             return
-        child.is_running = False
+        child.is_running = child.is_paused = False
+        has_stood = _clock.now() - child.started > self.period
+        child.crashes = 1 if has_stood else child.crashes + 1
         self._failed.append((child, reason))
         self.fire(Crashed(child.name, reason))
+        self._recover()
+
+    def _recover(self) -> None:
         if not self._is_recovering:
             self._is_recovering = True
             self.fire(_Recover(), self)
@@ -311,12 +331,40 @@ class Supervisor(Graceful):
                 elif child.restart == "never":
                     yield child.stop(self)
                     self._named.pop(child.name, None)
-                elif self._is_too_much():
+                elif not child.is_paused and self._is_too_much():
                     yield self._give_up(child, reason)
+                elif not child.is_paused and (seconds := self._pause_before(child)):
+                    yield self._pause(child, reason, seconds)
                 else:
+                    child.is_paused = False
                     yield self._restart(child)
+                    if self._failed:
+                        yield  # however fast they crash, others have their turns
         finally:
             self._is_recovering = False
+
+    def _pause_before(self, child: Child) -> float:
+        """Seconds before a child that has crashed is started again."""
+        doublings = child.crashes - _PROMPT_STARTS - 1
+        if doublings < 0 or not self.delay:
+            return 0.0
+        longest = min(self.max_delay, self.delay * 2.0 ** min(doublings, 64))
+        chance = int.from_bytes(_clock.random_bytes(2), "big") / 65536
+        return longest * (1 - chance / 2)
+
+    def _pause(
+        self, child: Child, reason: BaseException, seconds: float
+    ) -> Generator[Any, Any, None]:
+        """Stop those who are concerned, and go on with the child when its time has come."""
+        child.is_paused = True
+        yield self._stop_all(self._affected(child))
+
+        def go_on() -> None:
+            if child.is_paused and not (self._is_stopping or self._has_given_up):
+                self._failed.append((child, reason))
+                self._recover()
+
+        self._tree_engine.schedule.call_in(seconds, go_on)
 
     def _restart(self, crashed: Child) -> Generator[Any, Any, None]:
         affected = self._affected(crashed)

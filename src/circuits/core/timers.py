@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import _clock
+from ._reports import log_diagnosis, safe_repr
 from ._routing import is_leaving
 from .components import PLAIN_CONSTRUCTORS, BaseComponent
 from .events import BaseEvent
@@ -23,6 +24,7 @@ class Timer(BaseComponent):
 
     A timer is a component: it runs while it is registered. It never fires early. A persistent
     one counts anew from the moment it fired, so that a busy loop never makes it fire in bursts.
+    While the application stops, only those fire that were registered since: by handlers of ``stopped``.
 
     Args:
         interval: Seconds, or the moment as ``datetime`` (a naive one is local time), which is
@@ -35,6 +37,8 @@ class Timer(BaseComponent):
         TypeError: ``interval`` is neither, ``event`` is no event, or a channel is not hashable.
         ValueError: ``interval`` is negative, or not a number.
     """
+
+    _is_unused = False
 
     def __init__(
         self,
@@ -55,6 +59,15 @@ class Timer(BaseComponent):
         self.persist = persist
         self.expiry = _clock.now() + self.interval
         self._appointment: Appointment | None = None
+        self._is_unused = True
+        self._is_late = False  # set while the application stops already
+
+    def __del__(self) -> None:
+        if self._is_unused:
+            log_diagnosis(
+                f"a timer of {self.interval:g} seconds for {safe_repr(self.event)} was never "
+                "registered: it counts in a tree only"
+            )
 
     def reset(self, interval: float | datetime | None = None) -> None:
         """Count anew from now.
@@ -72,6 +85,8 @@ class Timer(BaseComponent):
 
     def _tree_joined(self) -> None:
         if self._appointment is None:
+            self._is_unused = False
+            self._is_late = self._tree_live.loop.is_stopping
             self._appointment = self._tree_live.schedule.call_at(self.expiry, self._expire)
 
     def _tree_left(self, engine: Engine) -> None:
@@ -83,21 +98,33 @@ class Timer(BaseComponent):
 
     def _arm(self) -> None:
         engine = self._tree_engine
+        self._is_late = engine.loop.is_stopping
         self._appointment = engine.schedule.call_at(self.expiry, self._expire)
 
     def _expire(self) -> None:
         if is_leaving(self):
             return
         engine = self._tree_engine
-        if engine.runner is None and not engine.loop.timing:
-            self._arm()  # a tree that does not run has no time; it counts when it runs
+        runner = engine.loop.runner
+        if runner is None:
+            if not engine.loop.timing:
+                self._arm()  # a tree that does not run has no time; it counts when it runs
+                return
+        elif not runner._running and not self._is_late:
+            engine.loop.next_run.append(self._go_on)
             return
         self.fire(self.event, *self.channels)
         if self.persist:
             self.expiry = _clock.now() + self.interval
-            self._arm()
+            # What _arm does, without the calls.
+            self._is_late = runner is not None and not runner._running
+            self._appointment = engine.schedule.call_at(self.expiry, self._expire)
         else:
             self._tree_leave_or_unregister()
+
+    def _go_on(self) -> None:
+        if self._appointment is not None and not self._appointment.is_pending:
+            self._arm()
 
 
 PLAIN_CONSTRUCTORS.add(Timer.__init__)

@@ -25,6 +25,7 @@ class ValueChanged(DerivedEvent):
 
 #: What the bits of a value's flags mean.
 _RESULT, _ERRORS, _PROMISE, _HANDLED, _MORE, _FILLED, _SEVERAL, _CUT = 1, 2, 4, 8, 16, 32, 64, 128
+_UNHEARD = 256
 
 #: The flags of a value with one plain result.
 HAS_RESULT = _FILLED | _RESULT
@@ -66,6 +67,7 @@ class Value:
         promise: Whether a handler of the event has been suspended.
         cut: Whether a handler could not end by itself: it was cancelled, or has stopped the
             application. *New in 2.1.*
+        unheard: Whether no handler was there, and somebody waited. *New in 2.1.*
         notify: ``True`` or the name of an event that announces changes.
         handled: Free for those who pass values on.
     """
@@ -100,12 +102,14 @@ class Value:
         promise: bool
         handled: bool
         cut: bool
+        unheard: bool
     else:
         result = _bit(_RESULT)
         errors = _bit(_ERRORS)
         promise = _bit(_PROMISE)
         handled = _bit(_HANDLED)
         cut = _bit(_CUT)
+        unheard = _bit(_UNHEARD)
 
     def _extend(self) -> _More:
         if not self._flags & _MORE:

@@ -18,7 +18,7 @@ from .handlers import handler
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, ClassVar
 
     from ._engine import Engine
 
@@ -48,8 +48,15 @@ class Task(Event):
         super().__init__(f, *args, **kwargs)
 
 
-#: The name of the 3.x line.
-task = Task
+class task(Task):  # noqa: N801 - the name of the 3.x line
+    """A :class:`Task` that tells of its end, as those of the 3.x line do.
+
+    ``task_success(event, value)`` or ``task_failure(event, error)`` follows.
+    """
+
+    name = "task"
+    success: ClassVar[bool] = True  # type: ignore[misc]
+    failure: ClassVar[bool] = True  # type: ignore[misc]
 
 
 class _Finished(Event):
@@ -174,7 +181,7 @@ class Worker(Graceful):
             raise ValueError(f"workers must be 1 or more, or 0 for the default, not {workers}")
         if backlog is not None and backlog < 0:
             raise ValueError(f"backlog must be 0 or more, or None, not {backlog}")
-        if channel != self.channel:
+        if channel != "worker":  # given by its place
             self.channel = channel
         self.process = bool(process)
         self.workers = workers or (_processors() if process else DEFAULT_WORKERS)
@@ -205,7 +212,7 @@ class Worker(Graceful):
             from ._process.pools import ProcessPool  # brings multiprocessing
 
             return ProcessPool(self.workers, self.channel, name=f"{self.name}/{self.channel}")
-        from concurrent.futures import ThreadPoolExecutor  # brings logging
+        from ._process.threads import ThreadPoolExecutor  # brings logging
 
         return ThreadPoolExecutor(self.workers, thread_name_prefix=f"{self.name}/{self.channel}")
 

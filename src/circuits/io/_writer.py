@@ -79,11 +79,14 @@ class Writer(DescriptorOwner):
     def _reopen(self) -> None:
         self.fire(OwnOpen(self))
 
+    def _encode(self, text: str) -> bytes:
+        return text.encode(self.encoding)
+
     # -- writing --
 
     def _write(self, data: bytes | bytearray | memoryview | str) -> None:
         if isinstance(data, str):
-            data = data.encode(self.encoding)
+            data = self._encode(data)
         elif not isinstance(data, bytes | bytearray | memoryview):
             raise TypeError(f"bytes or str can be written, not {type(data).__name__}")
         if not self._tree_engine.thread_is_ours():

@@ -8,6 +8,7 @@ theirs. At the end of a file that is followed, it looks again at an interval.
 
 from __future__ import annotations
 
+import codecs
 import errno
 import os
 import stat
@@ -75,6 +76,12 @@ class _Next(Event):
     name = "_next_piece"
 
 
+_NATIVE = "le" if sys.byteorder == "little" else "be"
+
+#: Encodings that begin with a mark, and what they are without it.
+_UNMARKED = {"utf-16": f"utf-16-{_NATIVE}", "utf-32": f"utf-32-{_NATIVE}", "utf-8-sig": "utf-8"}
+
+
 class File(Writer, Component):
     """A file, pipe or terminal: fires what it reads, writes what it is told to.
 
@@ -120,6 +127,9 @@ class File(Writer, Component):
     _given: OpenFile | None = None
     _reading = False  # not at the end of what there is
     _holds = 0  # who does not want it to be read: the application, and a protocol
+    _is_marked: bool | None = (
+        None  # whether the mark of the encoding is there; ``None``: to be seen
+    )
     _eof_told = False
     _turn = 0  # which event to go on is the valid one
     _is_terminal = False
@@ -149,8 +159,6 @@ class File(Writer, Component):
         self._set_limits(high_water, low_water, max_pending)
         self._follower = Follower(self, interval) if follow or not autoclose else None
         self._seeks: list[tuple[int, int]] = []
-        if channel == "file":
-            channel = type(self)._tree_default_channel  # a subclass may have its own
         super().__init__(filename, mode, channel=channel, **kwargs)
 
     def _take(self, filename: Any, mode: str) -> None:
@@ -183,6 +191,28 @@ class File(Writer, Component):
     def _label(self) -> Any:
         return self.filename
 
+    def _encode(self, text: str) -> bytes:
+        """Encode a piece: a mark of the byte order is written at the beginning of the file only."""
+        unmarked = _UNMARKED.get(codecs.lookup(self.encoding).name)
+        if unmarked is None:
+            return text.encode(self.encoding)
+        if self._is_marked is None:
+            self._is_marked = not self._begins_file()
+        is_marked, self._is_marked = self._is_marked, True
+        return text.encode(unmarked if is_marked else self.encoding)
+
+    def _begins_file(self) -> bool:
+        """Whether what is written next is the first of the file."""
+        stream = self._stream
+        try:
+            if stream is None:
+                return "a" not in self._mode.text or not os.path.getsize(self.filename)
+            if "a" in self._mode.text:
+                return not os.fstat(stream.file).st_size
+            return not os.lseek(stream.file, 0, os.SEEK_CUR)
+        except (OSError, TypeError):  # not there yet, or nothing that has positions
+            return True
+
     @handler("open")
     def _on_open(
         self, event: Event, filename: Any = None, mode: Any = None, bufsize: Any = None
@@ -210,6 +240,8 @@ class File(Writer, Component):
             )
         self.bufsize = bufsize or self.bufsize
         self._eof_told = False
+        if self._was_opened:
+            self._is_marked = None
         self._was_opened = True
         try:
             opened = self._acquire()
@@ -324,6 +356,7 @@ class File(Writer, Component):
     def _replace(self, opened: OpenFile) -> None:
         """Go on with the file that has taken the place of the one that is followed."""
         old, self._stream = self._stream, None
+        self._is_marked = None
         self._begin(opened)
         if old is not None:
             old.finish()
@@ -393,6 +426,7 @@ class File(Writer, Component):
             problem.filename = self.filename
             report(self, problem, *self._fault_channels())
         else:
+            self._is_marked = None
             self._read_on()
 
     def close(self) -> None:

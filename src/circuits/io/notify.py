@@ -127,8 +127,6 @@ class Notify(DescriptorOwner):
         self._watchers: dict[str, Watcher] = {}
         self._renaming: tuple[int, str] | None = None
         self._patience = NEVER
-        if channel == "notify":
-            channel = type(self)._tree_default_channel  # a subclass may have its own
         super().__init__(channel=channel)
 
     def __del__(self) -> None:

@@ -51,6 +51,9 @@ MAX_OUTPUT = 64 * 1024 * 1024
 #: Seconds between asking a child to end and killing it.
 GRACE = 5.0
 
+#: The status of a child whose own has been taken by somebody else, as asyncio has it.
+UNKNOWN_STATUS = 255
+
 #: How often a child is looked at where the system cannot tell of its end, in seconds.
 _INTERVAL = 0.1
 
@@ -129,14 +132,28 @@ class Process(DescriptorOwner):
         self._is_busy = False  # started, and not yet over
         self._waiting: list[Ending] = []
         self._appointments: list[Appointment] = []
-        if channel == "process":
-            channel = type(self)._tree_default_channel  # a subclass may have its own
         super().__init__(channel=channel)
 
     @property
     def status(self) -> int | None:
-        """Exit status, negative after a signal; ``None`` before the end. Does not wait."""
-        return None if self.p is None else self.p.poll()
+        """Exit status, negative after a signal; ``None`` before the end. Does not wait.
+
+        255 if somebody else has taken it, so that it is not known: where SIGCHLD is ignored, or
+        something waits for every child.
+        """
+        if self.p is None:
+            return None
+        if self.p.returncode is None:
+            # Not by its own poll, which takes a child that is not there for one with status 0.
+            try:
+                ended, status = os.waitpid(self.p.pid, os.WNOHANG)
+            except ChildProcessError as problem:
+                self.p.returncode = UNKNOWN_STATUS
+                report(self, problem)
+            else:
+                if ended:
+                    self.p.returncode = os.waitstatus_to_exitcode(status)
+        return self.p.returncode
 
     # -- starting --
 
@@ -292,7 +309,7 @@ class Process(DescriptorOwner):
         self._send(number)
 
     def _send(self, number: int) -> None:
-        if self.p is None:
+        if self.p is None or self.status is not None:
             return
         try:
             self.p.send_signal(number)  # which sees first that the number is still of our child
@@ -376,7 +393,7 @@ class Process(DescriptorOwner):
                     break
         finally:
             self.kill()
-            if self.p is not None:
+            if self.p is not None and self.status is None:
                 try:
                     self.p.wait(1.0)
                 except subprocess.TimeoutExpired as problem:  # it hangs in the kernel

@@ -94,8 +94,6 @@ class Serial(Writer, Component):
         self._lines = LineDecoder(max_line, _split_keeping_ends) if readline else None
         self._set_limits(high_water, low_water, max_pending)
         self._options = options
-        if channel == "serial":
-            channel = type(self)._tree_default_channel  # a subclass may have its own
         super().__init__(port, baudrate, bufsize, timeout, channel=channel)
 
     # -- opening --

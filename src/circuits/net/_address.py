@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["for_events", "ipv4_host", "ipv6_host", "is_numeric", "parse"]
+__all__ = ["for_events", "ipv4_host", "ipv6_host", "is_numeric", "named", "parse"]
 
 
 def parse(
@@ -60,18 +60,35 @@ def ipv6_host(host: str, bind: object) -> str:
 
 def _pair(bind: Any) -> Any:
     if isinstance(bind, tuple | list) and len(bind) in (2, 4):
-        return tuple(bind)
+        return (bind[0], _port(bind[1], bind), *bind[2:])
     raise TypeError(f"bind must be a port, text, or a pair of host and port, not {bind!r}")
 
 
-def _port(port: int | str, bind: object) -> int:
+def _port(port: Any, bind: object) -> int:
     if isinstance(port, str):
         if not (port.isascii() and port.isdigit()):
             raise ValueError(f"bind must end in a port number: {bind!r}")
         port = int(port)
+    if isinstance(port, bool) or not isinstance(port, int):
+        raise TypeError(f"a port is a number from 0 to 65535: {bind!r}")
     if not 0 <= port <= 65535:
         raise ValueError(f"a port is a number from 0 to 65535: {bind!r}")
     return port
+
+
+def named(problem: BaseException, address: Any) -> None:
+    """Have an error of the system name the address, as it names a file."""
+    # One without a number shows no file either.
+    if (
+        isinstance(problem, OSError)
+        and problem.errno is not None
+        and problem.filename is None
+        and address is not None
+    ):
+        if isinstance(address, tuple):
+            host, port = address[:2]
+            address = f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
+        problem.filename = address
 
 
 def is_numeric(family: int, host: str) -> bool:

@@ -342,6 +342,7 @@ class Client(Endpoint):
     def _report(self, target: _Target, problem: Exception | None) -> None:
         host, port = target.args if len(target.args) > 1 else (target.args[0], None)
         reason = problem or OSError(errno.EHOSTUNREACH, "the name has no address")
+        _address.named(reason, host if port is None else (host, port))
         self.fire(Unreachable(host, port, reason))
         self._tell_error(reason)
 

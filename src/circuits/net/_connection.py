@@ -161,7 +161,8 @@ class Connection:
                 reads, writes = True, tls.has_output
             else:
                 congested = self.is_congested and not self._limits.reads_on
-                held = self.at_end or self.is_held or self.is_backlogged or congested
+                clogged = tls is not None and tls.is_clogged
+                held = self.at_end or self.is_held or self.is_backlogged or congested or clogged
                 reads = self.state in RECEIVES and not held
                 writes = self.is_blocked or (tls is not None and tls.has_output)
             if reads:
@@ -187,6 +188,8 @@ class Connection:
         except OSError as problem:
             if not is_for_later(problem):
                 self.fail(problem)
+            elif self.tls is not None and self.tls.is_clogged:
+                self.watch()
             return None
         count = len(data)
         if count == size:
@@ -328,11 +331,14 @@ class Connection:
 
     def _flush_tls(self, tls: TLSStream) -> bool:
         """Send what TLS has to send first; whether data may follow."""
+        was_clogged = tls.is_clogged
         try:
             paid = tls.push()
         except OSError as problem:
             self.fail(problem)
             return False
+        if was_clogged and not tls.is_clogged:
+            self.watch()
         if paid and not tls.is_open:  # now it is the peer's turn
             if self.state is State.DRAINING and self.writer is None:
                 self.finish()

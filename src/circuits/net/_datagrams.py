@@ -97,6 +97,8 @@ class UDPServer(Server):
         channel: Any = "server",
         **kwargs: Any,
     ) -> None:
+        if type(secure) is int:
+            self._take_tls(secure, {})
         if secure:
             raise ValueError(f"{type(self).__name__} has no TLS: datagrams cannot be secure")
         self._multicast = {

@@ -11,12 +11,14 @@ import logging  # noqa: F401 - as heapq
 import socket
 import traceback  # noqa: F401 - as heapq
 from functools import partial
+from types import CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 from circuits.core._direct import Direct
 from circuits.core._poller_user import PollerUser
 from circuits.core.events import Event
 from circuits.core.handlers import handler
+from circuits.core.values import Value
 
 from . import _outside
 from ._connection import RECEIVES, Connection, Limits, as_bytes
@@ -26,8 +28,6 @@ from .events import NetworkError, Pause, Read, Resume, SocketError, Write
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterable
-
-    from circuits.core.values import Value
 
 __all__ = ["BUFSIZE", "EndOfInput", "Endpoint", "Keeper"]
 
@@ -116,7 +116,7 @@ class Endpoint(PollerUser):
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Make the component with the doors that its events go through."""
-        self = super().__new__(cls)
+        self = super().__new__(cls, *args, **kwargs)
         self._read_door = Direct(self, Read, within=("_read",))
         self._write_door = Direct(self, Write, within=("read_value_changed",), home=cls._own_writes)
         self._end_door = Direct(self, EndOfInput, (self,), within=("_read",))
@@ -261,16 +261,29 @@ class Endpoint(PollerUser):
                 return
             if result is None:
                 continue
-            # Of ``read_value_changed`` nobody hears but we, or the door would be closed.
-            if result.__class__ is bytes:
+            kind = result.__class__
+            if kind is GeneratorType or kind is CoroutineType:
+                args = self._read_arguments(connection, data)
+                try:
+                    result = door.begin(method, result, *args)
+                except BaseException as problem:
+                    door.failed(door.event(*args), method, problem)
+                    return
+                kind = result.__class__
+                if result is None:
+                    return
+                if kind is Value and result.manager is self and result.event.waitingHandlers:
+                    connection.expect(result.event)
+                    return
+            if kind is bytes:
                 write_door = self._write_door
                 if write_door.methods() is not None and write_door.leads_home:
-                    connection.write(result)
-                    return
-            made = door.event(*self._read_arguments(connection, data))
-            door.take(made, method, result)
-            if made.waitingHandlers:
-                connection.expect(made)
+                    # Of ``read_value_changed`` nobody hears but we, or the door would be closed;
+                    # unless the handler has changed that.
+                    if door.epoch == write_door.epoch:
+                        connection.write(result)
+                        return
+            door.take(door.event(*self._read_arguments(connection, data)), method, result)
             return
 
     def _read_arguments(self, connection: Source, data: bytes) -> tuple[Any, ...]:

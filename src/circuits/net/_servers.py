@@ -66,6 +66,7 @@ class Server(Endpoint):
         self.socket_options = list(kwargs.pop("socket_options", self.socket_options))
         self._max_connections: int | None = kwargs.pop("max_connections", None)
         self._is_full = False
+        self._is_early = False  # the handlers of ``started`` have not ended
         self._take_tls(secure, kwargs)
         if kwargs:
             raise TypeError(f"{type(self).__name__}() has no option {', '.join(sorted(kwargs))}")
@@ -79,6 +80,11 @@ class Server(Endpoint):
         self._take_bind(bind)
 
     def _take_tls(self, secure: Any, kwargs: dict[str, Any]) -> None:
+        if type(secure) is int:
+            raise TypeError(
+                f"{type(self).__name__} takes one address: write "
+                f"{type(self).__name__}((host, {secure}))"
+            )
         context = kwargs.pop("context", None)
         if hasattr(secure, "wrap_bio"):
             context = secure
@@ -121,8 +127,9 @@ class Server(Endpoint):
                 os.chmod(self._bind, self._mode)  # nobody can connect before it listens
             if is_stream:
                 sock.listen(self._backlog)
-        except BaseException:
+        except BaseException as problem:
             sock.close()
+            _address.named(problem, self._bind)
             raise
         return sock
 
@@ -493,9 +500,19 @@ class Server(Endpoint):
         return self._connections.values()
 
     def _join_poller(self, poller: Any) -> None:
-        if not (self._accept_pause.is_on or self._is_full):
+        session = self._tree_engine.loop.session
+        if session is not None and session.defer(self._start_is_over):
+            self._is_early = True
+        if not (self._accept_pause.is_on or self._is_full or self._is_early):
             self._watch_listener()
         super()._join_poller(poller)
+
+    def _start_is_over(self) -> None:
+        """The handlers of ``started`` have ended: those who have connected meanwhile are let in."""
+        self._is_early = False
+        if self._poller is not None and self._sock is not None:
+            self._watch_listener()
+            self._poller_found()
 
     def _leave_poller(self, poller: Any) -> None:
         if self._sock is not None:
@@ -503,7 +520,8 @@ class Server(Endpoint):
         super()._leave_poller(poller)
 
     def _poller_found(self) -> None:
-        self.fire(Ready(self, (self.host, self.port)))
+        if not self._is_early:
+            self.fire(Ready(self, (self.host, self.port)))
 
     def _close_listener(self) -> None:
         sock, self._sock = self._sock, None

@@ -26,6 +26,9 @@ __all__ = ["TLSSocket", "TLSStream"]
 #: How much is encrypted before it is sent, in bytes: four records of the largest size.
 _CHUNK = 65536
 
+#: With more than this encrypted and not taken by the kernel, nothing is read, in bytes.
+_CLOG = 4 * _CHUNK
+
 #: The largest record, in bytes of what it carries.
 _RECORD = 16384
 
@@ -167,6 +170,8 @@ class TLSStream:
             raise self._problem
         if self.at_eof:
             return b""
+        if self.is_clogged and not self.push():
+            raise BlockingIOError
         try:
             data = self._sock.recv(self._size)
         except (BlockingIOError, InterruptedError):
@@ -275,6 +280,15 @@ class TLSStream:
     def has_output(self) -> bool:
         """Whether something is encrypted that the kernel has not taken."""
         return bool(self._rest)
+
+    @property
+    def is_clogged(self) -> bool:
+        """Whether so much is encrypted and not taken that nothing more must be read.
+
+        What the peer sends may demand answers of TLS itself, such as a change of keys: one that
+        sends them and reads nothing must not have us keep them all.
+        """
+        return len(self._rest) > _CLOG
 
     def push(self) -> bool:
         """Send what is encrypted already.

@@ -19,6 +19,9 @@ _PIECES = min(
     256, os.sysconf("SC_IOV_MAX") if "SC_IOV_MAX" in getattr(os, "sysconf_names", ()) else 16
 )
 
+#: Pieces smaller than this are joined, up to that many bytes: a piece by itself costs some 200.
+_SMALL, _JOINED = 1024, 16384
+
 _LATER = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR, errno.ENOBUFS})
 
 
@@ -39,12 +42,13 @@ class Writer:
         flushed_bytes: How much it has taken since.
     """
 
-    __slots__ = ("_file", "_max_pending", "_pieces", "flushed_bytes", "pending_bytes")
+    __slots__ = ("_file", "_max_pending", "_pieces", "_tail", "flushed_bytes", "pending_bytes")
 
     def __init__(self, max_pending: int, file: FilePart | None = None) -> None:
         self._max_pending = max_pending
         self._file = file
         self._pieces: deque[memoryview] = deque()
+        self._tail = bytearray()  # small pieces behind those, which are being joined
         self.pending_bytes = 0
         self.flushed_bytes = 0
 
@@ -67,11 +71,24 @@ class Writer:
             if self.pending_bytes > self._max_pending:
                 text = f"the peer does not read: {self.pending_bytes} bytes are pending"
                 raise OSError(errno.ENOBUFS, text)
-            self._pieces.append(rest)
-            self.pending_bytes += len(rest)
+            size = len(rest)
+            self.pending_bytes += size
+            if size < _SMALL and (self._tail or self._pieces):
+                self._tail += rest
+                if len(self._tail) >= _JOINED:
+                    self._end_tail()
+            else:
+                self._end_tail()
+                self._pieces.append(rest)
+
+    def _end_tail(self) -> None:
+        if self._tail:
+            self._pieces.append(memoryview(bytes(self._tail)))
+            self._tail.clear()
 
     def joined(self) -> bytes:
         """All pieces."""
+        self._end_tail()
         return b"".join(self._pieces)
 
     def flush_file(self, sock: Any) -> bool:
@@ -95,6 +112,8 @@ class Writer:
             OSError: As of the socket.
         """
         pieces = self._pieces
+        if self._tail:
+            self._end_tail()
         if not pieces:
             return True
         if len(pieces) == 1 or not hasattr(sock, "sendmsg"):

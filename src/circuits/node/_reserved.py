@@ -10,7 +10,7 @@ from typing import Final
 __all__ = ["KERNEL", "RESERVED"]
 
 _KERNEL: Final = """
-LiteralEvent base_event complete derived_event done error event exception failure generate_events
+LiteralEvent base_event complete derived_event done error event exception failure generate_events hang_up
 prepare_unregister registered signal started stopped success unregister unregistered value_changed
 """
 

@@ -88,6 +88,7 @@ class Player:
         self._codec = Codec(self.network.number_of, self.network.find)
         self._root: Any = None
         self._engine: Any = None
+        self._watched: Any = None
         self._poller: Any = None
         self._workers: dict[str, dict[int, Any]] = {}
         self._look_ups: dict[int, tuple[Any, Any]] = {}
@@ -168,8 +169,9 @@ class Player:
         """The tree has a poller: act for it."""
         self._root = self._codec.root = component.root
         self._observe(component._tree_engine)
+        self._watch_errors(component._tree_engine)
         self._poller = poller
-        poller.block = self.block
+        poller.block, poller._change = self.block, self._change
         poller._set_interest = _ignore
         poller._is_writable, poller._is_gone = 2, 4
         if not self._is_known:
@@ -182,7 +184,8 @@ class Player:
         """The tree has another one, or none."""
         poller, self._poller = self._poller, None
         if poller is not None:
-            del poller.block, poller._set_interest, poller._is_writable, poller._is_gone
+            for name in ("block", "_change", "_set_interest", "_is_writable", "_is_gone"):
+                delattr(poller, name)
 
     def _observe(self, engine: Any) -> None:
         if engine is self._engine:
@@ -190,7 +193,11 @@ class Player:
         self._engine = engine
         watch_queue(engine, self._intake)
         self._trace.observe(engine)
-        Tracing.of(engine).watch(self._failed)
+
+    def _watch_errors(self, engine: Any) -> None:
+        if engine is not self._watched:
+            self._watched = engine
+            Tracing.of(engine).watch(self._failed)  # which asks the clock, as the recorder's did
 
     def joined(self, component: Any) -> None:
         """A component is in the tree: a worker is given results, and does nothing by itself."""
@@ -264,9 +271,15 @@ class Player:
         self.has_ended = True
         self._trace.end()
 
+    def _change(self, fd: Any, source: Any, add: int, remove: int) -> None:
+        if source is not None:
+            self._meet(fd)
+        poller = self._poller
+        type(poller)._change(poller, fd, source, add, remove)
+
     def _meet(self, fd: Any) -> None:
         if isinstance(fd, ReplaySocket) and fd.number is None:
-            self.lost.append("a socket that was not there when it was recorded")
+            self._lose("a socket that was not there when it was recorded")
 
     # -- other threads --
 

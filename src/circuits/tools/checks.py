@@ -71,6 +71,16 @@ def check(x: Manager, *modules: ModuleType) -> list[Finding]:
     return sorted({*_unfired(nodes, made), *_unhandled(nodes, made, awaited)})
 
 
+def sources_are_there(x: Manager) -> bool:
+    """Whether the sources of all modules of an application can be read, so that nothing is missed."""
+    try:
+        for module in _modules_of(list(flatten(x.root))):
+            inspect.getsource(module)
+    except (OSError, TypeError):
+        return False
+    return True
+
+
 def _is_ours(module: str) -> bool:
     return module == "circuits" or module.startswith("circuits.")
 
@@ -125,7 +135,7 @@ def _unhandled(
         for spec in node._tree_specs:
             if spec.names and "*" not in spec.names:
                 handled.update(spec.names)
-            elif spec.channel != "*":
+            elif spec.channel != "*" or getattr(spec.function, "forwards", False):
                 return  # one that takes whatever comes on its channel; the others only look on
     for name, places in made.items():
         if name not in handled:

@@ -17,6 +17,7 @@ from types import CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any
 
 from circuits._wire.http1 import LAST_CHUNK
+from circuits.core._reports import log_diagnosis
 from circuits.core.errors import EXIT_EXCEPTIONS
 from circuits.core.utils import call_all
 from circuits.core.values import Value
@@ -102,10 +103,7 @@ class Exchange:
             try:
                 result = method(request, response)
             except BaseException as problem:  # as the engine catches it, with what stops it
-                event = door.event(request, response)
-                door.failed(event, method, problem)
-                if not event.value.errors:
-                    self.settle(event.value)
+                self._has_raised(method, problem)
                 return
             if result is not None:
                 break
@@ -115,9 +113,15 @@ class Exchange:
         take, kind = self.answer, result.__class__
         if kind is not str:
             if kind is GeneratorType or kind is CoroutineType:
-                door.take(door.event(request, response), method, result)
-                return
+                try:
+                    result = door.begin(method, result, request, response)
+                except BaseException as problem:
+                    self._has_raised(method, problem)
+                    return
+                kind = result.__class__
             if kind is Value:
+                if result.manager is owner and result.event.waitingHandlers:
+                    return  # we hear of its success
                 if result._value is None and result.event.waitingHandlers:
                     owner.watch(result.event, self.settle, result)  # what settle would do
                     return
@@ -126,6 +130,13 @@ class Exchange:
             owner.later(take, result)  # what they have fired may be an answer
         else:
             take(result)
+
+    def _has_raised(self, method: Callable[..., Any], problem: BaseException) -> None:
+        door = self.connection.owner.request_door
+        event = door.event(self.request, self.response)
+        door.failed(event, method, problem)
+        if not event.value.errors:
+            self.settle(event.value)
 
     def _fire(self, event: events.Request) -> None:
         owner = self.connection.owner
@@ -179,7 +190,7 @@ class Exchange:
                 if owner._tree_engine.queue:
                     owner.later(self._miss_answer)
                 else:
-                    self.refuse(errors.NotFound)
+                    self._refuse_unanswered()
                 return
             elif kind is bool:
                 return  # the application fires the response by itself
@@ -208,7 +219,16 @@ class Exchange:
     def _miss_answer(self) -> None:
         """Nobody has answered, not even by what was fired."""
         if self.state is _HANDLING and not self.request.handled:
-            self.refuse(errors.NotFound)
+            self._refuse_unanswered()
+
+    def _refuse_unanswered(self) -> None:
+        request = self.request
+        if request.args is not None:
+            log_diagnosis(
+                f"{request.method} {request.path:.200}: an exposed method returned None, which "
+                "answers nothing; does it lack a return?"
+            )
+        self.refuse(errors.NotFound)
 
     def fail(self, error: tuple[Any, BaseException, Any]) -> None:
         """Answer with the error for what a handler has raised."""

@@ -46,7 +46,7 @@ __all__ = [
 #: Events that the framework fires or hears everywhere. A page may have such a name: its own event
 #: has another one then, so that neither is taken for the other.
 _EVERYWHERE = frozenset((
-    "bridge_lost", "complete", "done", "draining", "error", "failure", "generate_events", "ipc",
+    "bridge_lost", "complete", "done", "draining", "error", "failure", "generate_events", "hang_up", "ipc",
     "load_success", "prepare_unregister", "prepare_unregister_complete", "ready", "registered", "remote",
     "signal", "started", "stopped", "success", "unregister", "unregistered",
 ))  # fmt: skip

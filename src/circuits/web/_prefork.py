@@ -172,7 +172,7 @@ class Master(DescriptorOwner):
         lived = 0.0 if since is None else _clock.now() - since
         self._failures = 0 if lived >= _SOON_SECONDS else self._failures + 1
         process = worker._run_process
-        status = 1 if process is None or process.exitcode < 0 else process.exitcode
+        status = 1 if process is None or (process.exitcode or 0) < 0 else process.exitcode
         if not self._has_served:
             self._remove(name)
             say("circuits.web: no worker could be started")

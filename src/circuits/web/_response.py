@@ -381,7 +381,9 @@ class Response:
                 self._state_length(headers, length)
         if code == 413:
             self.close = True
-        if request.server is not None and "connection" not in keys:
+        if request.server is not None and "connection" in keys:
+            self._heed_connection(headers)
+        elif request.server is not None:
             if self.protocol == "HTTP/1.0":
                 if not self.close:
                     headers._add("Connection", "connection", "Keep-Alive")
@@ -393,6 +395,28 @@ class Response:
             self._sent_cookies = request._cookie.changed()
             for value in self._sent_cookies:
                 headers.append("Set-Cookie", check_value(value, "cookie"))
+
+    def _heed_connection(self, headers: Headers) -> None:
+        """Have what the application says of the connection, and what becomes of it, agree.
+
+        It may ask for the end. That it goes on is not for it to say.
+        """
+        if self.code == 101:
+            return  # what is said is that it becomes something else
+        options = [option.strip() for option in headers["Connection"].split(",")]
+        said = {option.lower() for option in options}
+        if said.isdisjoint(_OPTIONS_OF_OURS):
+            return
+        self.close = self.close or "close" in said
+        others = [option for option in options if option.lower() not in _OPTIONS_OF_OURS]
+        if self.close:
+            others.append("close")
+        elif self.protocol == "HTTP/1.0":
+            others.append("Keep-Alive")
+        if others:
+            headers["Connection"] = ", ".join(others)
+        else:
+            del headers["Connection"]
 
     def _delimit(self, headers: Headers, length: int | None) -> None:
         """Decide how the end of the body is told, where its length is not all there is to it."""
@@ -497,7 +521,8 @@ class Response:
         self._complete(headers, _SAMPLE_LENGTH)
         self._sent_cookies = None  # they are in the copy only
         before, stated, after = self._head(headers).partition(_SAMPLE_LINE)
-        if not stated or self.chunked:
+        # Fields may have asked for a close, which is not for every one.
+        if not stated or self.chunked or self.close is not key[1]:
             return None
         if len(_head_cache) >= _CACHE_LIMIT:
             _head_cache.clear()
@@ -537,6 +562,8 @@ def _renew(second: float) -> None:
 def _content_type(encoding: str) -> str:
     return check_value(f"text/html; charset={encoding}")
 
+
+_OPTIONS_OF_OURS = frozenset({"", "close", "keep-alive"})
 
 #: What the headers of the current second begin with, and its index, by server and banner.
 _first_fields_cache: dict[tuple[Any, ...], tuple[list[tuple[str, str]], dict[str, str]]] = {}

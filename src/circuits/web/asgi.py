@@ -235,7 +235,8 @@ class Gateway(_WSGIGateway):
 
     def _report(self, problem: BaseException) -> None:
         """Fire the ``error`` event of an exception."""
-        self._tree_engine.report(problem, None, None)
+        if not isinstance(problem, EXIT_EXCEPTIONS):  # which are no fault
+            self._tree_engine.report(problem, None, None)
 
     def _call_in(self, seconds: float, call: Callable[[], object]) -> Appointment:
         """Have something done later."""

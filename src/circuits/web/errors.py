@@ -284,6 +284,10 @@ class Redirect(HTTPError):
         if not given and code != 304:
             raise ValueError(f"a redirect with code {code} needs a URL")
         here = utils.url(request)
+        if here.startswith(
+            f"{request.scheme}:///"
+        ):  # over a UNIX socket nobody may have said where
+            here = here.partition("//")[2]
         self.urls = [_ascii(urljoin(here, url)) for url in given]
         super().__init__(request, response, code)
 

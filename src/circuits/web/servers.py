@@ -85,6 +85,7 @@ class BaseServer(BaseComponent):
         **extra: Any,
     ) -> None:
         super().__init__(channel=channel)
+        channel = self.channel  # perhaps that of a class derived from this one
         self.debug = bool(extra.pop("debug", False))
         self.display_banner = bool(extra.pop("display_banner", True))
         limits = Limits.take(extra)
@@ -200,7 +201,14 @@ class Server(BaseServer):
         **kwargs: As for :class:`BaseServer`.
     """
 
-    def __init__(self, bind: int | str | Sequence[Any] | socket.socket, **kwargs: Any) -> None:
+    def __init__(
+        self, bind: int | str | Sequence[Any] | socket.socket, *rest: Any, **kwargs: Any
+    ) -> None:
+        if rest:
+            raise TypeError(
+                f"{type(self).__name__} takes one address, and all else by name: write "
+                f"{type(self).__name__}(({bind!r}, {rest[0]!r}))"
+            )
         super().__init__(bind, **kwargs)
         Dispatcher(channel=self.channel).register(self)
 
@@ -326,6 +334,7 @@ class StdinServer(BaseComponent):
 
     def __init__(self, encoding: str = "utf-8", channel: str = "web") -> None:
         super().__init__(channel=channel)
+        channel = self.channel
         self.http = HTTP(encoding, channel, self)
         self.server = _Stdio(channel)
         self.http.attach(self.server)

@@ -33,8 +33,8 @@ class Child:
     """How to make one child, and what has become of it."""
 
     __slots__ = (
-        "component", "fatal", "has_ended", "is_running", "link", "make", "name", "process", "restart", "runs_apart",
-        "watch",
+        "component", "crashes", "fatal", "has_ended", "is_paused", "is_running", "link", "make", "name",
+        "process", "restart", "runs_apart", "started", "watch",
     )  # fmt: skip
 
     def __init__(
@@ -56,6 +56,9 @@ class Child:
         self.process: Any = None
         self.watch: Descriptor | None = None
         self.is_running = False
+        self.is_paused = False  # to be started again a little later
+        self.started = 0.0  # by the clock
+        self.crashes = 0  # one soon after the other
         self.has_ended = False  # by itself and in good order: it is not started again
 
     def stop(self, supervisor: Manager) -> Generator[Any, Any, None]:

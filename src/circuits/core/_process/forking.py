@@ -7,13 +7,10 @@ own. And it has only the one thread that forked, while others may have been hold
 
 from __future__ import annotations
 
-import _thread
 import os
-import sys
 import warnings
 
-from circuits.core._routing import TREE_LOCK
-from circuits.core.utils import flatten
+from circuits.core._session import after_fork
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,25 +31,12 @@ def fork(manager: Manager) -> int:
     """
     if not hasattr(os, "fork"):  # pragma: no cover - Windows
         raise OSError("this system cannot fork")
-    asyncio = sys.modules.get("asyncio")
-    loop = None if asyncio is None else asyncio._get_running_loop()
-    with TREE_LOCK, warnings.catch_warnings():  # locked, so that nobody holds it in the child
+    is_running = manager.root._tree_engine.runner is not None
+    with warnings.catch_warnings():
         # Python warns of threads when there is a child already: as an error, it would come in the
         # parent, which could not know that it has one. Callers look for themselves.
         warnings.simplefilter("ignore", DeprecationWarning)
         pid = os.fork()
-    if pid:
-        return pid
-    if loop is not None and asyncio is not None:
-        asyncio._set_running_loop(loop)  # which asyncio forgets when the process id changes
-    engine = manager.root._tree_engine
-    loop = engine.loop
-    if loop.thread is not None:
-        loop.thread = _thread.get_ident()
-    if loop.session is not None and loop.session.pipe is not None:
-        loop.session.pipe.reopen()
-    for node in flatten(engine.root):
-        forked = getattr(node, "_tree_forked", None)
-        if forked is not None:
-            forked()
-    return 0
+    if not pid and not is_running:  # what runs has been taken care of
+        after_fork(manager)
+    return pid

@@ -7,6 +7,7 @@ import struct
 from circuits.core._event_state import ORDINARY_ATTRIBUTES
 from circuits.core._flags import RUNTIME_FLAGS
 from circuits.core._tasks import Suspended
+from circuits.core._written import names_written
 from circuits.core.errors import RemoteError
 from circuits.core.events import BaseEvent, Event, Failure
 from circuits.core.values import Value
@@ -138,12 +139,39 @@ def unpack_event(body: Any) -> tuple[BaseEvent, tuple[Any, ...]]:
     return event, channels
 
 
+def is_sound(kind: int, body: Any) -> bool:
+    """Whether a message is what its kind says; else the peer is out of step."""
+    if kind == NAMES:
+        return isinstance(body, frozenset)
+    if kind == EVENT:
+        if not (isinstance(body, tuple) and len(body) == 3 and isinstance(body[2], tuple)):
+            return False
+        cls, event, _ = body
+        if cls is None:
+            return isinstance(event, BaseEvent)
+        return isinstance(cls, type) and issubclass(cls, BaseEvent) and isinstance(event, list)
+    if kind not in (ANSWER, LATE) or not isinstance(body, list):
+        return False
+    return all(_is_sound_result(result) for result in body)
+
+
+def _is_sound_result(result: Any) -> bool:
+    if not (isinstance(result, tuple) and len(result) == 2):
+        return False
+    kind, content = result
+    if kind == ERROR:
+        return (
+            isinstance(content, tuple) and len(content) == 2 and isinstance(content[0], Exception)
+        )
+    return kind == VALUE or (kind == PENDING and isinstance(content, int))
+
+
 def names_wanted(routes: Routes, bridge: type[Bridge]) -> Iterator[str]:
     """The names that a tree has handlers for, those of bridges left out."""
     for name, channels in list(routes._by_name.items()):
         if name != "*":
             if name[0] != "_" and name not in bridge.ignore:
-                yield name
+                yield from (name, *names_written(name))
         elif any(
             not isinstance(component, bridge)
             for components in list(channels.values())

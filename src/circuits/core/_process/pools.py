@@ -7,6 +7,7 @@ here needs a thread.
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -285,14 +286,15 @@ def reap(process: Any) -> int | None:
     """Wait for a process that is about to end; kill it if it does not.
 
     Returns:
-        Its exit status; negative for a signal.
+        Its exit status; negative for a signal, ``None`` if somebody else has taken it.
     """
     process.join(_GRACE)
     if process.exitcode is None:
         process.kill()
         process.join()
     status: int | None = process.exitcode
-    process.close()
+    with contextlib.suppress(ValueError):  # somebody else has taken its status: it is not known
+        process.close()
     return status
 
 

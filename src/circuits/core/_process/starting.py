@@ -48,13 +48,16 @@ _LOOK_INTERVAL = 0.05
 _private_ends: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
 
-def start_process(manager: Manager, method: str, link: Manager | None) -> tuple[Any, Bridge | None]:
+def start_process(
+    manager: Manager, method: str, link: Manager | None, implicit: bool = True
+) -> tuple[Any, Bridge | None]:
     """Start a child that runs a tree.
 
     Args:
         manager: The root of the tree, which is not running.
         method: ``"fork"``; ``"spawn"`` or ``"forkserver"`` if the tree can be pickled.
         link: Where to register the bridge to it.
+        implicit: Whether events cross without being wrapped.
 
     Returns:
         The process, and the bridge if there is one.
@@ -94,7 +97,7 @@ def start_process(manager: Manager, method: str, link: Manager | None) -> tuple[
             far.close()
     bridge = None
     if near is not None and link is not None:
-        bridge = Bridge(near, channel=f"bridge-{process.pid}")
+        bridge = Bridge(near, channel=f"bridge-{process.pid}", forward=implicit)
         bridge.process = process
         bridge.register(link)
     return process, bridge

@@ -51,12 +51,20 @@ def splitLines(s: bytes, buffer: bytes) -> tuple[list[bytes], bytes]:
     return split_lines(s, buffer)
 
 
+#: How long a splitter of one's own may be kept from seeing all of a long unfinished line, in seconds.
+_DEFER_SECONDS = 0.02
+
+#: Of how many senders of datagrams the beginning of a line is kept: those that came last.
+MOST_SENDERS = 256
+
+
 class LP(BaseComponent):
     """Line protocol: makes ``line`` events out of ``read`` events.
 
     Register it beside a client, a server or a file, on the same channel. With ``read(data)`` it
     keeps the unfinished line in ``buffer``, with ``read(sock, data)`` one for each socket. An
-    unfinished line is dropped when its connection ends.
+    unfinished line is dropped when its connection ends. Of senders of datagrams, which never
+    say that they end, the unfinished lines of the latest 256 are kept.
 
     Handles ``read``, ``disconnect``, ``disconnected``, ``eof`` and ``prepare_unregister``; fires
     ``line`` and, for each line past ``max_line``, one ``socket_error`` with a
@@ -103,6 +111,7 @@ class LP(BaseComponent):
         self.max_line = max_line
         self._decoder = self._new_decoder()
         self._decoders: dict[Any, LineDecoder] = {}
+        self._deferred: set[LineDecoder] = set()  # see _look_later
         self._backlog = Backlog(self, self._share, self._receive, self._lost)
         super().__init__(*args, **kwargs)
 
@@ -128,15 +137,28 @@ class LP(BaseComponent):
             self._decoder.receive_data(args[0])
             return self._tell(self._decoder)
         sock, data = args
-        decoder = self._decoders.get(sock)
+        is_datagram = isinstance(sock, tuple)
+        decoder = self._decoders.pop(sock, None) if is_datagram else self._decoders.get(sock)
         if decoder is None:
-            decoder = self._decoders[sock] = self._new_decoder()
+            decoder = self._new_decoder()
+            if not is_datagram:
+                self._decoders[sock] = decoder
         if self.getBuffer is not None:
             decoder.rest = self._stored(self.getBuffer, sock)
         decoder.receive_data(data)
         if self.updateBuffer is not None:
             self.updateBuffer(sock, decoder.rest)
-        return self._tell(decoder, sock)
+        has_more = self._tell(decoder, sock)
+        if is_datagram and (has_more or decoder.is_unfinished):
+            if len(self._decoders) >= MOST_SENDERS:
+                self._forget_oldest_sender()
+            self._decoders[sock] = decoder  # as the latest
+        return has_more
+
+    def _forget_oldest_sender(self) -> None:
+        senders = [key for key in self._decoders if isinstance(key, tuple)]
+        if len(senders) >= MOST_SENDERS:
+            del self._decoders[senders[0]]
 
     def _keep(self, who: tuple[Any, ...], data: Any) -> bool:
         try:
@@ -185,7 +207,24 @@ class LP(BaseComponent):
             return b""
         return b"" if stored is None else stored
 
+    def _look_later(self, decoder: LineDecoder, *sock: Any) -> None:
+        """Have a splitter of one's own see everything soon, however much comes until then."""
+        if self._tree_engine.runner is None:
+            decoder.catch_up()
+        elif decoder not in self._deferred:
+            self._deferred.add(decoder)
+            self._tree_engine.schedule.call_in(_DEFER_SECONDS, lambda: self._look(decoder, *sock))
+
+    def _look(self, decoder: LineDecoder, *sock: Any) -> None:
+        self._deferred.discard(decoder)
+        if decoder is self._decoder or decoder in self._decoders.values():
+            decoder.catch_up()
+            if sock not in self._backlog.peers and self._tell(decoder, *sock):
+                self._backlog.begin(*sock)
+
     def _tell(self, decoder: LineDecoder, *sock: Any) -> bool:
+        if decoder.is_deferred:
+            self._look_later(decoder, *sock)
         encoding = self.encoding
         turns = self._tree_engine.turns
         share = turns.left

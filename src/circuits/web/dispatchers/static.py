@@ -9,6 +9,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from circuits.core._reports import log_diagnosis
 from circuits.core.components import BaseComponent
 from circuits.core.handlers import handler
 from circuits.web import _file_response, _paths, errors
@@ -87,6 +88,8 @@ class Static(BaseComponent):
         super().__init__(**kwargs)
         self.path = path
         self.docroot = os.path.abspath(os.getcwd() if docroot is None else docroot)
+        if not os.path.isdir(self.docroot):
+            log_diagnosis(f"Static has nothing to serve: there is no folder {self.docroot}")
         self._folder = _paths.Docroot(self.docroot)
         self.defaults = (defaults,) if isinstance(defaults, str) else tuple(defaults)
         self.dirlisting = dirlisting

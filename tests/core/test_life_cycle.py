@@ -1,0 +1,248 @@
+"""Opening and closing resources in handlers of ``started`` and ``stopped``: they may take their time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from circuits import Component, Event, Manager, Timer, handler, sleep
+from circuits.net.sockets import TCPServer, UDPServer
+from circuits.testing import Recorder
+
+
+class Log(Component):
+    log: list[str]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log = []
+
+
+class ByGenerator(Log):
+    def stopped(self, component: Manager) -> Iterator[Any]:
+        self.log.append("begin")
+        yield sleep(0.05)
+        yield self.call(Event.create("part"))
+        self.log.append("end")
+
+    def part(self) -> Iterator[Any]:
+        yield sleep(0.01)
+        self.log.append("part")
+
+
+class ByCoroutine(Log):
+    async def stopped(self, component: Manager) -> None:
+        self.log.append("begin")
+        await sleep(0.05)
+        await self.call(Event.create("part"))
+        self.log.append("end")
+
+    async def part(self) -> None:
+        await sleep(0.01)
+        self.log.append("part")
+
+
+@pytest.mark.parametrize("cls", [ByGenerator, ByCoroutine])
+def test_handlers_of_stopped_are_waited_for(cls: Any) -> None:
+    app = cls()
+    Timer(0.01, Event.create("over")).register(app)
+    app.addHandler(handler("over")(lambda self: self.stop()))
+    app.run()
+    assert app.log == ["begin", "part", "end"]
+
+
+@pytest.mark.parametrize("cls", [ByGenerator, ByCoroutine])
+def test_they_have_the_stop_timeout_and_no_more(cls: Any) -> None:
+    class Slow(cls):  # type: ignore[misc]
+        stop_timeout = 0.1
+
+        def started(self, component: Manager) -> None:
+            self.stop()
+
+        @handler("part", override=True)
+        def part(self) -> Iterator[Any]:
+            try:
+                yield sleep(3600)
+            finally:
+                self.log.append("cut")
+
+    app = Slow()
+    app.run()
+    assert app.log == ["begin", "cut"]
+
+
+@pytest.mark.parametrize("name", ["prepare_unregister", "unregistered"])
+def test_a_component_that_leaves_has_its_time_too(name: str) -> None:
+    class Part(Log):
+        @handler(name)
+        def _on_leave(self, *args: Any) -> Iterator[Any]:
+            yield sleep(0.05)
+            self.log.append(name)
+
+    class App(Component):
+        part: Part
+
+        def started(self, component: Manager) -> None:
+            self.part.unregister()
+            self.stop()
+
+    app = App()
+    app.part = part = Part().register(app)
+    app.run()
+    assert part.log == [name]
+
+
+def test_others_that_are_suspended_are_cut(app_runner: Callable[..., Any]) -> None:
+    class App(Log):
+        def started(self, component: Manager) -> Iterator[Any]:
+            self.fire(Event.create("over"))
+            yield sleep(3600)
+            self.log.append("never")
+
+        def over(self) -> None:
+            self.stop()
+
+    app = App()
+    app.run()
+    assert app.log == []
+
+
+# -- the beginning --
+
+
+class Opens(Log):
+    """Opens something before anybody is served."""
+
+    server: Any
+
+    def __init__(self, make: Any, *, is_coroutine: bool = False) -> None:
+        super().__init__()
+        self.server = make()
+        self.server.register(self)
+
+    def ready(self, *args: Any) -> None:
+        self.log.append("ready")
+        self.stop()
+
+
+class OpensByGenerator(Opens):
+    def started(self, component: Manager) -> Iterator[Any]:
+        yield sleep(0.05)
+        assert self.server._poller is None or not self.server._poller.isReading(self.server._sock)
+        self.log.append("started")
+
+
+class OpensByCoroutine(Opens):
+    async def started(self, component: Manager) -> None:
+        await sleep(0.05)
+        self.log.append("started")
+
+
+class OpensAtOnce(Opens):
+    def started(self, component: Manager) -> None:
+        self.log.append("started")
+
+
+@pytest.mark.parametrize("cls", [OpensByGenerator, OpensByCoroutine, OpensAtOnce])
+def test_a_server_accepts_when_all_has_been_opened(cls: Any) -> None:
+    app = cls(lambda: TCPServer(("127.0.0.1", 0)))
+    app.run()
+    assert app.log == ["started", "ready"]
+    app.log.clear()
+    app.server.close()
+
+
+def test_who_waits_for_ready_gets_it() -> None:
+    class App(Log):
+        def started(self, component: Manager) -> Iterator[Any]:
+            yield self.wait("ready", "*")
+            self.log.append("ready")
+            self.stop()
+
+    app = App()
+    TCPServer(("127.0.0.1", 0)).register(app)
+    app.run()
+    assert app.log == ["ready"]
+
+
+def test_one_that_never_ends_keeps_nobody_waiting_for_ever() -> None:
+    class App(Log):
+        start_timeout = 0.1
+
+        def started(self, component: Manager) -> Iterator[Any]:
+            while True:
+                yield sleep(0.01)
+
+        def ready(self, *args: Any) -> None:
+            self.log.append("ready")
+            self.stop()
+
+    app = App()
+    TCPServer(("127.0.0.1", 0)).register(app)
+    app.run()
+    assert app.log == ["ready"]
+
+
+@pytest.mark.parametrize("cls", [TCPServer, UDPServer])
+def test_one_that_a_handler_registers_begins_at_once(cls: Any) -> None:
+    class App(Log):
+        def started(self, component: Manager) -> Iterator[Any]:
+            cls(("127.0.0.1", 0)).register(self)
+            while not self.log:
+                yield sleep(0.01)
+            self.stop()
+
+        def ready(self, *args: Any) -> None:
+            self.log.append("ready")
+
+    App().run()
+
+
+def test_one_that_exits_is_the_end() -> None:
+    class App(Log):
+        async def started(self, component: Manager) -> None:
+            await sleep(0)
+            raise SystemExit(3)
+
+    app = App()
+    TCPServer(("127.0.0.1", 0)).register(app)
+    seen = Recorder("ready").register(app)
+    with pytest.raises(SystemExit) as caught:
+        app.run()
+    assert caught.value.code == 3
+    assert seen.names in ([], ["ready"])
+
+
+@pytest.mark.parametrize("must_start", [False, True])
+@pytest.mark.parametrize("way", ["plain", "generator", "coroutine"])
+def test_a_component_says_whether_its_failure_is_the_end(
+    way: str, must_start: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Plain(Component):
+        def started(self, component: Manager) -> None:
+            raise ConnectionError("no database")
+
+    class Generator(Component):
+        def started(self, component: Manager) -> Iterator[Any]:
+            yield sleep(0)
+            raise ConnectionError("no database")
+
+    class Coroutine(Component):
+        async def started(self, component: Manager) -> None:
+            await sleep(0)
+            raise ConnectionError("no database")
+
+    app = Component()
+    part: Any = {"plain": Plain, "generator": Generator, "coroutine": Coroutine}[way]()
+    part.must_start = must_start
+    part.register(app)
+    Timer(0.1, Event.create("over")).register(app)
+    app.addHandler(handler("over")(lambda self: self.stop()))
+    if must_start:
+        with pytest.raises(ConnectionError, match="no database"):
+            app.run()
+    else:
+        app.run()
+    assert len(caplog.records) == 1
