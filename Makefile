@@ -15,7 +15,7 @@ PARALLEL = -n auto --dist worksteal
 NIGHTLY = examples repeat bench fuzz hostile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-this test-others fast documented check lint types format docs changes bench budgets nightly $(addprefix nightly-,$(NIGHTLY)) nightly-autobahn pins clean
+.PHONY: help demo test test-this test-others fast documented check lint types format docs man changes bench budgets nightly $(addprefix nightly-,$(NIGHTLY)) nightly-autobahn pins clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -55,6 +55,9 @@ types: $(VENV)/.dev ## mypy --strict
 
 docs: $(VENV)/.runtime ## Write the reference, docs/reference, from the docstrings
 	$(PY) scripts/reference.py
+
+man: $(VENV)/.runtime ## Write the pages of commands, docs/man/circuits-*, from their parsers
+	$(PY) scripts/manpages.py
 
 changes: $(VENV)/.dev ## Show what CHANGES.md will say; RELEASE=2.1.0 writes it and removes the fragments
 	$(PY) -m towncrier build $(if $(RELEASE),--yes --version $(RELEASE),--draft)

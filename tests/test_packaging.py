@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+from circuits.cli import COMMANDS
+
 _ROOT = Path(__file__).parent.parent
 _PROJECT: dict[str, Any] = tomllib.loads((_ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 _EXTRAS: dict[str, list[str]] = _PROJECT["project"]["optional-dependencies"]
@@ -88,11 +90,13 @@ def test_the_pins_have_what_a_group_asks_for(group: str) -> None:
     assert set(requirements(group)) - pinned == set(), "run `make pins`"
 
 
-def test_every_program_has_a_page_for_man_that_is_installed() -> None:
+def test_every_program_and_command_has_a_page_for_man_that_is_installed() -> None:
     wheel: dict[str, Any] = _PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
     (folder,) = (name for name, to in wheel["shared-data"].items() if to == "share/man/man1")
     pages = {path.name for path in (_ROOT / folder).iterdir()}
-    assert pages == {f"{name}.1" for name in _PROJECT["project"]["scripts"]}
+    programs = set(_PROJECT["project"]["scripts"])
+    commands = {f"circuits-{name}" for name in COMMANDS if f"circuits.{name}" not in programs}
+    assert pages == {f"{name}.1" for name in programs | commands}
 
 
 def test_addresses_are_of_one_repository_and_lead_to_files() -> None:

@@ -44,6 +44,7 @@ COMMANDS: dict[str, str] = {
     "check": "find handlers that nobody fires for, and events nobody handles",
     "migrate": "report what changed since 2.1 and 3.x in the source of a program",
     "bench": "measure how many events circuits passes here, and how fast",
+    "completion": "print what bash, zsh or fish needs to complete these commands",
 }
 
 
