@@ -22,7 +22,8 @@ import pytest
 from circuits import Component, Manager, Worker, handler
 from circuits.app.recording import RecordingError
 from circuits.core.pollers import BasePoller
-from circuits.net.sockets import TCPServer
+from circuits.net.events import StartTLS
+from circuits.net.sockets import TCPClient, TCPServer, Write
 from circuits.testing import Recorder, replay
 from tests.certificates import Certificates
 
@@ -238,32 +239,103 @@ def test_a_recording_costs_a_stop_from_another_thread_nothing(path: Path) -> Non
     assert replayed.trace.splitlines()[-1].endswith("closed [server] ()")
 
 
-# -- what cannot be replayed -------------------------------------------------------------------
+# -- TLS -----------------------------------------------------------------------------------------
 
 
-def test_connections_with_tls_are_named_and_left_out(
-    path: Path, certificates: Certificates
-) -> None:
-    class Secure(Component):
-        channel = "server"
+class Secure(Component):
+    """A server that speaks TLS, from the beginning or when it is asked to."""
 
-        def init(self) -> None:
-            self.server = TCPServer(
-                ("127.0.0.1", 0), secure=True, certfile=certificates.server
-            ).register(self)
+    channel = "server"
 
-        def read(self, sock: Any, data: bytes) -> bytes:
-            return data
+    def __init__(self, certfile: Path, secure: bool = True) -> None:
+        super().__init__()
+        self.server = TCPServer(("127.0.0.1", 0), secure=secure, certfile=certfile).register(self)
 
-    app = recorded(path, Secure)
+    def read(self, sock: Any, data: bytes) -> bytes | None:
+        if data == b"upgrade":
+            self.fire(Write(sock, b"go on"))
+            self.fire(StartTLS(sock))
+            return None
+        return data.upper()
+
+
+class SecureCaller(Component):
+    """A client that speaks TLS."""
+
+    channel = "client"
+
+    def __init__(self, port: int, authority: Path) -> None:
+        super().__init__()
+        self.port, self.authority = port, authority
+        self.client = TCPClient().register(self)
+        self.heard = b""
+
+    def started(self, manager: Manager) -> None:
+        self.client.connect("localhost", self.port, secure=True, ca_certs=self.authority)
+
+    def connected(self, host: str, port: int) -> None:
+        self.fire(Write(b"called"))
+
+    def read(self, data: bytes) -> None:
+        self.heard += data
+        self.stop()
+
+
+def secured(plain: socket.socket, certificates: Certificates) -> ssl.SSLSocket:
+    context = ssl.create_default_context(cafile=certificates.authority)
+    return context.wrap_socket(plain, server_hostname="localhost")
+
+
+def test_what_tls_carries_is_replayed(path: Path, certificates: Certificates) -> None:
+    make = partial(Secure, certificates.server)
+    app = recorded(path, make)
+    large = bytes(range(97, 123)) * 10_000
+    with running(app) as watch:
+        with secured(connected(app), certificates) as sock:
+            assert answer(sock, b"secret") == b"SECRET"
+            sender = threading.Thread(target=sock.sendall, args=(large,))
+            sender.start()
+            heard = b""
+            while len(heard) < len(large):
+                heard += sock.recv(65536)
+            sender.join()
+        with connected(app) as plain:
+            plain.sendall(b"no TLS at all\r\n")
+            plain.recv(100)
+        watch.wait_for("disconnect")
+    first = replay(path, watched(make))
+    assert first.sent == {2: b"SECRET" + large.upper()}
+    assert (first.errors, first.lost, first.diverged_at) == ([], [], None)
+    assert "socket_error" in first.trace
+    assert {replay(path, watched(make)).trace for _ in range(5)} == {first.trace}
+
+
+def test_an_upgrade_to_tls_is_replayed(path: Path, certificates: Certificates) -> None:
+    make = partial(Secure, certificates.server, secure=False)
+    app = recorded(path, make)
     with running(app), connected(app) as plain:
-        context = ssl.create_default_context(cafile=certificates.authority)
-        with context.wrap_socket(plain, server_hostname="localhost") as sock:
-            assert answer(sock, b"secret") == b"secret"
-    assert b"secret" not in path.read_bytes()
-    replayed = replay(path, watched(Secure))
-    assert replayed.lost == ["connections with TLS"]
-    assert replayed.errors == []
+        assert answer(plain, b"upgrade") == b"go on"
+        with secured(plain, certificates) as sock:
+            assert answer(sock, b"secret") == b"SECRET"
+    replayed = replay(path, watched(make))
+    assert replayed.sent == {2: b"go onSECRET"}
+    assert (replayed.errors, replayed.lost, replayed.diverged_at) == ([], [], None)
+
+
+def test_a_client_with_tls_is_replayed(path: Path, certificates: Certificates) -> None:
+    server = Secure(certificates.server)
+    with running(server):
+        make = partial(SecureCaller, server.server.port or 0, certificates.authority)
+        caller = recorded(path, make)
+        caller.run()
+    assert caller.heard == b"CALLED"
+    replayed = replay(path, make)
+    assert isinstance(replayed.app, SecureCaller)
+    assert replayed.app.heard == b"CALLED"
+    assert replayed.sent == {1: b"called"}
+
+
+# -- what cannot be replayed -------------------------------------------------------------------
 
 
 def test_foreign_input_in_asyncio_is_named(path: Path) -> None:

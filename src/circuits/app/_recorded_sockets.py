@@ -8,12 +8,22 @@ from __future__ import annotations
 
 import socket
 import weakref
-from typing import TYPE_CHECKING, Any, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from circuits.net._tls import TLSSocket
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["RecordedSocket", "SocketTable", "is_listening"]
+__all__ = [
+    "RecordedSocket",
+    "RecordedTLSSocket",
+    "SocketTable",
+    "is_listening",
+    "is_observed",
+    "observe",
+]
 
 
 class Listener(Protocol):
@@ -52,9 +62,13 @@ class SocketTable:
 
     def forget(self, sock: Any) -> None:
         """What the socket does from now on is nobody's concern."""
-        if type(sock) is RecordedSocket:
-            sock.__class__ = socket.socket  # type: ignore[assignment]  # as it was
+        if type(sock) in _PLAIN:
+            sock.__class__ = _PLAIN[type(sock)]
         self._numbers.pop(sock, None)
+
+    def take_over(self, sock: Any, number: int) -> None:
+        """A socket that takes the place of another one has its number."""
+        self._numbers[sock] = number
 
     def clear(self) -> None:
         """Forget all of them."""
@@ -77,9 +91,9 @@ class RecordedSocket(socket.socket):
         """As of a socket."""
         listener = sockets.listener
         if listener is None:
-            return super().recv(size, flags)
+            return socket.socket.recv(self, size, flags)
         try:
-            data = super().recv(size, flags)
+            data = socket.socket.recv(self, size, flags)
         except OSError as problem:
             listener.received(self, problem)
             raise
@@ -90,9 +104,9 @@ class RecordedSocket(socket.socket):
         """As of a socket."""
         listener = sockets.listener
         if listener is None:
-            return super().recvfrom(size, flags)
+            return socket.socket.recvfrom(self, size, flags)
         try:
-            data, address = super().recvfrom(size, flags)
+            data, address = socket.socket.recvfrom(self, size, flags)
         except OSError as problem:
             listener.received(self, problem)
             raise
@@ -101,15 +115,15 @@ class RecordedSocket(socket.socket):
 
     def send(self, data: Any, flags: int = 0) -> int:
         """As of a socket."""
-        return self._tell_sent(super().send, (data,), data, flags)
+        return self._tell_sent(partial(socket.socket.send, self), (data,), data, flags)
 
     def sendmsg(self, buffers: Any, *args: Any) -> int:
         """As of a socket."""
-        return self._tell_sent(super().sendmsg, buffers, buffers, *args)
+        return self._tell_sent(partial(socket.socket.sendmsg, self), buffers, buffers, *args)
 
     def sendto(self, data: Any, *args: Any) -> int:
         """As of a socket."""
-        return self._tell_sent(super().sendto, (data,), data, *args)
+        return self._tell_sent(partial(socket.socket.sendto, self), (data,), data, *args)
 
     def _tell_sent(self, send: Any, pieces: Iterable[Any], *args: Any) -> int:
         listener = sockets.listener
@@ -127,7 +141,7 @@ class RecordedSocket(socket.socket):
         """As of a socket."""
         listener = sockets.listener
         try:
-            sock, address = super().accept()
+            sock, address = socket.socket.accept(self)
         except OSError as problem:
             if listener is not None:
                 listener.accepted(self, problem, None)
@@ -139,7 +153,7 @@ class RecordedSocket(socket.socket):
 
     def connect_ex(self, address: Any) -> int:
         """As of a socket."""
-        code = super().connect_ex(address)
+        code = socket.socket.connect_ex(self, address)
         listener = sockets.listener
         if listener is not None:
             listener.connected(self, address, code)
@@ -147,11 +161,42 @@ class RecordedSocket(socket.socket):
 
     def getsockopt(self, level: int, option: int, *size: int) -> Any:
         """As of a socket."""
-        found = super().getsockopt(level, option, *size)
+        found = socket.socket.getsockopt(self, level, option, *size)
         listener = sockets.listener
         if listener is not None and level == socket.SOL_SOCKET and option == socket.SO_ERROR:
             listener.asked(self, found)
         return found
+
+
+class RecordedTLSSocket(TLSSocket):
+    """The same, of a server that can speak TLS."""
+
+    # Not by inheritance: the layout of an object whose class is exchanged must stay.
+    recv = RecordedSocket.recv
+    recvfrom = RecordedSocket.recvfrom
+    send = RecordedSocket.send
+    sendmsg = RecordedSocket.sendmsg
+    sendto = RecordedSocket.sendto
+    accept = RecordedSocket.accept
+    connect_ex = RecordedSocket.connect_ex
+    getsockopt = RecordedSocket.getsockopt
+    _tell_sent = RecordedSocket._tell_sent
+
+
+#: What recorded sockets are otherwise.
+_PLAIN: Final[dict[type, Any]] = {RecordedSocket: socket.socket, RecordedTLSSocket: TLSSocket}
+
+
+def observe(sock: Any) -> None:
+    """Make a socket tell; one of another class is left as it is."""
+    for observed, plain in _PLAIN.items():
+        if type(sock) is plain:
+            sock.__class__ = observed
+
+
+def is_observed(sock: Any) -> bool:
+    """Whether a socket tells."""
+    return type(sock) in _PLAIN
 
 
 def is_listening(sock: socket.socket) -> bool:

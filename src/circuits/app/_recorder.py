@@ -13,6 +13,7 @@ import selectors
 import socket
 import struct
 import threading
+import weakref
 import zlib
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
@@ -31,7 +32,8 @@ from circuits.core.workers import Worker
 from circuits.net import _outside
 from circuits.net._lookup import Resolved
 
-from ._recorded_sockets import RecordedSocket, is_listening, sockets
+from ._recorded_sockets import RecordedSocket, is_listening, is_observed, observe, sockets
+from ._recorded_tls import RecordedTLS
 from ._recording_file import RecordingFile, pack_number
 from ._recording_values import Codec, UnrecordableError, component_path
 
@@ -60,7 +62,7 @@ class Kind:
 
     NOW, WALL, RANDOM, ID = b"TWRI"
     LOOK, FIRE, SIGNAL, STOP, JOB, FOUND = b"PFSXJL"
-    RECEIVED, SENT, ACCEPTED, CONNECTED, ASKED, SOCKET, ENCRYPTED = b"rsacoit"
+    RECEIVED, SENT, ACCEPTED, CONNECTED, ASKED, SOCKET, ANSWERED = b"rsacoiy"
     NOTE, ERROR, APPLICATION = b"neA"
 
 
@@ -93,6 +95,7 @@ class Recorder:
         self._is_signalled = False
         self._empties = 0
         self._written_at = 0.0
+        self._encrypted: weakref.WeakSet[Any] = weakref.WeakSet()
         self._look_ups = 0
         self._accepted: dict[int, int] = {}  # by their descriptors
         self._named: set[Any] = set()
@@ -109,7 +112,7 @@ class Recorder:
             open_socket=RecordedSocket,
             look_up=self._look_up,
             sends_files=False,
-            encrypts=self._encrypts,
+            wrap_tls=self._wrap_tls,
         )
         sockets.listener = self
 
@@ -301,18 +304,22 @@ class Recorder:
 
     def _meet(self, fd: Any, source: Any) -> None:
         """A descriptor is watched for the first time."""
-        if type(fd) is socket.socket:
-            fd.__class__ = RecordedSocket
-        if not isinstance(fd, RecordedSocket):
-            if isinstance(fd, socket.socket):
-                self._encrypts(fd)
-            else:
-                self._name(f"what {type(source).__name__} reads and writes is no socket")
-            return
-        if sockets.find(fd) is None:
+        self._know(fd)
+        if not is_observed(fd):
+            kind = f"of {type(fd).__name__}" if isinstance(fd, socket.socket) else "no socket"
+            self._name(f"what {type(source).__name__} reads and writes is {kind}")
+        elif sockets.find(fd) is None:
             number = sockets.number(fd)
             about = {"listens": is_listening(fd), "kind": int(fd.type), **_names_of(fd)}
             self._add(Kind.SOCKET, pack_number(number), about)
+
+    def _know(self, sock: Any) -> None:
+        """Observe a socket; one that has taken the descriptor of an accepted one over is that."""
+        if isinstance(sock, socket.socket):
+            observe(sock)
+            number = self._accepted.get(sock.fileno())
+            if number is not None and sockets.find(sock) is None:
+                sockets.take_over(sock, number)
 
     # -- other threads --
 
@@ -429,6 +436,8 @@ class Recorder:
         head = pack_number(sockets.number(sock))
         if isinstance(data, OSError):
             self.file.add(Kind.RECEIVED, head + b"\1" + pack_number(data.errno or 0))
+        elif sock in self._encrypted:
+            self.file.add(Kind.RECEIVED, head + b"\3" + pack_number(len(data)))
         elif address is None:
             self.file.add(Kind.RECEIVED, head + b"\0" + data)
         else:
@@ -444,7 +453,7 @@ class Recorder:
             self.file.add(Kind.SENT, head + b"\1" + pack_number(count.errno or 0))
             return
         crc, left = 0, count
-        for piece in data:
+        for piece in () if sock in self._encrypted else data:
             view = memoryview(piece).cast("B")[:left]
             crc = zlib.crc32(view, crc)
             left -= len(view)
@@ -473,13 +482,30 @@ class Recorder:
         if not self._is_elsewhere():
             self.file.add(Kind.ASKED, pack_number(sockets.number(sock)) + pack_number(code))
 
-    def _encrypts(self, sock: Any) -> None:
-        """TLS begins: what goes over the socket cannot be repeated, as it has keys of its own."""
-        number = sockets.find(sock) or self._accepted.get(sock.fileno())
-        if number is not None:
-            self.file.add(Kind.ENCRYPTED, pack_number(number))
-            sockets.forget(sock)
-            self._name("connections with TLS")
+    # -- TLS --
+
+    def _wrap_tls(
+        self, sock: Any, context: Any, incoming: Any, outgoing: Any, **options: Any
+    ) -> Any:
+        """TLS begins: from here on what the socket gives says nothing, and TLS is recorded."""
+        real = context.wrap_bio(incoming, outgoing, **options)
+        self._know(sock)
+        if sockets.find(sock) is None or self._is_elsewhere():
+            return real
+        self._encrypted.add(sock)
+        return RecordedTLS(real, sock, incoming, outgoing, self)
+
+    def answered(self, sock: Any, question: str, answer: Any, pending: int, produced: int) -> None:
+        """TLS has answered."""
+        if self._is_elsewhere() or self._ends:
+            return
+        name = question.encode()
+        head = pack_number(sockets.number(sock)) + pack_number(len(name)) + name
+        head += pack_number(pending) + pack_number(produced)
+        if question == "read" and isinstance(answer, bytes):
+            self.file.add(Kind.ANSWERED, head + b"\0" + answer)
+        else:
+            self._add(Kind.ANSWERED, head + b"\1", answer)
 
     # -- what is said beside --
 

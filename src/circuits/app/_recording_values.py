@@ -114,9 +114,7 @@ class Codec:
             return fields["of"]
         made = _class_of(place)
         if kind == "exception" and issubclass(made, BaseException):
-            problem = made.__new__(made)
-            problem.args = fields["args"]
-            return problem
+            return made.__new__(made, *fields["args"])
         if kind == "event" and issubclass(made, BaseEvent):
             return _make_event(made, fields)
         if kind == "member" and issubclass(made, enum.Enum):

@@ -81,11 +81,11 @@ class Recording(PollerUser):
     bytes and ids. :func:`circuits.testing.replay` gives all that to the same components again, as
     often as one likes; ``circuits replay FILE --test`` makes a test of it.
 
-    **The file holds secrets**: everything that peers have sent, passwords included, and the random
-    bytes that session ids and keys are made of. It is made with mode 0600.
+    **The file holds secrets**: everything that peers have sent, passwords included, and in plain text
+    even where they used TLS; and the random bytes that session ids and keys are made of. It is made
+    with mode 0600.
 
-    What cannot be replayed is named in it, once each: foreign asyncio I/O, TLS, files, processes and
-    devices, results of other types than those that recordings know.
+    What cannot be replayed is named in it, once each: foreign asyncio I/O, files, processes and devices, results of other types than those that recordings know.
 
     Make it before the rest of the application, so that it knows the random bytes and times of
     constructors, too. A process has one recording at a time. When the application ends, so does the

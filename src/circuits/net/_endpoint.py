@@ -20,7 +20,6 @@ from circuits.core.events import Event
 from circuits.core.handlers import handler
 from circuits.core.values import Value
 
-from . import _outside
 from ._connection import RECEIVES, Connection, Limits, as_bytes
 from ._sweeper import Sweeper
 from .events import NetworkError, Pause, Read, Resume, SocketError, Write
@@ -347,8 +346,6 @@ class Endpoint(PollerUser):
         """
         from ._tls import TLSSocket, TLSStream
 
-        if _outside.encrypts is not None:
-            _outside.encrypts(connection.sock)
         tls = TLSStream(
             connection.sock,
             context,

@@ -23,8 +23,13 @@ open_socket: Callable[..., Any] = _open_socket
 #: Sees to a look-up, with what :func:`circuits.net._lookup.look_up` is given; ``None``: by a thread.
 look_up: Callable[[Any, Any, Callable[[], list[Any]]], None] | None = None
 
-#: Told of each socket over which TLS begins, or is about to.
-encrypts: Callable[[Any], object] | None = None
+
+def _wrap_tls(sock: Any, context: Any, *buffers: Any, **options: Any) -> Any:
+    return context.wrap_bio(*buffers, **options)
+
+
+#: Gives what encrypts a socket, as ``SSLContext.wrap_bio`` does.
+wrap_tls: Callable[..., Any] = _wrap_tls
 
 #: Whether files may be sent by the kernel, past whatever stands in the place of a socket.
 sends_files = True

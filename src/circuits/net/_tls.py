@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from circuits.core._clock import NEVER
 
+from . import _outside
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -49,7 +51,7 @@ class TLSSocket(socket.socket):
     @classmethod
     def take_over(cls, sock: Any) -> Any:
         """Turn a socket into one of these; anything that is no socket stays what it is."""
-        if not isinstance(sock, socket.socket):
+        if not isinstance(sock, socket.socket) or isinstance(sock, cls):
             return sock
         family, kind, protocol = sock.family, sock.type, sock.proto
         return cls(family, kind, protocol, fileno=sock.detach())
@@ -120,8 +122,13 @@ class TLSStream:
         self._sock = sock
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
-        self.object = context.wrap_bio(
-            self._incoming, self._outgoing, server_side, server_hostname=server_hostname
+        self.object = _outside.wrap_tls(
+            sock,
+            context,
+            self._incoming,
+            self._outgoing,
+            server_side=server_side,
+            server_hostname=server_hostname,
         )
         self._opened: Callable[[], bool] | None = opened
         self._size = _SIZES[0]

@@ -80,20 +80,20 @@ class SocketInfo:
     Attributes:
         names: Its address and that of its peer.
         listens, kind: Whether it accepts connections, and its type.
-        is_encrypted: Whether TLS goes over it, which cannot be replayed.
         received, sent, accepted, asked: What it has given, in order.
+        answers: What TLS has answered, by what it was asked.
         target: Where it was connected to, with the result.
     """
 
     __slots__ = (
-        "accepted", "asked", "is_encrypted", "kind", "listens", "names", "received", "sent", "target",
+        "accepted", "answers", "asked", "kind", "listens", "names", "received", "sent", "target",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.names: dict[str, Any] = {}
         self.listens = False
         self.kind = 0
-        self.is_encrypted = False
+        self.answers: dict[str, deque[Result]] = {}
         self.received: deque[Result] = deque()
         self.sent: deque[Result] = deque()
         self.accepted: deque[Result] = deque()
@@ -189,6 +189,8 @@ class Recorded:
             form = payload[at]
             if form == 1:
                 info.received.append(Result(index, take_number(payload, at + 1)[0], b""))
+            elif form == 3:
+                info.received.append(Result(index, 0, bytes(take_number(payload, at + 1)[0])))
             elif form == 2:
                 size, at = take_number(payload, at + 1)
                 origin = payload[at : at + size]
@@ -218,7 +220,14 @@ class Recorded:
         elif kind == Kind.SOCKET:
             info.names = _PLAIN.load(payload[at:])
             info.listens, info.kind = info.names["listens"], info.names["kind"]
-        elif kind == Kind.ENCRYPTED:
-            info.is_encrypted = True
+        elif kind == Kind.ANSWERED:
+            size, at = take_number(payload, at)
+            question = payload[at : at + size].decode()
+            pending, at = take_number(payload, at + size)
+            produced, at = take_number(payload, at)
+            content = payload[at + 1 :]
+            answer = _PLAIN.load(content) if payload[at] else content
+            results = info.answers.setdefault(question, deque())
+            results.append(Result(index, 0, (answer, pending, produced)))
         else:
             raise ValueError(f"kind {kind}")

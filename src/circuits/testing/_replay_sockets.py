@@ -12,7 +12,10 @@ import socket
 import zlib
 from typing import TYPE_CHECKING, Any
 
+from circuits.net._tls import TLSSocket
+
 from ._recorded import SocketInfo
+from ._replay_tls import ReplayTLS
 
 if TYPE_CHECKING:
     from ._player import Player
@@ -40,6 +43,13 @@ class Network:
         sock = ReplaySocket(*args, **kwargs)
         sock.network = self
         return sock
+
+    def wrap_tls(self, sock: Any, context: Any, *buffers: Any, **options: Any) -> Any:
+        """Give what stands for TLS."""
+        if not isinstance(sock, ReplaySocket):
+            return context.wrap_bio(*buffers, **options)
+        sock.is_encrypted = True
+        return ReplayTLS(sock, *buffers)
 
     def find(self, number: int) -> ReplaySocket | None:
         """The socket of a number, while it is open."""
@@ -73,11 +83,12 @@ class Network:
             sock.close()
 
 
-class ReplaySocket(socket.socket):
+class ReplaySocket(TLSSocket):
     """A socket whose peer is a recording."""
 
     network: Network
     number: int | None = None
+    is_encrypted = False  # then what TLS is given is kept
     info = SocketInfo()  # of one that is not known: nothing
     _bound: Any = None
 
@@ -108,23 +119,19 @@ class ReplaySocket(socket.socket):
             )
         if self.info.target is None:
             return errno.ECONNREFUSED
-        return errno.EINPROGRESS if self.info.is_encrypted else self.info.target[1]
+        return self.info.target[1]
 
     def accept(self) -> tuple[Any, Any]:
         """The next one that came."""
-        while True:
-            result = self.network.player.next_result(self.info.accepted)
-            if result is None:
-                raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
-            if result.errno:
-                raise OSError(result.errno, os.strerror(result.errno))
-            number, address = result.content
-            sock = self.network.open(self.family, self.type, self.proto)
-            self.network.know(sock, number)
-            if sock.info.is_encrypted:
-                sock.close()
-                continue
-            return sock, address
+        result = self.network.player.next_result(self.info.accepted)
+        if result is None:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        if result.errno:
+            raise OSError(result.errno, os.strerror(result.errno))
+        number, address = result.content
+        sock = self.network.open(self.family, self.type, self.proto)
+        self.network.know(sock, number)
+        return sock, address
 
     # -- what was recorded --
 
@@ -158,12 +165,15 @@ class ReplaySocket(socket.socket):
             if result.errno:
                 raise OSError(result.errno, os.strerror(result.errno))
             count, crc = result.content
-            if count > len(view) or zlib.crc32(view[:count]) != crc:
+            if self.is_encrypted:
+                count = min(count, len(view))
+            elif count > len(view) or zlib.crc32(view[:count]) != crc:
                 # What the system took of something else says nothing about this.
                 self.network.player.diverge(self.number)
                 self.info.sent.clear()
                 count = len(view)
-        self.network.take_sent(self, view[:count])
+        if not self.is_encrypted:
+            self.network.take_sent(self, view[:count])
         return count
 
     def sendmsg(self, buffers: Any, *args: Any) -> int:

@@ -100,7 +100,11 @@ def replay(
     begin = player.clock.now
     trace.begin(lambda: player.clock.now - begin, player.network.number_of)
     outside = _outside.install(
-        open_socket=player.network.open, look_up=player.look_up, sends_files=False, has_paths=False
+        open_socket=player.network.open,
+        wrap_tls=player.network.wrap_tls,
+        look_up=player.look_up,
+        sends_files=False,
+        has_paths=False,
     )
     sources = _clock.install(
         now=player.clock, wall=player.wall, random_bytes=player.random_bytes, new_id=player.new_id
