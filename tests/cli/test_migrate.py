@@ -65,15 +65,15 @@ _APPLICATION = """
 from circuits import Component, Event
 
 class Made(Event): ...
-class Lost(Event): ...
+class UnheardCry(Event): ...
 
 class App(Component):
     def init(self):
         self.fire(Made())
-        self.fire(Lost())
+        self.fire(UnheardCry())
 
     def made(self): ...
-    def never(self): ...
+    def nobodys_wish(self): ...
 
 class Fine(Component):
     def started(self, manager): ...
@@ -93,17 +93,19 @@ def test_check_prints_what_does_not_fit(
 ) -> None:
     assert main(["check", f"{application}:App"]) == 1
     lines = capsys.readouterr().out.splitlines()  # other tests have events, too
-    unfired, unhandled = (line for line in lines if "App" in line or "checked_app" in line)
-    assert "App.never" in unfired
-    assert unfired.endswith("handles 'never', which nobody fires")
-    assert unhandled.endswith("checked_app.py:10: 'lost' is fired, and nobody handles it")
+    unfired, unhandled = (
+        line for line in lines if "App.nobodys_wish" in line or "checked_app.py" in line
+    )
+    assert "App.nobodys_wish" in unfired
+    assert unfired.endswith("handles 'nobodys_wish', which nobody fires")
+    assert unhandled.endswith("checked_app.py:10: 'unheard_cry' is fired, and nobody handles it")
 
 
 def test_check_of_one_kind_as_json(application: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", f"{application}:App", "--kind", "unhandled", "--json"]) == 1
     found = json.loads(capsys.readouterr().out)
     assert {finding["kind"] for finding in found} == {"unhandled"}
-    assert "lost" in {finding["name"] for finding in found}
+    assert "unheard_cry" in {finding["name"] for finding in found}
 
 
 def test_check_finds_nothing(application: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,9 +15,9 @@ import pytest
 
 from circuits import Component, Event, Manager, Timer
 from circuits.app import Recording
-from circuits.app._recorder import Kind
 from circuits.app._recording_file import RecordingFile, pack_number
 from circuits.app._recording_values import Codec
+from circuits.app._records import Kind
 from circuits.app.recording import RecordingError
 from circuits.core import _clock
 from circuits.net.sockets import TCPServer, UNIXServer, Write

@@ -23,7 +23,7 @@ command_whois config_event connect connected connected_to connection_failed cras
 ctcp daemonize daemonized dead_letter delete_pid deleted disconnect disconnected disconnected_from
 draining environment_event eof gave_up heartbeat_timeout httperror invite io_error ipc join kick
 kill line load log message mode modified moved nack nick not_connected notice numeric
-on_stomp_error open opened overflow packet part pause ping pong quit read ready rehash remote
+on_stomp_error open opened overflow packet part pause ping pong quit read ready recording_ended rehash remote
 remove_path request response restart restarted resume rotated rpc save seek send server_error
 server_heartbeat socket_error start starttls starttls_done status stomp_event stop stream
 subscribe task terminate terminated topic unmounted unreachable unsubscribe upgrade verify wait

@@ -8,26 +8,23 @@ does a little more or less than when it was recorded still gets everything, and 
 from __future__ import annotations
 
 import _thread
-import random
 from typing import TYPE_CHECKING, Any, Final
 
-from circuits.app._recorder import Kind
 from circuits.app._recording_values import Codec, UnrecordableError, component_path
+from circuits.app._records import Kind
 from circuits.core._boundary import watch_queue
 from circuits.core._tracing import Tracing
 from circuits.core.events import Signal
 from circuits.core.workers import Worker
 from circuits.net._lookup import Resolved
 
-from ._recorded import Result
 from ._replay_sockets import Network, ReplaySocket
-from .clock import VirtualClock
+from ._timeline import Timeline
 
 if TYPE_CHECKING:
-    from collections import deque
     from collections.abc import Callable
 
-    from ._recorded import Entrance, Look, Recorded
+    from ._recorded import Entrance, Recorded
     from ._replay_trace import ReplayTrace
 
 __all__ = ["LostResultError", "Player", "ReplayError"]
@@ -44,18 +41,6 @@ class LostResultError(RuntimeError):
     """In a replay: a worker's result was not recorded, since recordings do not know its type."""
 
 
-class ReplayClock(VirtualClock):
-    """Gives the readings that were recorded; time goes on from one look to the next."""
-
-    def __init__(self, player: Player, start: float) -> None:
-        super().__init__(start)
-        self._player = player
-
-    def __call__(self) -> float:
-        self._player.read_clock()
-        return self.now
-
-
 class Player:
     """Plays one recording, once.
 
@@ -64,7 +49,7 @@ class Player:
         trace: What is told of all that happens.
 
     Attributes:
-        clock: To be installed.
+        timeline: What was asked and given when.
         network: The sockets.
         errors: What handlers have raised: event, handler, exception.
         lost: What could not be replayed.
@@ -72,19 +57,10 @@ class Player:
     """
 
     def __init__(self, recorded: Recorded, trace: ReplayTrace) -> None:
-        self._recorded = recorded
         self._trace = trace
-        self._looks = recorded.looks
-        self._index = 0
         self._vain = 0
-        self._empties = self._looks[1].empties if len(self._looks) > 1 else 0
-        self._thread = _thread.get_ident()
-        about = recorded.about
-        self.clock = ReplayClock(self, about["now"])
-        self._wall_offset = about["wall"] - about["now"]
-        self._random = random.Random(about["seed"])
-        self._latest_id = 0
-        self.network = Network(self, recorded)
+        self.timeline = Timeline(recorded)
+        self.network = Network(self, self.timeline, recorded)
         self._codec = Codec(self.network.number_of, self.network.find)
         self._root: Any = None
         self._engine: Any = None
@@ -99,56 +75,6 @@ class Player:
         self._undo: list[Callable[[], object]] = []
         self._is_known = False
 
-    @property
-    def _look(self) -> Look:
-        return self._looks[self._index]
-
-    # -- what nobody can foretell --
-
-    def read_clock(self) -> None:
-        """The clock is asked: it moves to the reading of then."""
-        if self._look.readings and self._is_ours():
-            self.clock.advance_to(self._look.readings.popleft())
-
-    def _is_ours(self) -> bool:
-        return _thread.get_ident() == self._thread
-
-    def wall(self) -> float:
-        """The date of then."""
-        dates = self._look.dates
-        if dates and self._is_ours():
-            return dates.popleft()
-        offset: float = self._wall_offset
-        return self.clock.now + offset
-
-    def random_bytes(self, count: int) -> bytes:
-        """The random bytes of then; others, but always the same ones, if there were none."""
-        known = self._look.random
-        if known and len(known[0]) == count and self._is_ours():
-            return known.popleft()
-        return self._random.randbytes(count)
-
-    def new_id(self) -> int:
-        """The number of then."""
-        known = self._look.ids
-        self._latest_id = known.popleft() if known and self._is_ours() else self._latest_id + 1
-        return self._latest_id
-
-    def next_result(
-        self, results: deque[Result] | None, *, is_output: bool = False
-    ) -> Result | None:
-        """What a socket has given by now; of output, only what it took in this look."""
-        if is_output:
-            while results and results[0].look < self._index:
-                results.popleft()
-        if results and results[0].look <= self._index:
-            return results.popleft()
-        return None
-
-    def put_back(self, results: deque[Result], rest: bytes) -> None:
-        """A part of what a socket has given was not taken."""
-        results.appendleft(Result(self._index, 0, rest))
-
     def sent(self, number: int | None, data: Any) -> None:
         """A socket has sent something."""
         self._trace.sent(number, bytes(data))
@@ -156,7 +82,7 @@ class Player:
     def diverge(self, number: int | None) -> None:
         """Something else was sent than then: from here on it is another story."""
         if self.diverged_at is None:
-            self.diverged_at = self.clock.now - self._recorded.about["now"], number or 0
+            self.diverged_at = self.timeline.elapsed(), number or 0
 
     # -- as what a recording has at its side --
 
@@ -176,7 +102,7 @@ class Player:
         poller._is_writable, poller._is_gone = 2, 4
         if not self._is_known:
             self._is_known = True
-            self._step()
+            self.timeline.step()
         for watch in poller._watches.values():
             self._meet(watch.fd)
 
@@ -225,22 +151,22 @@ class Player:
 
     def block(self, timeout: float) -> list[tuple[int, int]]:
         """What the poller would have given."""
-        self._thread = _thread.get_ident()
-        following = self._looks[self._index + 1] if self._index + 1 < len(self._looks) else None
+        self.timeline.thread = _thread.get_ident()
+        following = self.timeline.following
         if following is None:
             return self._after(timeout)
         if timeout == 0:
             self._vain += 1
             if self._vain > _PATIENCE:
                 raise ReplayError("the application never waits, as it did when it was recorded")
-            if self._empties > 0:
-                self._empties -= 1
+            if self.timeline.empties > 0:
+                self.timeline.empties -= 1
                 return []
             if following.is_idle and not following.entrances:
                 return []
         self._vain = 0
-        self._step()
-        look = self._look
+        self.timeline.step()
+        look = self.timeline.look
         for entrance in look.entrances:
             self._enter(entrance)
         ready = [(self._poller._wake_up.number, 1)] if look.woken else []
@@ -250,21 +176,13 @@ class Player:
                 ready.append((sock.fileno(), bits))
         return ready
 
-    def _step(self) -> None:
-        if self._index + 1 < len(self._looks):
-            self._index += 1
-        if self._index + 1 < len(self._looks):
-            self._empties = self._looks[self._index + 1].empties
-        if self._look.now is not None:
-            self.clock.advance_to(self._look.now)
-
     def _after(self, timeout: float) -> list[tuple[int, int]]:
         """The recording is over: whatever still happens is the end of the application."""
         if not self.has_ended and self._root._running:
             self._finish()
             self._root.stop()
         if timeout > 0:
-            self.clock.advance(timeout)
+            self.timeline.clock.advance(timeout)
         return []
 
     def _finish(self) -> None:

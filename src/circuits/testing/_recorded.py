@@ -6,9 +6,9 @@ import struct
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from circuits.app._recorder import Kind
 from circuits.app._recording_file import RecordingError, read_recording, take_number
 from circuits.app._recording_values import Codec, UnrecordableError
+from circuits.app._records import Kind
 
 if TYPE_CHECKING:
     import os

@@ -20,6 +20,7 @@ from ._replay_tls import ReplayTLS
 if TYPE_CHECKING:
     from ._player import Player
     from ._recorded import Recorded
+    from ._timeline import Timeline
 
 __all__ = ["Network", "ReplaySocket"]
 
@@ -28,12 +29,14 @@ class Network:
     """The sockets of one replay.
 
     Attributes:
-        player: Who knows the time.
+        player: Who is told what is sent.
+        timeline: What was given when.
         sent: What was sent, by the numbers of sockets.
     """
 
-    def __init__(self, player: Player, recorded: Recorded) -> None:
+    def __init__(self, player: Player, timeline: Timeline, recorded: Recorded) -> None:
         self.player = player
+        self.timeline = timeline
         self._recorded = recorded
         self._sockets: dict[int, ReplaySocket] = {}
         self.sent: dict[int, bytearray] = {}
@@ -123,7 +126,7 @@ class ReplaySocket(TLSSocket):
 
     def accept(self) -> tuple[Any, Any]:
         """The next one that came."""
-        result = self.network.player.next_result(self.info.accepted)
+        result = self.network.timeline.next_result(self.info.accepted)
         if result is None:
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         if result.errno:
@@ -140,7 +143,7 @@ class ReplaySocket(TLSSocket):
         content = self._receive()
         data: bytes = content[0] if isinstance(content, tuple) else content
         if len(data) > size:
-            self.network.player.put_back(self.info.received, data[size:])
+            self.network.timeline.put_back(self.info.received, data[size:])
         return data[:size]
 
     def recvfrom(self, size: int, flags: int = 0) -> tuple[bytes, Any]:
@@ -149,7 +152,7 @@ class ReplaySocket(TLSSocket):
         return data[:size], address
 
     def _receive(self) -> Any:
-        result = self.network.player.next_result(self.info.received)
+        result = self.network.timeline.next_result(self.info.received)
         if result is None:
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         if result.errno:
@@ -159,7 +162,7 @@ class ReplaySocket(TLSSocket):
     def send(self, data: Any, flags: int = 0) -> int:
         """As much as was taken then."""
         view = memoryview(data).cast("B")
-        result = self.network.player.next_result(self.info.sent, is_output=True)
+        result = self.network.timeline.next_result(self.info.sent, is_output=True)
         count = len(view)
         if result is not None:
             if result.errno:
@@ -187,7 +190,7 @@ class ReplaySocket(TLSSocket):
     def getsockopt(self, level: int, option: int, *size: int) -> Any:
         """What was wrong then."""
         if level == socket.SOL_SOCKET and option == socket.SO_ERROR:
-            result = self.network.player.next_result(self.info.asked)
+            result = self.network.timeline.next_result(self.info.asked)
             return 0 if result is None else result.content
         return super().getsockopt(level, option, *size)
 

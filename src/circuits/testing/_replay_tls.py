@@ -32,7 +32,7 @@ class ReplayTLS:
 
     def _answer(self, question: str, default: Any, *, is_output: bool = False) -> Any:
         answers = self._sock.info.answers.get(question)
-        result = self._sock.network.player.next_result(answers, is_output=is_output)
+        result = self._sock.network.timeline.next_result(answers, is_output=is_output)
         if result is None:
             if isinstance(default, BaseException):
                 raise default

@@ -97,8 +97,8 @@ def replay(
         raise RuntimeError("this process is being recorded: replay in another one")
     trace = ReplayTrace()
     player = Player(recorded, trace)
-    begin = player.clock.now
-    trace.begin(lambda: player.clock.now - begin, player.network.number_of)
+    timeline = player.timeline
+    trace.begin(timeline.elapsed, player.network.number_of)
     outside = _outside.install(
         open_socket=player.network.open,
         wrap_tls=player.network.wrap_tls,
@@ -107,7 +107,10 @@ def replay(
         has_paths=False,
     )
     sources = _clock.install(
-        now=player.clock, wall=player.wall, random_bytes=player.random_bytes, new_id=player.new_id
+        now=timeline.clock,
+        wall=timeline.wall,
+        random_bytes=timeline.random_bytes,
+        new_id=timeline.new_id,
     )
     recording.install_replay(lambda: player)
     try:

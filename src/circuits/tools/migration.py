@@ -284,7 +284,7 @@ class _Reader(ast.NodeVisitor):
             where, _, name = dotted.rpartition(".")
             if inspect.ismodule(_find(where)):
                 self._report_missing(node, where, name)
-        elif node.attr in _METHODS:
+        elif dotted is None and node.attr in _METHODS:
             cure = f"use {_METHODS[node.attr]}"
             self._report(node, "python2", f".{node.attr}() is of Python 2", cure)
         self.generic_visit(node)
