@@ -127,7 +127,7 @@ _NOT_AT_ALL = {"random", "secrets"}
 #: Where the real time is meant: the end of processes and threads, measuring, programs.
 _MAY_ASK = {
     "core/_clock.py", "core/_process/starting.py", "core/_asyncio.py", "bench.py",
-    "_wire/websocket.py", "_wire/_websocket_handshake.py", "testing/_player.py", "tools/diagnosis.py",
+    "_wire/websocket.py", "_wire/_websocket_handshake.py", "testing/_timeline.py", "tools/diagnosis.py",
 }  # fmt: skip
 
 

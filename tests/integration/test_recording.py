@@ -25,6 +25,10 @@ from circuits.core.pollers import BasePoller
 from circuits.net.events import StartTLS
 from circuits.net.sockets import TCPClient, TCPServer, Write
 from circuits.testing import Recorder, replay
+from circuits.web import Server
+from circuits.web.client import Connect
+from circuits.web.websocket import WebSocketClient
+from circuits.web.websockets import WebSocketsDispatcher
 from tests.certificates import Certificates
 
 from .recorded_apps import Caller, Echo, Note, Service, Site, Unknown, measured, recorded, unknown
@@ -237,6 +241,61 @@ def test_a_recording_costs_a_stop_from_another_thread_nothing(path: Path) -> Non
     replayed = replay(path, watched(Service))
     assert replayed.ended == "the application has ended"
     assert replayed.trace.splitlines()[-1].endswith("closed [server] ()")
+
+
+class Talker(Component):
+    """A client that speaks WebSocket."""
+
+    channel = "talk"
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        WebSocketClient(url, wchannel="talk").register(self)
+        self.heard: list[str] = []
+
+    def started(self, manager: Manager) -> None:
+        self.fire(Connect(), "wsclient")
+
+    def connected(self, *args: Any) -> None:
+        self.fire(Write("hello"))
+
+    def read(self, text: str) -> None:
+        self.heard.append(text)
+        self.stop()
+
+
+class Chat(Component):
+    channel = "ws"
+
+    def read(self, sock: Any, text: str) -> None:
+        self.fire(Write(sock, text.upper()))
+
+
+def test_both_ends_of_a_websocket_are_replayed(tmp_path: Path) -> None:
+    def site() -> Server:
+        server = Server(("127.0.0.1", 0))
+        server += WebSocketsDispatcher("/ws", wchannel="ws") + Chat()
+        return server
+
+    server = site()
+    with running(server):
+        url = f"ws://127.0.0.1:{server.port}/ws"
+        make = partial(Talker, url)
+        talker = recorded(tmp_path / "client.rec", make)
+        talker.run()
+    assert talker.heard == ["HELLO"]
+    replayed = replay(tmp_path / "client.rec", make)
+    assert isinstance(replayed.app, Talker)
+    assert replayed.app.heard == ["HELLO"]
+    assert (replayed.errors, replayed.diverged_at) == ([], None)
+    assert replay(tmp_path / "client.rec", make).trace == replayed.trace
+
+    app = recorded(tmp_path / "server.rec", site)
+    with running(app):
+        Talker(f"ws://127.0.0.1:{app.port}/ws").run()
+    replayed = replay(tmp_path / "server.rec", watched(site))
+    assert b"HELLO" in replayed.sent[2]
+    assert (replayed.errors, replayed.diverged_at) == ([], None)
 
 
 # -- TLS -----------------------------------------------------------------------------------------

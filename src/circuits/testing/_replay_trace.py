@@ -25,6 +25,8 @@ _DEPTH: Final = 3
 #: What differs from one run to the next in the texts of objects.
 _ADDRESS: Final = re.compile(r"\bat 0x[0-9a-fA-F]+")
 
+_OWN_CHANNEL: Final = re.compile(r"(.*)\.([0-9a-f]{9,16})")
+
 _SIMPLE: Final = (str, bytes, int, float, bool, type(None))
 
 
@@ -40,6 +42,7 @@ class ReplayTrace:
         self._now: Callable[[], float] = float
         self._number_of: Callable[[Any], int | None] = _nobody
         self._has_ended = False
+        self._own: dict[str, int] = {}
 
     def begin(self, now: Callable[[], float], number_of: Callable[[Any], int | None]) -> None:
         """From now on there are a time and sockets."""
@@ -70,7 +73,15 @@ class ReplayTrace:
         self._add(f"{door.name} [{self._places(door.channels)}] called")
 
     def _places(self, channels: tuple[Any, ...]) -> str:
-        return ", ".join(c if isinstance(c, str) else self._show(c) for c in channels)
+        return ", ".join(self._place(c) if isinstance(c, str) else self._show(c) for c in channels)
+
+    def _place(self, channel: str) -> str:
+        """A channel; what components make up for themselves has their address in it."""
+        found = _OWN_CHANNEL.fullmatch(channel)
+        if found is None:
+            return channel
+        number = self._own.setdefault(found[2], len(self._own) + 1)
+        return f"{found[1]}.@{number}"
 
     def _add(self, text: str) -> None:
         if not self._has_ended:
@@ -83,7 +94,7 @@ class ReplayTrace:
         if isinstance(value, _SIMPLE):
             return _cut(_ADDRESS.sub("at 0x...", repr(value)))
         if isinstance(value, Manager):
-            return f"<{type(value).__name__}/{value._tree_channels[0]}>"
+            return f"<{type(value).__name__}/{self._places(value._tree_channels[:1])}>"
         if isinstance(value, BaseEvent):
             return f"<{value.name}>"
         if isinstance(value, BaseException):

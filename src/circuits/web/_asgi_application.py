@@ -25,6 +25,7 @@ from circuits._wire.websocket import (
     is_sendable_code,
     make_key,
 )
+from circuits.core import _clock
 
 from . import exceptions, wrappers
 from ._exchange import Exchange, State
@@ -421,7 +422,7 @@ def make_request(
             ("Upgrade", "websocket"),
             ("Connection", "Upgrade"),
             ("Sec-WebSocket-Version", "13"),
-            ("Sec-WebSocket-Key", make_key()),
+            ("Sec-WebSocket-Key", make_key(_clock.random_bytes)),
         ]
         if subprotocols := scope.get("subprotocols"):
             pairs.append(("Sec-WebSocket-Protocol", ", ".join(subprotocols)))

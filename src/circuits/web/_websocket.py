@@ -25,6 +25,7 @@ from circuits._wire.websocket import (
     SharedMessage,
     State,
 )
+from circuits.core import _clock
 from circuits.core.errors import CircuitsError
 from circuits.net.protocols._websocket_conversation import Conversation
 
@@ -228,7 +229,7 @@ class WebSocket:
         options = self._options
         self._link = link
         codec = self._codec = Codec(
-            self.sock is None, self._deflate, options.limits, mask=options.mask
+            self.sock is None, self._deflate, options.limits, _clock.random_bytes, options.mask
         )
         conversation = self._conversation = Conversation(
             self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 from circuits._wire.websocket import Codec, Deflate, Limits, RemoteProtocolError
+from circuits.core import _clock
 from circuits.core._routing import is_below
 from circuits.core.components import BaseComponent
 from circuits.core.events import Event
@@ -99,7 +100,7 @@ class WebSocketCodec(BaseComponent):
         **kwargs: Any,
     ) -> None:
         limits = Limits(message_bytes=max_size)
-        codec = Codec(sock is None, deflate, limits, mask=fastest_mask())
+        codec = Codec(sock is None, deflate, limits, _clock.random_bytes, fastest_mask())
         self._conversation = Conversation(self, sock, codec, close_timeout, ping_interval)
         self._who = () if sock is None else (sock,)
         self._surplus = bytes(data)
