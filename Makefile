@@ -80,10 +80,10 @@ nightly-examples: $(VENV)/.peers ## The suite, with many more generated examples
 	scripts/nightly examples env HYPOTHESIS_PROFILE=nightly $(PYTEST)
 
 # The tests that need nobody else many times over, and everything a few times.
-nightly-repeat: $(VENV)/.peers ## The suite again and again (ROUNDS=20, WHOLE=3)
+nightly-repeat: $(VENV)/.peers ## The suite again and again, in random order (ROUNDS=20, WHOLE=3)
 	scripts/nightly repeat bash -ec 'for round in $$(seq $${ROUNDS:-20}); do \
-	    $(PYTEST) $(PARALLEL) -m "not integration"; done; \
-	    for round in $$(seq $${WHOLE:-3}); do $(PYTEST) -m integration; done'
+	    $(PYTEST) $(PARALLEL) --shuffle $$round -m "not integration"; done; \
+	    for round in $$(seq $${WHOLE:-3}); do $(PYTEST) --shuffle $$round -m integration; done'
 
 nightly-bench: $(VENV)/.peers $(RIVALS) ## Every comparison
 	scripts/nightly bench $(MAKE) --no-print-directory bench
