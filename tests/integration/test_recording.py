@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import gc
 import http.client
 import os
 import signal
@@ -172,6 +173,18 @@ def test_a_result_of_an_unknown_type_is_named(path: Path) -> None:
     assert "recorded_apps.Unknown" in named
     (problem,) = replayed.errors
     assert "not recorded" in str(problem)
+
+
+@pytest.mark.parametrize("process", [False, True])
+def test_jobs_that_are_over_are_not_kept(path: Path, process: bool) -> None:
+    app = recorded(path, partial(Service, process=process))
+    with running(app), connected(app) as sock:
+        sock.recv(100)
+        for number in range(5):
+            answer(sock, b"%d" % number)
+        gc.collect()
+        jobs = [thing for thing in gc.get_objects() if type(thing).__name__ == "_Job"]
+        assert len([job for job in jobs if job.owner.root is app]) <= 1  # that of a thread's frame
 
 
 def test_datagrams_are_replayed(path: Path) -> None:

@@ -12,6 +12,7 @@ import selectors
 import threading
 from collections import deque
 from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 from circuits.core._boundary import admit, watch_queue
@@ -195,7 +196,7 @@ class Recorder:
             self._empties += 1
             return ready
         entries = bytearray()
-        count = 0
+        known_ones = 0
         flags = int(is_idle)
         first, later = [], []
         poller = self._poller
@@ -214,9 +215,9 @@ class Recorder:
                 bits |= 2 if mask & poller._is_writable else 0
                 bits |= 4 if mask & poller._is_gone else 0
                 entries += pack_number(known) + bytes((bits,))
-                count += 1
+                known_ones += 1
         look = bytes((flags,)) + DOUBLE.pack(self._sources.real_now()) + pack_number(self._empties)
-        self.file.add(Kind.LOOK, look + pack_number(count) + entries)
+        self.file.add(Kind.LOOK, look + pack_number(known_ones) + entries)
         self._empties = 0
         while self._passed:
             self.file.add(*self._passed.popleft())
@@ -315,15 +316,16 @@ class Recorder:
 
     def _watch_worker(self, worker: Any) -> None:
         path = component_path(worker).encode()
-        numbers: dict[Any, int] = {}
+        numbers: dict[Any, int] = {}  # of the jobs that are not over
+        new_number = count().__next__
         submit, executed, settle = worker._submit, worker._executed, worker._settle
 
         def numbered(job: Any) -> None:
-            numbers[job] = len(numbers)
+            numbers[job] = new_number()
             submit(job)
 
-        def record(job: Any) -> None:
-            head = pack_number(len(path)) + path + pack_number(numbers[job])
+        def record(job: Any, number: int) -> None:
+            head = pack_number(len(path)) + path + pack_number(number)
             about = (job.result, job.problem, job.lines)
             self._records.add_value(
                 Kind.JOB, head, about, f"the result of {describe(job.function)}"
@@ -334,19 +336,20 @@ class Recorder:
             self._bring(take, job)
 
         def take(job: Any) -> None:
-            if job in numbers:
-                record(job)
+            number = numbers.get(job)
+            if number is not None:
+                record(job, number)
             executed(job)
 
         def settled(job: Any) -> None:
             settle(job)
-            if job in numbers and not isinstance(job.problem, _OWN_FAILURES):
-                record(job)
+            number = numbers.pop(job, None)
+            is_its_own = worker.process and not isinstance(job.problem, _OWN_FAILURES)
+            if is_its_own and number is not None:
+                record(job, number)
 
-        worker._submit = numbered
-        if worker.process:
-            worker._settle = settled
-        else:
+        worker._submit, worker._settle = numbered, settled
+        if not worker.process:
             worker._executed = arrived
 
     def _name_callback(self, number: int) -> None:
