@@ -19,12 +19,12 @@ from .feed import Feed
 from .robot import Keeper
 from .room import Refused, Room
 
-_PAGES = Path(__file__).parent / "pages"
+_TEMPLATES = Path(__file__).parent / "templates"
 
 
 def page(file: str, /, **texts: object) -> str:
-    """A page of the folder ``pages``, with texts put in; all of them are escaped."""
-    template = Template((_PAGES / file).read_text(encoding="utf-8"))
+    """A page of the folder ``templates``, with texts put in; all of them are escaped."""
+    template = Template((_TEMPLATES / file).read_text(encoding="utf-8"))
     return template.substitute({key: escape(str(text)) for key, text in texts.items()})
 
 

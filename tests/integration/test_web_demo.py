@@ -34,7 +34,6 @@ def demo() -> Iterator[Program]:
     # What it printed beside the greeting is the access log, and nothing else.
     log = program.output.removeprefix(program.greeting).splitlines()
     assert [line for line in log if not re.match(r'127\.0\.0\.1 - - \[.*"[A-Z]+ /', line)] == []
-    assert any('"GET /nowhere HTTP/1.1" 404 ' in line for line in log)
 
 
 def port_of(demo: Program, door: str) -> int:
@@ -242,6 +241,7 @@ def test_it_ends_at_once_and_well() -> None:
         # Well below the ten seconds that requests in flight are given.
         assert time.monotonic() - began < 8
         telnet.hears_the_end()
+    assert '"GET / HTTP/1.1" 200 ' in program.output
     assert "Traceback" not in program.output
 
 
@@ -258,8 +258,10 @@ _SHOWN = "[...document.querySelectorAll('#log p')].map((one) => one.innerText).j
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
-def test_the_page(demo: Program, tmp_path: Path, width: int, scheme: str) -> None:
+def test_the_page(tmp_path: Path, width: int, scheme: str) -> None:
     with ExitStack() as stack:
+        # One of its own, since a robot that was crashed just now is given time to recover.
+        demo = stack.enter_context(running("-m", "examples.demo", *PORTS, cwd=CHECKOUT))
         telnet = Lines(port_of(demo, "telnet"), stack)
         telnet.says(f"tel{width}", "<img id=bad src=x> from telnet")
         telnet.hears(" has come in (telnet)")
