@@ -83,7 +83,8 @@ class IRCServer(Component):
                 client.is_negotiating = not client.is_registered
                 self._send(client, Message("CAP", client.nick or "*", command.upper(), ""))
             case "REQ":
-                self._send(client, Message("CAP", client.nick or "*", "NAK", *rest[:1]))
+                wanted = _cut(" ".join(rest))
+                self._send(client, Message("CAP", client.nick or "*", "NAK", wanted))
             case "END":
                 client.is_negotiating = False
                 self._register(client)
@@ -100,7 +101,7 @@ class IRCServer(Component):
         except Refused:
             taken = name.lower() in self.room.guests
             refusal = replies.ERR_NICKNAMEINUSE if taken else replies.ERR_ERRONEUSNICKNAME
-            self._send(client, refusal(name.replace(" ", "_").lstrip(":") or "*"))
+            self._send(client, refusal(_word(name)))
             return
         if client.is_registered:
             self._send(client, Message("NICK", name, prefix=_source(client.nick, "IRC")))
@@ -127,7 +128,7 @@ class IRCServer(Component):
     def ping(self, sock: Any, source: Any, text: str = "", *rest: str) -> None:
         client = self.clients.get(sock)
         if client is not None:
-            self._send(client, replies.PONG(SERVER, text))
+            self._send(client, replies.PONG(SERVER, _cut(text)))
 
     def quit(self, sock: Any, source: Any, *rest: str) -> None:
         client = self.clients.get(sock)
@@ -251,6 +252,11 @@ def _source(name: str, door: str) -> str:
     return f"{name}!{door}@{SERVER}"
 
 
+def _cut(text: str) -> str:
+    """What a client has sent, so that it fits into the line of an answer."""
+    return text[:100]
+
+
 def _word(text: str) -> str:
-    """What a client has sent, as a parameter that can be sent back."""
-    return text.split(" ", maxsplit=1)[0].lstrip(":")[:50] or "*"
+    """The same, as a parameter before others."""
+    return _cut(text.partition(" ")[0].lstrip(":")) or "*"

@@ -275,6 +275,8 @@ def test_irc_forgives_what_makes_no_sense(by_irc: Door) -> None:
     commands = "user ping quit_ join part privmsg names who topic mode cap pass nick list"
     for command in commands.upper().split():
         by_irc.says("ann", command, f"{command} a b c d e f", f"{command} :")
+        by_irc.says("ann", f"{command} {'x' * 490}", f"{command} :{'ä' * 240}")
+        by_irc.says("ann", f"{command} #circuits :{'ä' * 230}", f"{command} REQ {'x' * 480}")
     by_irc.says("nobody", "JOIN #circuits", "NICK x", "CAP LS", "QUIT")
     by_irc.says("ann", "\x00", ":", "x" * 600, "READ a b", "ERROR x", "PRIVMSG #circuits :a\x01b")
     errors.expect_none("error")
