@@ -21,7 +21,7 @@ help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
 
 demo: $(VENV)/.runtime ## Start the demonstration and print its address
-	$(PY) examples/demo/site.py
+	$(PY) -m examples.demo
 
 test: test-this test-others ## Whole suite here; fast and documented tests on the other Pythons
 
