@@ -35,7 +35,7 @@ class Feed(BaseController):
         self.began = time.monotonic()
         self.requests = self.requests_before = 0
         self.news: deque[dict[str, Any]] = deque(maxlen=NEWS)
-        self.listeners: set[Queue[dict[str, Any] | None]] = set()
+        self.listeners: set[Queue[dict[str, Any]]] = set()
         Timer(1, Beat(), self, persist=True).register(self)
 
     @expose()
@@ -45,12 +45,12 @@ class Feed(BaseController):
         return EventStream(self._events())
 
     async def _events(self) -> AsyncIterator[dict[str, Any]]:
-        queue: Queue[dict[str, Any] | None] = Queue(WAITING)
+        queue: Queue[dict[str, Any]] = Queue(WAITING)
         self.listeners.add(queue)
         try:
             yield {"event": "robot", "data": self._robot()}
-            while (news := await queue.get()) is not None:
-                yield news
+            while True:
+                yield await queue.get()
         finally:
             self.listeners.discard(queue)
 
@@ -67,14 +67,6 @@ class Feed(BaseController):
     def _on_beat(self) -> None:
         requests, self.requests_before = self.requests - self.requests_before, self.requests
         self._tell({"event": "pulse", "data": {"requests": requests, **self.status()}})
-
-    @handler("stopped", channel="*")
-    def _on_stopped(self, *args: Any) -> None:
-        """End the streams, which would hold up the end of the application."""
-        for queue in self.listeners:
-            if queue.full():
-                queue.get_nowait()
-            queue.put_nowait(None)
 
     def _tell(self, news: dict[str, Any]) -> None:
         for queue in self.listeners:

@@ -56,7 +56,6 @@ def main():
     parser.add_argument("-b", "--bind", default="127.0.0.1:8000", metavar="ADDRESS:PORT")
     options = parser.parse_args()
     app = Server(options.bind, connections=200) + Log(options.file)
-    app.stop_timeout = 1  # streams that never end need not be waited for
     print(f"Serving {app.base}/", flush=True)
     app.run()
 

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from circuits import BaseComponent
-from circuits.core.events import Stopped
 from circuits.net.sockets import Close, Connect, Disconnect, Read, Write
 from circuits.testing import Recorder, VirtualClock, settle
 from circuits.testing.web import WebClient, web_client
@@ -566,13 +565,6 @@ def test_there_are_limits_for_pages(site: Site, monkeypatch: pytest.MonkeyPatch)
             with pytest.raises(Exception, match="too many"):
                 websocket.receive(timeout=1)
             assert websocket.close_code == 1013
-
-
-def test_the_end_of_the_application_ends_the_feed(site: Site) -> None:
-    with site.client() as client, client.stream("GET", "/feed") as response:
-        response.read(timeout=1)
-        site.feed.fire(Stopped(site.room))
-        assert response.read(timeout=1) == b""
 
 
 def test_a_page_that_is_not_there(site: Site) -> None:
