@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from circuits.app import recording
 from circuits.app._recording_file import RecordingError
-from circuits.core import _clock
+from circuits.core import _clock, _reports
 from circuits.core._session import Session
 from circuits.core.manager import Manager
 from circuits.core.utils import findtype
@@ -113,6 +113,9 @@ def replay(
         new_id=timeline.new_id,
     )
     recording.install_replay(lambda: player)
+    # What handlers raise is in the result: nobody else has to be told that nobody took it.
+    watchers = _reports.failure_watchers[:]
+    _reports.failure_watchers.clear()
     try:
         app: Any = make()
         if not isinstance(app, Manager):
@@ -123,6 +126,7 @@ def replay(
         player.begin(app)
         _run(app)
     finally:
+        _reports.failure_watchers[:] = watchers
         recording.install_replay(None)
         _clock.install(**sources)
         _outside.install(**outside)
