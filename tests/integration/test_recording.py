@@ -32,6 +32,7 @@ from circuits.web.websocket import WebSocketClient
 from circuits.web.websockets import WebSocketsDispatcher
 from tests.certificates import Certificates
 
+from .net_support import eventually
 from .recorded_apps import Caller, Echo, Note, Service, Site, Unknown, measured, recorded, unknown
 
 _RUNS = 100
@@ -549,6 +550,17 @@ def test_what_a_killed_process_leaves_is_refused_unless_asked_for(tmp_path: Path
     partial = command(tmp_path, "-m", "circuits", "replay", "crash.rec", "--partial")
     assert partial.returncode == 0, partial.stderr
     assert "0 errors; cut" in partial.stdout
+
+
+def test_what_came_is_written_while_nothing_happens(tmp_path: Path) -> None:
+    process = program(tmp_path)
+    with process:
+        with socket.create_connection(("127.0.0.1", port_of(process)), _SECONDS) as sock:
+            assert answer(sock, b"unmistakable 12") == b"fine"
+            file = tmp_path / "crash.rec"
+            eventually(lambda: b"unmistakable" in file.read_bytes(), "it was not written")
+        process.kill()
+        process.wait(_SECONDS)
 
 
 def test_a_recording_that_is_there_is_kept(tmp_path: Path) -> None:

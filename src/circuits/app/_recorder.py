@@ -189,9 +189,7 @@ class Recorder:
         is_idle = timeout != 0
         if self._inbox or self._passed:
             timeout = 0.0
-        elif is_idle:
-            self._write_sometimes()
-        ready: list[tuple[int, int]] = self._block(timeout)
+        ready = self._wait(timeout) if timeout and self.file.has_unwritten else self._block(timeout)
         if not (ready or is_idle or self._inbox or self._passed):
             self._empties += 1
             return ready
@@ -225,11 +223,19 @@ class Recorder:
         self._admit_all()
         return first + later
 
-    def _write_sometimes(self) -> None:
-        now = self._sources.real_now()
-        if now - self._written_at >= _WRITE_INTERVAL:
-            self._written_at = now
-            self.file.flush()
+    def _wait(self, timeout: float) -> list[tuple[int, int]]:
+        """Wait, and meanwhile write what was collected, unless that was done just now."""
+        left = _WRITE_INTERVAL - (self._sources.real_now() - self._written_at)
+        if left > 0:
+            if 0 <= timeout <= left:
+                return self._block(timeout)  # type: ignore[no-any-return]  # the poller's own
+            ready: list[tuple[int, int]] = self._block(left)
+            if ready:
+                return ready
+            timeout = timeout if timeout < 0 else timeout - left
+        self._written_at = self._sources.real_now()
+        self.file.flush()
+        return self._block(timeout)  # type: ignore[no-any-return]  # the poller's own
 
     def _change(self, fd: Any, source: Any, add: int, remove: int) -> None:
         poller = self._poller

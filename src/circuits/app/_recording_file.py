@@ -115,6 +115,11 @@ class RecordingFile:
             os.close(self._file)
             raise self.problem
 
+    @property
+    def has_unwritten(self) -> bool:
+        """Whether something was collected."""
+        return bool(self._buffer)
+
     def add(self, kind: int, payload: bytes) -> None:
         """Append a record."""
         if self.is_full or self.is_closed:
