@@ -55,6 +55,13 @@ def _save(listing: Listing, folder: Path, port: str) -> Path:
     return path
 
 
+def _kind_of(body: bytes) -> str:
+    if body.startswith((b"{", b"[")):
+        return "application/json"
+    is_form = re.fullmatch(rb"\w+=\S*", body) is not None
+    return "application/x-www-form-urlencoded" if is_form else "text/plain"
+
+
 def _ask(port: int, line: str) -> None:
     """Do what a line of the comment says, and look at the answer."""
     question, arrow, expected = line.rpartition(" -> ")
@@ -75,7 +82,9 @@ def _ask(port: int, line: str) -> None:
     method, path, *body = words
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
     try:
-        connection.request(method, path, " ".join(body).encode() if body else None)
+        content = " ".join(body).encode() if body else None
+        headers = {"Content-Type": _kind_of(content)} if content else {}
+        connection.request(method, path, content, headers)
         answer = connection.getresponse()
         text = f"{answer.status} {answer.reason}\n{answer.headers}\n{answer.read().decode()}"
     finally:
