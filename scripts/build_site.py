@@ -62,8 +62,7 @@ _LINK = re.compile(r"(?<=\]\()([^)\s]+)(?=\))")
 _COMMENT = re.compile(r"^<!--.*?-->\n+", re.DOTALL | re.MULTILINE)
 _SPAN = re.compile(r"(?<!\[)(?<!`)`(circuits(?:\.\w+)+)`(?!`)(?!\])")
 _BACK = re.compile(r"\n+Back to the \[[^\]]+\]\([^)]+\)\.\n*\Z")
-_ITEM = re.compile(r"^(?:[-*|]|\d+\.) .*?\]\((\S+?)\)", re.MULTILINE)
-_OUTPUT = re.compile(r"\A\n(?:(?: {4}.*)?\n)*? {4}.*\n(?! {4})", re.MULTILINE)
+_ITEM = re.compile(r"^(?:[-*|]|\d+\.) .*", re.MULTILINE)
 
 
 # -- which pages there are --------------------------------------------------------------------
@@ -177,12 +176,17 @@ def laid_out(page: str) -> str:
         return text + "".join(_toctree(pages, caption) for caption, pages in SECTIONS)
     if place.endswith("/index.md"):
         folder = posixpath.dirname(place)
-        listed = dict.fromkeys(_ITEM.findall(text))
+        listed = _listed(text)
         inside = [
             link.removesuffix(".md") for link in listed if "/" not in link and "#" not in link
         ]
         return text + _toctree([p for p in inside if f"{folder}/{p}" not in _PLACED])
     return text
+
+
+def _listed(text: str) -> dict[str, None]:
+    """Where the items of the lists on a page lead, in their order."""
+    return dict.fromkeys(link for item in _ITEM.findall(text) for link in _LINK.findall(item))
 
 
 def _toctree(pages: list[str], caption: str = "") -> str:
@@ -219,7 +223,7 @@ def reference_pages() -> Iterator[tuple[str, str]]:
     for name, text in reference.reference().items():
         text = _with_code(_BACK.sub("\n", text))
         if name == "index.md":
-            listed = dict.fromkeys(_ITEM.findall(text))
+            listed = _listed(text)
             text += _toctree([link.removesuffix(".md") for link in listed if link != "events.md"])
         yield f"reference/{name}", text
     yield "reference/programs.md", programs()
