@@ -54,8 +54,8 @@ SECTIONS = [
 ]
 _PLACED = {page for _, pages in SECTIONS for page in pages}
 
-#: The commands whose help is shown.
-PROGRAMS = ["circuits"]
+#: What the front page says of the reference, which a forge does not have.
+_REFERENCE = "the [reference](reference/index.md), with all [events](reference/events.md):"
 
 _FENCE = re.compile(r"^(`{3,})([^\n]*)\n(.*?)^\1\n", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"(?<=\]\()([^)\s]+)(?=\))")
@@ -173,6 +173,7 @@ def laid_out(page: str) -> str:
         text = _with_names(place, text)
     text = _with_output(text)
     if place == "index.md":
+        text = text.replace("the reference, which is part of the site:", _REFERENCE)
         return text + "".join(_toctree(pages, caption) for caption, pages in SECTIONS)
     if place.endswith("/index.md"):
         folder = posixpath.dirname(place)

@@ -114,6 +114,10 @@ def test_every_page_is_reached_from_the_front_page() -> None:
     assert places - linked == {"index.md"}
 
 
+def test_the_front_page_leads_to_the_reference() -> None:
+    assert "(reference/index.md)" in build_site.laid_out("docs/index.md")
+
+
 def test_the_help_of_each_command_is_shown() -> None:
     text = build_site.programs()
     assert "\n## circuits\n" in text
