@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import functools
 import os
 import posixpath
 import re
@@ -68,6 +69,7 @@ _ITEM = re.compile(r"^(?:[-*|]|\d+\.) .*", re.MULTILINE)
 # -- which pages there are --------------------------------------------------------------------
 
 
+@functools.cache
 def sources() -> dict[str, str]:
     """The pages: their paths in the repository, and on the site."""
     found = {
@@ -220,13 +222,16 @@ def _is_python(text: str) -> bool:
 
 
 def reference_pages() -> Iterator[tuple[str, str]]:
-    """The reference: places on the site, and what is there."""
+    """The reference: places on the site, and what is there.
+
+    The pages of modules are not in the navigation, where nobody would find one among so many, and
+    which Sphinx makes anew for each page. The index leads to them, and they lead back.
+    """
     for name, text in reference.reference().items():
-        text = _with_code(_BACK.sub("\n", text))
-        if name == "index.md":
-            listed = _listed(text)
-            text += _toctree([link.removesuffix(".md") for link in listed if link != "events.md"])
-        yield f"reference/{name}", text
+        if name in ("index.md", "events.md"):
+            yield f"reference/{name}", _BACK.sub("\n", text)
+        else:
+            yield f"reference/{name}", f"---\norphan: true\n---\n\n{_with_code(text)}"
     yield "reference/programs.md", programs()
 
 

@@ -41,7 +41,7 @@ def web_tree() -> str:
         channel = "/shop"
 
     app = Server(("127.0.0.1", 0)) + Sessions() + Static() + Root() + Shop()
-    shown = graph_mermaid(app)
+    shown = graph_mermaid(app).replace("graph TD", "graph LR", 1)  # for narrow screens
     app.fire(Close(), "web")
     _settle(app)
     return shown

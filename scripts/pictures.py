@@ -117,13 +117,13 @@ def _quoted(text: str) -> str:
 
 
 def _wrapped(text: str) -> str:
-    """Words of an arrow in short lines, so that the arrows stay together."""
+    """Words of an arrow in short lines, so that arrows stay together; with some space around."""
     lines = [""]
     for word in text.split():
         if lines[-1] and len(lines[-1]) + len(word) > _LABEL_LETTERS:
             lines.append("")
         lines[-1] = f"{lines[-1]} {word}".strip()
-    return "<br/>".join(lines)
+    return "<br/>".join(f" {line} " for line in lines) if lines[0] else ""
 
 
 def _node(key: str, shape: str | None) -> str | None:

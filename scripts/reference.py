@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import pkgutil
@@ -134,9 +135,23 @@ _DIRECTIVE = re.compile(r"^\.\. (versionadded|versionchanged|deprecated):: *(.*)
 _CHANGES = {"versionadded": "New in", "versionchanged": "Changed in", "deprecated": "Deprecated in"}
 
 
+@functools.cache
+def _known() -> dict[str, str]:
+    """Where names lead that docstrings refer to: full ones, and short ones that only one thing has."""
+    found = places()
+    short: dict[str, set[str]] = {}
+    for name, place in found.items():
+        short.setdefault(name.rpartition(".")[2], set()).add(place)
+    return {name: p for name, (p, *more) in short.items() if not more} | found
+
+
 def _inline(text: str) -> str:
-    text = _ROLE.sub(lambda m: f"`{m[2].rpartition('.')[2] if m[1] else m[2]}`", text)
-    return text.replace("``", "`")
+    def refer(role: re.Match[str]) -> str:
+        shown = f"`{role[2].rpartition('.')[2] if role[1] else role[2]}`"
+        place = _known().get(role[2])
+        return shown if place is None else f"[{shown}]({place})"
+
+    return _ROLE.sub(refer, text).replace("``", "`")
 
 
 def _indentation(line: str) -> int:
@@ -305,7 +320,7 @@ def events_page() -> str:
     for area, title in AREAS.items():
         rows = [cls for cls in events() if area_of(pages[id(cls)][0]) == area]
         if rows:
-            lines += [f"## {title}", "", "| handler | class | what it says |", "|---|---|---|"]
+            lines += [f"## {title}", "", "| handler, class | what it says |", "|---|---|"]
             lines += [_event_row(cls, pages) for cls in rows]
             lines.append("")
     return "\n".join(lines)
@@ -316,7 +331,7 @@ def _event_row(cls: type[BaseEvent], pages: dict[int, tuple[str, str]]) -> str:
     who = fired(cls) or ""
     text = _inline(told) if who == _inline(told) else f"{_inline(told)} {who}"
     module = pages[id(cls)][0].removeprefix("circuits.")
-    cells = [f"`{cls.name}`", f"{_link(cls, pages)}<br/>{module}", text.strip()]
+    cells = [f"`{cls.name}`<br/>{_link(cls, pages)}<br/>{module}", text.strip()]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
@@ -336,6 +351,7 @@ def names() -> Iterator[tuple[str, str, str, str]]:
         yield f"{module}.{name}", kind, f"reference/{module}", place
 
 
+@functools.cache
 def places() -> dict[str, str]:
     """Where the full names of modules, and of what they export, are described."""
     modules = public_modules()
@@ -450,7 +466,7 @@ def page(module: ModuleType, pages: dict[int, tuple[str, str]]) -> str:
             groups[group] += [f"({anchor(here, name)})=", *_class(name, thing, pages)]
         else:
             groups["Functions"] += [f"({anchor(here, name)})=", *_function(name, thing, "###")]
-    lines = [f"# {here}", "", markdown(module.__doc__ or "")]
+    lines = [f"# {here}", "", markdown(_purpose(module))]
     for title, content in groups.items():
         if content:
             lines += [f"## {title}", "", *content]
@@ -460,6 +476,12 @@ def page(module: ModuleType, pages: dict[int, tuple[str, str]]) -> str:
         lines += ["## Other names", "", *elsewhere, ""]
     lines += ["Back to the [reference](index.md).", ""]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines))
+
+
+def _purpose(module: ModuleType) -> str:
+    """The docstring of a module, without the name that its chapter of the manual has."""
+    doc = (module.__doc__ or "").strip()
+    return re.sub(r" \((?:manual: |docs: )?[\w.]+(?:/\w+)?\)(?=\.)", "", doc, count=1)
 
 
 def index(modules: list[ModuleType]) -> str:
@@ -475,8 +497,7 @@ def index(modules: list[ModuleType]) -> str:
         lines += [f"## {title}", ""]
         for module in modules:
             if area_of(module.__name__) == area:
-                about = (module.__doc__ or "").strip().split("\n")[0]
-                about = re.sub(r" \((?:manual: |docs: )?[\w.]+(?:/\w+)?\)", "", about)
+                about = _purpose(module).split("\n")[0]
                 lines.append(f"- [{module.__name__}]({module.__name__}.md): {_inline(about)}")
         lines.append("")
     lines += ["Back to the [start](../index.md).", ""]

@@ -59,15 +59,15 @@ def test_a_flow_chart() -> None:
         '"b" [label="which?" shape=diamond]',
         '"a" -> "b" [label=""]',
         '"c" [label="end" shape=circle]',
-        '"b" -> "c" [label="yes"]',
-        '"a" -> "d" [label="a long explanation that\\nis wrapped" style=dashed]',
-        '"b" -> "d" [label="a long explanation that\\nis wrapped" style=dashed]',
+        '"b" -> "c" [label=" yes "]',
+        '"a" -> "d" [label=" a long explanation that \\n is wrapped " style=dashed]',
+        '"b" -> "d" [label=" a long explanation that \\n is wrapped " style=dashed]',
     ]
 
 
 def test_states() -> None:
     body = pictures.dot("stateDiagram-v2\n    [*] --> open: begin\n    open --> [*]\n")
-    assert 'begin -> "open" [label="begin"]' in body
+    assert 'begin -> "open" [label=" begin "]' in body
     assert '"open" -> end [label=""]' in body
 
 

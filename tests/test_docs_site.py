@@ -40,6 +40,8 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(build_site, "ROOT", tmp_path)
     monkeypatch.setattr(pictures, "ROOT", tmp_path)
     monkeypatch.setattr(pictures, "FOLDER", tmp_path / "docs" / "pictures")
+    known = {"docs/howto/errors.md": "howto/errors.md"}
+    monkeypatch.setattr(build_site, "sources", lambda: known)
     return tmp_path / "docs" / "howto" / "errors.md"
 
 
