@@ -18,6 +18,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -54,6 +55,9 @@ SECTIONS = [
     ),
 ]
 _PLACED = {page for _, pages in SECTIONS for page in pages}
+
+#: Before this, the releases begin.
+_NEWS = "<!-- towncrier release notes start -->"
 
 #: What the front page says of the reference, which a forge does not have.
 _REFERENCE = "the [reference](reference/index.md), with all [events](reference/events.md):"
@@ -138,7 +142,8 @@ def _with_output(text: str) -> str:
         block = re.compile(r"\n((?: {4}.*\n|\n(?= {4}))+)").match(text, at)
         if match[2] == "python" and block:
             lines = re.sub(r"^ {4}", "", block[1], flags=re.MULTILINE)
-            out.append(f"\n{{.output}}\n````text\n{lines}````\n")
+            kind = "" if lines.startswith("$ ") else "{.output}\n"
+            out.append(f"\n{kind}````text\n{lines}````\n")
             at = block.end()
     return "".join([*out, text[at:]])
 
@@ -165,6 +170,8 @@ def laid_out(page: str) -> str:
     """A page of the repository as Sphinx is to read it."""
     place = sources()[page]
     text = (ROOT / page).read_text(encoding="utf-8")
+    if page == "CHANGES.md":
+        text = text.replace(_NEWS, next_release() + _NEWS)
     text = _with_pictures(page, text)
     text = _outside_of_fences(text, lambda part: _COMMENT.sub("", part))
     text = _BACK.sub("\n", text)
@@ -233,6 +240,19 @@ def reference_pages() -> Iterator[tuple[str, str]]:
         else:
             yield f"reference/{name}", f"---\norphan: true\n---\n\n{_with_code(text)}"
     yield "reference/programs.md", programs()
+
+
+def next_release() -> str:
+    """What the next release will bring: the news fragments, by their kinds."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    lines = ["## Not yet released", ""]
+    for kind in settings["tool"]["towncrier"]["type"]:
+        found = sorted((ROOT / "newsfragments").glob(f"*.{kind['directory']}.md"))
+        if found:
+            lines += [f"### {kind['name']}", ""]
+            lines += [f"- {' '.join(p.read_text(encoding='utf-8').split())}" for p in found]
+            lines.append("")
+    return "\n".join([*lines, ""])
 
 
 def programs() -> str:

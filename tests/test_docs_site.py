@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,15 @@ def test_every_page_is_reached_from_the_front_page() -> None:
 
 def test_the_front_page_leads_to_the_reference() -> None:
     assert "(reference/index.md)" in build_site.laid_out("docs/index.md")
+
+
+def test_the_changes_begin_with_what_is_not_released() -> None:
+    text = build_site.laid_out("CHANGES.md")
+    told = text.partition("## Not yet released\n")[2]
+    folder = build_site.ROOT / "newsfragments"
+    fragments = [path for path in folder.glob("*.md") if path.stem != "README"]
+    assert told.count("\n- ") == len(fragments)
+    assert re.findall("^### (.*)$", told, re.MULTILINE)[0] == "New"
 
 
 def test_the_help_of_each_command_is_shown() -> None:
