@@ -15,13 +15,13 @@ PARALLEL = -n auto --dist worksteal
 NIGHTLY = examples repeat bench fuzz hostile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-this test-others fast documented check lint types format docs pictures changes bench budgets nightly $(addprefix nightly-,$(NIGHTLY)) nightly-autobahn pins clean
+.PHONY: help demo test test-this test-others fast documented check lint types format docs pictures changes bench bench-quick budgets nightly $(addprefix nightly-,$(NIGHTLY)) nightly-autobahn pins clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
 
 demo: $(VENV)/.runtime ## Start the demonstration and print its address
-	$(PY) examples/demo/site.py
+	$(PY) -m examples.demo
 
 test: test-this test-others ## Whole suite here; fast and documented tests on the other Pythons
 
@@ -65,7 +65,10 @@ changes: $(VENV)/.dev ## Show what CHANGES.md will say; RELEASE=2.1.0 writes it 
 RIVALS = .venv-bench/old/.ready .venv-bench/peers/.ready
 
 bench: $(VENV)/.peers $(if $(BASE),,$(RIVALS)) ## Compare with others, or with BASE=commit (BENCH="kernel http ..." BENCH_ARGS=...)
-	$(PY) -m benchmarks $(if $(BASE),--base $(BASE)) $(BENCH_ARGS) $(BENCH)
+	$(PY) -m benchmarks $(if $(BASE),--base $(BASE)) $(if $(BASE)$(BENCH),,--page docs/benchmarks) $(BENCH_ARGS) $(BENCH)
+
+bench-quick: $(VENV)/.peers $(RIVALS) ## The rows that tell most, in under five minutes
+	$(PY) -m benchmarks --quick $(BENCH_ARGS)
 
 budgets: $(VENV)/.runtime ## Count anew what the hot paths take, on every Python that is here
 	$(PY) -m tests.hot_paths --record
@@ -80,10 +83,10 @@ nightly-examples: $(VENV)/.peers ## The suite, with many more generated examples
 	scripts/nightly examples env HYPOTHESIS_PROFILE=nightly $(PYTEST)
 
 # The tests that need nobody else many times over, and everything a few times.
-nightly-repeat: $(VENV)/.peers ## The suite again and again (ROUNDS=20, WHOLE=3)
+nightly-repeat: $(VENV)/.peers ## The suite again and again, in random order (ROUNDS=20, WHOLE=3)
 	scripts/nightly repeat bash -ec 'for round in $$(seq $${ROUNDS:-20}); do \
-	    $(PYTEST) $(PARALLEL) -m "not integration"; done; \
-	    for round in $$(seq $${WHOLE:-3}); do $(PYTEST) -m integration; done'
+	    $(PYTEST) $(PARALLEL) --shuffle $$round -m "not integration"; done; \
+	    for round in $$(seq $${WHOLE:-3}); do $(PYTEST) --shuffle $$round -m integration; done'
 
 nightly-bench: $(VENV)/.peers $(RIVALS) ## Every comparison
 	scripts/nightly bench $(MAKE) --no-print-directory bench

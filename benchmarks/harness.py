@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Final
@@ -28,6 +29,22 @@ _SERVER_START_SECONDS: Final = 20
 _RUN_SECONDS: Final = 300
 #: Environments that are there without any other package.
 _OURS: Final = ("here", "plain")
+
+
+#: Whose versions the page of results names, by environment.
+_COMPARED: Final = {
+    "old": ("circuits",),
+    "peers": (
+        "uvicorn",
+        "uvloop",
+        "httptools",
+        "starlette",
+        "waitress",
+        "websockets",
+        "pyee",
+        "nats-py",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -311,6 +328,7 @@ def summary(results: list[dict[str, Any]]) -> str:
 
 def main() -> None:
     """Run the rows that the command line names."""
+    from benchmarks.curves import CURVES, run_curve
     from benchmarks.rows import QUICK, ROWS
 
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
@@ -326,23 +344,23 @@ def main() -> None:
     )
     parser.add_argument("--list", action="store_true", help="show the rows and end")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there too")
+    parser.add_argument("--page", type=Path, metavar="FOLDER", help="write them as a page there")
     options = parser.parse_args()
     options.rounds = options.rounds or (15 if options.base else 5)
     options.seconds = options.seconds or (0.5 if options.quick else 1.0)
 
     wanted = options.rows or (QUICK if options.quick else ())
-    chosen = [
-        row
-        for row in ROWS
-        if not wanted or any(row.name == name or row.name.startswith(name + ".") for name in wanted)
-    ]
-    if not chosen:
-        parser.error(
-            f"no such row; groups are {', '.join(sorted({r.name.split('.')[0] for r in ROWS}))}"
-        )
+    chosen = [row for row in ROWS if not wanted or _is_named(row.name, wanted)]
+    curves = [] if options.base else [c for c in CURVES if not wanted or _is_named(c.name, wanted)]
+    if not (chosen or curves):
+        names = [row.name for row in ROWS] + [curve.name for curve in CURVES]
+        groups = {name.split(".")[0] for name in names}
+        parser.error(f"no such row; groups are {', '.join(sorted(groups))}")
     if options.list:
-        for row in chosen:
-            print(f"{row.name:28} {row.title}")
+        for name, title in [(one.name, one.title) for one in chosen] + [
+            (one.name, one.title) for one in curves
+        ]:
+            print(f"{name:28} {title}")
         return
     if options.ours:
         chosen = [only_ours(row) for row in chosen]
@@ -361,20 +379,66 @@ def main() -> None:
         print(report(result), flush=True)
     if options.base:
         print(summary(results))
+    grown = []
+    for curve in curves:
+        grown.append(run_curve(curve, options.rounds, options.seconds))
+        print(f"{curve.name}: {curve.title}")
+        for size, factor in zip(grown[-1]["sizes"], grown[-1]["factors"], strict=True):
+            print(f"    {size:12,}  {'FAILED' if factor is None else format(factor, '.3f')}")
+    document = {
+        "date": time.strftime("%Y-%m-%d"),
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "processor": _processor(),
+        "processors": os.cpu_count(),
+        "versions": _versions(),
+        "rounds": options.rounds,
+        "seconds": options.seconds,
+        "base": options.base,
+        "rows": results,
+        "curves": grown,
+    }
     if options.json:
-        document = {
-            "python": platform.python_version(),
-            "machine": platform.machine(),
-            "processors": os.cpu_count(),
-            "rounds": options.rounds,
-            "seconds": options.seconds,
-            "base": options.base,
-            "rows": results,
-        }
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    if options.page:
+        from benchmarks.page import write_page
+
+        write_page(options.page, document)
     if any(result["failures"] for result in results):
         sys.exit(1)
+
+
+def _is_named(name: str, wanted: Sequence[str]) -> bool:
+    return any(name == one or name.startswith(one + ".") for one in wanted)
+
+
+def _processor() -> str:
+    """What the system calls the processor."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _versions() -> dict[str, str]:
+    """The versions of those that we are compared with, as far as they are installed."""
+    found: dict[str, str] = {}
+    program = (
+        "import sys, json, importlib.metadata as m\n"
+        "names = sys.argv[1:]\n"
+        "there = {d.metadata['Name'].lower(): d.version for d in m.distributions()}\n"
+        "print(json.dumps({name: there[name] for name in names if name in there}))"
+    )
+    for env, names in _COMPARED.items():
+        if python_of(env).exists():
+            command = [str(python_of(env)), "-I", "-c", program, *names]
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            found |= json.loads(done.stdout)
+    return found
 
 
 def only_ours(row: Row) -> Row:

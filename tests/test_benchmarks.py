@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks import harness
+from benchmarks import curves, harness
 from benchmarks.base import rows_against
-from benchmarks.harness import Bound, Contender, Row, report, run_row, summary
+from benchmarks.curves import CURVES, Curve, run_curve
+from benchmarks.harness import ROOT, Bound, Contender, Failed, Row, report, run_row, summary
+from benchmarks.page import write_page
 from benchmarks.rows import QUICK, ROWS
 
 _OURS = Contender("circuits", "here", "program.py", ("work",))
@@ -118,3 +124,89 @@ def test_bounds_name_contenders_and_contenders_scripts(row: Row) -> None:
     assert {bound.against for bound in row.bounds} <= {c.name for c in row.contenders[1:]}
     for contender in row.contenders:
         assert (harness.ROOT / "benchmarks" / "contenders" / contender.script).is_file()
+
+
+# -- the page of results --
+
+
+def _result(name: str, ratio: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {
+        "name": name,
+        "title": "some work",
+        "unit": "/CPU s",
+        "less_is_better": False,
+        "figures": {"circuits": [2.0]},
+        "floor": None,
+        "ratios": [ratio],
+        **more,
+    }
+
+
+def test_the_page_shows_each_row_and_each_curve(tmp_path: Path) -> None:
+    good = {"against": "old", "at_least": 2, "aim": 5, "median": 3.0, "low": 2.5, "high": 3.25}
+    document = {
+        "date": "2026-01-01",
+        "python": "3.11",
+        "processor": "some processor",
+        "processors": 2,
+        "rounds": 5,
+        "seconds": 1.0,
+        "versions": {"uvicorn": "1.0"},
+        "rows": [
+            _result("kernel.one", {**good, "verdict": "ok"}),
+            _result("kernel.two", {**good, "median": 1.5, "verdict": "BELOW"}),
+            _result("http.one", {"against": "uvicorn", "at_least": 1, "aim": None}),
+            _result("memory.one", {**good, "verdict": ""}, floor=300, less_is_better=True),
+        ],
+        "curves": [
+            {
+                "name": "curve.depth",
+                "title": "events",
+                "sizes": [1, 10, 100],
+                "factors": [1, 3.2, None],
+            }
+        ],
+    }
+    write_page(tmp_path, document)
+    text = (tmp_path / "index.md").read_text()
+    assert "| some work (`one`) | old | 3.00 | 2.50 to 3.25 | 2, aim 5 | ok |" in text
+    assert "| some work (`two`) | old | 1.50 | 2.50 to 3.25 | 2, aim 5 | **below** |" in text
+    assert "| some work (`one`) | uvicorn | not measured | | | |" in text
+    assert "| some work (`one`) | | 2 /CPU s | | at most 300 | |" in text
+    assert [line for line in text.splitlines() if line.startswith("## ")] == [
+        "## kernel", "## http", "## memory", "## Growth"
+    ]  # fmt: skip
+    assert "![events: 1: 1.00, 10: 3.20, 100: -](depth.svg)" in text
+    picture = ElementTree.fromstring((tmp_path / "depth.svg").read_text())
+    dots = picture.findall("{http://www.w3.org/2000/svg}circle")
+    assert len(dots) == 2
+    for dot in dots:
+        assert 0 <= float(dot.attrib["cy"]) <= 220
+
+
+def test_a_curve_is_a_factor_of_its_left_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    figures = {"1": 100.0, "10": 50.0, "100": 200.0}
+
+    def measured(contender: Contender, seconds: float) -> float:
+        if contender.name == "1000":
+            raise Failed("it broke")
+        return figures[contender.name]
+
+    monkeypatch.setattr(curves, "measure", measured)
+    points = [(size, Contender(str(size), "here", "no.py")) for size in (1, 10, 100, 1000)]
+    result = run_curve(Curve("curve.some", "some", tuple(points)), 3, 0.1)
+    assert result["sizes"] == [1, 10, 100, 1000]
+    assert result["factors"] == [1, 2, 0.5, None]
+
+
+def test_every_point_of_a_curve_is_a_program() -> None:
+    listed = subprocess.run(
+        [sys.executable, ROOT / "benchmarks/contenders/kernel_circuits.py", "none"],
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stderr
+    for curve in CURVES:
+        for size, contender in curve.points:
+            assert contender.load is not None or f"{contender.arguments[0]}," in listed + ","
+            assert str(size) == contender.name

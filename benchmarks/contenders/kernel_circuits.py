@@ -10,6 +10,7 @@ import random
 import statistics
 import threading
 import tracemalloc
+from functools import partial
 from time import perf_counter, process_time, sleep
 
 from measure import check, main, once, rate
@@ -62,6 +63,28 @@ def dispatch(handlers: int) -> float:
             drain(app)
             left -= now
         check(all(c.count == number for c in counters), "events were lost")
+
+    return rate(batch)
+
+
+def handlers(number_of_handlers: int) -> float:
+    """Calls of handlers, not events."""
+    return dispatch(number_of_handlers) * number_of_handlers
+
+
+def depth(number_of_events: int) -> float:
+    """Events of which so many are queued before the first one is dispatched."""
+    app = Manager()
+    counter = Counter().register(app)
+    settled(app)
+
+    def batch(number: int) -> None:
+        counter.count = 0
+        for _ in range(-(-number // number_of_events)):
+            for _ in range(number_of_events):
+                app.fire(ping())
+            drain(app)
+        check(counter.count >= number, "events were lost")
 
     return rate(batch)
 
@@ -438,12 +461,10 @@ main(
     {
         "one_handler": lambda: dispatch(1),
         "ten_handlers": lambda: dispatch(10),
-        "channels_100": lambda: channels(100),
-        "channels_1000": lambda: channels(1000),
-        "channels_10000": lambda: channels(10_000),
-        "idle_1": lambda: idle_components(1),
-        "idle_100": lambda: idle_components(100),
-        "idle_10000": lambda: idle_components(10_000),
+        **{f"channels_{n}": partial(channels, n) for n in (10, 100, 1000, 10_000)},
+        **{f"handlers_{n}": partial(handlers, n) for n in (1, 3, 10, 30, 100)},
+        **{f"idle_{n}": partial(idle_components, n) for n in (1, 10, 100, 1000, 10_000)},
+        **{f"depth_{n}": partial(depth, n) for n in (1, 10, 100, 1000, 10_000)},
         "build_1000": lambda: build(1000),
         "build_10000": lambda: build(10_000),
         "value_read": value_read,

@@ -264,6 +264,18 @@ def test_toml_keeps_types(tmp_path: Path) -> None:
         config.add_section("colour")
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
+    target = tmp_path / "pipe"
+    os.mkfifo(target)
+    config = Config(str(target))
+    config.add_section("a")
+    with pytest.raises(FileExistsError, match="this is no file"):
+        config.save()
+    assert stat.S_ISFIFO(target.stat().st_mode)
+    assert [*tmp_path.iterdir()] == [target]
+
+
 def test_events_load_and_save(tmp_path: Path, app_runner: Run, recorder: Record) -> None:
     app = app_runner(Component())
     seen = recorder(app)

@@ -48,7 +48,7 @@ def test_an_unknown_command_is_refused(capsys: pytest.CaptureFixture[str]) -> No
         main(["serve"])
     assert ended.value.code == 2
     error = capsys.readouterr().err
-    assert "there is no command 'serve'; there are web, inspect, sniff, graph, bench" in error
+    assert "there is no command 'serve'; there are new, web, inspect, sniff, graph, bench" in error
 
 
 def test_there_is_no_module_without_a_command() -> None:

@@ -380,6 +380,27 @@ def test_what_cannot_be_sent_fails_by_name(make: Make) -> None:
     assert after.value == "hello from far"
 
 
+def test_what_comes_before_the_other_end_is_known_waits_for_it(connections: Any) -> None:
+    near, far = Manager(), Far()
+    with near.running(), far.running():
+        one, other = connections()
+        here = Bridge(one, channel="here").register(near)
+        settle(near)
+        unwanted = near.fire(Event.create("local", lambda: 1), "far")
+        wanted = near.fire(Hello("early"), "far")
+        unsendable = near.fire(Hello(lambda: 1), "far")
+        settle(near)
+        assert not unwanted.result
+        assert not wanted.result
+        there = Bridge(other, channel="there").register(far)
+        two = Two(near, far, here, there)
+        two.settle()
+    assert not unwanted.errors
+    assert wanted.value == "hello from far"
+    assert isinstance(unsendable.value[1], NotSendableError)
+    assert far.seen == [(("early",), {})]
+
+
 def test_a_live_component_is_not_sent(make: Make) -> None:
     two = make()
     value = two.near.fire(Hello([two.near]), "far")

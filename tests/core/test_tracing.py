@@ -466,6 +466,29 @@ def test_one_may_begin_and_end_in_a_handler() -> None:
     assert len(seen.by_name("ping")) == 1
 
 
+def test_the_handlers_after_one_that_ends_it_are_called() -> None:
+    class App(Component):
+        handled: list[str] = []
+
+        @handler("ping", priority=1)
+        def first(self) -> None:
+            Tracing.of(self._tree_engine).unsubscribe(seen)
+            self.handled.append("first")
+
+        @handler("ping")
+        def second(self) -> None:
+            self.handled.append("second")
+
+    app, seen = App(), Seen()
+    with app.running():
+        settle(app)
+        Tracing.of(app._tree_engine).subscribe(seen)
+        value = app.fire(Ping())
+        settle(app)
+    assert not value.errors
+    assert app.handled == ["first", "second"]
+
+
 def test_values_are_parted_from_their_events_as_ever() -> None:
     app, seen = App(), Seen(limit=1)
     traced(app, seen)

@@ -334,6 +334,68 @@ def http_logger(counter: Counter) -> None:
     _web(counter, _server(), _controller(counter), Logger(Sink()))
 
 
+def http_generator(counter: Counter) -> None:
+    class Root(Controller):
+        def index(self) -> Generator[Any, Any, None]:
+            if not counter.mark():
+                self.root.stop()
+            yield "Hello World!"
+
+    _web(counter, _server(), Root())
+
+
+def http_coroutine(counter: Counter) -> None:
+    class Root(Controller):
+        async def index(self) -> str:
+            if not counter.mark():
+                self.root.stop()
+            return "Hello World!"
+
+    _web(counter, _server(), Root())
+
+
+class Hello(Event):
+    pass
+
+
+class Greeter(Component):
+    channel = "greeter"
+
+    def hello(self) -> str:
+        return "Hello World!"
+
+
+def http_call(counter: Counter) -> None:
+    class Root(Controller):
+        def index(self) -> Generator[Any, Any, None]:
+            if not counter.mark():
+                self.root.stop()
+            value = yield self.call(Hello(), "greeter")
+            yield value.value
+
+    _web(counter, _server(), Root(), Greeter())
+
+
+def http_call_coroutine(counter: Counter) -> None:
+    class Root(Controller):
+        async def index(self) -> Any:
+            if not counter.mark():
+                self.root.stop()
+            return await self.call(Hello(), "greeter")
+
+    _web(counter, _server(), Root(), Greeter())
+
+
+class Observer(Component):
+    @handler(channel="*", priority=101)
+    def _on_any(self, event: Event, *args: Any) -> None:
+        pass
+
+
+def http_observed(counter: Counter) -> None:
+    _web(counter, _server(), _controller(counter), Observer())
+
+
 # -- with something in the tree that concerns no request --
 
 
@@ -402,6 +464,11 @@ PATHS: Final[dict[str, Program]] = {
     "http.controller_header": http_controller_header,
     "http.json": http_json,
     "http.logger": http_logger,
+    "http.generator": http_generator,
+    "http.coroutine": http_coroutine,
+    "http.call": http_call,
+    "http.call_coroutine": http_call_coroutine,
+    "http.observed": http_observed,
     "http.beside_waiter": http_beside_waiter,
     "http.beside_coroutine": http_beside_coroutine,
     "http.beside_coroutine_waiter": http_beside_coroutine_waiter,

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import circuits
 from circuits import Manager
 from circuits.net.protocols import irc as net_irc
 from circuits.net.sockets import Read
@@ -239,6 +242,22 @@ def test_a_mode_with_one_parameter() -> None:
 
 
 # -- incoming ----------------------------------------------------------------------------------
+
+
+def _heard_everywhere() -> set[str]:
+    """The events that some component of the framework handles on every channel."""
+    pattern = re.compile(r'@handler\(((?:"\w+", )+)channel="\*"')
+    sources = Path(circuits.__file__).parent.rglob("*.py")
+    text = "\n".join(path.read_text(encoding="utf-8") for path in sources)
+    return {name for names in pattern.findall(text) for name in re.findall(r"\w+", names)}
+
+
+@pytest.mark.parametrize("name", sorted(filter(str.isalpha, _heard_everywhere())))
+def test_a_peer_fires_nothing_that_the_framework_hears_everywhere(bench: Bench, name: str) -> None:
+    (told,) = [
+        event for event in bench.feed(Read(f"{name.upper()} x\r\n".encode())) if event[0] != "line"
+    ]
+    assert told == (f"irc_{name}", NOBODY, "x")
 
 
 @pytest.mark.parametrize(

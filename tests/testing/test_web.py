@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from circuits import BaseComponent, Component, handler, sleep
+from circuits import BaseComponent, Component, Event, Timer, handler, sleep
 from circuits.testing import NotSettledError, VirtualClock, settle, web_client
 from circuits.testing.web import WebClient
 from circuits.web import Controller, EventStream, Server, WebSocket, expose
@@ -231,6 +231,24 @@ def test_the_clock_of_the_test_is_used() -> None:
         pass  # its own clock is gone with it
     with VirtualClock() as clock:
         assert clock.now == 1000
+
+
+def test_timers_of_a_class_live_by_virtual_time_too() -> None:
+    class Clock(Controller):
+        def init(self) -> None:
+            self.count = 0
+            Timer(3600, Event.create("hour"), self, persist=True).register(self)
+
+        @handler("hour")
+        def _on_hour(self) -> None:
+            self.count += 1
+
+        async def later(self) -> str:
+            await sleep(7200.5)
+            return str(self.count)
+
+    with web_client(Clock) as client:
+        assert client.get("/later").text == "2"
 
 
 def test_who_does_not_answer_is_told(client: WebClient) -> None:

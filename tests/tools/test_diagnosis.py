@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -113,6 +114,18 @@ def test_a_timer_without_a_tree_is_told_of(caplog: pytest.LogCaptureFixture) -> 
     assert texts(caplog) == [
         "a timer of 5 seconds for <foo[.foo] ( )> was never registered: it counts in a tree only"
     ]
+
+
+def test_who_waits_for_an_event_hears_it(caplog: pytest.LogCaptureFixture) -> None:
+    class Waits(Component):
+        def started(self, component: Any) -> Generator[Any, Any, None]:
+            yield self.wait("foo")
+
+    with Waits().running() as app:
+        settle(app)
+        app.fire(foo(1))
+        settle(app)
+    assert texts(caplog) == []
 
 
 def test_without_it_nothing_is_said(

@@ -242,6 +242,21 @@ def test_events_end_when_the_client_leaves(root: Root) -> None:
         assert root.seen == ["closed"]
 
 
+@pytest.mark.parametrize("path", ["/late", "/news"])
+def test_a_stop_ends_a_stream_of_events_at_once(root: Root, path: str) -> None:
+    with VirtualClock() as clock, serving(Dispatcher(), root) as server:
+        client = server.connect()
+        client.feed(get(path))
+        assert b"data: none\n\n" in client.received
+        began = clock.now
+        server.stop()
+        settle(server)
+        assert client.received.endswith(b"\r\n0\r\n\r\n")
+        assert client.is_closed
+        assert root.seen == ["closed"]
+        assert clock.now == began
+
+
 @pytest.mark.parametrize(
     ("event", "text"),
     [

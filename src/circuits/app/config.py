@@ -13,6 +13,7 @@ ConfigError
 from __future__ import annotations
 
 import configparser
+import errno
 import os
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -367,8 +368,14 @@ def _fingerprint(status: os.stat_result) -> _Fingerprint:
 
 
 def _write(filename: str, data: bytes) -> _Fingerprint:
-    """Put a file in the place of another one; whoever reads sees the old one or the new one."""
+    """Put a file in the place of another one; whoever reads sees the old one or the new one.
+
+    Raises:
+        OSError: There is something else than a file, such as a device.
+    """
     target = os.path.realpath(filename)  # a link stays a link
+    if os.path.exists(target) and not os.path.isfile(target):
+        raise OSError(errno.EEXIST, "this is no file, and is left alone", filename)
     beside = f"{target}.{os.getpid()}.tmp"
     number = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:

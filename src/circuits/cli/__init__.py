@@ -36,6 +36,7 @@ __all__ = ["COMMANDS", "command", "main"]
 
 #: The commands and what ``--help`` says of them, in this order.
 COMMANDS: dict[str, str] = {
+    "new": "make a starter project, whose tests pass",
     "web": "serve a folder, or an application, over HTTP",
     "inspect": "show a live page of a running process in a browser",
     "sniff": "watch the events of a running process in the terminal",

@@ -83,6 +83,14 @@ class _Runner:
             coroutine = _Driven(coroutine, engine, firing)
         return self.loop.create_task(coroutine)
 
+    def is_idle(self) -> bool:
+        """Whether asyncio has nothing to run, as far as we can know."""
+        return False
+
+    def run_outside(self, function: Callable[[], object]) -> None:
+        """Call a function as if not from within a task of asyncio."""
+        raise NotImplementedError
+
     def start_task(self, coroutine: Any) -> asyncio.Task[Any] | None:
         """Run the first step of a coroutine here and now, in a task of its own.
 
@@ -242,9 +250,24 @@ class Host(_Runner):
         super().__init__(manager, _Loop(self._selector))
         self._selector.loop = self.loop
         self._inside = False
+        self._context = contextvars.copy_context()  # that of handlers
         session = manager._tree_engine.loop.session
         if session is not None and session.pipe is not None:
             self.loop.add_reader(session.pipe.number, session.pipe.drain)
+
+    def is_idle(self) -> bool:
+        return not self.loop._ready
+
+    def run_outside(self, function: Callable[[], object]) -> None:
+        loop = self.loop
+        task = asyncio.current_task(loop)
+        if task is not None:
+            asyncio.tasks._leave_task(loop, task)
+        try:
+            self._context.copy().run(function)
+        finally:
+            if task is not None:
+                asyncio.tasks._enter_task(loop, task)
 
     def start_task(self, coroutine: Any) -> asyncio.Task[Any] | None:
         loop = self.loop

@@ -60,11 +60,13 @@ class Direct:
     Attributes:
         leads_home: Whether what :meth:`methods` has given is one of ``home`` alone.
         filters: Those of the methods that are filters.
+        epoch: In which epoch of the queue the methods may be called. Two doors of one tree with the
+            same have been looked at since anything has changed.
     """
 
     __slots__ = (
-        "_channels", "_epoch", "_event_class", "_feedback", "_home", "_methods", "_names",
-        "_owner", "_queue", "_ready", "_several", "_version", "_within", "filters", "leads_home",
+        "_channels", "_event_class", "_feedback", "_home", "_methods", "_names",
+        "_owner", "_queue", "_ready", "_several", "_version", "_within", "epoch", "filters", "leads_home",
     )  # fmt: skip
 
     def __init__(
@@ -88,7 +90,7 @@ class Direct:
         self._version = -1  # of the routes that the methods and names were found in
         self._methods: tuple[Callable[..., Any], ...] | None = None
         self._names: tuple[str, ...] = ()
-        self._epoch = -1  # in which the methods may be called
+        self.epoch = -1
         self._queue: EventQueue = _NO_QUEUE
         self._ready: Collection[Any] = ()
         self.leads_home = False
@@ -110,7 +112,7 @@ class Direct:
         ``several``, until one of the filters does.
         """
         queue = self._queue
-        if queue.epoch != self._epoch:
+        if queue.epoch != self.epoch:
             return self._look()
         if queue or self._ready:
             return None
@@ -129,7 +131,7 @@ class Direct:
             if engine.tap(self):  # each time: no epoch is remembered
                 return None
         else:
-            self._epoch = engine.queue.epoch
+            self.epoch = engine.queue.epoch
             self._queue, self._ready = engine.queue, engine.tasks.ready
         return self._methods
 
@@ -199,6 +201,18 @@ class Direct:
         """Store what a handler returned, or suspend the handler."""
         self._owner._tree_engine.dispatch.take(event, method, result)
 
+    def begin(self, method: Callable[..., Any], result: Any, *args: Any, **kwargs: Any) -> Any:
+        """Take the first step of a handler that has returned a generator or a coroutine.
+
+        Returns:
+            What the handler gives in the end; the value of its event if that comes later.
+
+        Raises:
+            BaseException: The handler has.
+        """
+        tasks = self._owner._tree_engine.tasks
+        return tasks.begin(method, result, lambda: self.event(*args, **kwargs))
+
     def failed(self, event: BaseEvent, method: Callable[..., Any], problem: BaseException) -> None:
         """Record what a handler raised, as dispatch does; to be called in ``except``."""
         self._owner._tree_engine.outcomes.fail(event, method, problem)
@@ -214,7 +228,7 @@ class Direct:
             Whether that is done.
         """
         queue = self._queue  # self.methods, without the call
-        if queue.epoch != self._epoch:
+        if queue.epoch != self.epoch:
             methods = self._look()
         else:
             methods = None if queue or self._ready else self._methods

@@ -88,6 +88,7 @@ class Dispatch:
             return self._flush_part()
         popleft, flags = queue.popleft, changes
         seen = flags.latest
+        queue.is_flushed = True
         try:
             while left := queue.left:
                 queue.left = left - 1
@@ -144,6 +145,7 @@ class Dispatch:
         except Exception as problem:
             # What is left of the batch comes at the next flush.
             self._give_up(event, problem)  # type: ignore[possibly-undefined]
+        queue.is_flushed = False
         # The traceback of what a handler raised holds this frame, which must hold nothing: else
         # each failure would keep the one before.
         event = args = value = None  # type: ignore[assignment]
@@ -167,6 +169,7 @@ class Dispatch:
         try:
             self.flush(whole=True)
         finally:
+            queue.is_flushed = True
             queue.add_reasons(-1)
             queue.set_cause(cause)
 

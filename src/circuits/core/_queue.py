@@ -106,15 +106,18 @@ class EventQueue(deque["BaseEvent"]):
         epoch: Another number whenever the reasons, the routes or the names that are waited for
             have changed: what was found out before has to be looked at again.
         cause: What events that the loop's thread fires now are counted for, or ``None``.
+        is_flushed: Whether a batch is being dispatched.
     """
 
     __slots__ = (
-        "alert", "cause", "epoch", "later", "left", "ranked", "reasons_to_queue", "sleeping",
+        "alert", "cause", "epoch", "is_flushed", "later", "left", "ranked", "reasons_to_queue",
+        "sleeping",
     )  # fmt: skip
 
     def __init__(self) -> None:
         super().__init__()
         self.left = self.later = 0
+        self.is_flushed = False
         self.ranked: list[None] = []
         self.alert = False
         self.sleeping = False

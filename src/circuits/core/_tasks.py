@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import _thread
 from collections import deque
-from types import AsyncGeneratorType, GeneratorType
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
 
 from ._causes import Firing
 from ._flags import SUSPENDED
@@ -37,6 +37,11 @@ __all__ = [
 
 #: Events whose suspended handlers the end of the application waits for.
 FAREWELLS: tuple[type[Event], ...] = (Stopped, Unregistered)
+
+
+#: How often a handler goes on at once in one step, where nothing else is to be done, before timers
+#: and descriptors are looked at.
+MOST_AHEAD = 8
 
 
 class CallValue:
@@ -68,6 +73,10 @@ class Suspension:
 
     def detach(self) -> None:
         """End the wait: nobody is interested any more."""
+
+    def at_once(self, engine: Engine) -> Any:
+        """What it gives, if that can be had here and now and nothing comes before; else ``None``."""
+        return None
 
 
 class TaskTable:
@@ -103,6 +112,18 @@ class TaskTable:
     def are_ending(self) -> bool:
         """Whether a handler of the end is suspended: of the application, or of a component."""
         return any(isinstance(task.event, FAREWELLS) for task in self._tasks)
+
+    def are_alone(self) -> bool:
+        """Whether a handler that is being stepped is all that there is to do, here or in asyncio.
+
+        Then what it fires would be dispatched next, and it would be stepped next.
+        """
+        queue = self._queue
+        if queue or self.ready or queue.reasons_to_queue or queue.is_flushed:
+            return False
+        engine = self._engine
+        host = engine.loop.host
+        return queue.cause is None and engine.tap is None and (host is None or host.is_idle())
 
     # -- add --
 
@@ -146,6 +167,78 @@ class TaskTable:
         self._tasks[task] = None
 
     # -- step --
+
+    def begin(self, method: Any, result: Any, make_event: Callable[[], BaseEvent]) -> Any:
+        """Take the first step of a handler at once, where an event would be a call (``_direct``).
+
+        Then that step is all there is to do, and nobody can tell it from one at the next turn. Most
+        handlers end with it; those are no tasks, and have no event.
+
+        Args:
+            method: The handler.
+            result: The generator or coroutine that it has returned.
+            make_event: Makes the event, for a handler that goes on later.
+
+        Returns:
+            What the handler gives in the end; the value of the event if that comes later.
+
+        Raises:
+            BaseException: The handler has.
+        """
+        if self._queue or self.ready or self._queue.is_flushed:
+            return self._suspended(make_event(), method, result)
+        if type(result) is CoroutineType:
+            return self._begin_coroutine(method, result, make_event)
+        given = sent = None  # what it has yielded as a result, and what it has waited for
+        before, self.stepping = self.stepping, _thread.get_ident()
+        try:
+            for _ in range(MOST_AHEAD):
+                yielded, sent = result.send(sent), None
+                if isinstance(yielded, Suspension):
+                    sent = yielded.at_once(self._engine)
+                    if sent is None:
+                        break
+                elif yielded.__class__ is str and given is None and not (self._queue or self.ready):
+                    given = yielded
+                else:
+                    break
+            else:
+                yielded = self  # it was served enough; others come first
+        except StopIteration as end:
+            if given is None or end.value is None:
+                return end.value if given is None else given
+            yielded = CallValue(end.value)
+        finally:
+            self.stepping = before
+        event = make_event()
+        task = Task(self._engine, event, result, method)
+        self.add(task)
+        if given is not None:
+            event._event_value.setValue(given)
+        if yielded is self:
+            task.resume(sent)
+        elif not task.take(yielded):
+            self.ready.append(task)
+        return event._event_value
+
+    def _begin_coroutine(
+        self, method: Any, coroutine: Any, make_event: Callable[[], BaseEvent]
+    ) -> Any:
+        host = self._engine.loop.host
+        future = None if host is None else host.start_task(coroutine)
+        if future is None:
+            return self._suspended(make_event(), method, coroutine)
+        if future.done() and not future.cancelled():
+            return future.result()
+        event = make_event()
+        task = CoroutineTask(self._engine, event, coroutine, method)
+        self.add(task)
+        task.follow(future)
+        return event._event_value
+
+    def _suspended(self, event: BaseEvent, method: Any, result: Any) -> Any:
+        self.suspend(event, method, result)
+        return event._event_value
 
     def step_ready(self) -> None:
         """Step every task that has something to do, in order, once."""
@@ -315,9 +408,12 @@ class Task:
         firing: The firing that it belongs to; set when it is added.
         stack: Its generators.
         waiting: What it waits for, or ``None`` when it is due.
+        ahead: How often it has gone on in this step without waiting for the next turn.
     """
 
-    __slots__ = ("engine", "error", "event", "firing", "method", "result", "stack", "waiting")
+    __slots__ = (
+        "ahead", "engine", "error", "event", "firing", "method", "result", "stack", "waiting",
+    )  # fmt: skip
 
     firing: Firing
 
@@ -336,6 +432,7 @@ class Task:
         self.waiting: Suspension | None = None
         self.result: Any = None
         self.error: BaseException | None = None
+        self.ahead = 0
 
     @property
     def owner(self) -> Any:
@@ -362,15 +459,15 @@ class Task:
         tasks, stack = self.engine.tasks, self.stack
         result, error = self.result, self.error
         self.result = self.error = None
+        self.ahead = 0
         while stack:
-            generator = stack[-1]
             try:
                 if error is not None:
-                    yielded = generator.throw(error)
+                    yielded = stack[-1].throw(error)
                 elif result is not None:
-                    yielded = generator.send(result)
+                    yielded = stack[-1].send(result)
                 else:
-                    yielded = next(generator)
+                    yielded = next(stack[-1])
             except StopIteration as end:
                 stack.pop()
                 result, error = end.value, None
@@ -382,34 +479,47 @@ class Task:
                     continue
                 tasks.end(self, None, problem)
                 return
-            if yielded is None:
-                tasks.poll(self)
+            if self.take(yielded):
                 return
-            try:
-                if isinstance(yielded, Suspension):
-                    self.waiting = yielded
-                    yielded.attach(self)
-                    return
-                if isinstance(yielded, GeneratorType):
-                    stack.append(yielded)
-                    result = error = None
-                    continue
-                if isinstance(yielded, CallValue):
-                    stack.pop()
-                    generator.close()
-                    result, error = yielded.value, None
-                    continue
-                if isinstance(yielded, ExceptionWrapper):
-                    stack.pop()
-                    generator.close()
-                    result, error = None, yielded.extract()
-                    continue
-                self.firing._event_value.setValue(yielded)
-                tasks.ready.append(self)
-            except Exception as problem:
-                self.resume(None, problem)  # it is to hear of that at its ``yield``
-            return
+            result, error = self.result, self.error
+            self.result = self.error = None
         tasks.end(self, result, error)
+
+    def take(self, yielded: Any) -> bool:
+        """Do what a generator has asked for; ``False`` if it, or another one, goes on at once."""
+        tasks = self.engine.tasks
+        if yielded is None:
+            tasks.poll(self)
+            return True
+        try:
+            if isinstance(yielded, Suspension):
+                if self.ahead < MOST_AHEAD:
+                    self.result = yielded.at_once(self.engine)
+                    if self.result is not None:
+                        self.ahead += 1
+                        return False
+                self.waiting = yielded
+                yielded.attach(self)
+            elif isinstance(yielded, GeneratorType):
+                self.stack.append(yielded)
+                return False
+            elif isinstance(yielded, CallValue):
+                self.stack.pop().close()
+                self.result = yielded.value
+                return False
+            elif isinstance(yielded, ExceptionWrapper):
+                self.stack.pop().close()
+                self.error = yielded.extract()
+                return False
+            else:
+                self.firing._event_value.setValue(yielded)
+                if self.ahead < MOST_AHEAD and tasks.are_alone():
+                    self.ahead += 1
+                    return False  # nothing happens before its next turn
+                tasks.ready.append(self)
+        except Exception as problem:
+            self.resume(None, problem)  # it is to hear of that at its ``yield``
+        return True
 
     def close(self) -> None:
         """Cancel: ``GeneratorExit`` at the place where it is suspended."""

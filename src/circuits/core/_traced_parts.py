@@ -94,7 +94,8 @@ class TracedDispatch(Dispatch):
             return super().run(event, routes, kwargs, tells_results)
         for route in routes:
             began = _clock.now()
-            goes_on = super().run(event, (route,), kwargs, True)
+            # Not super(): a handler may have ended the tracing, and changed our class with it.
+            goes_on = Dispatch.run(self, event, (route,), kwargs, True)
             trace.calls.append((route[0], _clock.now() - began))
             if not goes_on:
                 return False

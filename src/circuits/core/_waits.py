@@ -11,7 +11,7 @@ import sys
 
 from . import _clock
 from ._reports import safe_repr, unheard_text
-from ._routing import same_channel
+from ._routing import is_unheard, same_channel
 from ._tasks import Suspension
 from .errors import NoHandlerError, TimeoutError
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any, Protocol, TypeVar
 
     from ._clock import Appointment
+    from ._engine import Engine
     from ._tasks import Task
     from .events import BaseEvent
     from .manager import Manager
@@ -302,6 +303,9 @@ class Wait(Suspension):
 
     def _begin_timed(self) -> None:
         self._begin()
+        self._limit_time()
+
+    def _limit_time(self) -> None:
         if self.timeout >= 0 and self._state == _WAITING:
             schedule = self._manager._tree_engine.schedule
             self._appointment = schedule.call_in(self.timeout, self._expire)
@@ -358,7 +362,43 @@ class Wait(Suspension):
         else:
             self._event._forget_waiter(self)
 
-    # -- the three ways to wait --
+    def _may_be_at_once(self, engine: Engine) -> bool:
+        """Whether what it fires would be dispatched next, and then only this handler go on."""
+        return (
+            self._fire
+            and self._state == _NEW
+            and self.timeout != 0
+            and self._event._event_value is None  # type: ignore[union-attr]  # a new event
+            and self._manager._tree_engine is engine
+            and engine.tasks.are_alone()
+        )
+
+    # -- the ways to wait --
+
+    def at_once(self, engine: Engine) -> Any:
+        event: Any = self._event
+        key = None if event is None else event._event_key
+        # Of one that is more than its name, somebody may be about to wait for the feedback. Who
+        # waits for the name goes on behind us.
+        if key is None or key in engine.routes.awaited or not self._may_be_at_once(engine):
+            return None
+        try:
+            value = self._manager.fire(event, *self._channels)
+        except Exception:
+            return None  # it will not be better when it is tried again, for the handler to hear
+        before = engine.routes.version
+        engine.dispatch.flush()
+        self._state = _WAITING
+        if event.waitingHandlers:
+            event._when_over(self)
+            self._limit_time()
+            return None
+        if not value._flags and engine.routes.version == before:  # else a handler may have left
+            if is_unheard(engine.route(event._event_name, event.channels)):
+                value.unheard = True
+        self._state = _OVER
+        self._value = value
+        return value
 
     def attach(self, task: Task) -> None:
         if self._state == _NEW:
@@ -421,7 +461,12 @@ class Wait(Suspension):
             self._refuse_second()
         self._future = _running_loop().create_future()
         if self._state == _NEW:
+            engine = self._manager._tree_engine
+            host = engine.loop.host
+            is_next = host is not None and engine.thread_is_ours() and self._may_be_at_once(engine)
             self._begin_timed()
+            if is_next:
+                host.run_outside(engine.dispatch.flush)
         if self._state == _WAITING:
             try:
                 yield from self._future.__await__()

@@ -153,6 +153,8 @@ class Bridge(DescriptorOwner):
         self._frames = Frames(limit_bytes)
         self._number = 0
         self._asked: dict[int, messages.Answer] = {}
+        #: What was asked before it is known whether the other end wants it.
+        self._early: dict[int, tuple[BaseEvent, tuple[Any, ...]]] = {}
         self._late: dict[int, Value] = {}  # what the other end has promised, by number
         #: The names that the other tree has handlers for; ``None`` until it has told.
         self._wanted: frozenset[str] | None = None
@@ -239,13 +241,34 @@ class Bridge(DescriptorOwner):
 
     def _ask(self, event: BaseEvent, sent: BaseEvent, channels: tuple[Any, ...]) -> None:
         self._number = number = self._number + 1
-        frame = messages.pack_event(sent, channels, number, self._limit_bytes)
+        # What nobody there wants need not be something that can be sent.
+        is_early = self._wanted is None and sent is event
+        frame = b"" if is_early else self._packed(sent, channels, number)
         answer = messages.Answer(self, number, event)
         answer.suspend()
         self._asked[number] = answer
         if self._is_stopping:
             self._hold_end()
-        self._send(frame)
+        if is_early:
+            self._early[number] = (sent, channels)
+        else:
+            self._send(frame)
+
+    def _packed(self, event: BaseEvent, channels: tuple[Any, ...], number: int) -> bytes:
+        return messages.pack_event(event, channels, number, self._limit_bytes)
+
+    def _send_early(self, wanted: frozenset[str]) -> None:
+        early, self._early = self._early, {}
+        for number, (event, channels) in early.items():
+            if number not in self._asked:
+                continue  # it has been cancelled
+            try:
+                if event.name in wanted or "*" in wanted:
+                    self._send(self._packed(event, channels, number))
+                else:
+                    self._asked.pop(number).arrive([])
+            except NotSendableError as problem:
+                self._asked.pop(number).arrive(problem)
 
     def _take_results(self, event: BaseEvent, results: Any) -> None:
         for kind, content in results:
@@ -329,6 +352,7 @@ class Bridge(DescriptorOwner):
             is_first = self._wanted is None
             self._wanted = body
             if is_first:
+                self._send_early(body)
                 self.fire(Ready(self))
 
     def _execute(self, number: int, body: Any) -> None:

@@ -11,12 +11,14 @@ import logging  # noqa: F401 - as heapq
 import socket
 import traceback  # noqa: F401 - as heapq
 from functools import partial
+from types import CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 from circuits.core._direct import Direct
 from circuits.core._poller_user import PollerUser
 from circuits.core.events import Event
 from circuits.core.handlers import handler
+from circuits.core.values import Value
 
 from ._connection import RECEIVES, Connection, Limits, as_bytes
 from ._sweeper import Sweeper
@@ -25,8 +27,6 @@ from .events import NetworkError, Pause, Read, Resume, SocketError, Write
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterable
-
-    from circuits.core.values import Value
 
 __all__ = ["BUFSIZE", "EndOfInput", "Endpoint", "Keeper"]
 
@@ -260,16 +260,29 @@ class Endpoint(PollerUser):
                 return
             if result is None:
                 continue
-            # Of ``read_value_changed`` nobody hears but we, or the door would be closed.
-            if result.__class__ is bytes:
+            kind = result.__class__
+            if kind is GeneratorType or kind is CoroutineType:
+                args = self._read_arguments(connection, data)
+                try:
+                    result = door.begin(method, result, *args)
+                except BaseException as problem:
+                    door.failed(door.event(*args), method, problem)
+                    return
+                kind = result.__class__
+                if result is None:
+                    return
+                if kind is Value and result.manager is self and result.event.waitingHandlers:
+                    connection.expect(result.event)
+                    return
+            if kind is bytes:
                 write_door = self._write_door
                 if write_door.methods() is not None and write_door.leads_home:
-                    connection.write(result)
-                    return
-            made = door.event(*self._read_arguments(connection, data))
-            door.take(made, method, result)
-            if made.waitingHandlers:
-                connection.expect(made)
+                    # Of ``read_value_changed`` nobody hears but we, or the door would be closed;
+                    # unless the handler has changed that.
+                    if door.epoch == write_door.epoch:
+                        connection.write(result)
+                        return
+            door.take(door.event(*self._read_arguments(connection, data)), method, result)
             return
 
     def _read_arguments(self, connection: Source, data: bytes) -> tuple[Any, ...]:

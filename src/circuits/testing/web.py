@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from circuits.core.components import BaseComponent
@@ -66,7 +66,10 @@ class WebClient:
     """
 
     def __init__(self, app: Manager | type, *, base: str | None, raise_errors: bool) -> None:
-        component: Any = app() if isinstance(app, type) else app
+        self._clock = VirtualClock()
+        # Timers that the application makes at its birth must live by the same time as the rest.
+        with nullcontext() if installed_clock() else self._clock:
+            component: Any = app() if isinstance(app, type) else app
         root = component.root
         server: BaseServer | None = findtype(root, BaseServer)
         self._listener: tuple[socket.socket, ...] = ()
@@ -183,7 +186,7 @@ class WebClient:
                 for end in self._listener:
                     stack.callback(end.close)
                 if installed_clock() is None:
-                    stack.enter_context(VirtualClock())
+                    stack.enter_context(self._clock)
                 if self._problems is not None:
                     self._problems.register(self.app)
                 if self.app._tree_engine.runner is None:

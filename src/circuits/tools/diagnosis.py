@@ -110,6 +110,8 @@ class Diagnosis:
         if type(event).__module__.startswith("circuits.") or event.parent is not None:
             return  # ours are told whether anybody listens or not
         engine = self._manager._tree_engine
+        if event._event_name in engine.routes.awaited:
+            return  # one who waits for it is heard, too
         if not is_unheard(engine.route(event._event_name, event.channels)):
             return
         key = (event._event_name, tuple(map(str, event.channels)))

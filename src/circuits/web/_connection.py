@@ -354,6 +354,8 @@ class Connection:
             self.owner._tree_engine.hold(self)
             if exchange.state < ExchangeState.SENDING:
                 exchange.response.close = True
+            elif exchange.outgoing is not None:
+                exchange.outgoing.stop()
         elif self.state is _LINGERING:
             self.hang_up()
         else:

@@ -103,10 +103,7 @@ class Exchange:
             try:
                 result = method(request, response)
             except BaseException as problem:  # as the engine catches it, with what stops it
-                event = door.event(request, response)
-                door.failed(event, method, problem)
-                if not event.value.errors:
-                    self.settle(event.value)
+                self._has_raised(method, problem)
                 return
             if result is not None:
                 break
@@ -116,9 +113,15 @@ class Exchange:
         take, kind = self.answer, result.__class__
         if kind is not str:
             if kind is GeneratorType or kind is CoroutineType:
-                door.take(door.event(request, response), method, result)
-                return
+                try:
+                    result = door.begin(method, result, request, response)
+                except BaseException as problem:
+                    self._has_raised(method, problem)
+                    return
+                kind = result.__class__
             if kind is Value:
+                if result.manager is owner and result.event.waitingHandlers:
+                    return  # we hear of its success
                 if result._value is None and result.event.waitingHandlers:
                     owner.watch(result.event, self.settle, result)  # what settle would do
                     return
@@ -127,6 +130,13 @@ class Exchange:
             owner.later(take, result)  # what they have fired may be an answer
         else:
             take(result)
+
+    def _has_raised(self, method: Callable[..., Any], problem: BaseException) -> None:
+        door = self.connection.owner.request_door
+        event = door.event(self.request, self.response)
+        door.failed(event, method, problem)
+        if not event.value.errors:
+            self.settle(event.value)
 
     def _fire(self, event: events.Request) -> None:
         owner = self.connection.owner

@@ -99,13 +99,23 @@ class Outgoing:
     def _is_made(self) -> bool:
         """Whether the pieces are made while they are sent, and are no events that may be late."""
         source = self._source
-        kind = self._exchange.response.headers["Content-Type"] or ""
         return not (
             source is None
             or source.__class__ is FileRange
             or (hasattr(source, "attach") and source.__class__ is not AsyncPieces)
-            or kind.startswith("text/event-stream")
+            or self._is_of_events
         )
+
+    @property
+    def _is_of_events(self) -> bool:
+        """Whether it is a stream of events, which goes on for ever."""
+        kind = self._exchange.response.headers["Content-Type"] or ""
+        return kind.startswith("text/event-stream")
+
+    def stop(self) -> None:
+        """The application stops: end what would go on for ever; its client comes back by itself."""
+        if self._is_of_events:
+            self.pull()
 
     def _begin_body(self) -> None:
         write_head, self._write_head = self._write_head, None
@@ -123,6 +133,8 @@ class Outgoing:
         try:
             if is_hidden and source.__class__ is FileRange:
                 self._send_file(source)
+            if owner.stopping and self._is_of_events:
+                raise StopIteration
             while chunk is None or not len(chunk):
                 chunk = next(source)
                 if chunk is NOT_YET:

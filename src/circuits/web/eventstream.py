@@ -90,7 +90,7 @@ class EventStream:
 
     The next event is asked for when the client has room for it. When it leaves, the source is
     closed: an asynchronous generator sees ``CancelledError`` or ``GeneratorExit``, and its
-    ``finally`` runs.
+    ``finally`` runs. So it is when the application stops; a browser comes back by itself.
 
     Args:
         source: Gives the events: an asynchronous iterable or generator, or a plain one that

@@ -25,11 +25,11 @@ __all__ = ["IRC"]
 _RESERVED = frozenset(
     {
         "broadcast", "call", "close", "closed", "complete", "connect", "connected",
-        "disconnect", "disconnected", "done", "eof", "error", "exception", "failure",
-        "line", "numeric", "open", "opened", "pause", "read", "ready", "registered",
-        "reply", "request", "response", "resume", "signal", "started", "starttls", "stop",
-        "stopped", "success", "unknown", "unreachable", "unregister", "unregistered",
-        "wait", "write",
+        "disconnect", "disconnected", "done", "draining", "eof", "error", "exception",
+        "failure", "ipc", "line", "numeric", "open", "opened", "pause", "read", "ready",
+        "registered", "remote", "reply", "request", "response", "resume", "signal",
+        "started", "starttls", "stop", "stopped", "success", "unknown", "unreachable",
+        "unregister", "unregistered", "wait", "write",
     }
 )  # fmt: skip
 

@@ -317,15 +317,15 @@ class Dispatcher(BaseComponent):
                     result = method(request, response, *segments, **kwargs)
                 else:
                     result = method(request, response)
+                kind = result.__class__
+                if kind is GeneratorType or kind is CoroutineType:
+                    result = door.begin(method, result, request, response, *segments, **kwargs)
+                    if result is None:  # and no other handler is asked
+                        return door.event(request, response, *segments, **kwargs).value
             except BaseException as problem:
                 failed = door.event(request, response, *segments, **kwargs)
                 door.failed(failed, method, problem)
                 return failed.value
-            kind = result.__class__
-            if kind is GeneratorType or kind is CoroutineType:
-                suspended = door.event(request, response, *segments, **kwargs)
-                door.take(suspended, method, result)
-                return suspended.value
             if result is not None:
                 return result
         return None
