@@ -17,7 +17,7 @@ from .errors import NoHandlerError, TimeoutError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
     from typing import Any, Protocol, TypeVar
 
     from ._clock import Appointment
@@ -362,43 +362,51 @@ class Wait(Suspension):
         else:
             self._event._forget_waiter(self)
 
-    def _may_be_at_once(self, engine: Engine) -> bool:
+    def _is_next(self, engine: Engine) -> bool:
         """Whether what it fires would be dispatched next, and then only this handler go on."""
+        event = self._event
         return (
             self._fire
             and self._state == _NEW
             and self.timeout != 0
-            and self._event._event_value is None  # type: ignore[union-attr]  # a new event
+            and event is not None
+            and event._event_value is None  # a new one
             and self._manager._tree_engine is engine
             and engine.tasks.are_alone()
         )
 
-    # -- the ways to wait --
+    def _is_plain(self, engine: Engine) -> bool:
+        """Whether nobody else waits for the event, or may be about to wait for its feedback."""
+        key = self._event._event_key  # type: ignore[union-attr]
+        return key is not None and key not in engine.routes.awaited
 
-    def at_once(self, engine: Engine) -> Any:
+    def _dispatch(self, engine: Engine, flush: Callable[[], object]) -> None:
+        """Fire an event, of which nobody else is told, and dispatch it."""
         event: Any = self._event
-        key = None if event is None else event._event_key
-        # Of one that is more than its name, somebody may be about to wait for the feedback. Who
-        # waits for the name goes on behind us.
-        if key is None or key in engine.routes.awaited or not self._may_be_at_once(engine):
-            return None
-        try:
-            value = self._manager.fire(event, *self._channels)
-        except Exception:
-            return None  # it will not be better when it is tried again, for the handler to hear
+        value = self._manager.fire(event, *self._channels)
         before = engine.routes.version
-        engine.dispatch.flush()
-        self._state = _WAITING
+        flush()
         if event.waitingHandlers:
+            self._state = _WAITING
             event._when_over(self)
             self._limit_time()
-            return None
+            return
         if not value._flags and engine.routes.version == before:  # else a handler may have left
             if is_unheard(engine.route(event._event_name, event.channels)):
                 value.unheard = True
         self._state = _OVER
-        self._value = value
-        return value
+        self._outcome, self._value = event, value
+
+    # -- the ways to wait --
+
+    def at_once(self, engine: Engine) -> Any:
+        if not (self._is_next(engine) and self._is_plain(engine)):
+            return None
+        try:
+            self._dispatch(engine, engine.dispatch.flush)
+        except Exception:
+            return None  # it will not be better when it is tried again, for the handler to hear
+        return self._value
 
     def attach(self, task: Task) -> None:
         if self._state == _NEW:
@@ -459,15 +467,11 @@ class Wait(Suspension):
     def __await__(self) -> Generator[Any, Any, Any]:
         if self._state == _WAITING:
             self._refuse_second()
-        self._future = _running_loop().create_future()
         if self._state == _NEW:
-            engine = self._manager._tree_engine
-            host = engine.loop.host
-            is_next = host is not None and engine.thread_is_ours() and self._may_be_at_once(engine)
-            self._begin_timed()
-            if is_next:
-                host.run_outside(engine.dispatch.flush)
+            self._begin_awaited()
         if self._state == _WAITING:
+            if self._future is None or self._future is _COMING:
+                self._future = _running_loop().create_future()
             try:
                 yield from self._future.__await__()
             finally:
@@ -489,4 +493,29 @@ class Wait(Suspension):
         return value.value
 
 
+    def _begin_awaited(self) -> None:
+        engine = self._manager._tree_engine
+        host = engine.loop.host
+        self._future = _COMING  # who awaits gets what is raised from the start on
+        if host is None or not engine.thread_is_ours() or not self._is_next(engine):
+            self._begin_timed()
+        elif self._is_plain(engine):
+            event: Any = self._event
+            event._event_waiters = {self: None}
+            self._dispatch(engine, lambda: host.run_outside(engine.dispatch.flush))
+            if self._state == _OVER:
+                event._event_waiters = None
+        else:
+            self._begin_timed()
+            host.run_outside(engine.dispatch.flush)
+
+
+class _Coming:
+    """In place of the future of asyncio until that is needed."""
+
+    def done(self) -> bool:
+        return True
+
+
+_COMING = _Coming()
 _NEW, _WAITING, _OVER = range(3)
