@@ -15,7 +15,7 @@ PARALLEL = -n auto --dist worksteal
 NIGHTLY = examples repeat bench fuzz hostile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-this test-others fast documented check lint types format docs man changes bench bench-quick budgets nightly $(addprefix nightly-,$(NIGHTLY)) nightly-autobahn pins clean
+.PHONY: help demo test test-this test-others fast documented check lint types format docs man pictures changes bench bench-quick budgets nightly $(addprefix nightly-,$(NIGHTLY)) nightly-autobahn pins clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -53,8 +53,11 @@ format: $(VENV)/.dev ## Mend what can be mended by itself
 types: $(VENV)/.dev ## mypy --strict
 	$(VENV)/bin/mypy
 
-docs: $(VENV)/.runtime ## Write the reference, docs/reference, from the docstrings
-	$(PY) scripts/reference.py
+docs: $(VENV)/.docs ## Make the documentation site, build/docs/html
+	$(PY) -m scripts.build_site
+
+pictures: $(VENV)/.runtime ## Draw the pictures of the pages that have changed; needs graphviz
+	$(PY) -m scripts.pictures
 
 man: $(VENV)/.runtime ## Write the pages of commands, docs/man/circuits-*, from their parsers
 	$(PY) scripts/manpages.py
@@ -127,6 +130,11 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime
 # What integration tests run beside us.
 $(VENV)/.peers: requirements/peers.txt $(VENV)/.dev
 	$(PIP) install --require-hashes -r requirements/peers.txt
+	@touch $@
+
+# What the site is made with. The pages run what tests run, so the reference can import it all.
+$(VENV)/.docs: requirements/docs.txt $(VENV)/.dev
+	$(PIP) install --require-hashes -r requirements/docs.txt
 	@touch $@
 
 .venv-bench/old/.ready: requirements/bench-old.txt

@@ -1,25 +1,21 @@
-"""Write docs/reference: a page for each public module, made of signatures and docstrings.
+"""The reference: a page for each public module, made of signatures and docstrings, and one of events.
 
-Run by `make docs`; git does not keep what it writes. The standard library is all it needs, beside
-circuits itself. Public names without a docstring are listed, and make it fail.
+`make docs` makes it a part of the site, by scripts/build_site.py; git does not keep it.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import pkgutil
 import re
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
 import circuits
 from circuits import BaseEvent
-
-FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
 
 #: What the packages are about, in the order of the index.
 AREAS = {
@@ -38,7 +34,7 @@ AREAS = {
 }
 
 #: Links between pages: file and anchor.
-LINK = re.compile(r"\]\(([\w.]*\.md)(?:#([\w-]+))?\)")
+LINK = re.compile(r"\]\(([\w.]*\.md)(?:#([\w.-]+))?\)")
 
 _SECTIONS = {
     "Args": "Arguments",
@@ -139,9 +135,23 @@ _DIRECTIVE = re.compile(r"^\.\. (versionadded|versionchanged|deprecated):: *(.*)
 _CHANGES = {"versionadded": "New in", "versionchanged": "Changed in", "deprecated": "Deprecated in"}
 
 
+@functools.cache
+def _known() -> dict[str, str]:
+    """Where names lead that docstrings refer to: full ones, and short ones that only one thing has."""
+    found = places()
+    short: dict[str, set[str]] = {}
+    for name, place in found.items():
+        short.setdefault(name.rpartition(".")[2], set()).add(place)
+    return {name: p for name, (p, *more) in short.items() if not more} | found
+
+
 def _inline(text: str) -> str:
-    text = _ROLE.sub(lambda m: f"`{m[2].rpartition('.')[2] if m[1] else m[2]}`", text)
-    return text.replace("``", "`")
+    def refer(role: re.Match[str]) -> str:
+        shown = f"`{role[2].rpartition('.')[2] if role[1] else role[2]}`"
+        place = _known().get(role[2])
+        return shown if place is None else f"[{shown}]({place})"
+
+    return _ROLE.sub(refer, text).replace("``", "`")
 
 
 def _indentation(line: str) -> int:
@@ -242,6 +252,120 @@ def signature(thing: Any) -> str:
     return f"({', '.join(parts)}){'' if isinstance(thing, type) else shown}"
 
 
+# -- events -------------------------------------------------------------------------------------
+
+#: The sentence that tells who fires an event, where, and with what.
+_FIRED = re.compile(
+    r"(?:^|(?<=\. ))((?:(?!\. [A-Z]).)*?\b(?:[Ff]ired?|Dispatched|fires)\b.*?\.)(?= [A-Z]|$)"
+)
+
+#: What applications derive theirs from, and what only ends with its subclasses.
+_BASES = {
+    "BaseEvent",
+    "ConfigEvent",
+    "DerivedEvent",
+    "EnvironmentEvent",
+    "Event",
+    "LiteralEvent",
+    "WebEvent",
+    "stomp_event",
+}
+
+
+def _told(cls: type) -> str:
+    """The docstring of a class, before its sections, in one line."""
+    doc = inspect.cleandoc(cls.__dict__.get("__doc__") or "")
+    text = re.split(r"^(?:Args|Attributes|Raises):$|^\.\. ", doc, maxsplit=1, flags=re.MULTILINE)[0]
+    return " ".join(text.split())
+
+
+def fired(cls: type) -> str | None:
+    """The sentence about who fires an event, from its docstring or that of a base class."""
+    for base in cls.__mro__:
+        found = _FIRED.search(_told(base))
+        if found is not None:
+            return _inline(found[1])
+    return None
+
+
+def events() -> list[type[BaseEvent]]:
+    """The public event classes that are fired, by the names of their handlers."""
+    homed = homes(public_modules()).values()
+    found = {getattr(importlib.import_module(module), name) for module, name in homed}
+    return sorted(
+        (
+            cls
+            for cls in found
+            if isinstance(cls, type) and issubclass(cls, BaseEvent) and cls.__name__ not in _BASES
+        ),
+        key=lambda cls: (cls.name.lower(), cls.__module__),
+    )
+
+
+def nobody_fires() -> list[str]:
+    """The events of which no docstring tells who fires them."""
+    return [f"{cls.__module__}.{cls.__name__}" for cls in events() if fired(cls) is None]
+
+
+def events_page() -> str:
+    """A page of all events, package by package."""
+    pages = homes(public_modules())
+    lines = [
+        "# Events",
+        "",
+        "All events that circuits fires or handles: what they mean, and who fires them, where, with what. Where a name is in several packages,",
+        "the channel tells which event it is.",
+        "",
+    ]
+    for area, title in AREAS.items():
+        rows = [cls for cls in events() if area_of(pages[id(cls)][0]) == area]
+        if rows:
+            lines += [f"## {title}", "", "| handler, class | what it says |", "|---|---|"]
+            lines += [_event_row(cls, pages) for cls in rows]
+            lines.append("")
+    return "\n".join(lines)
+
+
+def _event_row(cls: type[BaseEvent], pages: dict[int, tuple[str, str]]) -> str:
+    told = re.split(r"(?<=\.) (?=[A-Z])", _told(cls), maxsplit=1)[0]
+    who = fired(cls) or ""
+    text = _inline(told) if who == _inline(told) else f"{_inline(told)} {who}"
+    module = pages[id(cls)][0].removeprefix("circuits.")
+    cells = [f"`{cls.name}`<br/>{_link(cls, pages)}<br/>{module}", text.strip()]
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+# -- where things are -----------------------------------------------------------------------------
+
+
+def names() -> Iterator[tuple[str, str, str, str]]:
+    """Each public name: in full, its kind, its page, and the id of its place there."""
+    for found in public_modules():
+        yield found.__name__, "module", f"reference/{found.__name__}", ""
+    for module, name in sorted(set(homes(public_modules()).values())):
+        thing = getattr(importlib.import_module(module), name)
+        kind = "class" if isinstance(thing, type) else "function"
+        if isinstance(thing, type) and issubclass(thing, BaseException):
+            kind = "exception"
+        place = re.sub(r"[._]", "-", anchor(module, name)).strip("-")
+        yield f"{module}.{name}", kind, f"reference/{module}", place
+
+
+@functools.cache
+def places() -> dict[str, str]:
+    """Where the full names of modules, and of what they export, are described."""
+    modules = public_modules()
+    pages = homes(modules)
+    found = {module.__name__: f"{module.__name__}.md" for module in modules}
+    for module in modules:
+        for name in module.__all__:
+            thing = getattr(module, name)
+            if describable(thing):
+                home, own = pages[id(thing)]
+                found[f"{module.__name__}.{name}"] = f"{home}.md#{anchor(home, own)}"
+    return found
+
+
 # -- pages ----------------------------------------------------------------------------------------
 
 
@@ -298,6 +422,8 @@ def _class(name: str, cls: type, pages: dict[int, tuple[str, str]]) -> list[str]
         facts.append("Bases: " + ", ".join(_link(base, pages) for base in bases) + ".")
     if is_event:
         facts.append(f"Handled as `{cls.name}`.")  # type: ignore[attr-defined]
+        if cls.__doc__ and not _FIRED.search(_told(cls)) and (inherited := fired(cls)):
+            facts.append(inherited)
     if facts:
         lines += [" ".join(facts), ""]
     lines.append(markdown(cls.__doc__) if cls.__doc__ else "")
@@ -306,11 +432,19 @@ def _class(name: str, cls: type, pages: dict[int, tuple[str, str]]) -> list[str]
     return lines
 
 
+def anchor(module: str, name: str) -> str:
+    """What a link to the description of a name has behind its ``#``, where case tells nothing."""
+    exported = importlib.import_module(module).__all__
+    twins = sorted({other for other in exported if other.lower() == name.lower()})
+    number = twins.index(name) if name in twins else 0
+    return f"{module}.{name}".lower() + (f"-{number}" if number else "")
+
+
 def _link(thing: Any, pages: dict[int, tuple[str, str]]) -> str:
     if id(thing) not in pages:
         return f"`{thing.__name__}`"
     module, name = pages[id(thing)]
-    return f"[{name}]({module}.md#{name.lower()})"
+    return f"[{name}]({module}.md#{anchor(module, name)})"
 
 
 def page(module: ModuleType, pages: dict[int, tuple[str, str]]) -> str:
@@ -329,10 +463,10 @@ def page(module: ModuleType, pages: dict[int, tuple[str, str]]) -> str:
             elsewhere.append(f"- `{name}`: the same as {_link(thing, pages)}")
         elif isinstance(thing, type):
             group = "Events" if issubclass(thing, BaseEvent) else "Classes"
-            groups[group] += _class(name, thing, pages)
+            groups[group] += [f"({anchor(here, name)})=", *_class(name, thing, pages)]
         else:
-            groups["Functions"] += _function(name, thing, "###")
-    lines = [f"# {here}", "", markdown(module.__doc__ or "")]
+            groups["Functions"] += [f"({anchor(here, name)})=", *_function(name, thing, "###")]
+    lines = [f"# {here}", "", markdown(_purpose(module))]
     for title, content in groups.items():
         if content:
             lines += [f"## {title}", "", *content]
@@ -344,21 +478,26 @@ def page(module: ModuleType, pages: dict[int, tuple[str, str]]) -> str:
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines))
 
 
+def _purpose(module: ModuleType) -> str:
+    """The docstring of a module, without the name that its chapter of the manual has."""
+    doc = (module.__doc__ or "").strip()
+    return re.sub(r" \((?:manual: |docs: )?[\w.]+(?:/\w+)?\)(?=\.)", "", doc, count=1)
+
+
 def index(modules: list[ModuleType]) -> str:
     """The page that leads to the others."""
     lines = [
         "# Reference",
         "",
-        "What each public name is, takes, returns, raises and fires. The pages are made of the docstrings by `make docs`; in an",
-        "editor, and with `pydoc`, they say the same.",
+        "What each public name is, takes, returns, raises and fires. The pages are made of the docstrings; in an editor, and with",
+        "`pydoc`, they say the same. All [events](events.md) are on one page, with who fires them.",
         "",
     ]
     for area, title in AREAS.items():
         lines += [f"## {title}", ""]
         for module in modules:
             if area_of(module.__name__) == area:
-                about = (module.__doc__ or "").strip().split("\n")[0]
-                about = re.sub(r" \((?:manual: |docs: )?[\w.]+(?:/\w+)?\)", "", about)
+                about = _purpose(module).split("\n")[0]
                 lines.append(f"- [{module.__name__}]({module.__name__}.md): {_inline(about)}")
         lines.append("")
     lines += ["Back to the [start](../index.md).", ""]
@@ -371,23 +510,5 @@ def reference() -> dict[str, str]:
     pages = homes(modules)
     made = {f"{module.__name__}.md": page(module, pages) for module in modules}
     made["index.md"] = index(modules)
+    made["events.md"] = events_page()
     return made
-
-
-def main() -> None:
-    """Write the pages, remove those of modules that are gone, and tell what has no docstring."""
-    made = reference()
-    FOLDER.mkdir(exist_ok=True)
-    for path in FOLDER.glob("*.md"):
-        if path.name not in made:
-            path.unlink()
-    for name, text in made.items():
-        (FOLDER / name).write_text(text, encoding="utf-8")
-    print(f"{len(made)} pages in {FOLDER}", file=sys.stderr)
-    missing = [name for module in public_modules() for name in undescribed(module)]
-    if missing:
-        sys.exit("\n".join(["without a docstring:", *missing]))
-
-
-if __name__ == "__main__":
-    main()

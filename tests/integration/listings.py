@@ -7,6 +7,7 @@ A program stands in a fence of Python. The comment right before it may say how i
     <!-- listing: tests -->                     by pytest
     <!-- listing: arguments A B -->             with arguments
     <!-- listing: errors -->                    and may log errors
+    <!-- listing: display -->                  where it can open a window
     <!-- listing: until TEXT -->                until it prints that; then it gets SIGTERM
     <!-- listing: server                        likewise, after each line was asked for, or sent
     /path -> what the answer contains

@@ -10,18 +10,49 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.integration.listings import PAGES, ROOT, Listing, listings, strange_fences
+from tests.support import require_package, require_program
 
 pytestmark = pytest.mark.integration
 
 SECONDS = 60
 _ANNOUNCE = Path(__file__).with_name("announce.py")
 _LISTINGS = [listing for page in PAGES for listing in listings(page)]
+#: What a listing needs beside circuits, by a word in it.
+_NEEDED: dict[str, Callable[[], object]] = {
+    '"openssl"': lambda: require_program("openssl"),
+    "import tornado": lambda: require_package("tornado"),
+    "from twisted": lambda: require_package("twisted"),
+}
 _IDENTITY = re.compile(r"\b\d+:MainThread \(queued=\d+\)")
+
+
+@pytest.fixture(scope="module")
+def display() -> Iterator[str]:
+    """A screen that nobody sees, by its name."""
+    require_package("tkinter")
+    ours, theirs = os.pipe()
+    process = subprocess.Popen(
+        [require_program("Xvfb", "xvfb"), "-displayfd", str(theirs), "-nolisten", "tcp"],
+        pass_fds=[theirs],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(theirs)
+    try:
+        with os.fdopen(ours, encoding="ascii") as told:
+            number = told.readline().strip()  # written when it is there
+        assert number, "Xvfb did not start"
+        yield f":{number}"
+    finally:
+        process.terminate()
+        process.wait(SECONDS)
 
 
 def _command(*arguments: str) -> list[str]:
@@ -55,6 +86,13 @@ def _save(listing: Listing, folder: Path, port: str) -> Path:
     return path
 
 
+def _kind_of(body: bytes) -> str:
+    if body.startswith((b"{", b"[")):
+        return "application/json"
+    is_form = re.fullmatch(rb"\w+=\S*", body) is not None
+    return "application/x-www-form-urlencoded" if is_form else "text/plain"
+
+
 def _ask(port: int, line: str) -> None:
     """Do what a line of the comment says, and look at the answer."""
     question, arrow, expected = line.rpartition(" -> ")
@@ -75,7 +113,9 @@ def _ask(port: int, line: str) -> None:
     method, path, *body = words
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
     try:
-        connection.request(method, path, " ".join(body).encode() if body else None)
+        content = " ".join(body).encode() if body else None
+        headers = {"Content-Type": _kind_of(content)} if content else {}
+        connection.request(method, path, content, headers)
         answer = connection.getresponse()
         text = f"{answer.status} {answer.reason}\n{answer.headers}\n{answer.read().decode()}"
     finally:
@@ -145,10 +185,20 @@ def _run_and_ask(listing: Listing, path: Path) -> None:
 
 
 @pytest.mark.parametrize("listing", _LISTINGS, ids=str)
-def test_a_listing_runs(listing: Listing, tmp_path: Path) -> None:
+def test_a_listing_runs(
+    listing: Listing,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     if listing.has("skip") is not None:
         ast.parse(listing.code)
         return
+    for word, needed in _NEEDED.items():
+        if word in listing.code or any(word in code for _, code in listing.files):
+            needed()
+    if listing.has("display") is not None:
+        monkeypatch.setenv("DISPLAY", request.getfixturevalue("display"))
     is_server = listing.has("server") is not None or listing.has("until") is not None
     path = _save(listing, tmp_path, "0" if listing.has("server") is not None else "8000")
     if listing.has("file") is not None:

@@ -1,4 +1,4 @@
-"""nginx in front of the program, as docs/howto/deploy.md and docs/howto/websockets.md say it."""
+"""nginx in front of the program, as docs/howto/nginx.md and docs/howto/websockets.md say it."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _configuration(page: str, heading: str) -> str:
 
 def _site(path: Path, certificates: Certificates, listen: str) -> str:
     """The configuration of the page for this machine."""
-    text = _configuration("deploy.md", "nginx in front")
+    text = _configuration("nginx.md", "The configuration")
     for there, here in {
         "/run/site/web.sock": str(path),
         "listen 443 ssl;": f"listen {listen};",

@@ -116,6 +116,21 @@ def test_a_timer_without_a_tree_is_told_of(caplog: pytest.LogCaptureFixture) -> 
     ]
 
 
+def test_a_stop_of_what_does_not_run_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    class Part(Component):
+        channel = "part"
+
+    app = Component()
+    part = Part().register(app)
+    part.stop()  # nothing runs: there is nothing to be told
+    with app.running():
+        part.stop()
+        assert app.running
+    (told,) = [text for text in texts(caplog) if "told to stop" in text]
+    assert told.startswith("<Part/part ")
+    assert told.endswith("goes on; write self.root.stop() to end it")
+
+
 def test_who_waits_for_an_event_hears_it(caplog: pytest.LogCaptureFixture) -> None:
     class Waits(Component):
         def started(self, component: Any) -> Generator[Any, Any, None]:

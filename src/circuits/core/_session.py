@@ -8,7 +8,7 @@ import threading
 
 from . import _clock
 from ._flags import QUEUED
-from ._reports import is_diagnosed
+from ._reports import is_diagnosed, log_diagnosis
 from ._routing import TREE_LOCK
 from .events import HangUp, Signal, Started, Stopped
 from .utils import flatten
@@ -421,6 +421,12 @@ def tick(manager: Manager, timeout: float) -> None:
 def stop(manager: Manager, code: Any) -> None:
     """Stop a manager; see :meth:`circuits.core.manager.Manager.stop`."""
     if not manager._running:
+        root = manager._tree_engine.root
+        if root is not manager and root._running:
+            log_diagnosis(
+                f"{manager!r} was told to stop, and does not run: the tree of {root!r} goes on; "
+                "write self.root.stop() to end it"
+            )
         return
     manager._running = False
     manager._tree_engine.loop.is_stopping = True

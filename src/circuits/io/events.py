@@ -265,7 +265,7 @@ class RemovePath(Event):
 
 
 class _Change(Event):
-    """Something happened to a watched path.
+    """Something happened to a watched path. Fired by a :class:`~circuits.io.notify.Notify`.
 
     Args:
         name: The entry of the watched folder; empty if it is about the watched path itself.

@@ -50,11 +50,13 @@ class connect(stomp_event):  # noqa: N801 - documented name
 
 
 class connected(stomp_event):  # noqa: N801 - documented name
-    """The broker has accepted the client. No arguments."""
+    """The broker has accepted the client. Fired by it, without arguments."""
 
 
 class connection_failed(stomp_event):  # noqa: N801 - documented name
-    """The broker cannot be reached, does not answer in time, or refuses. No arguments.
+    """The broker cannot be reached, does not answer in time, or refuses.
+
+    Fired by the client, without arguments.
 
     Attributes:
         reason: What went wrong.
@@ -82,7 +84,7 @@ class disconnect(stomp_event):  # noqa: N801 - documented name
 
 
 class disconnected(stomp_event):  # noqa: N801 - documented name
-    """The connection has ended.
+    """The connection has ended. Fired by the client.
 
     Args:
         reconnect: Whether nobody has asked for it, so that a program may wish to connect again.
@@ -95,7 +97,9 @@ class disconnected(stomp_event):  # noqa: N801 - documented name
 
 
 class message(stomp_event):  # noqa: N801 - documented name
-    """A message has come: handlers get ``headers`` and ``message``, the body as bytes.
+    """A message has come.
+
+    Fired by the client with ``headers`` and ``message``, the body as bytes.
 
     Attributes:
         frame: The whole frame, which :class:`ack` takes.
@@ -142,7 +146,7 @@ class subscribe(stomp_event):  # noqa: N801 - documented name
 
 
 class unsubscribe(stomp_event):  # noqa: N801 - documented name
-    """End the subscription of a destination."""
+    """End the subscription of a destination. Fired at the client by anyone."""
 
     def __init__(self, destination: str) -> None:
         super().__init__(destination=destination)
@@ -150,7 +154,7 @@ class unsubscribe(stomp_event):  # noqa: N801 - documented name
 
 
 class ack(stomp_event):  # noqa: N801 - documented name
-    """A message was processed. Args: its ``frame``."""
+    """A message was processed. Fired at the client by anyone, with its ``frame``."""
 
     def __init__(self, frame: Frame) -> None:
         super().__init__(frame=frame)
@@ -158,7 +162,7 @@ class ack(stomp_event):  # noqa: N801 - documented name
 
 
 class nack(stomp_event):  # noqa: N801 - as the others
-    """A message was not processed. Args: its ``frame``."""
+    """A message was not processed. Fired at the client by anyone, with its ``frame``."""
 
     def __init__(self, frame: Frame) -> None:
         super().__init__(frame=frame)
@@ -168,7 +172,7 @@ class nack(stomp_event):  # noqa: N801 - as the others
 class on_stomp_error(stomp_event):  # noqa: N801 - documented name
     """The broker reports an error; it closes the connection then.
 
-    Handlers get ``headers``, ``message`` and ``error``.
+    Fired by the client with ``headers``, ``message`` and ``error``.
     """
 
     def __init__(self, frame: Frame, err: Exception) -> None:
@@ -177,12 +181,15 @@ class on_stomp_error(stomp_event):  # noqa: N801 - documented name
 
 
 class client_heartbeat(stomp_event):  # noqa: N801 - documented name
-    """It is time for a sign of life from us."""
+    """It is time for a sign of life from us. Fired by the client at itself."""
 
 
 class server_heartbeat(stomp_event):  # noqa: N801 - documented name
-    """It is time to see whether the broker has given a sign of life."""
+    """It is time to see whether the broker has given a sign of life.
+
+    Fired by the client at itself.
+    """
 
 
 class heartbeat_timeout(stomp_event):  # noqa: N801 - documented name
-    """The broker has given no sign of life; the connection is closed."""
+    """The broker has given no sign of life; the connection is closed. Fired by the client."""

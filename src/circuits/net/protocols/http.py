@@ -32,7 +32,7 @@ __all__ = [
 
 
 class Request(Event):
-    """Send a request. Not handled here: see :mod:`circuits.web.client`."""
+    """Send a request. Fired by anyone, but not handled here: see :mod:`circuits.web.client`."""
 
 
 class Response(Event):

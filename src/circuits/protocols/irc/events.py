@@ -17,6 +17,8 @@ __all__ = ["reply", "request", "response"]
 class response(Event):  # noqa: N801 - documented name
     """A message that has come; the class of the events that are named after commands.
 
+    Fired by the component on its channel.
+
     Attributes:
         tags: IRCv3 tags of the message.
     """
