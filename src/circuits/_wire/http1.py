@@ -309,6 +309,8 @@ class RequestDecoder(_Decoder):
                 key = bytes(data[line_end : line_end + MEMO_BYTES + 1])
                 facts = self._remembered.get(key)
                 end = len(data)
+            if facts is None and key and key == self._last_key:
+                facts = self._last_facts
             if facts is None:
                 end = data.find(b"\r\n\r\n", buffer.searched) + 4
                 if end < 4:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
@@ -11,6 +12,7 @@ from circuits.core.utils import call_all
 
 from . import _json, utils
 from ._cached_property import cached_property
+from ._cookies import CookieJar
 from ._forms import Upload, parse_urlencoded
 from ._multi_values import MultiValues
 from ._request_body import BodyStream
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Protocol
 
-    from ._cookies import CookieJar
-
     class Closable(Protocol):
         """What has to be closed in the end."""
 
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 
 
 __all__ = ["Host", "Request", "RequestURL"]
+
+
+#: The name of a header in all its spellings: a look-up takes less than to lower each name.
+_COOKIE = frozenset(map("".join, itertools.product(*zip("cookie", "COOKIE", strict=True))))
 
 
 class _OfSession:
@@ -241,11 +245,10 @@ class Request:
     def cookie(self) -> CookieJar:
         jar = self._cookie
         if jar is None:
-            from ._cookies import CookieJar  # few requests look at cookies
-
-            fields = self._fields_as_sent()
-            header = "; ".join([value for name, value in fields if name.lower() == "cookie"])
-            jar = self._cookie = CookieJar(header)
+            headers = self._headers
+            fields = self._pairs if headers is None else headers._pairs
+            sent = [value for name, value in fields if name in _COOKIE]
+            jar = self._cookie = CookieJar("; ".join(sent))
         return jar
 
     @cookie.setter

@@ -10,6 +10,7 @@ from circuits.core.utils import call_all
 
 from . import _json, utils
 from ._cached_property import cached_property
+from ._cookies import CookieJar, cookie_attributes
 from ._json import is_record
 from ._response_body import Body
 from ._status import REASONS, Status, has_no_body, reason
@@ -19,7 +20,6 @@ from .headers import Headers, check_value, replaced_by, to_wire
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
-    from ._cookies import CookieJar
     from ._request import Closable, Request
 
 __all__ = ["Body", "Response"]
@@ -203,8 +203,6 @@ class Response:
 
         .. versionadded:: 2.1
         """
-        from ._cookies import cookie_attributes  # few responses set cookies
-
         if secure is None:
             secure = self.request.scheme == "https"
         attributes = cookie_attributes(max_age, expires, path, domain, secure, httponly, samesite)
