@@ -112,10 +112,11 @@ class Headers(dict[str, Any]):
         return self
 
     @classmethod
-    def _from_index(cls, pairs: Iterable[tuple[str, str]], index: dict[str, str]) -> Self:
+    def _from_index(cls, first: tuple[list[tuple[str, str]], dict[str, str]]) -> Self:
         """Make headers of checked pairs and of what ``_index`` makes of these."""
         self = cls.__new__(cls)
-        self._pairs = [*pairs]
+        pairs, index = first
+        self._pairs = pairs.copy()
         self._indexed = True
         dict.update(self, index)
         return self
@@ -218,7 +219,7 @@ class Headers(dict[str, Any]):
     def __setitem__(self, name: str, value: Any) -> None:
         # What check_name, check_value and _put do, without the calls, for most fields.
         key = _checked.get(name) or check_name(name)
-        text = value if type(value) is str else _text(value)
+        text = value if value.__class__ is str else _text(value)
         if _forbidden_in_value(text) is not None:
             check_value(text)  # which raises
         if not self._indexed:

@@ -308,7 +308,7 @@ def _bytes_of(response: Response) -> int:
         return int(counted)
     if response.request.method == "HEAD" or has_no_body(response.code):
         return 0
-    if response._used_cached_head and response._body.__class__ is list:
-        return response._payload_length() or 0
+    if response._sent_length is not None:
+        return response._sent_length
     length = response.headers.get("Content-Length")
     return int(length) if length is not None and length.isdigit() else 0
