@@ -182,6 +182,7 @@ class Request:
     _query: MultiValues[str] | None = None
     _body: Any = None
     _peer: Any = None  # what getpeername gave when the client connected
+    _remote: Host | None = None
     _client: tuple[str, int] | None = None
     _is_unread: bool = False  # it was refused before its head was understood
     _raw_path: str | None = None
@@ -298,15 +299,21 @@ class Request:
     def host(self) -> str:
         return getattr(self.server, "host", None) or ""
 
-    @cached_property
+    @property
     def remote(self) -> Host:
-        peer = self._peer
-        if peer is None:
-            try:
-                peer = self.sock.getpeername()
-            except (AttributeError, OSError):  # there is none, or the client has gone already
-                pass
-        return _host_of(peer)
+        if self._remote is None:
+            peer = self._peer
+            if peer is None:
+                try:
+                    peer = self.sock.getpeername()
+                except (AttributeError, OSError):  # there is none, or the client has gone already
+                    pass
+            self._remote = _host_of(peer)
+        return self._remote
+
+    @remote.setter
+    def remote(self, remote: Host) -> None:
+        self._remote = remote
 
     @property
     def client(self) -> tuple[str, int]:
@@ -317,7 +324,7 @@ class Request:
         if self._client is not None:
             return self._client
         peer = self._peer
-        if peer is None or "remote" in self.__dict__:
+        if peer is None or self._remote is not None:
             return (self.remote.ip or "", self.remote.port or 0)
         return (peer[0] or "", peer[1] or 0)  # the same, without the object
 

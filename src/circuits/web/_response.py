@@ -73,6 +73,7 @@ class Response:
     _body: Any = None
     _resources: list[Closable] | None = None
     _sent_cookies: list[str] | None = None
+    _bytes_logged: int | None = None  # by who logs what is sent piece by piece
     _is_data = False  # what comes of a method of a controller, which may return data
     _given: Any = None  # what the answer was made of, unless it is text
     _returned: Any = None  # what a handler returned, unless it is text or a file
