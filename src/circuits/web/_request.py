@@ -183,6 +183,7 @@ class Request:
     _body: Any = None
     _peer: Any = None  # what getpeername gave when the client connected
     _remote: Host | None = None
+    _local: Host | None = None
     _client: tuple[str, int] | None = None
     _is_unread: bool = False  # it was refused before its head was understood
     _raw_path: str | None = None
@@ -342,19 +343,26 @@ class Request:
     def id(self, text: str) -> None:
         self._id = text
 
-    @cached_property
+    @property
     def local(self) -> Host:
-        if self.server is not None:
-            return Host(*self._local_address())
-        try:
-            return _host_of(self.sock.getsockname())
-        except (AttributeError, OSError):
-            return Host(None, None)
+        if self._local is None:
+            if self.server is not None:
+                self._local = Host(*self._local_address())
+            else:
+                try:
+                    self._local = _host_of(self.sock.getsockname())
+                except (AttributeError, OSError):
+                    self._local = Host(None, None)
+        return self._local
+
+    @local.setter
+    def local(self, local: Host) -> None:
+        self._local = local
 
     def _local_address(self) -> tuple[str | None, int | None]:
         """Address and port of :attr:`local`, which need not be made for that."""
         server = self.server
-        if server is None or "local" in self.__dict__:
+        if server is None or self._local is not None:
             return self.local.ip, self.local.port
         bound = getattr(server, "_bound", None)
         if bound is not None:
