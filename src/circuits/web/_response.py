@@ -476,10 +476,14 @@ class Response:
                 if self.time // 1 != _heads_second:
                     _renew(self.time // 1)
                 key: tuple[Any, ...]
-                key = (self.code, self.close, self.protocol, self.encoding, request.server)
                 if is_special:
                     pairs = None if headers is None else tuple(headers._pairs)
-                    key = (*key, self._message, fields, pairs, tuple(cookies or ()))
+                    key = (
+                        self.code, self.close, self.protocol, self.encoding, request.server,
+                        self._message, fields, pairs, tuple(cookies) if cookies else (),
+                    )  # fmt: skip
+                else:
+                    key = (self.code, self.close, self.protocol, self.encoding, request.server)
                 head = _head_cache.get(key) or self._cache_head(key)
                 if head is not None and request._display_banner is None:
                     self._sent_headers, self._headers = headers, None
