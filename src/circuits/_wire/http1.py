@@ -109,6 +109,9 @@ _SWITCHED: Final = State.SWITCHED
 _CLOSED: Final = State.CLOSED
 
 
+_new_head = tuple.__new__  # three quarters of the time of calling the class
+
+
 class _Decoder:
     """What both directions share: the buffer, bodies, incomplete heads, the connection's end."""
 
@@ -345,21 +348,22 @@ class RequestDecoder(_Decoder):
             if facts is None:
                 facts = self._parse_block(key)
             version, headers, host, keep_alive, length, chunked, expect, upgrade, _ = facts
-            head = RequestHead(
-                method,
-                target,
-                origin_form,
-                version,
-                headers,
-                host if authority is None else authority,
-                keep_alive,
-                length,
-                chunked,
-                expect,
-                upgrade,
-            )
-            if chunked or length or method == "CONNECT":
+            if authority is not None:
+                host = authority
+            if method == "CONNECT":
+                # Whatever follows belongs to the tunnel, or to nobody (RFC 9112, 11.2).
+                keep_alive, length, chunked = False, None, False
+            head = _new_head(
+                RequestHead,
+                (
+                    method, target, origin_form, version, headers, host, keep_alive, length,
+                    chunked, expect, upgrade,
+                ),
+            )  # fmt: skip
+            if chunked or length:
                 self._begin_body(head)
+            elif not keep_alive:
+                self.state = _SWITCHED if method == "CONNECT" else _CLOSED
             elif not keep_alive:
                 self.state = _CLOSED
         except RemoteProtocolError:
@@ -408,13 +412,7 @@ class RequestDecoder(_Decoder):
     def _begin_body(self, head: RequestHead) -> None:
         limit = self.limits.body_bytes
         self._keep_alive = head.keep_alive
-        if head.method == "CONNECT":
-            # Whatever follows belongs to the tunnel, or to nobody (RFC 9112, 11.2).
-            head.keep_alive = False
-            head.content_length = None
-            head.chunked = False
-            self.state = _SWITCHED
-        elif head.chunked:
+        if head.chunked:
             self._body = ChunkedBody(self.limits, self._blame)
             self.state = _BODY
         elif head.content_length:
