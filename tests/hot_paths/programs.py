@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import socket
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from typing import Any, Final
 
 from circuits import BaseComponent, Component, Event, Manager, Timer, handler
 from circuits.net.sockets import UNIXServer, Write
 from circuits.testing import VirtualClock
 from circuits.web import BaseServer, Controller, JSONController, Logger, Server
+from circuits.web.wsgi import Gateway
 
 from .counting import Counter, Program
 
@@ -185,16 +187,16 @@ def _is_answer(reply: bytes) -> bool:
 
 
 class _Client:
-    """Sends the same, and again when it is answered, while the server looks for events."""
+    """Sends one request after the other is answered, while the server looks for events."""
 
-    def __init__(self, request: bytes, is_whole: Callable[[bytes], bool]) -> None:
-        self.request = request
+    def __init__(self, requests: Iterable[bytes], is_whole: Callable[[bytes], bool]) -> None:
+        self.requests = iter(requests)
         self.is_whole = is_whole
         self.reply = b""
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.connect(_ADDRESS)
         self.sock.setblocking(False)
-        self.sock.send(request)
+        self.sock.send(next(self.requests))
 
     def go_on(self) -> None:
         try:
@@ -203,13 +205,16 @@ class _Client:
             return
         if self.is_whole(self.reply):
             self.reply = b""
-            self.sock.send(self.request)
+            self.sock.send(next(self.requests))
 
 
 def _serve(
-    counter: Counter, server: Manager, request: bytes, is_whole: Callable[[bytes], bool]
+    counter: Counter,
+    server: Manager,
+    requests: Iterable[bytes],
+    is_whole: Callable[[bytes], bool],
 ) -> None:
-    client = _Client(request, is_whole)
+    client = _Client(requests, is_whole)
     counter.before_poll = client.go_on
     server.start_timeout = 0  # what waits beside it does so for ever
     with client.sock, VirtualClock():  # no timeout is due, however slow this machine is
@@ -224,7 +229,7 @@ def tcp_return(counter: Counter) -> None:
                 self.stop()
             return data
 
-    _serve(counter, Echo(_ADDRESS), _DATA, _is_echo)
+    _serve(counter, Echo(_ADDRESS), itertools.repeat(_DATA), _is_echo)
 
 
 def tcp_write(counter: Counter) -> None:
@@ -235,7 +240,7 @@ def tcp_write(counter: Counter) -> None:
                 self.stop()
             self.fire(Write(sock, data))
 
-    _serve(counter, Echo(_ADDRESS), _DATA, _is_echo)
+    _serve(counter, Echo(_ADDRESS), itertools.repeat(_DATA), _is_echo)
 
 
 def tcp_component(counter: Counter) -> None:
@@ -249,13 +254,18 @@ def tcp_component(counter: Counter) -> None:
 
     server = UNIXServer(_ADDRESS)
     Echo().register(server)
-    _serve(counter, server, _DATA, _is_echo)
+    _serve(counter, server, itertools.repeat(_DATA), _is_echo)
 
 
-def _web(counter: Counter, server: BaseServer, *parts: BaseComponent) -> None:
+def _web(
+    counter: Counter,
+    server: BaseServer,
+    *parts: BaseComponent,
+    requests: Iterable[bytes] = itertools.repeat(_REQUEST),
+) -> None:
     for part in parts:
         part.register(server)
-    _serve(counter, server, _REQUEST, _is_answer)
+    _serve(counter, server, requests, _is_answer)
 
 
 def _base_server() -> BaseServer:
@@ -324,6 +334,84 @@ def http_json(counter: Counter) -> None:
             return {"message": "Hello World!"}
 
     _web(counter, _server(), Root())
+
+
+class _Search(Controller):
+    counter: Counter
+
+    def index(self, first: str = "", second: str = "") -> str:
+        if not self.counter.mark():
+            self.root.stop()
+        assert first == "one"
+        return f"Hello {second}!"
+
+
+def http_query(counter: Counter) -> None:
+    root = _Search()
+    root.counter = counter
+    request = _REQUEST.replace(b"/", b"/?first=one&second=two", 1)
+    _web(counter, _server(), root, requests=itertools.repeat(request))
+
+
+def http_query_varied(counter: Counter) -> None:
+    root = _Search()
+    root.counter = counter
+    queries = (b"/?first=one&second=%04d" % number for number in itertools.count())
+    _web(
+        counter,
+        _server(),
+        root,
+        requests=(_REQUEST.replace(b"/", query, 1) for query in queries),
+    )
+
+
+def http_cookie_set(counter: Counter) -> None:
+    class Root(Controller):
+        def index(self) -> str:
+            if not counter.mark():
+                self.root.stop()
+            self.cookie["seen"] = "yes"
+            return "Hello World!"
+
+    _web(counter, _server(), Root())
+
+
+def http_cookie_set_by_method(counter: Counter) -> None:
+    class Root(Controller):
+        def index(self) -> str:
+            if not counter.mark():
+                self.root.stop()
+            self.response.set_cookie("seen", "yes")
+            return "Hello World!"
+
+    _web(counter, _server(), Root())
+
+
+def http_cookie_read(counter: Counter) -> None:
+    class Root(Controller):
+        def index(self) -> str:
+            if not counter.mark():
+                self.root.stop()
+            assert self.request.cookie["seen"].value == "yes"
+            return "Hello World!"
+
+    request = _REQUEST[:-2] + b"Cookie: seen=yes\r\n\r\n"
+    _web(counter, _server(), Root(), requests=itertools.repeat(request))
+
+
+def http_log_file(counter: Counter) -> None:
+    _web(counter, _server(), _controller(counter), Logger(os.devnull))
+
+
+def http_wsgi(counter: Counter) -> None:
+    def application(environ: Any, start_response: Any) -> list[bytes]:
+        if not counter.mark():
+            server.stop()
+        start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "12")])
+        return [b"Hello World!"]
+
+    server = _base_server()
+    _web(counter, server, Gateway(application))
 
 
 def http_logger(counter: Counter) -> None:
@@ -463,12 +551,19 @@ PATHS: Final[dict[str, Program]] = {
     "http.controller": http_controller,
     "http.controller_header": http_controller_header,
     "http.json": http_json,
+    "http.query": http_query,
+    "http.query_varied": http_query_varied,
+    "http.cookie_set": http_cookie_set,
+    "http.cookie_set_by_method": http_cookie_set_by_method,
+    "http.cookie_read": http_cookie_read,
     "http.logger": http_logger,
     "http.generator": http_generator,
     "http.coroutine": http_coroutine,
     "http.call": http_call,
     "http.call_coroutine": http_call_coroutine,
     "http.observed": http_observed,
+    "http.log_file": http_log_file,
+    "http.wsgi": http_wsgi,
     "http.beside_waiter": http_beside_waiter,
     "http.beside_coroutine": http_beside_coroutine,
     "http.beside_coroutine_waiter": http_beside_coroutine_waiter,

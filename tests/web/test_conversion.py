@@ -12,7 +12,10 @@ from typing import Annotated, Any, Literal, NewType
 from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from circuits import Component, handler
 from circuits.web import Controller, JSONController, _conversion, _json, expose
 from circuits.web._conversion import BodyType, Converter, make_converter
 from circuits.web._forms import Upload
@@ -227,6 +230,90 @@ def test_methods_get_what_they_ask_for(path: str, qs: str, result: str) -> None:
     for _ in range(2):  # the second time from memory
         outcome = site.ask(path, qs)
         assert outcome.result == result, site.raised
+
+
+WORDS = [
+    "number",
+    "color",
+    "tag",
+    "size",
+    "limit",
+    "name",
+    "page",
+    "x",
+    "5",
+    "red",
+    "%35",
+    "=",
+    "&",
+]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(
+                ["item", "item/5", "rest/a/1", "many", "every", "text/a", "exact", "3"]
+            ),
+            st.lists(st.sampled_from(WORDS), max_size=7).map("".join),
+        ),
+        max_size=6,
+    )
+)
+def test_what_was_made_of_a_query_is_kept_for_the_same_one_only(
+    asked: list[tuple[str, str]],
+) -> None:
+    def said(site: Site, path: str, qs: str) -> tuple[object, ...]:
+        outcome = site.ask(f"/{path}", qs)
+        return outcome.code, outcome.result, [error.description for error in outcome.errors]
+
+    site = Site(Items())
+    for path, qs in [*asked, *asked]:
+        assert said(site, path, qs) == said(Site(Items()), path, qs)
+
+
+def test_what_is_kept_of_queries_is_bounded_and_safe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("circuits.web.dispatchers.dispatcher._BOUND_LIMIT", 4)
+    seen: list[Any] = []
+
+    class Root(Controller):
+        def every(self, **values: Any) -> str:
+            self.request.kwargs.clear()  # type: ignore[union-attr]
+            return str(values.pop("a"))
+
+        def many(self, tag: list[str]) -> str:
+            tag.append("mine")
+            return str(len(tag))
+
+        def index(self, path: str, a: str = "") -> str:
+            return a
+
+        def told(self, event: Any, **values: Any) -> str:
+            seen.append(dict(event.kwargs))
+            event.kwargs.clear()
+            return ""
+
+    class Listener(Component):
+        @handler("told", channel="*", priority=-1)
+        def _on_told(self, *args: Any, **kwargs: Any) -> None:
+            """Have the event fired."""
+
+    site = Site(Root())
+    Listener().register(site)
+    for number in range(20):
+        for _ in range(2):
+            assert site.ask("/every", f"a={number}").result == f"{number}"
+            assert site.ask("/many", "tag=a").result == "2"
+            site.ask("/told", f"a={number}")
+            assert seen[-1] == {"a": str(number)}
+        site.ask("/every", "a=" + "x" * 200)
+        site.ask("/" + "x" * 300, "a=1")
+        assert len(site.dispatcher._bound) <= 4
+    for (_, qs), (segments, _values) in site.dispatcher._bound.items():
+        assert len(qs) + len("".join(segments)) < 200
+    Root(channel="/other").register(site)
+    site.settle()
+    assert not site.dispatcher._bound
 
 
 def description(outcome: Outcome) -> str:

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from circuits.web._cookies import CookieJar
+from circuits.web._cookies import CookieJar, cookie_attributes
+from circuits.web.wrappers import Request
 
 
 def test_what_the_client_sent_is_there_and_not_sent_back() -> None:
@@ -45,6 +46,25 @@ def test_what_was_deleted_does_not_go_out() -> None:
     jar["b"] = "1"
     jar.clear()
     assert jar.changed() == []
+
+
+def test_what_is_assigned_again_says_only_what_was_said_last() -> None:
+    jar = CookieJar("a=1; b=2")
+    plain = cookie_attributes(None, None, "/", None, False, False, None)
+    jar.assign("a", "x", cookie_attributes(60, None, "/", None, True, False, None))
+    jar.assign("a", "y", plain)
+    jar.assign("c", "1 2", plain)
+    jar["c"]["httponly"] = True
+    assert jar.changed() == ["a=y; Path=/", 'c="1 2"; HttpOnly; Path=/']
+    assert list(jar) == ["b", "a", "c"]
+
+
+@pytest.mark.parametrize("name", ["cookie", "Cookie", "COOKIE", "cOOkie"])
+def test_the_header_is_known_however_it_is_spelled(name: str) -> None:
+    fields = [("X-Cookie", "a=0"), (name, "a=1"), ("Cookies", "a=2"), (name, "b=3")]
+    request = Request(None, "GET", "http", "/", (1, 1), "", fields)
+    assert request.cookies == {"a": "1", "b": "3"}
+    assert request.headers.get("Cookie") == "a=1"
 
 
 def test_loading_counts_as_setting() -> None:

@@ -75,6 +75,22 @@ def test_urlencoded_limits() -> None:
             parse(data, "application/x-www-form-urlencoded", limits)
 
 
+QUERIES = st.lists(
+    st.sampled_from(["a", "b", "é", "=", "&", "+", "%", "%41", "%C3%A9", "%ff", "1,2"])
+)
+
+
+@given(QUERIES.map("".join), st.booleans())
+def test_a_query_is_read_like_the_same_bytes(query: str, keep: bool) -> None:
+    def outcome(data: str | bytes) -> object:
+        try:
+            return parse_urlencoded(data, keep_blank_values=keep, limits=FormLimits(parts=4))
+        except exceptions.HTTPException as problem:
+            return type(problem), str(problem)
+
+    assert outcome(query) == outcome(query.encode())
+
+
 def test_other_types_are_left_alone() -> None:
     body = io.BytesIO(b"{}")
     assert parse_form("application/json", body) is None

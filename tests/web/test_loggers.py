@@ -79,6 +79,15 @@ def test_a_line_in_the_combined_format() -> None:
     )
 
 
+@pytest.mark.parametrize("text", ["x", "a b", 'a"\\', "é\n", "x" * 600])
+@pytest.mark.parametrize("login", [None, False, "bob", "b o b"])
+def test_the_template_of_the_combined_format_makes_the_same(text: str, login: Any) -> None:
+    for ip in ("192.0.2.1", None, "a b"):
+        fields = [("Referer", text), ("USER-AGENT", text), ("User-Agent", "not this")]
+        response = make(raw_path=f"/{text}", qs=text, ip=ip, login=login, headers=fields, body="")
+        assert line_of(response, format=Logger.format + " ") == line_of(response)[:-1] + " \n"
+
+
 def test_a_line_in_the_common_format() -> None:
     assert line_of(make(), format="common") == (
         '192.0.2.1 - - [03/Nov/2026:04:05:06 +0000] "GET / HTTP/1.1" 200 5\n'

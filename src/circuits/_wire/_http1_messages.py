@@ -7,7 +7,7 @@ ProtocolError
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from circuits._wire import ProtocolError
 
@@ -70,11 +70,10 @@ class RemoteProtocolError(ProtocolError):
         return self.reason if self.status is None else f"{self.status}: {self.reason}"
 
 
-# Messages are not frozen: that would add a microsecond to each request.
+# Messages are no frozen dataclasses: that would add a microsecond to each request.
 
 
-@dataclass(slots=True)
-class RequestHead:
+class RequestHead(NamedTuple):
     """A request line and its header fields.
 
     Attributes:

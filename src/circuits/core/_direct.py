@@ -227,12 +227,23 @@ class Direct:
         Returns:
             Whether that is done.
         """
+        return self.call(first, second, False)
+
+    def call(self, first: Any, second: Any = _ABSENT, may_fire: bool = True) -> bool:
+        """Call the handlers, or fire the event, unless that is not wanted.
+
+        Returns:
+            Whether it is done, and not queued.
+        """
         queue = self._queue  # self.methods, without the call
         if queue.epoch != self.epoch:
             methods = self._look()
         else:
             methods = None if queue or self._ready else self._methods
         if methods is None:
+            if may_fire:
+                args = (first,) if second is _ABSENT else (first, second)
+                self._owner.fire(self._event_class(*args), *self.channels)
             return False
         for method in methods:
             try:
@@ -244,18 +255,6 @@ class Direct:
                 self.take(self._event_of(first, second), method, result)
                 break
         return True
-
-    def call(self, first: Any, second: Any = _ABSENT) -> bool:
-        """Call the handlers, or fire the event.
-
-        Returns:
-            Whether it is done, and not queued.
-        """
-        if self.attempt(first, second):
-            return True
-        args = (first,) if second is _ABSENT else (first, second)
-        self._owner.fire(self._event_class(*args), *self.channels)
-        return False
 
     def _event_of(self, first: Any, second: Any) -> BaseEvent:
         return self.event(first) if second is _ABSENT else self.event(first, second)

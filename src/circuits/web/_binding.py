@@ -180,6 +180,12 @@ class Binding:
             self.limit = count if self.limit is not None else None
         self._names[name] = False
 
+    @property
+    def may_keep(self) -> bool:
+        """Whether the same path and query always make the same, and what nobody can change."""
+        makers = (*self._converters.values(), self._rest)
+        return self._body is None and not any(maker and maker.wants_list for maker in makers)
+
     def accepts(self, count: int) -> bool:
         """Whether a path with so many further segments may lead here."""
         if count == 0 or self.limit is None:
@@ -208,6 +214,8 @@ class Binding:
             for name in names:
                 if not self._takes(name, count):
                     return 400, f"Unexpected parameter: {name:.80}"
+        if not self._needed:
+            return None
         missing = self._needed.difference(
             self._positional[:count], [n for n in names if self._names.get(n)]
         )
@@ -252,7 +260,8 @@ class Binding:
             made.append(segment if converter is None else _converted(name, converter, segment))
         named = dict(kwargs)
         for name, value in kwargs.items():
-            if (converter := converters.get(name)) is not None:
+            converter = converters.get(name)
+            if converter is not None and not (converter.keeps_text and value.__class__ is str):
                 if converter.wants_list:
                     value = _all_values(name, request)
                 named[name] = _converted(name, converter, value)

@@ -16,7 +16,7 @@ from circuits.core._clock import NEVER
 from circuits.net.sockets import Read
 
 from ._exchange import State as ExchangeState
-from ._intake import Intake
+from ._intake import DECODER_CLOSED, Intake
 from ._request_body import ClientGone
 
 if TYPE_CHECKING:
@@ -193,12 +193,13 @@ class Connection:
             intake.allow_rest()
         if self.is_held:
             intake.read_on()
-        if intake.decoder.pending_bytes:
+        decoder = intake.decoder
+        if decoder.buffer.data:
             self.state = _ACTIVE
             if not intake.is_advancing:
                 # Not from here: a client that sends a thousand requests at once must not nest them.
                 owner.later(self._go_on)
-        elif intake.is_closed or self.at_end:
+        elif decoder.state is DECODER_CLOSED or self.at_end:
             self.close()
 
     def must_wait(self) -> bool:

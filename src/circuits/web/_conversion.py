@@ -44,9 +44,10 @@ class Converter:
     Attributes:
         what: What it makes, for messages.
         wants_list: Whether it takes all values of a name, and not just the first.
+        keeps_text: Whether it leaves text as it is.
     """
 
-    __slots__ = ("_convert", "_takes_blank", "what", "wants_list")
+    __slots__ = ("_convert", "_takes_blank", "keeps_text", "wants_list", "what")
 
     def __init__(
         self,
@@ -57,6 +58,7 @@ class Converter:
     ) -> None:
         self.what = what
         self.wants_list = wants_list
+        self.keeps_text = convert is _text and not wants_list and not takes_blank
         self._convert = convert
         self._takes_blank = takes_blank  # as None
 

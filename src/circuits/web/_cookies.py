@@ -18,6 +18,12 @@ _is_token = re.compile(r"[A-Za-z0-9!#$%&'*+\-.^_`|~:]+").fullmatch
 _BLANK: dict[str, Any] = dict(Morsel())
 
 
+@lru_cache(maxsize=128)
+def _is_name(name: str) -> bool:
+    """Whether the standard library takes it for a name."""
+    return _is_token(name) is not None and name.lower() not in _BLANK
+
+
 class Attributes(NamedTuple):
     """What a cookie says beside its value.
 
@@ -41,22 +47,15 @@ class CookieJar(SimpleCookie):
     """
 
     def __init__(self, header: str = "") -> None:
-        super().__init__()
+        # Without super(), which would do nothing.
         self._received: dict[str, tuple[str, str]] = {}  # values, and as they were coded
         self._assigned: dict[str, Attributes] = {}
         if header:
-            for name, coded in _cookies_in(header):
-                self._receive(name, coded)
+            self.receive(header)
 
     def __setitem__(self, key: str, value: Any) -> None:
         # What the standard library does with most of them, without its checks.
-        if (
-            value.__class__ is str
-            and key not in self
-            and _is_token(value)
-            and _is_token(key)
-            and key.lower() not in _BLANK
-        ):
+        if value.__class__ is str and key not in self and _is_token(value) and _is_name(key):
             dict.__setitem__(self, key, _morsel(key, value, value))
         else:
             super().__setitem__(key, value)
@@ -69,6 +68,10 @@ class CookieJar(SimpleCookie):
             ValueError: Such a name or value cannot be sent.
         """
         before = self.pop(name, None)  # its attributes count no more
+        if value.__class__ is str and _is_token(value) and _is_name(name):
+            dict.__setitem__(self, name, _morsel(name, value, value, attributes.fields))
+            self._assigned[name] = attributes
+            return
         try:
             self[name] = value
         except CookieError as problem:
@@ -80,18 +83,23 @@ class CookieJar(SimpleCookie):
 
     def receive(self, header: str) -> None:
         """Add the cookies of a ``Cookie`` header; what cannot be parsed is passed over."""
-        for name, coded in _cookies_in(header):
-            self._receive(name, coded)
-
-    def _receive(self, name: str, coded: str) -> None:
-        value = self.value_decode(coded)[0] if '"' in coded else coded
-        try:
-            morsel = _morsel(name, value, coded)
-        except CookieError:  # there are control characters
-            return
-        dict.__setitem__(self, name, morsel)
-        self._received[name] = (value, coded)
-        self._assigned.pop(name, None)
+        is_ascii = header.isascii()
+        for pair in header.split(";"):
+            name, equals, coded = pair.partition("=")
+            name, coded = name.strip(), coded.strip()
+            if not is_ascii:
+                name, coded = _text(name), _text(coded)
+            # "$Version" and its like are attributes of an obsolete form.
+            if not (equals and name and name[0] != "$" and name.isprintable()):
+                continue
+            value = self.value_decode(coded)[0] if '"' in coded else coded
+            try:
+                morsel = _morsel(name, value, coded)
+            except CookieError:  # there are control characters
+                continue
+            dict.__setitem__(self, name, morsel)
+            self._received[name] = (value, coded)
+            self._assigned.pop(name, None)
 
     def received(self) -> dict[str, str]:
         """What the client sent."""
@@ -116,29 +124,17 @@ class CookieJar(SimpleCookie):
         return lines
 
 
-def _morsel(name: str, value: str, coded: str) -> Morsel[Any]:
-    """A cookie without attributes. Clients have names, such as "a[b]", that servers may not give.
+def _morsel(name: str, value: str, coded: str, fields: dict[str, Any] = _BLANK) -> Morsel[Any]:
+    """A cookie. Clients have names, such as "a[b]", that servers may not give.
 
     Raises:
         CookieError: There are control characters.
     """
     morsel: Morsel[Any] = Morsel.__new__(Morsel)
-    dict.update(morsel, _BLANK)
+    dict.update(morsel, fields)
     state = {"key": name, "value": value, "coded_value": coded}
     morsel.__setstate__(state)  # type: ignore[attr-defined]  # typeshed lacks it
     return morsel
-
-
-def _cookies_in(header: str) -> list[tuple[str, str]]:
-    """Names and coded values in a ``Cookie`` header, without what cannot be parsed."""
-    found = []
-    for pair in header.split(";"):
-        name, equals, coded = pair.partition("=")
-        name = _text(name.strip())
-        # "$Version" and its like are attributes of an obsolete form.
-        if equals and name and name[0] != "$" and name.isprintable():
-            found.append((name, _text(coded.strip())))
-    return found
 
 
 @lru_cache(maxsize=128)

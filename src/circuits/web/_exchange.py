@@ -183,7 +183,9 @@ class Exchange:
                 if kind is not bool:
                     results.discard(response, value, self.state is _DONE)
                 return
-            if kind is str or kind is bytes:
+            if kind is str and response._resources is None:
+                response._body = [value] if value else []  # as Body has it, without the call
+            elif kind is str or kind is bytes:
                 response.body = value
             elif value is None:
                 owner = self.connection.owner

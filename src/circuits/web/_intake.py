@@ -24,7 +24,7 @@ from ._results import status_of
 if TYPE_CHECKING:
     from ._connection import Connection
 
-__all__ = ["Intake"]
+__all__ = ["DECODER_CLOSED", "Intake"]
 
 #: A body must make this much progress in each ``body_timeout``, in bytes.
 _PROGRESS_BYTES = 65536
@@ -39,7 +39,8 @@ _BODY_PROBLEMS: dict[int | None, type[exceptions.HTTPException]] = {
     413: exceptions.RequestEntityTooLarge,
 }
 
-_DECODER_CLOSED = State.CLOSED
+#: Nothing of what may still come is a request.
+DECODER_CLOSED = State.CLOSED
 
 
 class Intake:
@@ -64,11 +65,6 @@ class Intake:
         self.decoder = RequestDecoder(owner.wire_limits)
         self.is_advancing = self.is_sated = False
 
-    @property
-    def is_closed(self) -> bool:
-        """Whether nothing of what may still come is a request."""
-        return self.decoder.state is _DECODER_CLOSED
-
     def advance(self) -> None:
         """Go on with what has been received, until there is a request to answer.
 
@@ -84,10 +80,10 @@ class Intake:
                 message = decoder.next_message()
                 if message.__class__ is RequestHead:
                     self._begin(message)
-                    if not decoder.pending_bytes:
+                    if not decoder.buffer.data:
                         break  # as most clients wait for an answer
                 elif message is None:
-                    if decoder.state is _DECODER_CLOSED:
+                    if decoder.state is DECODER_CLOSED:
                         connection.close()
                     break
                 elif message.__class__ is Data:
@@ -137,7 +133,10 @@ class Intake:
             self._connection.resume_reading()
 
     def _begin(self, head: RequestHead) -> None:
-        target = parse_target(head.target, head.method)
+        path, _, qs = head.target.partition("?")
+        raw_path, authority, redirect = path, None, None
+        if path[:1] != "/" or "%" in path or "/." in path:  # of others, the codec has seen to it
+            path, raw_path, qs, authority, redirect = parse_target(head.target, head.method)
         connection = self._connection
         owner = connection.owner
         if owner.budget.spare_bytes < 0:
@@ -148,22 +147,21 @@ class Intake:
             connection.sock,
             head.method,
             self._scheme,
-            target.path,
+            path,
             version if version < (1, 1) else (1, 1),
-            target.qs,
+            qs,
             head.headers,
             owner.server,
-            target.raw_path,
+            raw_path,
         )
-        if target.authority is not None:
-            request.base = f"{self._scheme}://{target.authority}"
+        if authority is not None:
+            request.base = f"{self._scheme}://{authority}"
         if owner.proxies is not None:
             owner.proxies.apply(request)
         exchange = self._make_exchange(request)
         if not head.keep_alive:
             exchange.response.close = True
-        redirect = target.redirect
-        if not head.has_body:
+        if not (head.chunked or head.content_length):  # head.has_body, without the call
             if owner.stream_rules_version != owner._tree_live.routes.version or owner.streams_all:
                 if owner.wants_stream(request, False):
                     request.body = BodyStream.of(b"")

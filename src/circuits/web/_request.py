@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
@@ -11,6 +12,7 @@ from circuits.core.utils import call_all
 
 from . import _json, utils
 from ._cached_property import cached_property
+from ._cookies import CookieJar
 from ._forms import Upload, parse_urlencoded
 from ._multi_values import MultiValues
 from ._request_body import BodyStream
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Protocol
 
-    from ._cookies import CookieJar
-
     class Closable(Protocol):
         """What has to be closed in the end."""
 
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 
 
 __all__ = ["Host", "Request", "RequestURL"]
+
+
+#: The name of a header in all its spellings: a look-up takes less than to lower each name.
+_COOKIE = frozenset(map("".join, itertools.product(*zip("cookie", "COOKIE", strict=True))))
 
 
 class _OfSession:
@@ -178,6 +182,8 @@ class Request:
     _query: MultiValues[str] | None = None
     _body: Any = None
     _peer: Any = None  # what getpeername gave when the client connected
+    _remote: Host | None = None
+    _local: Host | None = None
     _client: tuple[str, int] | None = None
     _is_unread: bool = False  # it was refused before its head was understood
     _raw_path: str | None = None
@@ -241,11 +247,10 @@ class Request:
     def cookie(self) -> CookieJar:
         jar = self._cookie
         if jar is None:
-            from ._cookies import CookieJar  # few requests look at cookies
-
-            fields = self._fields_as_sent()
-            header = "; ".join([value for name, value in fields if name.lower() == "cookie"])
-            jar = self._cookie = CookieJar(header)
+            headers = self._headers
+            fields = self._pairs if headers is None else headers._pairs
+            sent = [value for name, value in fields if name in _COOKIE]
+            jar = self._cookie = CookieJar("; ".join(sent))
         return jar
 
     @cookie.setter
@@ -295,15 +300,21 @@ class Request:
     def host(self) -> str:
         return getattr(self.server, "host", None) or ""
 
-    @cached_property
+    @property
     def remote(self) -> Host:
-        peer = self._peer
-        if peer is None:
-            try:
-                peer = self.sock.getpeername()
-            except (AttributeError, OSError):  # there is none, or the client has gone already
-                pass
-        return _host_of(peer)
+        if self._remote is None:
+            peer = self._peer
+            if peer is None:
+                try:
+                    peer = self.sock.getpeername()
+                except (AttributeError, OSError):  # there is none, or the client has gone already
+                    pass
+            self._remote = _host_of(peer)
+        return self._remote
+
+    @remote.setter
+    def remote(self, remote: Host) -> None:
+        self._remote = remote
 
     @property
     def client(self) -> tuple[str, int]:
@@ -314,7 +325,7 @@ class Request:
         if self._client is not None:
             return self._client
         peer = self._peer
-        if peer is None or "remote" in self.__dict__:
+        if peer is None or self._remote is not None:
             return (self.remote.ip or "", self.remote.port or 0)
         return (peer[0] or "", peer[1] or 0)  # the same, without the object
 
@@ -332,19 +343,26 @@ class Request:
     def id(self, text: str) -> None:
         self._id = text
 
-    @cached_property
+    @property
     def local(self) -> Host:
-        if self.server is not None:
-            return Host(*self._local_address())
-        try:
-            return _host_of(self.sock.getsockname())
-        except (AttributeError, OSError):
-            return Host(None, None)
+        if self._local is None:
+            if self.server is not None:
+                self._local = Host(*self._local_address())
+            else:
+                try:
+                    self._local = _host_of(self.sock.getsockname())
+                except (AttributeError, OSError):
+                    self._local = Host(None, None)
+        return self._local
+
+    @local.setter
+    def local(self, local: Host) -> None:
+        self._local = local
 
     def _local_address(self) -> tuple[str | None, int | None]:
         """Address and port of :attr:`local`, which need not be made for that."""
         server = self.server
-        if server is None or "local" in self.__dict__:
+        if server is None or self._local is not None:
             return self.local.ip, self.local.port
         bound = getattr(server, "_bound", None)
         if bound is not None:

@@ -10,6 +10,7 @@ from circuits.core.utils import call_all
 
 from . import _json, utils
 from ._cached_property import cached_property
+from ._cookies import CookieJar, cookie_attributes
 from ._json import is_record
 from ._response_body import Body
 from ._status import REASONS, Status, has_no_body, reason
@@ -19,7 +20,6 @@ from .headers import Headers, check_value, replaced_by, to_wire
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
-    from ._cookies import CookieJar
     from ._request import Closable, Request
 
 __all__ = ["Body", "Response"]
@@ -65,17 +65,19 @@ class Response:
 
     _message: str | None = None
     _headers: Headers | None = None
-    _sent_headers: Headers | None = None  # the same, when a cached head went out in their place
+    #: The same, and the length of the body, when a cached head went out in their place.
+    _sent_headers: Headers | None = None
+    _sent_length: int | None = None
     #: Fields of an application that is hosted, which go into the headers when these are made.
     _fields: tuple[tuple[str, str], ...] = ()
     _body: Any = None
     _resources: list[Closable] | None = None
     _sent_cookies: list[str] | None = None
+    _bytes_logged: int | None = None  # by who logs what is sent piece by piece
     _is_data = False  # what comes of a method of a controller, which may return data
     _given: Any = None  # what the answer was made of, unless it is text
     _returned: Any = None  # what a handler returned, unless it is text or a file
     _listed: Any = None  # the list that is data, though it may hold text only
-    _prepared = False
     _etags_validated = False
 
     def __init__(
@@ -121,23 +123,20 @@ class Response:
     def headers(self) -> Headers:
         headers = self._headers
         if headers is None:
-            headers, self._sent_headers = self._sent_headers, None
+            headers = self._sent_headers
             if headers is None:
                 second = self.time // 1
                 if second != _heads_second:
                     _renew(second)
                 request = self.request
-                first = (
-                    _first_fields_cache.get((request.server, request._display_banner))
-                    or self._cache_first_fields()
-                )
-                headers = Headers._from_index(*first)
+                first = _first_fields_cache.get((request.server, request._display_banner))
+                headers = Headers._from_index(first or self._cache_first_fields())
                 if self._fields:
                     headers = replaced_by(headers, self._fields)
             self._headers = headers
-            if self._prepared:
+            if self._sent_length is not None:
                 # It went out with a cached head; show what that said.
-                self._complete(headers, self._payload_length())
+                self._complete(headers, self._sent_length)
         return headers
 
     @headers.setter
@@ -203,8 +202,6 @@ class Response:
 
         .. versionadded:: 2.1
         """
-        from ._cookies import cookie_attributes  # few responses set cookies
-
         if secure is None:
             secure = self.request.scheme == "https"
         attributes = cookie_attributes(max_age, expires, path, domain, secure, httponly, samesite)
@@ -293,15 +290,6 @@ class Response:
             f"but its body has {type(part).__name__}: {part!r:.80}"
         )
 
-    @property
-    def _used_cached_head(self) -> bool:
-        """Whether it went out with a cached head, and no headers were made for it since."""
-        return self._prepared and self._headers is None
-
-    def _payload_length(self) -> int | None:
-        payload = self._payload()
-        return None if payload is None else len(payload)
-
     def prepare(self) -> None:
         """Complete the headers and decide how the body is delimited.
 
@@ -355,7 +343,7 @@ class Response:
         if type(code) is not int or not 100 <= code <= 599:
             raise ValueError(f"not a status code: {code!r}")
         request = self.request
-        self._prepared = True
+        self._sent_headers = self._sent_length = None
         if self._sent_cookies:
             sent, self._sent_cookies = self._sent_cookies, None
             cookies = [value for value in headers.get_all("Set-Cookie") if value not in sent]
@@ -488,16 +476,20 @@ class Response:
                 if self.time // 1 != _heads_second:
                     _renew(self.time // 1)
                 key: tuple[Any, ...]
-                key = (self.code, self.close, self.protocol, self.encoding, request.server)
                 if is_special:
                     pairs = None if headers is None else tuple(headers._pairs)
-                    key = (*key, self._message, fields, pairs, tuple(cookies or ()))
+                    key = (
+                        self.code, self.close, self.protocol, self.encoding, request.server,
+                        self._message, fields, pairs, tuple(cookies) if cookies else (),
+                    )  # fmt: skip
+                else:
+                    key = (self.code, self.close, self.protocol, self.encoding, request.server)
                 head = _head_cache.get(key) or self._cache_head(key)
                 if head is not None and request._display_banner is None:
-                    self._prepared = True
                     self._sent_headers, self._headers = headers, None
+                    length = self._sent_length = len(payload)
                     return (
-                        b"%b%d%b" % (head[0], len(payload), head[1]),
+                        b"%b%d%b" % (head[0], length, head[1]),
                         payload if request.method != "HEAD" else b"",
                     )
             self._complete(headers or self.headers, len(payload))

@@ -140,12 +140,18 @@ class BaseController(BaseComponent):
         Raises:
             AttributeError: No exposed method of this request is running.
         """
-        return self._at_hand("request")[0]
+        try:
+            return at_hand.get()[0]  # self._at_hand, without the call
+        except LookupError:
+            return self._at_hand("request")[0]
 
     @property
     def response(self) -> Response:
         """Its response. Raises ``AttributeError`` as ``request`` does."""
-        return self._at_hand("response")[1]
+        try:
+            return at_hand.get()[1]
+        except LookupError:
+            return self._at_hand("response")[1]
 
     @property
     def cookie(self) -> CookieJar:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, Self
 
 from ._header_elements import (
@@ -26,8 +25,6 @@ __all__ = [
     "split_quoted",
 ]
 
-_forbidden_in_value = re.compile("[\r\n\0]").search
-
 
 def check_value(value: Any, what: str = "header value") -> str:
     """Turn a header value into text and refuse what could end its line.
@@ -36,7 +33,7 @@ def check_value(value: Any, what: str = "header value") -> str:
         ValueError: If it holds CR, LF or NUL.
     """
     text = value if type(value) is str else _text(value)
-    if _forbidden_in_value(text) is not None:
+    if "\n" in text or "\r" in text or "\0" in text:  # a third of the time of an expression
         raise ValueError(f"{what} must not contain CR, LF or NUL: {text!r}")
     return text
 
@@ -112,10 +109,11 @@ class Headers(dict[str, Any]):
         return self
 
     @classmethod
-    def _from_index(cls, pairs: Iterable[tuple[str, str]], index: dict[str, str]) -> Self:
+    def _from_index(cls, first: tuple[list[tuple[str, str]], dict[str, str]]) -> Self:
         """Make headers of checked pairs and of what ``_index`` makes of these."""
         self = cls.__new__(cls)
-        self._pairs = [*pairs]
+        pairs, index = first
+        self._pairs = pairs.copy()
         self._indexed = True
         dict.update(self, index)
         return self
@@ -218,8 +216,8 @@ class Headers(dict[str, Any]):
     def __setitem__(self, name: str, value: Any) -> None:
         # What check_name, check_value and _put do, without the calls, for most fields.
         key = _checked.get(name) or check_name(name)
-        text = value if type(value) is str else _text(value)
-        if _forbidden_in_value(text) is not None:
+        text = value if value.__class__ is str else _text(value)
+        if "\n" in text or "\r" in text or "\0" in text:
             check_value(text)  # which raises
         if not self._indexed:
             self._index()

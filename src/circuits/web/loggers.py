@@ -42,14 +42,15 @@ __all__ = ["Logger", "formattime"]
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 _UNSAFE = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]")
-#: What is longer is not remembered.
-_LONG = 256
+#: Texts that are longer, all together, are not remembered.
+_LONG = 512
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
+_COMBINED = '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"'
 #: ``json`` is none: what is between the quotes of JSON is escaped in its own way.
 _FORMATS = {
-    "combined": '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"',
+    "combined": _COMBINED,
     "common": '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s',
     "json": "json",
 }
@@ -73,19 +74,10 @@ def _escape_character(match: re.Match[str]) -> str:
 
 def _escape(text: str) -> str:
     """Text for between two quotes: one line, printable ASCII."""
-    if len(text) > _LONG:
-        return _UNSAFE.sub(_escape_character, text)
-    return _escape_short(text)
-
-
-@lru_cache(maxsize=512)
-def _escape_short(text: str) -> str:
     return _UNSAFE.sub(_escape_character, text)
 
 
-def _escape_word(text: str) -> str:
-    """Text for a field without quotes, which a blank would end."""
-    return _escape(text).replace(" ", "\\x20")
+_escape_short = lru_cache(maxsize=512)(_escape)
 
 
 class Logger(BaseComponent):
@@ -112,7 +104,7 @@ class Logger(BaseComponent):
     """
 
     channel = "web"
-    format: str = _FORMATS["combined"]
+    format: str = _COMBINED
 
     def __init__(
         self,
@@ -154,7 +146,7 @@ class Logger(BaseComponent):
             self._streams.pop(sock, None)
             self.log(response)
         elif response.stream or not isinstance(response.body, list):
-            response.__dict__["_bytes_logged"] = 0
+            response._bytes_logged = 0
             self._streams[sock] = response
         # Otherwise it failed, and another one follows; or nobody is there to get it.
 
@@ -169,7 +161,8 @@ class Logger(BaseComponent):
             del self._streams[sock]
             self.log(response)
         else:
-            response.__dict__["_bytes_logged"] += len(response.encode_part(data))
+            before = response._bytes_logged or 0
+            response._bytes_logged = before + len(response.encode_part(data))
 
     @handler("disconnect", priority=-1)
     def _on_disconnect(self, sock: Any = None) -> None:
@@ -214,16 +207,26 @@ class Logger(BaseComponent):
         if not request._is_unread:
             major, minor = request.protocol
             asked = f"{request.method} {_target(request)} HTTP/{major}.{minor}"
+        host, user = request.client[0] or "-", request.login
+        is_long = len(host) + len(asked) + len(referrer) + len(agent) > _LONG
+        escape = _escape if is_long else _escape_short
+        # A blank would end what has no quotes.
+        host = escape(host).replace(" ", "\\x20")
+        user = _escape(user).replace(" ", "\\x20") if isinstance(user, str) else "-"
+        now, size, asked = self.formattime(), _bytes_of(response) or "-", escape(asked)
+        referrer, agent = escape(referrer or "-"), escape(agent or "-")
+        if self.format is _COMBINED:  # the same in less than half the time
+            return f'{host} - {user} {now} "{asked}" {response.code} {size} "{referrer}" "{agent}"'
         return self.format % {
-            "h": _escape_word(request.client[0] or "-"),
+            "h": host,
             "l": "-",
-            "u": _escape_word(request.login) if isinstance(request.login, str) else "-",
-            "t": self.formattime(),
-            "r": _escape(asked),
+            "u": user,
+            "t": now,
+            "r": asked,
             "s": response.code,
-            "b": _bytes_of(response) or "-",
-            "f": _escape(referrer or "-"),
-            "a": _escape(agent or "-"),
+            "b": size,
+            "f": referrer,
+            "a": agent,
         }
 
     def _json(self, response: Response) -> str:
@@ -303,12 +306,13 @@ def _target(request: Request) -> str:
 
 def _bytes_of(response: Response) -> int:
     """Bytes of the body that went out, without what the transfer coding adds."""
-    counted = response.__dict__.get("_bytes_logged")
-    if counted is not None:
-        return int(counted)
-    if response.request.method == "HEAD" or has_no_body(response.code):
+    if response._bytes_logged is not None:
+        return response._bytes_logged
+    if response.request.method == "HEAD":
         return 0
-    if response._used_cached_head and response._body.__class__ is list:
-        return response._payload_length() or 0
+    if response._sent_length is not None:
+        return response._sent_length
+    if has_no_body(response.code):
+        return 0
     length = response.headers.get("Content-Length")
     return int(length) if length is not None and length.isdigit() else 0

@@ -187,13 +187,14 @@ def parse_qs(query_string: str, keep_blank_values: bool = True) -> dict[str, Any
     """
     if not query_string:
         return {}
-    if _IMAGE_MAP.fullmatch(query_string) and len(query_string) < 40:
+    if "=" not in query_string and _IMAGE_MAP.fullmatch(query_string) and len(query_string) < 40:
         x, y = query_string.split(",")
         return {"x": int(x), "y": int(y)}
-    params: dict[str, Any] = {}
     pairs = _forms.parse_urlencoded(query_string, keep_blank_values=keep_blank_values)
-    for name, value in pairs:
-        params.setdefault(name, value)
+    params: dict[str, Any] = dict(pairs)
+    if len(params) < len(pairs):
+        for name, value in reversed(pairs):
+            params[name] = value
     return params
 
 

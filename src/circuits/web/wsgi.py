@@ -108,7 +108,7 @@ class Gateway(BaseComponent):
     def _mount_of(self, request: wrappers.Request) -> str | None:
         path = request.path
         for prefix in self.apps:  # is_below, without the call
-            if path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in ("/", ""):
+            if path.startswith(f"{prefix}/") or path == prefix:
                 return prefix
         return None
 

@@ -43,6 +43,9 @@ __all__ = ["VERBS", "Dispatcher"]
 #: ask for, and a bound for what strangers make up (below 1 MiB in all).
 _CHOICES_LIMIT = 1024
 _CHOICE_LENGTH_LIMIT = 256
+#: The same for what a path and a query make of the arguments of a method (below 2 MiB in all).
+_BOUND_LIMIT = 256
+_BOUND_LENGTH_LIMIT = 128
 
 #: Handlers with these names answer to the method of a request, and not to a path segment: a link
 #: to ``/DELETE/1`` must not delete anything.
@@ -67,6 +70,7 @@ class _Choice:
         takes_peer_cert: Whether one of them wants the client's certificate.
         stream: Whether one of them wants the body as it arrives.
         is_simple: Whether nothing but the path and the query need be looked at.
+        may_keep: Whether what the functions are called with depends on the query alone.
         allowed: The verbs of the controller, if they matter.
         door: The way to the handlers of the event.
     """
@@ -78,6 +82,7 @@ class _Choice:
         "door",
         "index",
         "is_simple",
+        "may_keep",
         "name",
         "segments",
         "stream",
@@ -106,6 +111,11 @@ class _Choice:
             and not self.takes_peer_cert
             and not self.stream
         )
+        self.may_keep = (
+            all(binding.may_keep for binding in bindings)
+            and not self.takes_peer_cert
+            and not self.stream
+        )
         self.door: Direct | None = None
 
 
@@ -129,6 +139,8 @@ class Dispatcher(BaseComponent):
         self._deepest = 0
         self._tables: dict[int, dict[str, tuple[Binding, ...]]] = {}
         self._choices: dict[tuple[str, str], _Choice] = {}
+        #: What the functions of a choice are called with, for a query.
+        self._bound: dict[tuple[_Choice, str], tuple[tuple[Any, ...], dict[str, Any]]] = {}
         super().__init__(*args, **kwargs)
 
     # -- which controllers there are ------------------------------------------------------------
@@ -191,6 +203,7 @@ class Dispatcher(BaseComponent):
         # New objects, as another thread may be the one that has changed something.
         self._tables = {}
         self._choices = {}
+        self._bound = {}
 
     # -- what a request leads to ------------------------------------------------------------------
 
@@ -285,21 +298,25 @@ class Dispatcher(BaseComponent):
         kwargs: dict[str, Any] = {}
         if request.qs or request._body or not choice.is_simple:
             body = request._body
-            if choice.stream:
-                if not isinstance(body, BodyStream):
-                    request.body = BodyStream.of(request.body.read())
-            elif isinstance(body, BodyStream):
-                return self._gathered(request, response)
-            try:
-                bound = self._bind(choice, request, response)
-            except exceptions.HTTPException as problem:
-                self._tell_in_json(request)
-                error: Any = (type(problem), problem, [])
-                self.fire(errors.HTTPError(request, response, problem.code, error=error))
-                return True
+            bound = self._bound.get((choice, request.qs)) if body is None else None
             if bound is None:
-                self._tell_in_json(request)
-                return None
+                if choice.stream:
+                    if not isinstance(body, BodyStream):
+                        request.body = BodyStream.of(request.body.read())
+                elif isinstance(body, BodyStream):
+                    return self._gathered(request, response)
+                try:
+                    bound = self._bind(choice, request, response)
+                except exceptions.HTTPException as problem:
+                    self._tell_in_json(request)
+                    error: Any = (type(problem), problem, [])
+                    self.fire(errors.HTTPError(request, response, problem.code, error=error))
+                    return True
+                if bound is None:
+                    self._tell_in_json(request)
+                    return None
+                if choice.may_keep and body is None:
+                    self._keep(choice, request, bound)
             segments, kwargs = bound
         request.index = choice.index
 
@@ -309,7 +326,7 @@ class Dispatcher(BaseComponent):
         methods = door.methods()
         if not methods:
             event = events.Request.create(choice.name, request, response, *segments)
-            event.kwargs = kwargs
+            event.kwargs = kwargs.copy()
             return self.fire(event, *choice.channels)
         for method in methods:
             try:
@@ -363,6 +380,19 @@ class Dispatcher(BaseComponent):
             if binding.converts:
                 segments, kwargs = binding.convert(segments, kwargs, request)
         return segments, kwargs
+
+    def _keep(
+        self,
+        choice: _Choice,
+        request: wrappers.Request,
+        bound: tuple[tuple[Any, ...], dict[str, Any]],
+    ) -> None:
+        """Remember what the functions of a choice are called with, for the next such request."""
+        known, qs = self._bound, request.qs
+        if len(qs) <= _BOUND_LENGTH_LIMIT and len(request.path) <= _CHOICE_LENGTH_LIMIT:
+            if len(known) >= _BOUND_LIMIT:
+                known.clear()
+            known[choice, qs] = bound
 
     def _parameters(
         self, choice: _Choice, request: wrappers.Request, response: wrappers.Response
