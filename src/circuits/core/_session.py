@@ -168,7 +168,10 @@ class Session:
             loop = manager._tree_engine.loop
             host, loop.host = loop.host, None
             if hasattr(host, "close"):
-                host.close()
+                try:
+                    host.close()
+                except KeyboardInterrupt:
+                    pass  # a second signal: not even that is waited for
             loop.leave()
             if self._diagnosis is not None:
                 self._diagnosis.end()
@@ -219,6 +222,10 @@ class Session:
         deferred, self._deferred = self._deferred, []
         for begin in deferred:
             begin()
+
+    def stop(self, code: Any = None) -> None:
+        """End the run: not by a method of the manager, which may be anything there."""
+        stop(self._manager, code)
 
     def _end_with_process(self) -> None:
         """The process ends: so does the run, and a thread of its own is waited for.

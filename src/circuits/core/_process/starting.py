@@ -190,7 +190,7 @@ def _run(manager: Manager, far: socket.socket | None) -> None:
     @handler("bridge_lost", channel="*")
     def _on_parent_lost(self: Manager, bridge: Bridge, reason: Any = None) -> None:
         if bridge._descriptor is not None and bridge._descriptor.file is far:
-            self.stop()
+            Manager.stop(self)
 
     manager.addHandler(_on_parent_lost)
     manager.run(far)
@@ -200,6 +200,6 @@ def _end(manager: Manager) -> None:
     """The parent has ended: stop, or exit. In a thread that nobody waits for."""
     deadline = time.monotonic() + manager.stop_timeout + _GRACE
     while time.monotonic() < deadline:
-        manager.stop()  # once more if it was just about to begin
+        Manager.stop(manager)  # once more if it was just about to begin
         time.sleep(_LOOK_INTERVAL)
     os._exit(1)
