@@ -26,6 +26,7 @@ __all__ = [
     "is_diagnosed",
     "log_diagnosis",
     "log_error",
+    "log_late_starts",
     "log_unheard",
     "note_arguments",
     "no_event",
@@ -334,6 +335,16 @@ def log_diagnosis(text: str) -> None:
         import logging
 
         logging.getLogger("circuits.debug").warning("%s", text)
+
+
+def log_late_starts(seconds: float, tasks: Iterable[Any]) -> None:
+    """Log that servers do not wait any longer for handlers of ``started``."""
+    names = ", ".join(describe(task.method) for task in tasks)
+    if seconds and names:
+        import logging
+
+        text = "servers waited for %s, and accept now: it has not ended after %g s (start_timeout)"
+        logging.getLogger("circuits").warning(text, names, seconds)
 
 
 def describe(function: object) -> str:

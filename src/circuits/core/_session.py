@@ -8,7 +8,7 @@ import threading
 
 from . import _clock
 from ._flags import QUEUED
-from ._reports import is_diagnosed
+from ._reports import is_diagnosed, log_late_starts
 from ._routing import TREE_LOCK
 from .events import HangUp, Signal, Started, Stopped
 from .utils import flatten
@@ -124,6 +124,8 @@ class Session:
         self._diagnosis: Any = None
         self._started: Started | None = None  # until all its handlers have ended
         self._deferred: list[Callable[[], object]] = []
+        self._starting: Any = None  # while something is put off: what it waits for
+        self._look: Any = None
 
     def __enter__(self) -> Manager:
         manager = self._manager
@@ -198,9 +200,9 @@ class Session:
     def defer(self, begin: Callable[[], object]) -> bool:
         """Have something begin when all handlers of ``started`` have ended, suspended ones too.
 
-        At most the ``start_timeout`` of the root later; and at once when a handler waits for an
-        event by its name, which may come through what begins. Who joins the tree when they have
-        been called already begins at once.
+        At most the ``start_timeout`` of the root later; sooner when it turns out that they do not end,
+        and at once when one waits for an event by its name, which may come through what begins. Who
+        joins the tree when they have been called already begins at once.
 
         Returns:
             Whether it is put off.
@@ -209,16 +211,35 @@ class Session:
         if started is None or started._event_at is not QUEUED:
             return False
         self._deferred.append(begin)
-        if len(self._deferred) == 1:
-            schedule = self._manager._tree_engine.schedule
-            schedule.call_in(self._manager.start_timeout, self.begin_deferred)
+        if self._starting is None:
+            from ._starting import LOOK_SECONDS, Starting
+
+            self._starting = Starting(started, self._manager.start_timeout)
+            self._look_in(min(LOOK_SECONDS, self._manager.start_timeout))
         return True
+
+    def _look_in(self, seconds: float) -> None:
+        self._look = self._manager._tree_engine.schedule.call_in(seconds, self._look_on)
+
+    def _look_on(self) -> None:
+        """Look whether there is still something to wait for."""
+        engine, starting = self._manager._tree_engine, self._starting
+        left = starting.deadline - _clock.now()
+        if left <= 0:
+            log_late_starts(self._manager.start_timeout, starting.of(engine))
+        elif starting.is_worth_waiting(engine):
+            from ._starting import LOOK_SECONDS
+
+            self._look_in(min(LOOK_SECONDS, left))
+            return
+        self.begin_deferred()
 
     def begin_deferred(self) -> None:
         """Wait no longer."""
         if not self._deferred:
             return
-        self._started = None
+        self._started = self._starting = None
+        self._look.cancel()
         deferred, self._deferred = self._deferred, []
         for begin in deferred:
             begin()
