@@ -163,6 +163,36 @@ def test_its_thread_ends_with_the_run() -> None:
 
 
 @pytest.mark.integration
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs to fork")
+def test_what_a_handler_has_forked_is_not_taken_for_the_handler() -> None:
+    program = """
+import os, time
+from circuits import Component, sleep
+class Child(Component):
+    def started(self, component):
+        yield sleep(0.4)
+        self.stop()
+class App(Component):
+    def started(self, component):
+        process, _ = Child().start(process=True)
+        yield sleep(0.01)
+        while process.is_alive():
+            yield sleep(0.01)
+        self.stop()
+App().run()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, "CIRCUITS_DEBUG": "1"},
+    )
+    assert (done.returncode, "keeps the loop" in done.stderr) == (0, False)
+
+
+@pytest.mark.integration
 @pytest.mark.skipif(os.name != "posix", reason="only POSIX has such signals")
 @pytest.mark.parametrize("how", [["-X", "dev"], []])
 def test_the_first_interrupt_says_how_to_end_at_once(how: list[str]) -> None:

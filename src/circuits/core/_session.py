@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from .manager import Manager
 
-__all__ = ["Running", "Session", "run", "stop", "tick"]
+__all__ = ["Running", "Session", "leave_runs_of_parent", "run", "stop", "tick"]
 
 #: Turns that are still made when the loop has ended, for what the last events fired.
 _LAST_TURNS = 3
@@ -85,6 +85,14 @@ def after_fork(manager: Manager) -> None:
         forked = getattr(node, "_tree_forked", None)
         if forked is not None:
             forked()
+
+
+def leave_runs_of_parent() -> None:
+    """In a forked child that runs something else: what the parent runs does not go on here."""
+    for session in list(_sessions):
+        if session._diagnosis is not None:
+            session._diagnosis.end()
+    _sessions.clear()
 
 
 class Running(int):

@@ -124,6 +124,7 @@ class Bridge(DescriptorOwner):
         process: The child process at the other end, if ``start(process=True)`` made it.
     """
 
+    _fires_by_name = True  # what others send
     channel = "bridge"
 
     ignore: Any = frozenset(

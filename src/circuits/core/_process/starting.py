@@ -18,6 +18,7 @@ import warnings
 import weakref
 
 from circuits.core._routing import TREE_LOCK
+from circuits.core._session import leave_runs_of_parent
 from circuits.core.bridge import Bridge
 from circuits.core.errors import UnregistrableError
 from circuits.core.handlers import handler
@@ -138,6 +139,7 @@ def _run_child(manager: Manager, far: socket.socket | None) -> None:
     with contextlib.suppress(RuntimeError):
         while True:
             TREE_LOCK.release()  # acquired by the thread of the parent that we are a copy of
+    leave_runs_of_parent()
     for end in list(_private_ends):
         end.close()
     asyncio = sys.modules.get("asyncio")
