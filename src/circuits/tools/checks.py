@@ -170,8 +170,9 @@ def _unhandled(nodes: Iterable[Manager], found: _Found) -> Iterator[Finding]:
 
 
 def _name_of(node: ast.expr) -> str:
-    name: str = getattr(node, "id", None) or getattr(node, "attr", "")
-    return name
+    if isinstance(node, ast.Name):
+        return node.id
+    return node.attr if isinstance(node, ast.Attribute) else ""
 
 
 class _Reader(ast.NodeVisitor):
