@@ -457,6 +457,9 @@ def tick(manager: Manager, timeout: float) -> None:
 def stop(manager: Manager, code: Any) -> None:
     """Stop a manager; see :meth:`circuits.core.manager.Manager.stop`."""
     if not manager._running:
+        # A handler of the end may have a reason to end otherwise than well.
+        if not manager._run_exit_code and manager._tree_engine.loop.session is not None:
+            manager._run_exit_code = code
         return
     manager._running = False
     manager._tree_engine.loop.is_stopping = True
