@@ -405,8 +405,6 @@ class Response:
             return  # what is said is that it becomes something else
         options = [option.strip() for option in headers["Connection"].split(",")]
         said = {option.lower() for option in options}
-        if said.isdisjoint(_OPTIONS_OF_OURS):
-            return
         self.close = self.close or "close" in said
         others = [option for option in options if option.lower() not in _OPTIONS_OF_OURS]
         if self.close:
