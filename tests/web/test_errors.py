@@ -43,7 +43,7 @@ def test_making_an_error_changes_the_response(cls: type[HTTPError], code: int) -
 
 
 @pytest.mark.parametrize(
-    "make_error", [NotFound, Unauthorized, HTTPError, lambda *a: Redirect(*a, "/")]
+    "make_error", [NotFound, Unauthorized, HTTPError, lambda a, b: Redirect(a, b, "/")]
 )
 def test_nothing_is_kept_that_described_what_was_about_to_be_sent(make_error: Any) -> None:
     request, response = make()
