@@ -107,6 +107,21 @@ def test_the_sources_are_looked_through_at_the_start(caplog: pytest.LogCaptureFi
     assert any("never_to_be_fired" in text and "nobody fires" in text for text in texts(caplog))
 
 
+def test_sources_that_are_none_any_more_end_nothing(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def check(app: Component) -> None:
+        raise SyntaxError("in the middle of being changed")
+
+    monkeypatch.setattr(diagnosis, "check", check)
+    app = App()
+    with app.running():
+        value = app.fire(foo(1), "app")
+        settle(app)
+    assert not value.errors
+    assert [text for text in texts(caplog) if "in the middle of being changed" in text]
+
+
 def test_a_timer_without_a_tree_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
     timer = Timer(5, foo())
     del timer

@@ -69,6 +69,8 @@ def check(x: Manager, *modules: ModuleType) -> list[Finding]:
     found = _Found()
     for module in sorted(sources, key=lambda module: module.__name__):
         _Reader(module, found).read()
+    computing = {*map(_module_named, _names_of(nodes)), *modules}
+    found.computes_names = not computing.isdisjoint(found.computing)
     return sorted({*_unfired(nodes, found), *_unhandled(nodes, found)})
 
 
@@ -80,7 +82,8 @@ class _Found:
     mentioned: set[str] = dataclasses.field(default_factory=set)  # its class is passed on
     awaited: set[str] = dataclasses.field(default_factory=set)
     called: set[str] = dataclasses.field(default_factory=set)  # as methods
-    computes_names: bool = False
+    computing: set[ModuleType] = dataclasses.field(default_factory=set)  # names
+    computes_names: bool = False  # that is, one of those that the components are of
 
 
 def sources_are_there(x: Manager) -> bool:
@@ -97,24 +100,30 @@ def _is_ours(module: str) -> bool:
     return module == "circuits" or module.startswith("circuits.")
 
 
+def _names_of(nodes: Iterable[Manager]) -> set[str]:
+    return {base.__module__ for node in nodes for base in type(node).__mro__}
+
+
+def _module_named(name: str) -> Any:
+    return sys.modules.get(name)
+
+
 def _modules_of(nodes: Iterable[Manager]) -> Iterator[ModuleType]:
-    names = {base.__module__ for node in nodes for base in type(node).__mro__}
-    names |= {event.__module__ for event in _event_classes()}
+    names = _names_of(nodes) | {event.__module__ for event in _event_classes()}
     for name in names:
-        module = sys.modules.get(name)
+        module = _module_named(name)
         if module is not None and name != "builtins" and not _is_ours(name):
             yield module
 
 
 def _modules_with_events() -> Iterator[ModuleType]:
     """The modules that have an event class of the application by a name of their own."""
-    classes = {cls for cls in _event_classes() if not _is_ours(cls.__module__)}
-    for module in list(sys.modules.values()):
-        values = list(vars(module).values()) if inspect.ismodule(module) else []
-        if not _is_ours(module.__name__) and any(
-            isinstance(value, type) and value in classes for value in values
-        ):
-            yield module
+    # By their ids: what else a module holds may not be comparable.
+    classes = {id(cls) for cls in _event_classes() if not _is_ours(cls.__module__)}
+    for name, module in list(sys.modules.items()):
+        if inspect.ismodule(module) and not _is_ours(name):
+            if not classes.isdisjoint(map(id, list(vars(module).values()))):
+                yield module
 
 
 def _event_classes(base: type[BaseEvent] = BaseEvent) -> Iterator[type[BaseEvent]]:
@@ -254,7 +263,7 @@ class _Reader(ast.NodeVisitor):
             if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
                 self._note(argument.value if is_literal else uncamel(argument.value), node)
                 return
-        self._found.computes_names = True
+        self._found.computing.add(self._module)
 
     def _note(self, name: str, node: ast.Call) -> None:
         path = getattr(self._module, "__file__", None) or self._module.__name__

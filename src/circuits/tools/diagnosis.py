@@ -82,10 +82,16 @@ class Diagnosis:
 
     def begin(self) -> None:
         """The run begins, in this thread."""
-        if sources_are_there(self._manager):
-            for finding in check(self._manager):
-                if finding.kind == "unfired":  # what is fired may find its handler later
-                    _logger.warning("%s", finding)
+        try:
+            findings = check(self._manager) if sources_are_there(self._manager) else []
+        except (
+            Exception
+        ) as problem:  # such as a source that has changed since, and is none any more
+            _logger.warning("the sources cannot be looked through: %r", problem)
+            findings = []
+        for finding in findings:
+            if finding.kind == "unfired":  # what is fired may find its handler later
+                _logger.warning("%s", finding)
         self._follow()
         self._watch.start()
 
