@@ -196,7 +196,7 @@ class Bridge(DescriptorOwner):
             return  # nobody there could tell
         if not self.forward or event.remote or name in self.ignore:
             return
-        if isinstance(event, DerivedEvent):
+        if isinstance(event, DerivedEvent) or getattr(event, "_stays_here", False):
             return
         channels = event.channels
         for channel in channels:
