@@ -53,7 +53,7 @@ _FLOORS: dict[str, list[str]] = {
         """_flags _event_state _created _fields _signatures events values handlers _reports _routing
         _queue _causes""",
         "_name_waits _tasks _waits _outcomes _dispatch _direct _traced_parts _tracing _boundary",
-        "_loop _session _asyncio",
+        "_loop _starting _session _asyncio",
         "_engine",
         "_nodes manager components",
         """_watched _grace _poller_user _descriptor pollers timers debugger helpers loader _suspended _running _brief inspection""",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -115,6 +116,26 @@ def test_what_is_no_pid_file_is_left_alone(file: PidFile, path: str, text: str) 
         file.acquire()
     assert caught.value.filename == path
     assert read(path) == text
+
+
+def test_a_named_pipe_is_left_alone(file: PidFile, path: str) -> None:
+    os.mkfifo(path)
+    with pytest.raises(OSError, match="no plain file") as caught:
+        file.acquire()
+    assert caught.value.filename == path
+
+
+def test_nobody_is_waited_for_at_the_other_end_of_a_named_pipe(path: str) -> None:
+    os.mkfifo(path)
+    with pytest.raises(OSError, match=re.escape(path)):
+        open_own(path, os.O_WRONLY)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    writer = open_own(path, os.O_WRONLY)
+    assert os.get_blocking(writer)
+    os.write(writer, b"read")
+    assert os.read(reader, 10) == b"read"
+    os.close(reader)
+    os.close(writer)
 
 
 def test_a_link_is_not_followed(file: PidFile, path: str, tmp_path: Path) -> None:

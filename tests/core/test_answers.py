@@ -221,6 +221,20 @@ def test_one_whose_event_comes_later_fails(caplog: pytest.LogCaptureFixture) -> 
     assert "cannot be a handler" in caplog.text
 
 
+def test_one_that_is_fired_after_all_is_warned_of_once() -> None:
+    class App(Component):
+        async def known_too_late(self) -> Any:
+            yield 1
+
+    app = App()
+    for _ in range(2):
+        app.fire(Event.create("known_too_late"))
+        app.fire(Event.create("known_too_late"), "elsewhere")
+    with pytest.warns(HandlerWarning, match=r"known_too_late cannot be a handler") as caught:
+        settle(app)
+    assert [warning.filename for warning in caught] == [__file__]
+
+
 def completed(function: Any) -> Any:
     """A function as somebody else's decorator might mark it."""
     for name, default in {"channel": None, "priority": 0, "filter": False, "event": False}.items():

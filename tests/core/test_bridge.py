@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from circuits import Bridge, Component, Debugger, Event, Ipc, Manager, Value, ha
 from circuits.core import bridge
 from circuits.core._process import frames, messages
 from circuits.core.errors import NotSendableError, PeerLostError, RemoteError
+from circuits.io import File
 from circuits.net.sockets import Pipe
 from circuits.testing import MemoryConnection, Recorder, VirtualClock, settle
 
@@ -682,3 +685,23 @@ def test_an_idle_tree_with_a_bridge_builds_no_events(make: Make) -> None:
 
 def test_the_limit_is_that_of_frames() -> None:
     assert frames.LIMIT_BYTES == 256 * 1024 * 1024
+
+
+def test_files_beside_a_bridge_open_themselves(tmp_path: Path) -> None:
+    """Which is nothing for the other end, though it has not told yet what it handles."""
+    near, far = socket.socketpair()
+    kinds = []
+
+    class App(Component):
+        @handler("error", channel="*")
+        def _on_error(self, kind: type, *args: Any) -> None:
+            kinds.append(kind)
+
+    app = App()
+    Bridge(near).register(app)
+    recorder = Recorder("opened").register(app)
+    with far, app.running():
+        File(tmp_path / "data", "w").register(app)
+        settle(app)
+    assert recorder.names == ["opened"]
+    assert NotSendableError not in kinds

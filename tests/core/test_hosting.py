@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Generator, Iterator
 from types import FrameType
 from typing import Any
@@ -580,6 +581,46 @@ def test_system_exit_of_a_coroutine_ends_run(code: int | None) -> None:
     else:
         app.run()
     assert app.log == ["stopped"]
+
+
+def test_a_stop_waits_for_a_thread_no_longer_than_for_anything() -> None:
+    told = threading.Event()
+
+    class App(Log):
+        stop_timeout = 0.05
+
+        def work(self) -> None:
+            self.fire(go())
+            self.log.append(told.wait(60))
+
+        async def started(self, *args: Any) -> None:
+            await asyncio.to_thread(self.work)
+
+        def go(self) -> None:
+            self.stop()
+
+    app = App()
+    app.run()
+    assert app.log == []
+    told.set()
+
+
+@pytest.mark.filterwarnings("ignore::circuits.core.errors.HandlerWarning")
+def test_a_handler_called_stop_keeps_no_exit_from_ending_it(
+    run: Callable[[Component], None],
+) -> None:
+    class App(Log):
+        def stop(self, other: int) -> None:  # type: ignore[override]
+            self.log.append("stop")
+
+        async def started(self, *args: Any) -> None:
+            raise SystemExit(3)
+
+    app = App()
+    with pytest.raises(SystemExit):
+        run(app)
+    assert app.log == []
+    assert not app.running
 
 
 def test_a_tree_can_run_again(run: Callable[[Component], None], with_poller: bool) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from circuits import Component, Event, Manager, Timer, handler, sleep
+from circuits.core import _starting
 from circuits.net.sockets import TCPServer, UDPServer
 from circuits.testing import Recorder
 
@@ -183,6 +185,103 @@ def test_one_that_never_ends_keeps_nobody_waiting_for_ever() -> None:
     TCPServer(("127.0.0.1", 0)).register(app)
     app.run()
     assert app.log == ["ready"]
+
+
+async def sleeps_long(app: Log) -> None:
+    await sleep(3600)
+
+
+async def sleeps_long_by_asyncio(app: Log) -> None:
+    await asyncio.sleep(3600)
+
+
+async def sleeps_again_and_again(app: Log) -> None:
+    while True:
+        await asyncio.sleep(0.03)
+
+
+async def takes_from_a_queue(app: Log) -> None:
+    await asyncio.Queue[None]().get()
+
+
+def looks_again_and_again(app: Log) -> Iterator[Any]:
+    while True:
+        yield
+
+
+def sleeps_long_in_a_generator(app: Log) -> Iterator[Any]:
+    yield sleep(float("inf"))
+
+
+def calls_one_that_sleeps(app: Log) -> Iterator[Any]:
+    yield app.call(Event.create("sleeps"))
+
+
+async def awaits_one_that_sleeps(app: Log) -> None:
+    await app.call(Event.create("sleeps"))
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        sleeps_long, sleeps_long_by_asyncio, sleeps_again_and_again, takes_from_a_queue,
+        looks_again_and_again, sleeps_long_in_a_generator, calls_one_that_sleeps,
+        awaits_one_that_sleeps,
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("beside", [False, True])
+def test_one_that_works_as_long_as_the_program_runs_is_not_waited_for(
+    work: Any, beside: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But for others that open something beside it."""
+    monkeypatch.setattr(_starting, "_TRY_SECONDS", 0.1)
+    monkeypatch.setattr(_starting, "LOOK_SECONDS", 0.01)
+
+    class App(Log):
+        start_timeout = 3000.0
+
+        def ready(self, *args: Any) -> None:
+            self.log.append("ready")
+            self.stop()
+
+        def sleeps(self) -> Iterator[Any]:
+            yield sleep(3600)
+
+        @handler("started")
+        def opens(self, component: Manager) -> Iterator[Any]:
+            if beside:
+                yield sleep(0.2)  # longer than one that tries is granted
+                self.log.append("opened")
+
+    app = App()
+
+    def started(self: App, component: Manager) -> Any:
+        return work(self)
+
+    app.addHandler(handler("started")(started))
+    TCPServer(("127.0.0.1", 0)).register(app)
+    app.run()
+    assert app.log == ["opened", "ready"][not beside :]
+    assert not caplog.records
+
+
+def test_it_is_told_whom_servers_have_waited_for(caplog: pytest.LogCaptureFixture) -> None:
+    class App(Log):
+        start_timeout = 0.1
+
+        async def started(self, component: Manager) -> None:
+            await asyncio.get_running_loop().create_future()
+
+        def ready(self, *args: Any) -> None:
+            self.stop()
+
+    app = App()
+    TCPServer(("127.0.0.1", 0)).register(app)
+    app.run()
+    (record,) = caplog.records
+    assert record.name == "circuits"
+    assert "App.started" in record.message
+    assert "0.1 s (start_timeout)" in record.message
 
 
 @pytest.mark.parametrize("cls", [TCPServer, UDPServer])

@@ -147,6 +147,38 @@ def test_it_begins_in_the_handler_and_ends_where_it_was_raised(
     assert text.endswith("ValueError: deep")
 
 
+@pytest.mark.parametrize("callee", [plain, generator, coroutine])
+def test_what_is_called_and_awaited_is_shown_without_what_lies_between(
+    caplog: pytest.LogCaptureFixture, callee: object
+) -> None:
+    app = Component()
+    app.addHandler(handler("called")(callee))  # type: ignore[type-var,arg-type]
+
+    async def caller(self: Component) -> None:
+        await self.call(Event.create("called"))
+
+    app.addHandler(handler("asks")(caller))
+    with app.running():
+        app.fire(asks())
+        settle(app)
+    (record,) = (record for record in caplog.records if record.levelno >= logging.ERROR)
+    text = logging.Formatter("%(message)s").format(record)
+    frames = re.findall(r'File ".*?([^/]+)", line \d+, in (\w+)', text)
+    name = callee.__name__  # type: ignore[attr-defined]
+    assert frames == [("test_reports.py", at) for at in ("caller", name, "raises")]
+
+
+def test_what_the_kernel_refuses_is_shown_to_its_end(caplog: pytest.LogCaptureFixture) -> None:
+    async def refused(self: Component) -> None:
+        sleep(-1)
+
+    text = record_of(caplog, refused)
+    assert re.findall(r'File ".*?([^/]+)", line \d+, in', text)[:2] == [
+        "test_reports.py",
+        "_waits.py",
+    ]
+
+
 def test_cause_notes_and_members_are_told(caplog: pytest.LogCaptureFixture) -> None:
     def fails(self: object) -> None:
         group = ExceptionGroup("both", [KeyError("one"), OSError("other")])

@@ -144,6 +144,43 @@ def test_a_code_becomes_that_of_the_process_after_an_orderly_end(code: Any, how:
     app.run()
 
 
+@pytest.mark.parametrize("first", [None, 0, 4])
+@pytest.mark.parametrize("suspends", [False, True])
+def test_a_code_of_a_handler_of_the_end_counts_if_there_is_no_other(
+    first: int | None, suspends: bool
+) -> None:
+    class Fails(App):
+        @handler("stopped", channel="*")
+        def _on_stopped(self, component: Any) -> Any:
+            return self.fails() if suspends else next(self.fails())
+
+        @handler(False)
+        def fails(self) -> Iterator[None]:
+            if suspends:
+                yield
+            raise SystemExit(3)
+
+    with pytest.raises(SystemExit) as caught:
+        Fails(lambda app: app.stop(first)).run()
+    assert caught.value.code == (first or 3)
+
+
+def test_a_handler_called_stop_keeps_no_exit_from_ending_it() -> None:
+    with pytest.warns(UserWarning, match="stop"):
+
+        class Hides(App):
+            def stop(self, other: int) -> None:  # type: ignore[override]
+                self.log.append("stop")
+
+    def at_start(app: App) -> None:
+        raise SystemExit(3)
+
+    app = Hides(at_start)
+    with pytest.raises(SystemExit) as caught:
+        app.run()
+    assert (caught.value.code, app.log) == (3, [])
+
+
 def test_a_fault_of_the_loop_is_printed_and_ends_the_run(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

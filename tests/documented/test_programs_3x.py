@@ -19,6 +19,7 @@ from circuits.core.manager import ExceptionWrapper
 from circuits.io import File, Process
 from circuits.net.sockets import TCPClient
 from circuits.net.utils import is_ssl_handshake
+from circuits.node import Node, remote
 from circuits.testing import settle
 from circuits.tools import getargspec
 
@@ -415,6 +416,40 @@ def test_other_names() -> None:
 
     app = App()
     assert app._handlers["*"] == {app._on_any}
+
+
+def test_nodes() -> None:
+    class Greet(Event):
+        success = True
+
+    class Greeter(Component):
+        channel = "greeter"
+
+        def greet(self, name: str) -> str:
+            return f"hello {name}"
+
+    class App(Component):
+        greeting = None
+
+        def started(self, component: Component) -> None:
+            assert self.server.port
+            other = Node(channel="other").register(self)
+            other.add("server", "127.0.0.1", self.server.port)
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.server = Node(port=0, server_ip="127.0.0.1").register(self)
+            Greeter().register(self)
+
+        @handler("connected_to", channel="other")
+        def _on_connected_to(self, *args: Any) -> Iterator[Any]:
+            value: Any = yield self.call(remote(Greet("you"), "server", "greeter"), "other")
+            self.greeting = value.value
+            self.stop()
+
+    app = App()
+    app.run()
+    assert app.greeting == "hello you"
 
 
 def test_six() -> None:

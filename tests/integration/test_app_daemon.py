@@ -395,6 +395,7 @@ def test_no_link_is_followed(start: Callable[..., Daemonised], tmp_path: Path, n
     assert refused.status == 1
     assert "symbolic link" in refused.err
     assert target.read_text() == "12345"
+    assert name == "app.pid" or not refused.pidfile.exists()
     (tmp_path / name).unlink()
 
 

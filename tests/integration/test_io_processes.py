@@ -439,3 +439,53 @@ def test_an_interrupted_program_leaves_no_child() -> None:
     _, errors = program.communicate(timeout=SECONDS)
     assert (program.returncode, errors) == (0, b"")
     assert not is_alive(pid)
+
+
+_SOMEBODY_ELSE_TAKES_IT = """
+import os, signal, sys
+from circuits import Component, handler, sleep
+from circuits.io import Process
+
+if sys.argv[1] == "ignored":
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+
+class App(Component):
+    channel = "app"
+
+    @handler("started", channel="*")
+    def _on_started(self, component):
+        if component is self:
+            Process(["sh", "-c", "read line; exit " + sys.argv[2]]).register(self).start()
+
+    @handler("started", channel="process")
+    def _on_process(self, process):
+        if sys.argv[1] == "taken":
+            process.write("go\\n")
+            while os.waitid(os.P_PID, process.p.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
+                yield sleep(0.001)
+            os.waitpid(process.p.pid, 0)
+        else:
+            process.write("go\\n")
+            yield
+
+    @handler("terminated", channel="process")
+    def _on_terminated(self, process):
+        print(process.status)
+        self.stop()
+
+App().run()
+"""
+
+
+@pytest.mark.parametrize("status", ["0", "3"])
+@pytest.mark.parametrize("how", ["ignored", "taken"])
+def test_a_status_that_somebody_else_has_taken_is_never_success(how: str, status: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _SOMEBODY_ELSE_TAKES_IT, how, status],
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=True,
+    )
+    # The one who waits first gets it.
+    assert done.stdout in (["255\n"] if how == "ignored" else ["255\n", f"{status}\n"])

@@ -446,6 +446,7 @@ def test_a_port_in_use_raises_in_the_constructor() -> None:
     with pytest.raises(OSError) as caught:
         TCPServer(("127.0.0.1", server.port))
     assert caught.value.errno == errno.EADDRINUSE
+    assert str(caught.value).endswith(f"in use: '127.0.0.1:{server.port}'")
 
 
 def test_socket_options_are_set_before_binding() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from typing import Any
 
 import pytest
 
 from circuits.net import sockets
-from circuits.net._address import for_events, is_numeric
+from circuits.net._address import for_events, is_numeric, named
 from circuits.net.sockets import parse_ipv4_parameter, parse_ipv6_parameter
 
 
@@ -148,3 +149,52 @@ def test_what_events_say_about_a_peer(
 
     monkeypatch.setattr(socket, "if_indextoname", name)
     assert for_events(address) == arguments
+
+
+@pytest.mark.parametrize(
+    ("address", "text"),
+    [
+        (("127.0.0.1", 80), "'127.0.0.1:80'"),
+        (("::1", 80, 0, 0), "'[::1]:80'"),
+        ("/run/a.sock", "'/run/a.sock'"),
+    ],
+)
+@pytest.mark.parametrize(
+    "problem",
+    [
+        OSError(98, "in use"),
+        OSError("too long"),
+        socket.gaierror(-2, "unknown"),
+        TimeoutError("late"),
+    ],
+)
+def test_an_error_of_the_system_names_the_address(
+    problem: OSError, address: Any, text: str
+) -> None:
+    problem = type(problem)(*problem.args)
+    before = str(problem)
+    for _ in range(2):
+        named(problem, address)
+        assert str(problem) == f"{before}: {text}"
+
+
+def test_what_names_something_or_nothing_is_left_alone() -> None:
+    problems = [OSError(2, "missing", "/etc/x"), ValueError("no port"), OSError(98, "in use")]
+    before = [str(problem) for problem in problems]
+    for problem, address in zip(problems, (("a", 1), ("a", 1), None), strict=True):
+        named(problem, address)
+    assert [str(problem) for problem in problems] == before
+
+
+@pytest.mark.parametrize("cls", [sockets.TCPServer, sockets.UDPServer])
+@pytest.mark.parametrize("port", ["8000x", 70000, -1])
+def test_a_port_that_is_none_is_shown(cls: Any, port: Any) -> None:
+    with pytest.raises(ValueError, match=re.escape(repr(("127.0.0.1", port)))):
+        cls(("127.0.0.1", port))
+
+
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="needs UNIX sockets")
+def test_a_path_that_is_too_long_is_shown() -> None:
+    path = "/" + "x" * 200
+    with pytest.raises(OSError, match=path):
+        sockets.UNIXServer(path)

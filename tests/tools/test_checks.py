@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from circuits import Debugger
+from circuits.net.protocols.irc import IRC
+from circuits.node import Node
+from circuits.protocols.irc import IRC as OldIRC
 from circuits.tools import Finding, check
+from circuits.web.dispatchers import JSONRPC, XMLRPC
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -114,6 +118,39 @@ def findings(module: ModuleType) -> list[tuple[str, str]]:
     @handler(channel="app")
     def _on_all(self, event, *args): ...
 """,
+        # by the name of its class as it is written
+        """
+    def started(self, component):
+        self.fire(CheckedPing())
+        self.fire(CheckedPong())
+    def CheckedPing(self): ...
+    @handler("CheckedPong")
+    def _on_pong(self): ...
+    def CheckedPing_success(self, e, value): ...
+    def exception(self, *args, **kwargs): ...
+""",
+        # made from a class that was passed on
+        """
+    def started(self, component):
+        for cls in TABLE.values():
+            self.fire(cls())
+    def checked_ping(self): ...
+    def checked_pong(self): ...
+TABLE = {"ping": CheckedPing, "pong": CheckedPong}
+""",
+        # a name that is computed
+        """
+    def started(self, component):
+        for number in range(3):
+            self.fire(Event.create("Checked%d" % number))
+    def checked1(self): ...
+""",
+        # a method that is called as one
+        """
+    def started(self, component):
+        self.checked_helper(1)
+    def checked_helper(self, number): ...
+""",
     ],
 )
 def test_what_fits_together_is_not_told(load: Callable[[str], ModuleType], body: str) -> None:
@@ -132,6 +169,40 @@ def test_a_handler_that_nobody_fires_for(load: Callable[[str], ModuleType]) -> N
     assert str(found[1]) == (
         "<listener[*.checked_pign] (App.checked_pign)> handles 'checked_pign', which nobody fires"
     )
+
+
+def test_what_names_an_event_does_not_fire_it(load: Callable[[str], ModuleType]) -> None:
+    module = load("""
+    @handler(CheckedPing)
+    def _on_ping(self, *args: CheckedPing) -> CheckedPing:
+        kept: CheckedPing | None = args[0] if isinstance(args[0], CheckedPing) else None
+class Derived(CheckedPing): ...
+""")
+    assert findings(module) == [("unfired", "checked_ping")]
+
+
+@pytest.mark.parametrize("make", [IRC, OldIRC, XMLRPC, JSONRPC, Node])
+def test_others_may_fire_by_name(load: Callable[[str], ModuleType], make: Any) -> None:
+    app = load("    def checked_from_afar(self): ...").App()
+    assert len(check(app)) > len(check(app + make()))
+
+
+def test_modules_that_only_fire_count(load: Callable[[str], ModuleType], tmp_path: Path) -> None:
+    module = load("    def checked_ping(self): ...")
+    path = tmp_path / "checked_helpers.py"
+    path.write_text("def go_on(app):\n    app.fire(CheckedPing())\n")
+    spec = importlib.util.spec_from_file_location("checked_helpers", path)
+    assert spec is not None
+    assert spec.loader is not None
+    helpers: Any = importlib.util.module_from_spec(spec)
+    helpers.CheckedPing = module.CheckedPing  # as it has imported it
+    spec.loader.exec_module(helpers)
+    assert findings(module) == [("unfired", "checked_ping")]
+    sys.modules["checked_helpers"] = helpers
+    try:
+        assert findings(module) == []
+    finally:
+        del sys.modules["checked_helpers"]
 
 
 def test_an_event_that_nobody_handles(load: Callable[[str], ModuleType]) -> None:

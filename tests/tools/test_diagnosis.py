@@ -107,6 +107,21 @@ def test_the_sources_are_looked_through_at_the_start(caplog: pytest.LogCaptureFi
     assert any("never_to_be_fired" in text and "nobody fires" in text for text in texts(caplog))
 
 
+def test_sources_that_are_none_any_more_end_nothing(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def check(app: Component) -> None:
+        raise SyntaxError("in the middle of being changed")
+
+    monkeypatch.setattr(diagnosis, "check", check)
+    app = App()
+    with app.running():
+        value = app.fire(foo(1), "app")
+        settle(app)
+    assert not value.errors
+    assert [text for text in texts(caplog) if "in the middle of being changed" in text]
+
+
 def test_a_timer_without_a_tree_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
     timer = Timer(5, foo())
     del timer
@@ -175,6 +190,36 @@ def test_its_thread_ends_with_the_run() -> None:
         assert isinstance(accompanies, diagnosis.Diagnosis)
     accompanies._watch.join(10)
     assert not accompanies._watch.is_alive()
+
+
+@pytest.mark.integration
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs to fork")
+def test_what_a_handler_has_forked_is_not_taken_for_the_handler() -> None:
+    program = """
+import os, time
+from circuits import Component, sleep
+class Child(Component):
+    def started(self, component):
+        yield sleep(0.4)
+        self.stop()
+class App(Component):
+    def started(self, component):
+        process, _ = Child().start(process=True)
+        yield sleep(0.01)
+        while process.is_alive():
+            yield sleep(0.01)
+        self.stop()
+App().run()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, "CIRCUITS_DEBUG": "1"},
+    )
+    assert (done.returncode, "keeps the loop" in done.stderr) == (0, False)
 
 
 @pytest.mark.integration

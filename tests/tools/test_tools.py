@@ -46,6 +46,14 @@ def test_walk_and_edges_visit_the_whole_tree() -> None:
     assert tools.findroot(low) is top
 
 
+def test_the_depth_of_a_tree_has_no_limit() -> None:
+    top = node = Component()
+    for _ in range(3000):
+        node = Component().register(node)
+    assert list(tools.walk(top, lambda d, c: d)) == [*range(3001)]
+    assert tools.graph_ascii(top).count("\n") == 3000
+
+
 def test_graph_dot_has_a_node_per_instance_and_an_edge_per_pair() -> None:
     lines = tools.graph_dot(tree()[0]).splitlines()
     assert len([line for line in lines if "->" in line]) == 2

@@ -42,6 +42,26 @@ def test_making_an_error_changes_the_response(cls: type[HTTPError], code: int) -
     assert repr(error) == f"<{cls.__name__} {response.status}>"
 
 
+@pytest.mark.parametrize(
+    "make_error", [NotFound, Unauthorized, HTTPError, lambda a, b: Redirect(a, b, "/")]
+)
+def test_nothing_is_kept_that_described_what_was_about_to_be_sent(make_error: Any) -> None:
+    request, response = make()
+    described = {
+        "Accept-Ranges": "bytes", "Age": "3", "Cache-Control": "max-age=60",
+        "Content-Disposition": "attachment", "Content-Encoding": "gzip",
+        "Content-Language": "de", "Content-Length": "7", "Content-Location": "/x",
+        "Content-MD5": "x", "Content-Range": "bytes 0-1/2", "ETag": '"x"',
+        "Expires": "Mon, 01 Jan 2034 00:00:00 GMT",
+        "Last-Modified": "Mon, 01 Jan 2024 00:00:00 GMT", "Repr-Digest": "md5=:x:",
+    }  # fmt: skip
+    for name, value in {**described, "Set-Cookie": "a=b", "X-Own": "x", "Vary": "X"}.items():
+        response.headers[name] = value
+    str(make_error(request, response))
+    assert [name for name in described if name in response.headers] == []
+    assert [response.headers[name] for name in ("Set-Cookie", "X-Own", "Vary")] == ["a=b", "x", "X"]
+
+
 def test_own_errors_answer_to_the_same_name() -> None:
     class Teapot(HTTPError):
         code = 418

@@ -1656,6 +1656,9 @@ def test_the_field_of_a_handler_and_what_becomes_of_it_agree(
         asked = "close" in field.lower()
         if asked or "close" in wish or (version == "1.0" and "keep-alive" not in wish):
             assert client.is_closed
+        # Without a word, a connection of HTTP/1.0 is closed.
+        assert version == "1.1" or client.is_closed or "keep-alive" in said
+        assert version == "1.0" or not client.is_closed or "close" in said or field == "X"
         assert not {"close", "keep-alive"} <= set(said)
         assert ("x" in said) is ("X" in field)
 

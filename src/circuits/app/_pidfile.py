@@ -80,6 +80,8 @@ class PidFile:
         self._number = number
 
     def _claim(self, number: int) -> None:
+        if not stat.S_ISREG(os.fstat(number).st_mode):
+            raise OSError(errno.EINVAL, "this is no plain file, and is left alone", self.path)
         if fcntl is not None:
             try:
                 fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -138,12 +140,16 @@ def open_own(path: str, flags: int) -> int:
 
     A new one can be read by its owner alone. Devices are what they are.
 
+    A named pipe must have somebody at its other end, who else would be waited for without limit.
+
     Raises:
         OSError: It is a link, belongs to somebody else, or cannot be opened.
     """
     own = getattr(os, "O_NOFOLLOW", 0) if not path.startswith(_DEVICES) else 0
     try:
-        number = above_streams(os.open(path, flags | own | os.O_CLOEXEC, 0o600))
+        flags |= own | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0)
+        number = above_streams(os.open(path, flags, 0o600))
+        os.set_blocking(number, True)
     except OSError as problem:
         if problem.errno == errno.ELOOP:
             raise OSError(

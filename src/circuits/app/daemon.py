@@ -198,7 +198,7 @@ class Daemon(BaseComponent):
         except (OSError, CircuitsError) as problem:
             for number in streams:
                 os.close(number)
-            self._file.release()
+            self._file.remove()
             self._refuse(str(problem))
         os.setsid()
         if self.umask is not None:

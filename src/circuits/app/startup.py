@@ -163,7 +163,7 @@ class Startup(BaseComponent):
 
     @handler("terminate")
     def _on_terminate(self, status: int = 0) -> None:
-        self.root.stop(status)
+        self._tree_engine.stop(status)
 
     # -- commands; those of applications come before --
 

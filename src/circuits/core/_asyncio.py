@@ -15,6 +15,7 @@ import contextlib
 import contextvars
 import selectors
 import sys
+import threading
 import time
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
@@ -200,6 +201,7 @@ class _TurnSelector(PollerFollower, selectors.DefaultSelector):
 class _Loop(asyncio.SelectorEventLoop):
     _ready: Any  # of asyncio itself: the handles that are to run
     _closed: bool
+    _default_executor: Any
     _first: Any = None  # the first step of a task that is being made, and its context
 
     def time(self) -> float:
@@ -309,10 +311,18 @@ class Host(_Runner):
             self._cancel_remaining()
             self._selector.is_plain = True
             self.loop.run_until_complete(self.loop.shutdown_asyncgens())
-            self.loop.run_until_complete(self.loop.shutdown_default_executor())
+            self._wait_for_threads()
         finally:
             engine.loop.host = engine.loop.latch = None
             self.loop.close()
+
+    def _wait_for_threads(self) -> None:
+        """Wait for what ``asyncio.to_thread`` has begun; not for ever, as asyncio does."""
+        executor = self.loop._default_executor
+        if executor is not None:
+            waiter = threading.Thread(target=executor.shutdown, daemon=True)
+            waiter.start()
+            waiter.join(min(self._manager.stop_timeout, threading.TIMEOUT_MAX))
 
     def _cancel_remaining(self) -> None:
         deadline = time.monotonic() + _CANCEL_SECONDS
@@ -429,7 +439,7 @@ async def run_in_running_loop(manager: Manager) -> None:
             guest.take_turn()
             await guest.stopped
         finally:
-            manager.stop()
+            session.stop()
             try:
                 await _wind_down(manager, guest)
             finally:

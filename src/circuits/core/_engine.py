@@ -177,8 +177,9 @@ class Engine:
         fire_error(self.root, problem, method, event, lines)
 
     def stop(self, code: Any = None) -> None:
-        """Stop whoever runs this tree."""
-        (self.loop.runner or self.root).stop(code)
+        """Stop whoever runs this tree, whatever ``stop`` is in its class."""
+        if self.loop.session is not None:
+            self.loop.session.stop(code)
 
     def end_hold(self, cause: Cause) -> None:
         """End a :meth:`~circuits.core._causes.Cause.hold`."""

@@ -26,6 +26,7 @@ __all__ = [
     "is_diagnosed",
     "log_diagnosis",
     "log_error",
+    "log_late_starts",
     "log_unheard",
     "note_arguments",
     "no_event",
@@ -46,6 +47,7 @@ _MOST_WRAPPERS = 32
 
 #: Where our own frames are.
 _OURS = __file__[: -len("core/_reports.py")]
+_KERNEL = __file__[: -len("_reports.py")]
 
 
 def _code_of(method: Any) -> Any:
@@ -65,13 +67,30 @@ def _own_frames(problem: BaseException, method: Any = None) -> Any:
     while frames is not None and frames.tb_frame.f_code is not code:
         frames = frames.tb_next
     if frames is not None:
-        return frames
+        return _without_kernel(frames)
     frames = first  # it is wrapped by others, or was not called at all
     while frames is not None and frames.tb_frame.f_code.co_filename.startswith(_OURS):
         frames = frames.tb_next
     if frames is None and first is not None:
         frames = first.tb_next
-    return frames
+    return _without_kernel(frames)
+
+
+def _without_kernel(frames: Any) -> Any:
+    """A traceback without what lies between a handler and another one that it calls and awaits."""
+    entries = []
+    while frames is not None:
+        entries.append(frames)
+        frames = frames.tb_next
+    rest, is_end = None, True
+    for entry in reversed(entries):
+        is_kernel = entry.tb_frame.f_code.co_filename.startswith(_KERNEL)
+        is_end = is_end and is_kernel  # there it was raised
+        if is_end or not is_kernel:
+            if entry.tb_next is not rest:
+                entry = type(entry)(rest, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
+            rest = entry
+    return rest
 
 
 def format_traceback(problem: BaseException, method: Any = None) -> list[str]:
@@ -316,6 +335,16 @@ def log_diagnosis(text: str) -> None:
         import logging
 
         logging.getLogger("circuits.debug").warning("%s", text)
+
+
+def log_late_starts(seconds: float, tasks: Iterable[Any]) -> None:
+    """Log that servers do not wait any longer for handlers of ``started``."""
+    names = ", ".join(describe(task.method) for task in tasks)
+    if seconds and names:
+        import logging
+
+        text = "servers waited for %s, and accept now: it has not ended after %g s (start_timeout)"
+        logging.getLogger("circuits").warning(text, names, seconds)
 
 
 def describe(function: object) -> str:

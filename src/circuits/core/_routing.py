@@ -14,7 +14,7 @@ import threading
 from itertools import count
 
 from ._written import names_written, written_names
-from .handlers import SELF
+from .handlers import SELF, passed_over, warn_of_passed_over
 from .utils import flatten
 
 TYPE_CHECKING = False
@@ -199,6 +199,8 @@ class Routes:
                         seen.add((id(component), id(spec)))
                         key = (-spec.priority, not spec.filter, rank, position)
                         found.append((key, component, spec))
+            if not found and name in passed_over:
+                warn_of_passed_over(name)
             found.sort(key=lambda entry: entry[0])
             routes = tuple(
                 (spec.bound_to(component), spec.wants_event, spec.filter)

@@ -8,7 +8,7 @@ import threading
 
 from . import _clock
 from ._flags import QUEUED
-from ._reports import is_diagnosed, log_diagnosis
+from ._reports import is_diagnosed, log_diagnosis, log_late_starts
 from ._routing import TREE_LOCK
 from .events import HangUp, Signal, Started, Stopped
 from .utils import flatten
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from .manager import Manager
 
-__all__ = ["Running", "Session", "run", "stop", "tick"]
+__all__ = ["Running", "Session", "leave_runs_of_parent", "run", "stop", "tick"]
 
 #: Turns that are still made when the loop has ended, for what the last events fired.
 _LAST_TURNS = 3
@@ -87,6 +87,14 @@ def after_fork(manager: Manager) -> None:
             forked()
 
 
+def leave_runs_of_parent() -> None:
+    """In a forked child that runs something else: what the parent runs does not go on here."""
+    for session in list(_sessions):
+        if session._diagnosis is not None:
+            session._diagnosis.end()
+    _sessions.clear()
+
+
 class Running(int):
     """The value of ``manager.running``: a truth value, and callable for ``with``.
 
@@ -124,6 +132,8 @@ class Session:
         self._diagnosis: Any = None
         self._started: Started | None = None  # until all its handlers have ended
         self._deferred: list[Callable[[], object]] = []
+        self._starting: Any = None  # while something is put off: what it waits for
+        self._look: Any = None
 
     def __enter__(self) -> Manager:
         manager = self._manager
@@ -168,7 +178,10 @@ class Session:
             loop = manager._tree_engine.loop
             host, loop.host = loop.host, None
             if hasattr(host, "close"):
-                host.close()
+                try:
+                    host.close()
+                except KeyboardInterrupt:
+                    pass  # a second signal: not even that is waited for
             loop.leave()
             if self._diagnosis is not None:
                 self._diagnosis.end()
@@ -195,9 +208,9 @@ class Session:
     def defer(self, begin: Callable[[], object]) -> bool:
         """Have something begin when all handlers of ``started`` have ended, suspended ones too.
 
-        At most the ``start_timeout`` of the root later; and at once when a handler waits for an
-        event by its name, which may come through what begins. Who joins the tree when they have
-        been called already begins at once.
+        At most the ``start_timeout`` of the root later; sooner when it turns out that they do not end,
+        and at once when one waits for an event by its name, which may come through what begins. Who
+        joins the tree when they have been called already begins at once.
 
         Returns:
             Whether it is put off.
@@ -206,19 +219,42 @@ class Session:
         if started is None or started._event_at is not QUEUED:
             return False
         self._deferred.append(begin)
-        if len(self._deferred) == 1:
-            schedule = self._manager._tree_engine.schedule
-            schedule.call_in(self._manager.start_timeout, self.begin_deferred)
+        if self._starting is None:
+            from ._starting import LOOK_SECONDS, Starting
+
+            self._starting = Starting(started, self._manager.start_timeout)
+            self._look_in(min(LOOK_SECONDS, self._manager.start_timeout))
         return True
+
+    def _look_in(self, seconds: float) -> None:
+        self._look = self._manager._tree_engine.schedule.call_in(seconds, self._look_on)
+
+    def _look_on(self) -> None:
+        """Look whether there is still something to wait for."""
+        engine, starting = self._manager._tree_engine, self._starting
+        left = starting.deadline - _clock.now()
+        if left <= 0:
+            log_late_starts(self._manager.start_timeout, starting.of(engine))
+        elif starting.is_worth_waiting(engine):
+            from ._starting import LOOK_SECONDS
+
+            self._look_in(min(LOOK_SECONDS, left))
+            return
+        self.begin_deferred()
 
     def begin_deferred(self) -> None:
         """Wait no longer."""
         if not self._deferred:
             return
-        self._started = None
+        self._started = self._starting = None
+        self._look.cancel()
         deferred, self._deferred = self._deferred, []
         for begin in deferred:
             begin()
+
+    def stop(self, code: Any = None) -> None:
+        """End the run: not by a method of the manager, which may be anything there."""
+        stop(self._manager, code)
 
     def _end_with_process(self) -> None:
         """The process ends: so does the run, and a thread of its own is waited for.
@@ -427,6 +463,9 @@ def stop(manager: Manager, code: Any) -> None:
                 f"{manager!r} was told to stop, and does not run: the tree of {root!r} goes on; "
                 "write self.root.stop() to end it"
             )
+        # A handler of the end may have a reason to end otherwise than well.
+        if not manager._run_exit_code and manager._tree_engine.loop.session is not None:
+            manager._run_exit_code = code
         return
     manager._running = False
     manager._tree_engine.loop.is_stopping = True

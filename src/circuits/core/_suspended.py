@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from . import _clock
 from ._reports import safe_repr
-from ._tasks import Suspension
+from ._tasks import Suspension, awaits_of
 from ._waits import Sleep, Wait
 from .handlers import reprhandler
 from .utils import flatten
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from types import FrameType
 
     from ._engine import Engine
@@ -64,7 +63,7 @@ def tasks(x: Manager, most: int | None = None) -> list[Suspended]:
             break
         if below is not None and id(task.owner) not in below:
             continue
-        chain = list(_chain(task))
+        chain = list(awaits_of(task))
         try:
             shown = reprhandler(task.method)
         except AttributeError:  # a task that is no handler's
@@ -74,34 +73,16 @@ def tasks(x: Manager, most: int | None = None) -> list[Suspended]:
     return found
 
 
-def _chain(task: Any) -> Iterator[Any]:
-    """The generators and coroutines of a task, from the handler inwards; then the awaitable."""
-    stack = [task.coroutine] if hasattr(task, "coroutine") else list(task.stack)
-    yield from stack[:-1]
-    node = stack[-1] if stack else None
-    while node is not None:
-        yield node
-        node = getattr(node, "cr_await", None) or getattr(node, "gi_yieldfrom", None)
-
-
 def _frame(node: Any) -> FrameType | None:
     return getattr(node, "cr_frame", None) or getattr(node, "gi_frame", None)
 
 
 def _place(node: Any) -> str | None:
     frame = _frame(node)
-    if frame is None or _suspension(node) is not None:
+    if frame is None:
         return None
     code = frame.f_code
     return f"{code.co_filename}:{frame.f_lineno} in {code.co_qualname}"
-
-
-def _suspension(node: Any) -> Suspension | None:
-    if isinstance(node, Suspension):
-        return node
-    frame = _frame(node)  # the generator of an __await__
-    found = None if frame is None else frame.f_locals.get("self")
-    return found if isinstance(found, Suspension) else None
 
 
 def _waits_for(engine: Engine, task: Any, chain: list[Any]) -> str:
@@ -109,8 +90,8 @@ def _waits_for(engine: Engine, task: Any, chain: list[Any]) -> str:
     if task.is_executing or is_running:  # it is the one that asks, or that a signal has interrupted
         return "nothing: it is running"
     waiting = task.waiting
-    if waiting is None:
-        waiting = next(filter(None, map(_suspension, chain)), None)
+    if waiting is None and chain and isinstance(chain[-1], Suspension):
+        waiting = chain[-1]
     if waiting is not None:
         return _describe(waiting)
     if task in engine.tasks.polled:

@@ -22,7 +22,7 @@ from .handlers import async_generator_text, is_async_generator
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Callable, Generator, Iterable, Iterator
     from typing import Any
 
     from ._engine import Engine
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CallValue", "CoroutineTask", "ExceptionWrapper", "Suspended", "Suspension", "Task", "TaskTable",
+    "awaits_of",
 ]  # fmt: skip
 
 
@@ -532,6 +533,24 @@ class Task:
                 generator.close()
             except BaseException as problem:
                 self.engine.report(problem, self.method, self.event)
+
+
+def awaits_of(task: Any) -> Iterator[Any]:
+    """What a task waits in, from the handler inwards; the last one waits for no other.
+
+    Of what waits in an ``__await__`` of ours, it is the suspension.
+    """
+    stack = [task.coroutine] if hasattr(task, "coroutine") else list(getattr(task, "stack", ()))
+    yield from stack[:-1]
+    node = stack[-1] if stack else None
+    while node is not None:
+        frame = getattr(node, "gi_frame", None)  # the generator of an __await__
+        owner = None if frame is None else frame.f_locals.get("self")
+        if isinstance(owner, Suspension):
+            yield owner
+            return
+        yield node
+        node = getattr(node, "cr_await", None) or getattr(node, "gi_yieldfrom", None)
 
 
 class CoroutineTask:

@@ -157,7 +157,7 @@ class Awaited(Suspension):
 class Sleep(Suspension):
     """Suspends a handler for a time. Made by :func:`sleep`."""
 
-    __slots__ = ("_appointment", "_code", "_is_used", "_place", "seconds")
+    __slots__ = ("_appointment", "_code", "_is_used", "_place", "_until", "seconds")
 
     def __init__(self, seconds: float) -> None:
         self._is_used = True  # in vain, if it is refused
@@ -197,7 +197,16 @@ class Sleep(Suspension):
         self._is_used = True
         import asyncio  # whoever awaits has it loaded
 
-        return asyncio.sleep(self.seconds).__await__()
+        self._until = _clock.now() + self.seconds
+        yield from asyncio.sleep(self.seconds).__await__()
+
+    @property
+    def until(self) -> float:
+        """When it ends, by the clock."""
+        appointment = self._appointment
+        while appointment is not None and appointment.moved_to is not None:
+            appointment = appointment.moved_to
+        return self._until if appointment is None else appointment.deadline
 
 
 def sleep(seconds: float) -> Sleep:

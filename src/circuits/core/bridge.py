@@ -124,6 +124,7 @@ class Bridge(DescriptorOwner):
         process: The child process at the other end, if ``start(process=True)`` made it.
     """
 
+    _fires_by_name = True  # what others send
     channel = "bridge"
 
     ignore: Any = frozenset(
@@ -197,7 +198,7 @@ class Bridge(DescriptorOwner):
             return  # nobody there could tell
         if not self.forward or event.remote or name in self.ignore:
             return
-        if isinstance(event, DerivedEvent):
+        if isinstance(event, DerivedEvent) or getattr(event, "_stays_here", False):
             return
         channels = event.channels
         for channel in channels:

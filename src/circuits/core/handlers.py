@@ -98,6 +98,16 @@ def async_generator_text(function: Any) -> str:
     )
 
 
+#: Public methods that are no handlers, as their names were those of no event, by these names.
+passed_over: dict[str, Any] = {}
+
+
+def warn_of_passed_over(name: str) -> None:
+    """Warn that an event goes unheard, as the method of its name cannot be a handler; once."""
+    function = passed_over.pop(name)
+    _warn(async_generator_text(function), function)
+
+
 def _mark_as_no_handler(function: F) -> F:
     function.handler = False  # type: ignore[attr-defined]
     return function
@@ -182,7 +192,9 @@ class HandlerMetaClass(type):
                 and not hasattr(value, "handler")
             ):
                 if is_async_generator(value) and not is_event_name(attribute):
-                    continue  # something that others iterate over, and no handler
+                    # Something that others iterate over, and no handler; unless it is fired after all.
+                    passed_over[attribute] = value
+                    continue
                 handler(attribute)(value)
                 _warn_of_shadow(cls, attribute)
 

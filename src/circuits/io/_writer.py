@@ -27,6 +27,7 @@ class OwnOpen(Open):
     """A component wants itself to be opened: others on its channel have nothing to do."""
 
     name = "open"
+    _stays_here = True  # no bridge takes it along
 
     def __init__(self, component: Writer) -> None:
         super().__init__()

@@ -78,17 +78,15 @@ def _port(port: Any, bind: object) -> int:
 
 def named(problem: BaseException, address: Any) -> None:
     """Have an error of the system name the address, as it names a file."""
-    # One without a number shows no file either.
-    if (
-        isinstance(problem, OSError)
-        and problem.errno is not None
-        and problem.filename is None
-        and address is not None
-    ):
-        if isinstance(address, tuple):
-            host, port = address[:2]
-            address = f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
+    if not isinstance(problem, OSError) or problem.filename is not None or address is None:
+        return
+    if isinstance(address, tuple):
+        host, port = address[:2]
+        address = f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
+    if problem.errno is not None:
         problem.filename = address
+    elif not str(problem).endswith(repr(address)):  # what has no number shows no file
+        problem.args = (f"{problem}: {address!r}",)
 
 
 def is_numeric(family: int, host: str) -> bool:

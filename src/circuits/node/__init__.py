@@ -9,7 +9,7 @@ from __future__ import annotations
 from ._reserved import RESERVED
 from .client import Client
 from .errors import Refused, Unreachable
-from .events import ConnectedTo, DeadLetter, DisconnectedFrom, Packet, Remote
+from .events import ConnectedTo, DeadLetter, DisconnectedFrom, Packet, Remote, remote
 from .node import Node
 from .server import Server
 
@@ -25,4 +25,5 @@ __all__ = [
     "Remote",
     "Server",
     "Unreachable",
+    "remote",
 ]

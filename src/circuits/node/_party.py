@@ -53,6 +53,7 @@ class _Idle(Suspension):
 class Party(Graceful):
     """Base of what has a hub, or shares that of a node."""
 
+    _fires_by_name = True  # what others send
     channel = "node"
 
     _hub: Hub

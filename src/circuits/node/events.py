@@ -7,7 +7,10 @@ from typing import Any
 from circuits.core._waits import check_seconds
 from circuits.core.events import BaseEvent, Event
 
-__all__ = ["ConnectedTo", "DeadLetter", "DisconnectedFrom", "Packet", "Remote"]
+__all__ = [
+    "ConnectedTo", "DeadLetter", "DisconnectedFrom", "Packet", "Remote", "connected_to",
+    "disconnected_from", "remote",
+]  # fmt: skip
 
 
 class Packet(Event):
@@ -51,6 +54,9 @@ class Remote(Event):
         self.durable = bool(durable)
 
 
+remote = Remote
+
+
 class SendTo(Remote):
     """What ``send`` of a client or server fires at itself."""
 
@@ -73,6 +79,9 @@ class ConnectedTo(Event):
         super().__init__(name, host, port)
 
 
+connected_to = ConnectedTo
+
+
 class DisconnectedFrom(Event):
     """The connection to a node has ended. Fired by the node on its channel.
 
@@ -85,6 +94,9 @@ class DisconnectedFrom(Event):
 
     def __init__(self, name: str | None, host: Any, port: Any, reason: str) -> None:
         super().__init__(name, host, port, reason)
+
+
+disconnected_from = DisconnectedFrom
 
 
 class DeadLetter(Event):

@@ -141,6 +141,7 @@ class Node(Party):
         backoff: Seconds between the tries; the last one counts for all further ones.
         replicas: How many servers keep what is stored.
         token, credentials, nkey: Who we are: a text, a file, a seed or a file with one.
+        port, server_ip: ``bind``, as the 3.x line says it.
 
     Attributes:
         node_name: The ``name``; that of a component is the name of its class.
@@ -178,6 +179,9 @@ class Node(Party):
         """Take the arguments of the constructor."""
         if channel != Party.channel:  # else that of a derived class holds
             self.channel = channel
+        if bind is None and (port := nats.pop("port", None)) is not None:
+            address = nats.pop("server_ip", "")
+            bind = (address, port) if address else port
         is_nats = _check_transport(bind, nats)
         if is_nats and secret is not None:
             raise ValueError(

@@ -2,7 +2,9 @@
 
 What is fired cannot be seen in a tree; it is looked up in the sources: every place where an event
 class is called, or an event is made by name. So the answer is a hint, not a proof: names that are
-made up at run time are not seen, and a call that is never reached counts.
+made up at run time are not seen, and a call that is never reached counts. Handlers are told of only where
+nothing fires what cannot be seen: no event by a name that is computed, no component that others send
+names to.
 """
 
 from __future__ import annotations
@@ -63,12 +65,25 @@ def check(x: Manager, *modules: ModuleType) -> list[Finding]:
     .. versionadded:: 2.1
     """
     nodes = list(flatten(x.root))
-    sources = {*_modules_of(nodes), *modules}
-    made: dict[str, list[str]] = {}
-    awaited: set[str] = set()
+    sources = {*_modules_of(nodes), *_modules_with_events(), *modules}
+    found = _Found()
     for module in sorted(sources, key=lambda module: module.__name__):
-        _Reader(module, made, awaited).read()
-    return sorted({*_unfired(nodes, made), *_unhandled(nodes, made, awaited)})
+        _Reader(module, found).read()
+    computing = {*map(_module_named, _names_of(nodes)), *modules}
+    found.computes_names = not computing.isdisjoint(found.computing)
+    return sorted({*_unfired(nodes, found), *_unhandled(nodes, found)})
+
+
+@dataclasses.dataclass
+class _Found:
+    """What the sources say: by name, where an event is made, and whatever else is done by names."""
+
+    made: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+    mentioned: set[str] = dataclasses.field(default_factory=set)  # its class is passed on
+    awaited: set[str] = dataclasses.field(default_factory=set)
+    called: set[str] = dataclasses.field(default_factory=set)  # as methods
+    computing: set[ModuleType] = dataclasses.field(default_factory=set)  # names
+    computes_names: bool = False  # that is, one of those that the components are of
 
 
 def sources_are_there(x: Manager) -> bool:
@@ -85,13 +100,30 @@ def _is_ours(module: str) -> bool:
     return module == "circuits" or module.startswith("circuits.")
 
 
+def _names_of(nodes: Iterable[Manager]) -> set[str]:
+    return {base.__module__ for node in nodes for base in type(node).__mro__}
+
+
+def _module_named(name: str) -> Any:
+    return sys.modules.get(name)
+
+
 def _modules_of(nodes: Iterable[Manager]) -> Iterator[ModuleType]:
-    names = {base.__module__ for node in nodes for base in type(node).__mro__}
-    names |= {event.__module__ for event in _event_classes()}
+    names = _names_of(nodes) | {event.__module__ for event in _event_classes()}
     for name in names:
-        module = sys.modules.get(name)
+        module = _module_named(name)
         if module is not None and name != "builtins" and not _is_ours(name):
             yield module
+
+
+def _modules_with_events() -> Iterator[ModuleType]:
+    """The modules that have an event class of the application by a name of their own."""
+    # By their ids: what else a module holds may not be comparable.
+    classes = {id(cls) for cls in _event_classes() if not _is_ours(cls.__module__)}
+    for name, module in list(sys.modules.items()):
+        if inspect.ismodule(module) and not _is_ours(name):
+            if not classes.isdisjoint(map(id, list(vars(module).values()))):
+                yield module
 
 
 def _event_classes(base: type[BaseEvent] = BaseEvent) -> Iterator[type[BaseEvent]]:
@@ -100,14 +132,19 @@ def _event_classes(base: type[BaseEvent] = BaseEvent) -> Iterator[type[BaseEvent
         yield from _event_classes(cls)
 
 
-def _unfired(nodes: Iterable[Manager], made: dict[str, list[str]]) -> Iterator[Finding]:
-    known = {*made, *(event.name for event in _event_classes() if _is_ours(event.__module__))}
+def _unfired(nodes: Iterable[Manager], found: _Found) -> Iterator[Finding]:
+    if found.computes_names or any(getattr(node, "_fires_by_name", False) for node in nodes):
+        return
+    known = {*found.made, *found.mentioned, "exception"}
+    known.update(event.name for event in _event_classes() if _is_ours(event.__module__))
     for node in nodes:
         for spec in node._tree_specs:
             if _is_ours(_module_of(spec)) or spec.channel is SELF or _is_page(node):
                 continue
+            if spec.names == (spec.attribute,) and spec.attribute in found.called:
+                continue  # a method that is called as one
             for name in spec.names:
-                if name != "*" and _stem(name) not in known and name not in known:
+                if name != "*" and known.isdisjoint((name, _stem(name), uncamel(_stem(name)))):
                     yield Finding("unfired", name, reprhandler(spec.bound_to(node)))
 
 
@@ -127,29 +164,32 @@ def _stem(name: str) -> str:
     return name
 
 
-def _unhandled(
-    nodes: Iterable[Manager], made: dict[str, list[str]], awaited: set[str]
-) -> Iterator[Finding]:
-    handled = set(awaited)
+def _unhandled(nodes: Iterable[Manager], found: _Found) -> Iterator[Finding]:
+    handled = set(found.awaited)
     for node in nodes:
         for spec in node._tree_specs:
             if spec.names and "*" not in spec.names:
-                handled.update(spec.names)
+                handled.update(spec.names, (uncamel(name) for name in spec.names))
             elif spec.channel != "*" or getattr(spec.function, "forwards", False):
                 return  # one that takes whatever comes on its channel; the others only look on
-    for name, places in made.items():
+    for name, places in found.made.items():
         if name not in handled:
             for place in places:
                 yield Finding("unhandled", name, place)
 
 
+def _name_of(node: ast.expr) -> str:
+    if isinstance(node, ast.Name):
+        return node.id
+    return node.attr if isinstance(node, ast.Attribute) else ""
+
+
 class _Reader(ast.NodeVisitor):
     """Notes which events the source of a module makes, and which it waits for."""
 
-    def __init__(self, module: ModuleType, made: dict[str, list[str]], awaited: set[str]) -> None:
+    def __init__(self, module: ModuleType, found: _Found) -> None:
         self._module = module
-        self._made = made
-        self._awaited = awaited
+        self._found = found
         # Names within functions cannot be looked up; by the name of the class they are found.
         self._by_name = {cls.__name__: cls for cls in _event_classes()}
 
@@ -160,12 +200,49 @@ class _Reader(ast.NodeVisitor):
             return
         self.visit(ast.parse(source))
 
-    def visit_Call(self, node: ast.Call) -> None:
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
+        for part in (*node.decorator_list, *node.body):  # what it derives from is not made by that
+            self.visit(part)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        for part in node.decorator_list:
+            # Nor is what a handler is bound to, or annotated with.
+            if not (isinstance(part, ast.Call) and _name_of(part.func) == "handler"):
+                self.visit(part)
+        for part in (*node.args.defaults, *filter(None, node.args.kw_defaults)):
+            self.visit(part)
+        for statement in node.body:
+            self.visit(statement)
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
+        self.visit_FunctionDef(node)
+
+    def visit_Name(self, node: ast.Name | ast.Attribute) -> None:
         self.generic_visit(node)
+        event = self._class_of(node) if isinstance(node.ctx, ast.Load) else None
+        if event is not None:
+            self._found.mentioned.add(event.name)
+
+    def visit_Attribute(self, node: ast.Attribute) -> None:
+        self.visit_Name(node)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
+        if node.value is not None:
+            self.visit(node.value)
+
+    def visit_Call(self, node: ast.Call) -> None:
         event = self._class_of(node.func)
         if event is not None:
+            for part in (*node.args, *node.keywords):
+                self.visit(part)
             self._note(event.name, node)
             return
+        if _name_of(node.func) == "isinstance":
+            self.visit(node.args[0])
+            return
+        self.generic_visit(node)
+        if isinstance(node.func, ast.Attribute):
+            self._found.called.add(node.func.attr)
         if not isinstance(node.func, ast.Attribute) or not node.args:
             return
         first = node.args[0]
@@ -173,9 +250,9 @@ class _Reader(ast.NodeVisitor):
             self._note_created(node)
         elif node.func.attr in ("wait", "waitEvent"):
             if isinstance(first, ast.Constant) and isinstance(first.value, str):
-                self._awaited.add(first.value)
+                self._found.awaited.add(first.value)
             elif (awaited := self._class_of(first)) is not None:
-                self._awaited.add(awaited.name)
+                self._found.awaited.add(awaited.name)
 
     def _note_created(self, node: ast.Call) -> None:
         maker = self._class_of(node.func.value) if isinstance(node.func, ast.Attribute) else None
@@ -186,10 +263,11 @@ class _Reader(ast.NodeVisitor):
             if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
                 self._note(argument.value if is_literal else uncamel(argument.value), node)
                 return
+        self._found.computing.add(self._module)
 
     def _note(self, name: str, node: ast.Call) -> None:
         path = getattr(self._module, "__file__", None) or self._module.__name__
-        places = self._made.setdefault(name, [])
+        places = self._found.made.setdefault(name, [])
         places.append(f"{path}:{node.lineno}")
 
     def _class_of(self, node: ast.expr) -> type[BaseEvent] | None:

@@ -74,16 +74,24 @@ class Diagnosis:
         self._slow_seconds = SLOW_SECONDS if asked else SLOW_SECONDS_OF_DEVELOPMENT
         self._over = threading.Event()
         self._watch = self._make_thread()
+        # Who runs it may be a handler of another tree, or, in a forked child, of another run.
+        self._base = sys._getframe(1).f_back
 
     def _make_thread(self) -> threading.Thread:
         return threading.Thread(target=self._look_on, name="circuits-debug", daemon=True)
 
     def begin(self) -> None:
         """The run begins, in this thread."""
-        if sources_are_there(self._manager):
-            for finding in check(self._manager):
-                if finding.kind == "unfired":  # what is fired may find its handler later
-                    _logger.warning("%s", finding)
+        try:
+            findings = check(self._manager) if sources_are_there(self._manager) else []
+        except (
+            Exception
+        ) as problem:  # such as a source that has changed since, and is none any more
+            _logger.warning("the sources cannot be looked through: %r", problem)
+            findings = []
+        for finding in findings:
+            if finding.kind == "unfired":  # what is fired may find its handler later
+                _logger.warning("%s", finding)
         self._follow()
         self._watch.start()
 
@@ -96,6 +104,7 @@ class Diagnosis:
     def end(self) -> None:
         """The run is over."""
         self._over.set()
+        self._base = None
         self._manager._tree_engine.routes.watch_unheard = None
         self._watch.join(_JOIN_SECONDS)
 
@@ -127,7 +136,7 @@ class Diagnosis:
         is_told = is_end_told = False
         while not self._over.wait(_INTERVAL):
             engine = self._follow()
-            frame = _handler_frame(sys._current_frames().get(self._thread_of_loop))
+            frame = _handler_frame(sys._current_frames().get(self._thread_of_loop), self._base)
             now = time.monotonic()
             if frame is None or frame is not seen:
                 seen, since, is_told = frame, now, False
@@ -141,10 +150,13 @@ class Diagnosis:
             frame = None  # it holds what the handler holds
 
 
-def _handler_frame(frame: FrameType | None) -> FrameType | None:
-    """The frame of the handler that the loop is in: of the outermost function that we have called."""
+def _handler_frame(frame: FrameType | None, base: FrameType | None) -> FrameType | None:
+    """The frame of the handler that the loop is in: of the outermost function that we have called.
+
+    ``base`` is the frame that runs the loop.
+    """
     found = None
-    while frame is not None:
+    while frame is not None and frame is not base:
         above = frame.f_back
         if above is not None and not _calls_handlers(frame) and _calls_handlers(above):
             found = frame

@@ -45,12 +45,13 @@ def walk(
         v: Components to leave out; those met are added.
     """
     seen: set[Any] = set() if v is None else v
-    if x in seen:
-        return
-    seen.add(x)
-    yield f(d, x)
-    for child in list(x.components):
-        yield from walk(child, f, d + 1, seen)
+    stack = [(d, x)]
+    while stack:
+        depth, node = stack.pop()
+        if node not in seen:
+            seen.add(node)
+            yield f(depth, node)
+            stack.extend((depth + 1, child) for child in reversed(list(node.components)))
 
 
 def _nodes(x: Manager) -> list[Manager]:

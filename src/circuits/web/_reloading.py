@@ -90,7 +90,7 @@ class Reloader(BaseComponent):
                     yield sleep(_QUIET)
                 say(f"{changed} has changed")
                 self.has_changed = True
-                self.root.stop()
+                self._tree_engine.stop()
                 return
 
 

@@ -394,6 +394,8 @@ class Response:
         options = [option.strip() for option in headers["Connection"].split(",")]
         said = {option.lower() for option in options}
         if said.isdisjoint(_OPTIONS_OF_OURS):
+            # It is left as it is, which means the end to a client of HTTP/1.0.
+            self.close = self.close or self.protocol == "HTTP/1.0"
             return
         self.close = self.close or "close" in said
         others = [option for option in options if option.lower() not in _OPTIONS_OF_OURS]

@@ -376,7 +376,7 @@ class Application(HostedTree):
                 await send({"type": "lifespan.startup.complete"})
             else:
                 if self._tree_task is not None:
-                    self.root.stop()
+                    self._tree_engine.stop()
                     await self._tree_task
                 await send({"type": "lifespan.shutdown.complete"})
                 return

@@ -179,14 +179,20 @@ httperror = HTTPError
 #: What describes the content that was about to be sent, and not the page of an error.
 _OF_CONTENT = (
     "Accept-Ranges",
+    "Age",
+    "Content-Digest",
     "Content-Disposition",
     "Content-Encoding",
     "Content-Language",
     "Content-Length",
+    "Content-Location",
+    "Content-MD5",
     "Content-Range",
+    "Digest",
     "ETag",
     "Expires",
     "Last-Modified",
+    "Repr-Digest",
 )
 
 

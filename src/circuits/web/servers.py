@@ -298,7 +298,7 @@ class _Stdio(BaseComponent, EventTransport):
     def close(self, sock: Any = None) -> None:
         self.pause_reading(sock)
         self.fire(sockets.Disconnect(self.sock))
-        self.root.stop()
+        self._tree_engine.stop()
 
 
 class _EndOfInput(Event):

@@ -18,6 +18,7 @@ import warnings
 import weakref
 
 from circuits.core._routing import TREE_LOCK
+from circuits.core._session import leave_runs_of_parent
 from circuits.core.bridge import Bridge
 from circuits.core.errors import UnregistrableError
 from circuits.core.handlers import handler
@@ -138,6 +139,7 @@ def _run_child(manager: Manager, far: socket.socket | None) -> None:
     with contextlib.suppress(RuntimeError):
         while True:
             TREE_LOCK.release()  # acquired by the thread of the parent that we are a copy of
+    leave_runs_of_parent()
     for end in list(_private_ends):
         end.close()
     asyncio = sys.modules.get("asyncio")
@@ -190,7 +192,7 @@ def _run(manager: Manager, far: socket.socket | None) -> None:
     @handler("bridge_lost", channel="*")
     def _on_parent_lost(self: Manager, bridge: Bridge, reason: Any = None) -> None:
         if bridge._descriptor is not None and bridge._descriptor.file is far:
-            self.stop()
+            Manager.stop(self)
 
     manager.addHandler(_on_parent_lost)
     manager.run(far)
@@ -200,6 +202,6 @@ def _end(manager: Manager) -> None:
     """The parent has ended: stop, or exit. In a thread that nobody waits for."""
     deadline = time.monotonic() + manager.stop_timeout + _GRACE
     while time.monotonic() < deadline:
-        manager.stop()  # once more if it was just about to begin
+        Manager.stop(manager)  # once more if it was just about to begin
         time.sleep(_LOOK_INTERVAL)
     os._exit(1)

@@ -84,6 +84,8 @@ class IRC(Component):
         capabilities: The names of those that are enabled.
     """
 
+    _fires_by_name = True  # what others send
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         # A handler that is defined again usually joins the inherited one; but who overrides this

@@ -52,6 +52,8 @@ class IRC(Component):
         **kwargs: For :class:`~circuits.protocols.line.Line`.
     """
 
+    _fires_by_name = True  # what others send
+
     def __init__(self, *args: Any, encoding: str = "utf-8", **kwargs: Any) -> None:
         self.encoding = encoding
         super().__init__(*args, **kwargs)

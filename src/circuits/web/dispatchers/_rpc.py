@@ -101,6 +101,7 @@ class Remote(BaseComponent):
         **kwargs: For the component, such as ``channel``.
     """
 
+    _fires_by_name = True  # what others send
     channel = "web"
 
     def __init__(
