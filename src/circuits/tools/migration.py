@@ -10,19 +10,15 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-import difflib
 import importlib
 import inspect
 import re
 import warnings
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from circuits.core.components import BaseComponent, Component
 from circuits.core.events import BaseEvent
 from circuits.core.handlers import handler as handler_of_ours
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["Idiom", "find_idioms"]
 
@@ -267,6 +263,8 @@ class _Reader(ast.NodeVisitor):
             return
         homes = [home for home in _HOMES if home != where and _has(home, name)]
         there = _find(where)
+        import difflib  # for what is found only
+
         near = [] if there in (None, _MISSING) else difflib.get_close_matches(name, dir(there), 1)
         if homes:
             cure = f"import it from {homes[0]}"
