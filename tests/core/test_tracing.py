@@ -12,7 +12,7 @@ from circuits import BaseComponent, Component, Event, Manager, Timer, handler, s
 from circuits.core._direct import Direct
 from circuits.core._dispatch import Dispatch
 from circuits.core._outcomes import Outcomes
-from circuits.core._tasks import TaskTable
+from circuits.core._task_table import TaskTable
 from circuits.core._tracing import KINDS_LIMIT, TREE_LIMIT, Trace, Tracing
 from circuits.testing import VirtualClock, settle
 

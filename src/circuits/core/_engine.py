@@ -18,7 +18,7 @@ from ._outcomes import Outcomes
 from ._queue import EventQueue
 from ._reports import fire_error
 from ._routing import NO_ROUTES, TREE_LOCK, Routes
-from ._tasks import TaskTable
+from ._task_table import TaskTable
 from ._turns import Turns
 from .utils import flatten
 

@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from ._dispatch import Dispatch
-from ._tasks import TaskTable
+from ._task_table import TaskTable
 from ._tracing import new_id
 from .events import BaseEvent
 from .manager import Manager

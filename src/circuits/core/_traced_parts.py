@@ -10,7 +10,7 @@ from . import _clock
 from ._dispatch import EVENTS_PER_TURN, Dispatch
 from ._outcomes import HELD_ONCE_MORE, Outcomes, getrefcount
 from ._queue import event_of
-from ._tasks import TaskTable
+from ._task_table import TaskTable
 from .errors import EXIT_EXCEPTIONS
 
 TYPE_CHECKING = False

@@ -21,7 +21,7 @@ from ._dispatch import Dispatch
 from ._outcomes import Outcomes
 from ._queue import event_of
 from ._reports import safe_str
-from ._tasks import TaskTable
+from ._task_table import TaskTable
 from ._traced_parts import TracedDispatch, TracedOutcomes, TracedTaskTable
 
 TYPE_CHECKING = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from . import _tasks
+from . import _task_table
 from ._flags import WAITED
 from ._routing import TREE_LOCK, is_below
 from .errors import SingletonError, UnregistrableError
@@ -49,7 +49,7 @@ class PrepareUnregister(Event):
         return is_below(component, self.args[0])
 
 
-_tasks.FAREWELLS = (*_tasks.FAREWELLS, PrepareUnregister)
+_task_table.FAREWELLS = (*_task_table.FAREWELLS, PrepareUnregister)
 
 
 class _Channel:
