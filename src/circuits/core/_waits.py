@@ -492,7 +492,6 @@ class Wait(Suspension):
             raise BaseExceptionGroup(f"handlers of {safe_repr(event)} failed", problems)
         return value.value
 
-
     def _begin_awaited(self) -> None:
         engine = self._manager._tree_engine
         host = engine.loop.host
