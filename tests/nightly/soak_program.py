@@ -91,7 +91,8 @@ class Everything(Pages):
     async def kernel(self) -> str:
         value = await self.call(sum_up(5), "kernel")
         self.fire(go_wrong(), "kernel")
-        self.guests += 1
+        # Names of channels are remembered up to a limit: 4 MB, which is reached at any time.
+        self.guests = (self.guests + 1) % 1000
         Guest(self.guests).register(self)
         return str(value)
 
