@@ -12,7 +12,7 @@ PYTEST = $(PY) -m pytest -q $(PYTEST_ARGS)
 # Tests without network and processes do not disturb each other, so all cores may run them.
 PARALLEL = -n auto --dist worksteal
 
-NIGHTLY = examples repeat bench fuzz hostile
+NIGHTLY = examples repeat bench fuzz hostile soak
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-this test-others fast documented check lint types format docs man pictures changes bench bench-quick budgets nightly $(addprefix nightly-,$(NIGHTLY)) nightly-autobahn pins clean
@@ -100,6 +100,9 @@ nightly-fuzz: $(VENV)/.peers ## Every codec against broken input and other peopl
 
 nightly-hostile: $(VENV)/.peers ## 200 hostile clients before every server (HOSTILE="http --clients 50")
 	scripts/nightly hostile $(PY) -m tests.nightly.hostile $(HOSTILE)
+
+nightly-soak: $(VENV)/.peers ## Everything at once in one process, and whether it grows (SOAK_SECONDS=1800)
+	scripts/nightly soak $(PY) -m tests.nightly.soak --seconds $(or $(SOAK_SECONDS),1800)
 
 nightly-autobahn: $(VENV)/.dev .venv-autobahn/.ready ## The Autobahn suite against our WebSockets; needs Python 2.7 (AUTOBAHN_ARGS=--all)
 	scripts/nightly autobahn $(PY) -m tests.nightly.autobahn .venv-autobahn/env/bin/wstest $(AUTOBAHN_ARGS)

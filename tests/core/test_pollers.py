@@ -8,6 +8,7 @@ import select
 import socket
 import threading
 import types
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -640,3 +641,20 @@ def test_a_handler_of_another_component_is_found_through_the_queue(connections: 
                 here.received()
     assert app.log[0] == ("read", here)
     poller.discard(here)
+
+
+def test_nothing_leads_to_an_owner_that_has_left(bench: Bench, connections: Pair) -> None:
+    here, there = connections()
+    owner = Owner(channel="its own").register(bench.app)
+    bench.turn()
+    bench.poller.addReader(owner, here)
+    there.send(b"x")
+    bench.turn()
+    assert owner.log == [("read", here)]
+    bench.poller.discard(here)
+    owner.unregister()
+    bench.turn()
+    gone = weakref.ref(owner)
+    del owner
+    gc.collect()
+    assert gone() is None

@@ -186,6 +186,46 @@ def test_a_reload_serves_new_code_and_loses_no_request(site: Path) -> None:
         assert program.get("/version").body == b"twofold"
 
 
+def test_reloads_under_load_lose_no_request(site: Path) -> None:
+    with start(site) as program:
+        stop = threading.Event()
+        served: list[int] = []
+        failures: list[str] = []
+
+        def ask(count: int) -> None:
+            while not stop.is_set():
+                with program.connect() as wire:
+                    for number in range(count):
+                        try:
+                            answer = wire.get("/")
+                        except (EOFError, ConnectionResetError) as problem:
+                            # What was idle may be closed whatever is on its way to it, and its
+                            # client asks again (RFC 9112, 9.3.1); not a new connection.
+                            if number == 0:
+                                failures.append(repr(problem))
+                            break
+                        served.append(int(answer.body))
+                        if answer["Connection"] == "close":
+                            break
+
+        with contextlib.ExitStack() as asking:
+            for count in (1, 1, 1, 2, 5, 100, 100, 100):
+                thread = threading.Thread(target=ask, args=(count,))
+                thread.start()
+                asking.callback(thread.join, SECONDS)
+            asking.callback(stop.set)
+            for _ in range(3):
+                found = workers(program)
+                thread, bodies = begin_slow(program, site)
+                program.process.send_signal(signal.SIGHUP)
+                eventually(lambda: not any(is_alive(pid) for pid in found), "the end of the old")  # noqa: B023
+                thread.join(SECONDS)
+                assert bodies[0].startswith(b"slow")
+            found = workers(program)
+        assert failures == []
+        assert found < set(served)
+
+
 def test_a_reload_that_fails_leaves_the_old_workers(site: Path) -> None:
     with start(site) as program:
         found = workers(program)

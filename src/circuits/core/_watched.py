@@ -13,7 +13,17 @@ if TYPE_CHECKING:
 
     SetInterest = Callable[[int, int, int], object]
 
-__all__ = ["Watch", "WatchTable"]
+__all__ = ["Doors", "Watch", "WatchTable"]
+
+
+class Doors:
+    """Where ``_read`` and ``_write`` of the descriptors of one channel go."""
+
+    __slots__ = ("__weakref__", "read", "write")
+
+    def __init__(self, read: Direct, write: Direct) -> None:
+        self.read = read
+        self.write = write
 
 
 class Watch:
@@ -36,7 +46,7 @@ class Watch:
         self.interest = 0
         self.target: Any = "*"
         self.owner: Any = None
-        self.doors: tuple[Direct, Direct] | None = None
+        self.doors: Doors | None = None
 
 
 class WatchTable(dict[int, Watch]):

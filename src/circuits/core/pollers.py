@@ -12,11 +12,12 @@ from __future__ import annotations
 import errno
 import os
 import select
+from _weakref import ref
 
 from ._direct import Direct
 from ._latch import WakeUp
 from ._turns import PARTS
-from ._watched import Watch, WatchTable
+from ._watched import Doors, Watch, WatchTable
 from .components import BaseComponent
 from .events import Event, GenerateEvents
 from .handlers import handler
@@ -47,9 +48,6 @@ TIMEOUT = 0.01
 
 #: How many descriptors one wait reports at most; the rest comes with the next.
 _EVENTS_PER_WAIT = 1024
-
-#: For how many channels the way to the owners of descriptors is remembered.
-_DOORS_LIMIT = 1024
 
 _READABLE, _WRITABLE, _GONE = 1, 2, 4
 
@@ -142,7 +140,7 @@ class BasePoller(BaseComponent):
         self.timeout = timeout
         self._watches = WatchTable()
         self._callbacks: dict[int, Callable[[], object]] = {}
-        self._doors: dict[Any, tuple[Direct, Direct]] = {}
+        self._doors: dict[str, ref[Doors]] = {}
         self._wake_up = WakeUp()
         self._open()
 
@@ -313,7 +311,7 @@ class BasePoller(BaseComponent):
             if doors is None:
                 doors = watch.doors = self._doors_to(watch.target)
             if mask & _READABLE and watch.interest & _READABLE:
-                door, fd = doors[0], watch.fd
+                door, fd = doors.read, watch.fd
                 methods = door.methods()
                 if methods is None:
                     self.fire(Read(fd), watch.target)
@@ -332,22 +330,22 @@ class BasePoller(BaseComponent):
                 self._forget(watch)
                 self.fire(Disconnect(watch.fd), watch.target)
             if mask & is_writable and watch.interest & _WRITABLE:
-                doors[1].call(watch.fd)
+                doors.write.call(watch.fd)
             if queue or tasks.ready:
                 loop.drain()
                 if wake_up.number < 0:  # we have left the tree
                     return
 
-    def _doors_to(self, target: Any) -> tuple[Direct, Direct]:
+    def _doors_to(self, target: Any) -> Doors:
         """Where ``_read`` and ``_write`` of the descriptors of one owner go."""
         is_text = target.__class__ is str  # to remember others might keep a component alive
-        if is_text and target in self._doors:
-            return self._doors[target]
-        doors = Direct(self, Read, (target,)), Direct(self, Write, (target,))
-        if is_text:
-            if len(self._doors) >= _DOORS_LIMIT:
-                self._doors.clear()
-            self._doors[target] = doors
+        known = self._doors.get(target) if is_text else None
+        doors = None if known is None else known()
+        if doors is None:
+            doors = Doors(Direct(self, Read, (target,)), Direct(self, Write, (target,)))
+            if is_text:  # for as long as one of its descriptors is watched: they lead to components
+                pop = self._doors.pop
+                self._doors[target] = ref(doors, lambda gone: pop(target, None))
         return doors
 
 
