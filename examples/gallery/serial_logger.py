@@ -36,6 +36,8 @@ class Logger(Component):
     @handler("closed", channel="port")
     def wait(self, port):
         self.is_open = False
+        if not self.root.running:
+            return  # the end has closed it, and the log
         self.note(f"# {port} is closed")
         yield self.again()
 
