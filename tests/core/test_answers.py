@@ -7,7 +7,7 @@ import builtins
 import gc
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -310,3 +310,13 @@ def test_nothing_that_is_built_in_is_hidden_by_a_star(module: str) -> None:
     exec(f"from {module} import *", names)
     assert not {name for name in names if hasattr(builtins, name)} - {"__builtins__", "__name__"}
     assert circuits.TimeoutError is circuits.core.errors.TimeoutError
+
+
+def test_what_only_a_page_is_called_may_be_something_that_is_iterated_over() -> None:
+    Event.create("only_made_at_run_time")
+
+    class Fine(Component):
+        async def only_made_at_run_time(self) -> AsyncIterator[int]:
+            yield 1
+
+    assert "only_made_at_run_time" not in Fine.handlers()

@@ -240,7 +240,7 @@ def declare_class(cls: type[BaseEvent], name: str) -> None:
     if "name" not in own:
         given["name"] = name
     if isinstance(given["name"], str):
-        note_written(cls.__name__, given["name"])
+        note_written(cls.__name__, given["name"], in_source="_recipe" not in vars(cls))
     cls._declared = {}
     declare(cls, given)
 

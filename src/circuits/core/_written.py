@@ -15,16 +15,19 @@ _LIMIT = 65536
 
 _ENDINGS = ("", "_success", "_failure", "_complete", "_done", "_value_changed")
 
-#: The names of events that there are classes for.
+#: The names of events that there are classes for, but for those made at run time.
 _event_names: set[str] = set()
 
 _written: dict[str, tuple[str, ...]] = {}
 _names: dict[str, tuple[str, ...]] = {}
 
 
-def note_written(written: str, name: str) -> None:
-    """A class is written so, and its events have a name, perhaps another one."""
-    if len(_event_names) < _LIMIT:
+def note_written(written: str, name: str, *, in_source: bool) -> None:
+    """A class is written so, and its events have a name, perhaps another one.
+
+    One that is not ``in_source`` is made of a name, which may be that of any page or message.
+    """
+    if in_source and len(_event_names) < _LIMIT:
         _event_names.add(name)
     if written == name or written in _written.get(name, ()) or len(_written) >= _LIMIT:
         return
@@ -35,7 +38,7 @@ def note_written(written: str, name: str) -> None:
 
 
 def is_event_name(name: str) -> bool:
-    """Whether there is a class of events with this name, or for feedback of such."""
+    """Whether a class of events is written for this name, or that is feedback of one."""
     for ending in _ENDINGS[1:]:
         name = name.removesuffix(ending)
     return name in _event_names or name in _names

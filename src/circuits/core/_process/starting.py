@@ -192,16 +192,24 @@ def _run(manager: Manager, far: socket.socket | None) -> None:
     @handler("bridge_lost", channel="*")
     def _on_parent_lost(self: Manager, bridge: Bridge, reason: Any = None) -> None:
         if bridge._descriptor is not None and bridge._descriptor.file is far:
-            Manager.stop(self)
+            _stop(self)
 
     manager.addHandler(_on_parent_lost)
     manager.run(far)
+
+
+def _stop(manager: Manager) -> None:
+    """Stop what runs: a class whose ``run`` does something else has a ``stop`` for that."""
+    if type(manager).run is Manager.run:
+        Manager.stop(manager)  # whatever ``stop`` is in its class
+    else:
+        manager.stop()
 
 
 def _end(manager: Manager) -> None:
     """The parent has ended: stop, or exit. In a thread that nobody waits for."""
     deadline = time.monotonic() + manager.stop_timeout + _GRACE
     while time.monotonic() < deadline:
-        Manager.stop(manager)  # once more if it was just about to begin
+        _stop(manager)  # once more if it was just about to begin
         time.sleep(_LOOK_INTERVAL)
     os._exit(1)
