@@ -108,6 +108,22 @@ def test_graph_shows_a_tree(application: str, capsys: pytest.CaptureFixture[str]
     assert child.startswith(" * <Child/* ")
 
 
+@pytest.mark.parametrize("name", ["check", "graph"])
+def test_an_application_that_fires_for_ever_is_looked_at(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "endless_app.py").write_text(
+        "from circuits import Component, Event\n"
+        "class again(Event): pass\n"
+        "class Endless(Component):\n"
+        "    def init(self): self.fire(again())\n"
+        "    def again(self): self.fire(again())\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    main([name, "endless_app:Endless"])
+    assert "Traceback" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("form", "first"), [("dot", "digraph "), ("mermaid", "graph TD")])
 def test_graph_writes_other_forms(application: str, form: str, first: str, tmp_path: Path) -> None:
     assert main(["graph", application, "--format", form, "--output", "out.txt"]) == 0

@@ -9,7 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from circuits.tools import check
-from circuits.web._loading import load
+
+from ._application import make_application
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,12 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Print what was found."""
     parser = make_parser()
     options = parser.parse_args(argv)
-    module, colon, name = options.application.partition(":")
-    if not (module and colon and name):
-        parser.error(f"an application is written like module:Class, not {options.application!r}")
-    app = load(parser, options.application, "component")
-    while len(app):  # what registers itself by events
-        app.flush()
+    app = make_application(parser, options.application)
     try:
         modules = [import_module(module) for module in options.module]
     except ModuleNotFoundError as problem:

@@ -7,7 +7,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from circuits.tools import GraphvizError, graph_ascii, graph_dot, graph_mermaid, graph_png
-from circuits.web._loading import load
+
+from ._application import make_application
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,12 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Print the tree, or write it."""
     parser = make_parser()
     options = parser.parse_args(argv)
-    module, colon, name = options.application.partition(":")
-    if not (module and colon and name):
-        parser.error(f"an application is written like module:Class, not {options.application!r}")
-    app = load(parser, options.application, "component")
-    while len(app):  # what registers itself by events
-        app.flush()
+    app = make_application(parser, options.application)
     output: str | None = options.output
     try:
         if output is not None and output.endswith(".png"):
