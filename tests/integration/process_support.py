@@ -100,7 +100,7 @@ def is_alive(pid: int) -> bool:
     """Whether a process exists that is more than a zombie."""
     try:
         status = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # before it was opened, or before it was read
         return False
     except OSError:  # pragma: no cover - not on Linux
         os.kill(pid, 0)

@@ -99,7 +99,7 @@ class Daemonised:
 
     def is_alive(self) -> bool:
         assert self.pid is not None
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError, FileNotFoundError):
             os.kill(self.pid, 0)
             # An orphan of ours, which nobody reaps in some containers, is not alive.
             return "\nState:\tZ" not in Path(f"/proc/{self.pid}/status").read_text()
