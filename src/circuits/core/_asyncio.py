@@ -27,10 +27,13 @@ from .errors import NotRunningError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TypeVar
 
     from ._causes import Firing
     from ._engine import Engine
     from .manager import Manager
+
+    T = TypeVar("T")
 
 #: Seconds that cancelled coroutine handlers get for their ``finally`` blocks.
 _CANCEL_SECONDS = 1.0
@@ -88,7 +91,7 @@ class _Runner:
         """Whether asyncio has nothing to run, as far as we can know."""
         return False
 
-    def run_outside(self, function: Callable[[], object]) -> None:
+    def run_outside(self, function: Callable[..., T], *args: Any) -> T:
         """Call a function as if not from within a task of asyncio."""
         raise NotImplementedError
 
@@ -260,13 +263,13 @@ class Host(_Runner):
     def is_idle(self) -> bool:
         return not self.loop._ready
 
-    def run_outside(self, function: Callable[[], object]) -> None:
+    def run_outside(self, function: Callable[..., T], *args: Any) -> T:
         loop = self.loop
         task = asyncio.current_task(loop)
         if task is not None:
             asyncio.tasks._leave_task(loop, task)
         try:
-            self._context.copy().run(function)
+            return self._context.copy().run(function, *args)
         finally:
             if task is not None:
                 asyncio.tasks._enter_task(loop, task)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ._engine import Engine
     from ._routing import Route
     from .events import BaseEvent
+    from .manager import Manager
 
 __all__ = ["Dispatch"]
 
@@ -174,6 +175,42 @@ class Dispatch:
             queue.set_cause(cause)
 
     # -- one event --
+
+    def attempt(self, event: BaseEvent, manager: Manager, channels: tuple[Any, ...]) -> bool:
+        """Fire and dispatch an event that would be the next, if it has one handler and no flags.
+
+        Returns:
+            Whether that is done; else nothing was.
+        """
+        try:
+            (method,) = self._routes.plain[event._event_key][channels]  # type: ignore[index, misc]
+        except (KeyError, TypeError, ValueError):  # it has none, several, or a flag; or was never fired
+            return False
+        queue = self._queue
+        event.channels = channels
+        event._event_value = value = Value(event, manager)
+        event._event_at = method
+        queue.is_flushed = True
+        try:
+            result = method(*event._event_args)
+            if result is not None:
+                if (
+                    type(result) in _SUSPENDED
+                    or value._flags
+                    or event._event_key is None
+                    or isinstance(result, Value)
+                ):
+                    self.take(event, method, result)
+                else:
+                    value._value, value._flags = result, HAS_RESULT
+        except BaseException as problem:
+            self._outcomes.fail(event, method, problem)
+        finally:
+            queue.is_flushed = False
+        event._event_at = None
+        if event._event_key is None:
+            self._outcomes.finish(event, event._event_flags | event._event_class_flags)
+        return True
 
     def dispatch(self, event: BaseEvent) -> None:
         """Run the handlers of one event."""

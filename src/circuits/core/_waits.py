@@ -10,10 +10,12 @@ import _thread
 import sys
 
 from . import _clock
+from ._outcomes import HELD_ONCE_MORE, getrefcount
 from ._reports import safe_repr, unheard_text
 from ._routing import is_unheard, same_channel
 from ._tasks import Suspension
 from .errors import NoHandlerError, TimeoutError
+from .values import HAS_RESULT, Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from ._tasks import Task
     from .events import BaseEvent
     from .manager import Manager
-    from .values import Value
 
     R_co = TypeVar("R_co", covariant=True)
 
@@ -380,7 +381,6 @@ class Wait(Suspension):
             and self.timeout != 0
             and event is not None
             and event._event_value is None  # a new one
-            and self._manager._tree_engine is engine
             and engine.tasks.are_alone()
         )
 
@@ -389,30 +389,36 @@ class Wait(Suspension):
         key = self._event._event_key  # type: ignore[union-attr]
         return key is not None and key not in engine.routes.awaited
 
-    def _dispatch(self, engine: Engine, flush: Callable[[], object]) -> None:
-        """Fire an event, of which nobody else is told, and dispatch it."""
+    def _dispatch(self, engine: Engine, run: Callable[..., Any]) -> None:
+        """Fire an event, of which nobody else is told, and dispatch it by ``run``."""
         event: Any = self._event
-        value = self._manager.fire(event, *self._channels)
-        before = engine.routes.version
-        flush()
+        manager, dispatch = self._manager, engine.dispatch
+        channels = self._channels or event.channels or manager._tree_channels
+        if not run(dispatch.attempt, event, manager, channels):
+            manager.fire(event, *self._channels)
+            before = engine.routes.version
+            run(dispatch.flush)
+            if not event._event_value._flags and engine.routes.version == before:
+                # Else a handler may have left.
+                if is_unheard(engine.route(event._event_name, event.channels)):
+                    event._event_value.unheard = True
         if event.waitingHandlers:
             self._state = _WAITING
             event._when_over(self)
             self._limit_time()
             return
-        if not value._flags and engine.routes.version == before:  # else a handler may have left
-            if is_unheard(engine.route(event._event_name, event.channels)):
-                value.unheard = True
         self._state = _OVER
-        self._outcome, self._value = event, value
+        self._outcome, self._value = event, event._event_value
 
     # -- the ways to wait --
 
     def at_once(self, engine: Engine) -> Any:
-        if not (self._is_next(engine) and self._is_plain(engine)):
+        if self._manager._tree_engine is not engine or not self._is_next(engine):
+            return None
+        if not self._is_plain(engine):
             return None
         try:
-            self._dispatch(engine, engine.dispatch.flush)
+            self._dispatch(engine, _call)
         except Exception:
             return None  # it will not be better when it is tried again, for the handler to hear
         return self._value
@@ -492,6 +498,11 @@ class Wait(Suspension):
             return None
         if not self._fire:
             return event
+        if value._flags == HAS_RESULT and value._value.__class__ is not Value:
+            result = value._value
+            if getrefcount(value) == HELD_ONCE_MORE + 1:  # see Outcomes.finish
+                value.event = None
+            return result
         if value.unheard and value.is_empty and not value.errors:
             raise NoHandlerError(unheard_text(self._manager._tree_engine.routes, event))
         problems = value.exceptions
@@ -510,12 +521,16 @@ class Wait(Suspension):
         elif self._is_plain(engine):
             event: Any = self._event
             event._event_waiters = {self: None}
-            self._dispatch(engine, lambda: host.run_outside(engine.dispatch.flush))
+            self._dispatch(engine, host.run_outside)
             if self._state == _OVER:
                 event._event_waiters = None
         else:
             self._begin_timed()
             host.run_outside(engine.dispatch.flush)
+
+
+def _call(function: Callable[..., Any], *args: Any) -> Any:
+    return function(*args)
 
 
 class _Coming:

@@ -261,7 +261,7 @@ class Manager:
         """
         if not isinstance(event, BaseEvent):
             raise TypeError(no_event(event))
-        return Wait(self, event, event.name, channels, timeout, fire=True)
+        return Wait(self, event, event._event_name, channels, timeout, fire=True)
 
     callEvent = call  # noqa: N815 - documented name
 
