@@ -125,6 +125,12 @@ DIFFERENCES: list[Difference] = [
         "a limit, which the others do not have or have elsewhere",
     ),
     Difference(
+        "http-responses",
+        "httptools",
+        r"refused here: status N is not in N to N",
+        "RFC 9110, 15: a status has three digits, and none begins with 0",
+    ),
+    Difference(
         "http-requests",
         "h11",
         r"refused here: a TLS handshake.*",

@@ -351,7 +351,8 @@ class Requests(Target):
     def _again(self, message: Message) -> Iterator[tuple[str, str, str]]:
         """What was read can be sent on, and is read as the same."""
         method, _, target = message.start.decode("latin-1").partition(" ")
-        headers = [(n.decode(), v.decode("latin-1")) for n, v in message.headers]
+        # An expectation is ignored in HTTP/1.0, as not in what is sent on.
+        headers = [(n.decode(), v.decode("latin-1")) for n, v in message.headers if n != b"expect"]
         try:
             data = http1.encode_request_head(method, target, headers)
         except http1.LocalProtocolError as problem:
@@ -460,20 +461,20 @@ class Sent(Target):
         # Framing is up to the caller, so what is about it is left out.
         if {name.lower() for name in names} & {b"content-length", b"transfer-encoding", b"upgrade"}:
             return
-        is_response = sent.startswith(b"HTTP/")
-        if is_response:
+        many = http1.Limits(header_count=len(names) + 1)
+        if sent.startswith(b"HTTP/"):
             if sent[9:12] < b"200":
                 return
             answers = [
                 ("h11", responses_by_h11(sent, "HEAD")),
                 ("httptools", by_httptools(httptools.HttpResponseParser, sent)),
-                ("ours", by_ours(http1.ResponseDecoder(assume_method="HEAD"), [sent])),
+                ("ours", by_ours(http1.ResponseDecoder(many, assume_method="HEAD"), [sent])),
             ]
         else:
             answers = [
                 ("h11", requests_by_h11(sent)),
                 ("httptools", by_httptools(httptools.HttpRequestParser, sent)),
-                ("ours", by_ours(http1.RequestDecoder(), [sent])),
+                ("ours", by_ours(http1.RequestDecoder(many), [sent])),
             ]
         for peer, seen in answers:
             if seen.refusal is not None and not seen.messages:

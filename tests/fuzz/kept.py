@@ -9,6 +9,11 @@ KEPT: list[tuple[str, bytes]] = [
     # Data before what is malformed was lost if both came at once.
     ("http-requests", _CHUNKED + b"5\r\nection"),
     ("http-responses", b"HTTP/1.1 200\r\nTransfer-Encoding:chunked\r\n\r\n5\r\nello\ry"),
+    # The CR at the end of a body made an LF behind it a whole line end, if both came at once.
+    ("http-requests", b"P / HTTP/1.1\r\nHost:\r\nContent-Length:1\r\n\r\n\r\n"),
+    # An expectation of HTTP/1.0 is none.
+    ("http-requests", b"T / HTTP/1.0\r\nt:\r\nExpect:e\r\n\r\n"),
+    ("http-sent", b"T\n/\n" + b"X\n" * 250),
     # What came behind a last block was dropped or read, by the cuts.
     ("websocket-deflate", b"A\x85\xc2\x827\xfa!=4\xfa=\xc5"),
     ("websocket-deflate", b"\xc2\x927\xfa!=4\xfa5536"),

@@ -230,9 +230,11 @@ class _Decoder:
                 line_length = line_end - start
                 self._check_line_length(line_length)
         bad = BAD_BYTES.search(data, max(searched - 1, start))
-        if bad is not None:
+        # A CR before the head belongs to a body, and takes no LF along.
+        if bad is not None or data[start] == 0x0A:
+            place = bad.start() - start if bad is not None else 0
             raise RemoteProtocolError(
-                self._blame, f"lone CR, lone LF or NUL at byte {bad.start() - start} of a head"
+                self._blame, f"lone CR, lone LF or NUL at byte {place} of a head"
             )
         if line_length >= 0:
             if self._line_length < 0:

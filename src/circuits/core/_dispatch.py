@@ -184,7 +184,11 @@ class Dispatch:
         """
         try:
             (method,) = self._routes.plain[event._event_key][channels]  # type: ignore[index, misc]
-        except (KeyError, TypeError, ValueError):  # it has none, several, or a flag; or was never fired
+        except (
+            KeyError,
+            TypeError,
+            ValueError,
+        ):  # it has none, several, or a flag; or was never fired
             return False
         queue = self._queue
         event.channels = channels
