@@ -49,7 +49,7 @@ _RE_EXPORTS = {"__init__.py", "__main__.py"}
 #: those below. What stands for a folder stands for all in it.
 _FLOORS: dict[str, list[str]] = {
     "core": [
-        "_clock errors utils _latch _signals _turns _written",
+        "_clock errors utils _latch _signals _turns _written _shown _tracebacks",
         """_flags _event_state _created _fields _signatures events values handlers _reports _routing
         _queue _causes""",
         "_name_waits _tasks _task_table _waits _outcomes _dispatch _direct _traced_parts _tracing _boundary",

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 import pytest
 
 from circuits import Component, Debugger, Event, handler, sleep
-from circuits.core._reports import format_error, safe_repr
+from circuits.core._reports import format_error
+from circuits.core._shown import safe_repr
 from circuits.core.helpers import FallBackErrorHandler
 from circuits.testing import settle
 

@@ -16,7 +16,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 from circuits.core._boundary import admit, watch_queue
-from circuits.core._reports import describe
+from circuits.core._shown import describe
 from circuits.core._tracing import Tracing
 from circuits.core.errors import (
     TaskCancelledError,

@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from . import _clock
-from ._reports import safe_repr
+from ._shown import safe_repr
 from ._tasks import Suspension, awaits_of
 from ._waits import Sleep, Wait
 from .handlers import reprhandler

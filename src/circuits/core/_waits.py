@@ -10,8 +10,9 @@ import _thread
 import sys
 
 from . import _clock
-from ._reports import safe_repr, unheard_text
+from ._reports import unheard_text
 from ._routing import is_unheard, same_channel
+from ._shown import safe_repr
 from ._tasks import Suspension
 from .errors import NoHandlerError, TimeoutError
 

@@ -8,7 +8,7 @@ from collections import deque
 
 from ._clock import NEVER
 from ._grace import Graceful
-from ._reports import describe
+from ._shown import describe
 from ._tasks import Suspended
 from ._waits import check_seconds
 from .errors import BacklogFullError, TaskCancelledError, TaskTimeoutError, WorkerStoppedError

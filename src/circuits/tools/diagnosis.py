@@ -18,8 +18,9 @@ import time
 import traceback
 from typing import TYPE_CHECKING, Any
 
-from circuits.core._reports import brief_repr, unheard_text
+from circuits.core._reports import unheard_text
 from circuits.core._routing import is_unheard
+from circuits.core._shown import brief_repr
 
 from .checks import check, sources_are_there
 
