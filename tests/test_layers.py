@@ -52,7 +52,7 @@ _FLOORS: dict[str, list[str]] = {
         "_clock errors utils _latch _signals _turns _written _shown _tracebacks",
         """_flags _event_state _created _fields _signatures events values handlers _reports _routing
         _queue _causes""",
-        "_name_waits _tasks _task_table _waits _outcomes _dispatch _direct _traced_parts _tracing _boundary",
+        "_suspension _sleep _name_waits _tasks _task_table _waits _outcomes _dispatch _direct _traced_parts _tracing _boundary",
         "_loop _starting _session _asyncio",
         "_engine",
         "_nodes manager components",

@@ -176,7 +176,7 @@ def test_what_the_kernel_refuses_is_shown_to_its_end(caplog: pytest.LogCaptureFi
     text = record_of(caplog, refused)
     assert re.findall(r'File ".*?([^/]+)", line \d+, in', text)[:2] == [
         "test_reports.py",
-        "_waits.py",
+        "_sleep.py",
     ]
 
 

@@ -11,8 +11,10 @@ from __future__ import annotations
 import sys
 
 from . import _clock
-from ._tasks import Suspension, awaits_of
-from ._waits import Sleep, Wait
+from ._sleep import Sleep
+from ._suspension import Suspension
+from ._tasks import awaits_of, frame_of
+from ._waits import Wait
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,8 +56,9 @@ class Starting:
         return not all(self._is_in_vain(engine, task, {task}) for task in self.of(engine))
 
     def _is_in_vain(self, engine: Engine, task: Any, looked_at: set[Any]) -> bool:
+        """Whether a handler, as far as it shows, does not end before the limit."""
         # Behind the last coroutine is a future, which does not say who sets it.
-        nodes = [node for node in awaits_of(task) if _frame(node) or isinstance(node, Suspension)]
+        nodes = [node for node in awaits_of(task) if frame_of(node) or isinstance(node, Suspension)]
         what = task.waiting or (nodes[-1] if nodes else None)
         if isinstance(what, Wait):
             # It ends with all handlers of the event.
@@ -65,7 +68,7 @@ class Starting:
                 for other in others
                 if other not in looked_at
             )
-        place = (task, *(getattr(_frame(node), "f_lasti", None) for node in nodes))
+        place = (task, *(getattr(frame_of(node), "f_lasti", None) for node in nodes))
         until: object
         if task in engine.tasks.polled:
             until = _clock.now()
@@ -82,8 +85,10 @@ class Starting:
 def _seconds_left(what: Any) -> float | None:
     """How long a sleep lasts, of which kind ever; ``None`` if it is none."""
     if isinstance(what, Sleep):
-        return what.until - _clock.now()
+        return None if what.deadline is None else what.deadline - _clock.now()
     if _is_of_asyncio(what, "sleep"):
+        # asyncio tells nobody when; its frame does. One that does not, in a later version, is waited
+        # for like what is unknown.
         found = what.cr_frame.f_locals
         if "h" in found and "loop" in found:
             left: float = found["h"].when() - found["loop"].time()
@@ -97,7 +102,3 @@ def _is_of_asyncio(node: Any, *names: str) -> bool:
         function = getattr(function, name, None)
     code = getattr(node, "cr_code", None)
     return code is not None and code is getattr(function, "__code__", None)
-
-
-def _frame(node: Any) -> Any:
-    return getattr(node, "cr_frame", None) or getattr(node, "gi_frame", None)

@@ -16,7 +16,8 @@ from ._causes import Firing
 from ._flags import SUSPENDED
 from ._name_waits import NameWaits
 from ._routing import TREE_LOCK
-from ._tasks import MOST_AHEAD, CallValue, CoroutineTask, Suspension, Task
+from ._suspension import Suspension
+from ._tasks import MOST_AHEAD, CallValue, CoroutineTask, Task
 from .events import Event, Stopped, Unregistered
 from .handlers import async_generator_text, is_async_generator
 
