@@ -235,7 +235,7 @@ def test_one_that_works_as_long_as_the_program_runs_is_not_waited_for(
 ) -> None:
     """But for others that open something beside it."""
     monkeypatch.setattr(_starting, "_TRY_SECONDS", 0.1)
-    monkeypatch.setattr(_starting, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(_starting, "_LOOK_SECONDS", 0.01)
 
     class App(Log):
         start_timeout = 3000.0

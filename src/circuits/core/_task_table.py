@@ -255,7 +255,7 @@ class TaskTable:
             self._engine.routes.set_awaited(name, True)
         session = self._engine.loop.session
         if session is not None and self._engine.thread_is_ours():
-            session.begin_deferred()  # what is waited for may need what has been put off
+            session.starting.begin()  # what is waited for may need what has been put off
 
     def forget_name(self, name: str, wait: Wait) -> None:
         """Remove a wait for a name."""

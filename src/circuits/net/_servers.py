@@ -501,7 +501,7 @@ class Server(Endpoint):
 
     def _join_poller(self, poller: Any) -> None:
         session = self._tree_engine.loop.session
-        if session is not None and session.defer(self._start_is_over):
+        if session is not None and session.starting.defer(self._start_is_over):
             self._is_early = True
         if not (self._accept_pause.is_on or self._is_full or self._is_early):
             self._watch_listener()
