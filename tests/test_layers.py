@@ -60,7 +60,7 @@ _FLOORS: dict[str, list[str]] = {
         "_process workers bridge supervisor",
     ],
     "web": [
-        """_at_hand _cached_property constants _header_elements headers exceptions url utils _auth _conditional _cookies _forms _limits _request_body _response_body
+        """_at_hand _cached_property constants _header_elements headers exceptions url utils _auth _conditional _cookies _forms _host _limits _request_body _response_body _response_framing
         _client_auth _client_body _client_cookies _client_errors _client_outcome _client_proxies
         _client_request _client_response _json _log_file _log_outlet _multi_values _networks _origins _paths _signing _status passwords""",
         "wrappers events errors _request _response",
