@@ -12,7 +12,6 @@ import pytest
 
 from circuits import Component, Debugger, Event, handler, sleep
 from circuits.core._reports import format_error
-from circuits.core._shown import safe_repr
 from circuits.core.helpers import FallBackErrorHandler
 from circuits.testing import settle
 
@@ -74,15 +73,6 @@ def test_what_cannot_be_shown_does_not_break_the_text() -> None:
     text = format_error(Rude, Rude(), [], function)
     assert "function" in text
     assert "<RuntimeError while showing it>" in text
-
-
-def test_safe_repr() -> None:
-    class Rude:
-        def __repr__(self) -> str:
-            raise KeyError
-
-    assert safe_repr(3) == "3"
-    assert safe_repr(Rude()) == "<Rude whose repr raised KeyError>"
 
 
 def test_a_handler_with_a_rude_channel_can_be_named() -> None:
