@@ -26,6 +26,7 @@ __all__ = [
     "fire_error",
     "format_error",
     "is_diagnosed",
+    "is_diagnosis_asked_for",
     "log_diagnosis",
     "log_error",
     "log_late_starts",
@@ -209,7 +210,12 @@ def unheard_text(routes: Routes, event: BaseEvent) -> str:
 
 def is_diagnosed() -> bool:
     """Whether what helps to find mistakes is to be logged: ``CIRCUITS_DEBUG=1`` or ``-X dev``."""
-    return sys.flags.dev_mode or os.environ.get("CIRCUITS_DEBUG", "0") not in ("", "0")
+    return sys.flags.dev_mode or is_diagnosis_asked_for()
+
+
+def is_diagnosis_asked_for() -> bool:
+    """Whether it is by ``CIRCUITS_DEBUG=1``; ``-X dev`` is not only for us."""
+    return os.environ.get("CIRCUITS_DEBUG", "0") not in ("", "0")
 
 
 def log_diagnosis(text: str) -> None:
