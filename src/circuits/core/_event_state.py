@@ -69,9 +69,8 @@ class EventState:
     #: What counts the firing that is queued, or is being dispatched.
     _event_cause: Cause | None = None
     _event_firing: Firing | None = None  # the latest firing that has, or had, suspended handlers
-    _event_waiters: dict[Any, None] | None = (
-        None  # who is told of the end of the next or current firing
-    )
+    #: Who is told of the end of the next or current firing.
+    _event_waiters: dict[Any, None] | None = None
     _event_trace: Trace | None = None  # of the firing that is queued, or is being dispatched
     _event_number = 0  # for log records; none yet
 
