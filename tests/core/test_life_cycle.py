@@ -297,7 +297,9 @@ def test_one_that_a_handler_registers_begins_at_once(cls: Any) -> None:
         def ready(self, *args: Any) -> None:
             self.log.append("ready")
 
-    App().run()
+    app = App()
+    app.run()
+    assert app.log == ["ready"]
 
 
 def test_one_that_exits_is_the_end() -> None:
