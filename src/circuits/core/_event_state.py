@@ -60,6 +60,8 @@ class EventState:
     #: The flags of the event itself, and those of its class.
     _event_flags = 0
     _event_class_flags = 0
+    #: Whether the end of the application waits for its suspended handlers.
+    _event_holds_end: ClassVar[bool] = False
     #: What was set of name and flags; each class has its own.
     _declared: ClassVar[dict[str, Any]] = {}
     #: For an event whose handlers are not simply those of its name and channels: takes their

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from . import _task_table
 from ._flags import WAITED
 from ._routing import TREE_LOCK, is_below
 from .errors import SingletonError, UnregistrableError
@@ -39,6 +38,7 @@ class PrepareUnregister(Event):
     """
 
     complete: ClassVar[bool] = True  # type: ignore[misc]
+    _event_holds_end: ClassVar[bool] = True
 
     def __init__(self, component: Manager) -> None:
         super().__init__(component)
@@ -55,9 +55,6 @@ class PrepareUnregister(Event):
     def in_subtree(self, component: Manager) -> bool:
         """Whether a component is the one that leaves, or below it."""
         return is_below(component, self.args[0])
-
-
-_task_table.FAREWELLS = (*_task_table.FAREWELLS, PrepareUnregister)
 
 
 class _Channel:
