@@ -7,17 +7,14 @@ first, and only ratios are reported. Where their median may lie tells how far to
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import platform
 import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Final
@@ -29,22 +26,6 @@ _SERVER_START_SECONDS: Final = 20
 _RUN_SECONDS: Final = 300
 #: Environments that are there without any other package.
 _OURS: Final = ("here", "plain")
-
-
-#: Whose versions the page of results names, by environment.
-_COMPARED: Final = {
-    "old": ("circuits",),
-    "peers": (
-        "uvicorn",
-        "uvloop",
-        "httptools",
-        "starlette",
-        "waitress",
-        "websockets",
-        "pyee",
-        "nats-py",
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -324,121 +305,6 @@ def summary(results: list[dict[str, Any]]) -> str:
             figures = "{median:5.3f}  ({low:.3f} - {high:.3f})  {verdict}".format(**ratio)
         lines.append(f"{result['name']:40} {figures}")
     return "\n".join(["", *lines])
-
-
-def main() -> None:
-    """Run the rows that the command line names."""
-    from benchmarks.curves import CURVES, run_curve
-    from benchmarks.rows import QUICK, ROWS
-
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("rows", nargs="*", help="groups or names, such as kernel or http.hello")
-    parser.add_argument("--rounds", type=int, help="turns (default: 5; 15 with --base)")
-    parser.add_argument(
-        "--seconds", type=float, help="how long a contender is measured (default: 1)"
-    )
-    parser.add_argument("--ours", action="store_true", help="run only our own contenders")
-    parser.add_argument("--base", metavar="REVISION", help="run ours against another commit's")
-    parser.add_argument(
-        "--quick", action="store_true", help="few rows unless some are named, half a second each"
-    )
-    parser.add_argument("--list", action="store_true", help="show the rows and end")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there too")
-    parser.add_argument("--page", type=Path, metavar="FOLDER", help="write them as a page there")
-    options = parser.parse_args()
-    options.rounds = options.rounds or (15 if options.base else 5)
-    options.seconds = options.seconds or (0.5 if options.quick else 1.0)
-
-    wanted = options.rows or (QUICK if options.quick else ())
-    chosen = [row for row in ROWS if not wanted or _is_named(row.name, wanted)]
-    curves = [] if options.base else [c for c in CURVES if not wanted or _is_named(c.name, wanted)]
-    if not (chosen or curves):
-        names = [row.name for row in ROWS] + [curve.name for curve in CURVES]
-        groups = {name.split(".")[0] for name in names}
-        parser.error(f"no such row; groups are {', '.join(sorted(groups))}")
-    if options.list:
-        for name, title in [(one.name, one.title) for one in chosen] + [
-            (one.name, one.title) for one in curves
-        ]:
-            print(f"{name:28} {title}")
-        return
-    if options.ours:
-        chosen = [only_ours(row) for row in chosen]
-    if options.base:
-        from benchmarks.base import against_base
-
-        try:
-            chosen = against_base(chosen, options.base)
-        except Failed as failed:
-            parser.error(str(failed))
-
-    results = []
-    for row in chosen:
-        result = run_row(row, options.rounds, options.seconds)
-        results.append(result)
-        print(report(result), flush=True)
-    if options.base:
-        print(summary(results))
-    grown = []
-    for curve in curves:
-        grown.append(run_curve(curve, options.rounds, options.seconds))
-        print(f"{curve.name}: {curve.title}")
-        for size, factor in zip(grown[-1]["sizes"], grown[-1]["factors"], strict=True):
-            print(f"    {size:12,}  {'FAILED' if factor is None else format(factor, '.3f')}")
-    document = {
-        "date": time.strftime("%Y-%m-%d"),
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "processor": _processor(),
-        "processors": os.cpu_count(),
-        "versions": _versions(),
-        "rounds": options.rounds,
-        "seconds": options.seconds,
-        "base": options.base,
-        "rows": results,
-        "curves": grown,
-    }
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    if options.page:
-        from benchmarks.page import write_page
-
-        write_page(options.page, document)
-    if any(result["failures"] for result in results):
-        sys.exit(1)
-
-
-def _is_named(name: str, wanted: Sequence[str]) -> bool:
-    return any(name == one or name.startswith(one + ".") for one in wanted)
-
-
-def _processor() -> str:
-    """What the system calls the processor."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
-
-
-def _versions() -> dict[str, str]:
-    """The versions of those that we are compared with, as far as they are installed."""
-    found: dict[str, str] = {}
-    program = (
-        "import sys, json, importlib.metadata as m\n"
-        "names = sys.argv[1:]\n"
-        "there = {d.metadata['Name'].lower(): d.version for d in m.distributions()}\n"
-        "print(json.dumps({name: there[name] for name in names if name in there}))"
-    )
-    for env, names in _COMPARED.items():
-        if python_of(env).exists():
-            command = [str(python_of(env)), "-I", "-c", program, *names]
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
-            found |= json.loads(done.stdout)
-    return found
 
 
 def only_ours(row: Row) -> Row:

@@ -68,6 +68,19 @@ def test_programs_can_be_parsed() -> None:
             ast.parse(program, filename=name_of(page))
 
 
+def test_constants_that_pages_name_exist() -> None:
+    texts = [path.read_text(encoding="utf-8") for path in (_ROOT / "src").rglob("*.py")]
+    texts += [path.read_text(encoding="utf-8") for path in (_ROOT / "tests").rglob("*.py")]
+    texts.append((_ROOT / "Makefile").read_text(encoding="utf-8"))
+    known = set(re.findall(r"\w+", "\n".join(texts)))
+    named = {
+        name: name_of(page)
+        for page in _PAGES
+        for name in re.findall(r"`([A-Z]+_[A-Z_]+)`", page.read_text(encoding="utf-8"))
+    }
+    assert {name: page for name, page in named.items() if name not in known} == {}
+
+
 def test_pictures_show_methods_that_exist() -> None:
     modules = defaultdict(list)  # a class of the same name may be in several
     for file in (_ROOT / "src" / "circuits").rglob("*.py"):

@@ -49,18 +49,18 @@ _RE_EXPORTS = {"__init__.py", "__main__.py"}
 #: those below. What stands for a folder stands for all in it.
 _FLOORS: dict[str, list[str]] = {
     "core": [
-        "_clock errors utils _latch _signals _turns _written",
+        "_clock errors utils _latch _signal_pipe _turns _written _shown _tracebacks",
         """_flags _event_state _created _fields _signatures events values handlers _reports _routing
         _queue _causes""",
-        "_name_waits _tasks _task_table _waits _outcomes _dispatch _direct _traced_parts _tracing _boundary",
-        "_loop _starting _session _asyncio",
+        "_suspension _sleep _name_waits _tasks _task_table _waits _outcomes _dispatch _direct _traced_parts _tracing _boundary",
+        "_loop _starting _signals _session _asyncio",
         "_engine",
         "_nodes manager components",
         """_watched _grace _poller_user _descriptor pollers timers debugger helpers loader _suspended _running _brief inspection""",
         "_process workers bridge supervisor",
     ],
     "web": [
-        """_at_hand _cached_property constants _header_elements headers exceptions url utils _auth _conditional _cookies _forms _limits _request_body _response_body
+        """_at_hand _cached_property constants _header_elements headers exceptions url utils _auth _conditional _cookies _forms _host _limits _request_body _response_body _response_framing
         _client_auth _client_body _client_cookies _client_errors _client_outcome _client_proxies
         _client_request _client_response _json _log_file _log_outlet _multi_values _networks _origins _paths _signing _status passwords""",
         "wrappers events errors _request _response",

@@ -1,9 +1,8 @@
-"""``circuits migrate`` and ``circuits check``: what they print, and their exit statuses."""
+"""``circuits migrate``: what it prints, and its exit statuses."""
 
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -52,80 +51,10 @@ def test_what_cannot_be_read_is_trouble(folder: Path, capsys: pytest.CaptureFixt
     assert "old.py:1:1" in output.out
 
 
-def test_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_places_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["migrate", "--json", str(folder / "old.py"), str(folder / "new.py")]) == 1
     (found,) = json.loads(capsys.readouterr().out)
     assert found["path"] == str(folder / "old.py")
     assert (found["line"], found["column"], found["code"]) == (1, 1, "missing-name")
     assert found["text"] == "circuits has no tick"
     assert "Timer" in found["cure"]
-
-
-_APPLICATION = """
-from circuits import Component, Event
-
-class Made(Event): ...
-class UnheardCry(Event): ...
-
-class App(Component):
-    def init(self):
-        self.fire(Made())
-        self.fire(UnheardCry())
-
-    def made(self): ...
-    def nobodys_wish(self): ...
-
-class Fine(Component):
-    def started(self, manager): ...
-"""
-
-
-@pytest.fixture
-def application(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    (tmp_path / "checked_app.py").write_text(_APPLICATION)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "checked_app", raising=False)
-    return "checked_app"
-
-
-def test_check_prints_what_does_not_fit(
-    application: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["check", f"{application}:App"]) == 1
-    lines = capsys.readouterr().out.splitlines()  # other tests have events, too
-    unfired, unhandled = (
-        line for line in lines if "App.nobodys_wish" in line or "checked_app.py" in line
-    )
-    assert "App.nobodys_wish" in unfired
-    assert unfired.endswith("handles 'nobodys_wish', which nobody fires")
-    assert unhandled.endswith("checked_app.py:10: 'unheard_cry' is fired, and nobody handles it")
-
-
-def test_check_of_one_kind_as_json(application: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["check", f"{application}:App", "--kind", "unhandled", "--json"]) == 1
-    found = json.loads(capsys.readouterr().out)
-    assert {finding["kind"] for finding in found} == {"unhandled"}
-    assert "unheard_cry" in {finding["name"] for finding in found}
-
-
-def test_check_finds_nothing(application: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["check", f"{application}:Fine", "--kind", "unfired"]) == 0
-    assert capsys.readouterr().out == ""
-
-
-@pytest.mark.parametrize(
-    ("arguments", "text"),
-    [
-        (["App"], "is written like module:Class"),
-        (["nowhere_at_all:App"], "nowhere_at_all"),
-        (["checked_app:None_"], "has no 'None_'"),
-        (["checked_app:App", "-m", "nowhere_at_all"], "nowhere_at_all"),
-    ],
-)
-def test_check_refuses_by_name(
-    application: str, arguments: list[str], text: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(["check", *arguments])
-    assert ended.value.code == 2
-    assert text in capsys.readouterr().err

@@ -156,6 +156,11 @@ def test_a_server_accepts_when_all_has_been_opened(cls: Any) -> None:
     app.server.close()
 
 
+def run_with_server(app: Manager) -> None:
+    TCPServer(("127.0.0.1", 0)).register(app)
+    app.run()
+
+
 def test_who_waits_for_ready_gets_it() -> None:
     class App(Log):
         def started(self, component: Manager) -> Iterator[Any]:
@@ -164,8 +169,7 @@ def test_who_waits_for_ready_gets_it() -> None:
             self.stop()
 
     app = App()
-    TCPServer(("127.0.0.1", 0)).register(app)
-    app.run()
+    run_with_server(app)
     assert app.log == ["ready"]
 
 
@@ -182,8 +186,7 @@ def test_one_that_never_ends_keeps_nobody_waiting_for_ever() -> None:
             self.stop()
 
     app = App()
-    TCPServer(("127.0.0.1", 0)).register(app)
-    app.run()
+    run_with_server(app)
     assert app.log == ["ready"]
 
 
@@ -235,7 +238,7 @@ def test_one_that_works_as_long_as_the_program_runs_is_not_waited_for(
 ) -> None:
     """But for others that open something beside it."""
     monkeypatch.setattr(_starting, "_TRY_SECONDS", 0.1)
-    monkeypatch.setattr(_starting, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(_starting, "_LOOK_SECONDS", 0.01)
 
     class App(Log):
         start_timeout = 3000.0
@@ -259,8 +262,7 @@ def test_one_that_works_as_long_as_the_program_runs_is_not_waited_for(
         return work(self)
 
     app.addHandler(handler("started")(started))
-    TCPServer(("127.0.0.1", 0)).register(app)
-    app.run()
+    run_with_server(app)
     assert app.log == ["opened", "ready"][not beside :]
     assert not caplog.records
 
@@ -276,8 +278,7 @@ def test_it_is_told_whom_servers_have_waited_for(caplog: pytest.LogCaptureFixtur
             self.stop()
 
     app = App()
-    TCPServer(("127.0.0.1", 0)).register(app)
-    app.run()
+    run_with_server(app)
     (record,) = caplog.records
     assert record.name == "circuits"
     assert "App.started" in record.message
@@ -296,7 +297,9 @@ def test_one_that_a_handler_registers_begins_at_once(cls: Any) -> None:
         def ready(self, *args: Any) -> None:
             self.log.append("ready")
 
-    App().run()
+    app = App()
+    app.run()
+    assert app.log == ["ready"]
 
 
 def test_one_that_exits_is_the_end() -> None:

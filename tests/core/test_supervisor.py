@@ -509,12 +509,19 @@ def test_who_crashes_again_and_again_is_started_ever_more_slowly(
     assert 100 <= len(seen.names) <= 210
 
 
-def test_who_has_stood_for_a_while_is_started_at_once(virtual_clock: VirtualClock) -> None:
+def patient(*channels: str, **options: Any) -> tuple[Manager, Recorder, Supervisor]:
+    """A root, who sees restarts in it, and a supervisor of children that does not give up."""
     root = Manager()
     Recorder("error").register(root)
     seen = Recorder("restarted").register(root)
-    supervisor = Supervisor(intensity=10**6, period=5, delay=1).register(root)
-    supervisor.add(child("a"))
+    supervisor = Supervisor(intensity=10**6, **options).register(root)
+    for channel in channels:
+        supervisor.add(child(channel))
+    return root, seen, supervisor
+
+
+def test_who_has_stood_for_a_while_is_started_at_once(virtual_clock: VirtualClock) -> None:
+    root, seen, _ = patient("a", period=5, delay=1)
     with root.running():
         settle(root)
         for number in range(20):
@@ -525,12 +532,7 @@ def test_who_has_stood_for_a_while_is_started_at_once(virtual_clock: VirtualCloc
 
 
 def test_one_that_waits_keeps_no_other_waiting(virtual_clock: VirtualClock) -> None:
-    root = Manager()
-    Recorder("error").register(root)
-    seen = Recorder("restarted").register(root)
-    supervisor = Supervisor(intensity=10**6, delay=100, max_delay=100).register(root)
-    supervisor.add(child("a"))
-    supervisor.add(child("b"))
+    root, seen, supervisor = patient("a", "b", delay=100, max_delay=100)
     with root.running():
         settle(root)
         for _ in range(4):
@@ -547,10 +549,7 @@ def test_one_that_waits_keeps_no_other_waiting(virtual_clock: VirtualClock) -> N
 
 @pytest.mark.parametrize("how", ["unregister", "stop"])
 def test_nobody_is_started_who_waits_when_it_ends(virtual_clock: VirtualClock, how: str) -> None:
-    root = Manager()
-    Recorder("error").register(root)
-    supervisor = Supervisor(intensity=10**6, delay=100, max_delay=100).register(root)
-    supervisor.add(child("a"))
+    root, _, supervisor = patient("a", delay=100, max_delay=100)
     with root.running():
         settle(root)
         for _ in range(4):

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from circuits import Component, Manager
-from circuits.core._signals import SignalPipe
+from circuits.core._signal_pipe import SignalPipe
 from circuits.core.pollers import EPoll, Poll, Select
 
 pytestmark = [
@@ -89,7 +89,7 @@ def test_a_run_listens_and_leaves_nothing_behind() -> None:
 WAITING = """
 import os, signal, sys
 from circuits import Component
-from circuits.core import _signals, pollers
+from circuits.core import pollers
 
 class App(Component):
     def started(self, component):

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,29 @@ from tests.certificates import Certificates
 from tests.integration.hostile import SERVICES, besieged
 from tests.integration.net_support import running
 from tests.integration.web_support import Wire
+from tests.nightly.verdicts import report
 
 MEMORY = 300 * 1024 * 1024
 MEDIAN_SECONDS = 0.1
 STOP_SECONDS = 10.0
 REQUEST_SECONDS = 0.005
 _SIZE = 64 * 1024
+#: Header fields whose values are taken apart.
+_FIELDS = [
+    "Accept",
+    "Accept-Encoding",
+    "Accept-Language",
+    "Cookie",
+    "If-None-Match",
+    "Connection",
+    "TE",
+    "Range",
+    "Authorization",
+    "X-Forwarded-For",
+    "Forwarded",
+    "Content-Type",
+    "Sec-WebSocket-Extensions",
+]
 
 
 def besiege(kinds: list[str], clients: int, seconds: float) -> Iterator[tuple[str, bool]]:
@@ -87,25 +105,7 @@ def _filled(piece: str, size: int = _SIZE - 600) -> str:
 
 def requests() -> Iterator[tuple[str, bytes]]:
     """Requests of 64 KiB at the most, of which each has much of something."""
-    for name in (
-        *(
-            "Accept",
-            "Accept-Encoding",
-            "Accept-Language",
-            "Cookie",
-            "If-None-Match",
-            "Connection",
-            "TE",
-        ),
-        *(
-            "Range",
-            "Authorization",
-            "X-Forwarded-For",
-            "Forwarded",
-            "Content-Type",
-            "Sec-WebSocket-Extensions",
-        ),
-    ):
+    for name in _FIELDS:
         for piece in ("a,", "a=b; ", "a;q=0.1,", '"a",', "0-1,", "%41", ",", ";", "gzip,", '"'):
             yield f"{name}: {piece}...", _request("/", f"{name}: {_filled(piece)}")
     yield "Range of a file", _request("/ranged", "Range: bytes=" + _filled("0-0,"))
@@ -209,13 +209,7 @@ def main() -> int:
     options = parser.parse_args()
     kinds = options.kinds or list(SERVICES)
     print(f"{options.clients} clients, {options.seconds:g} s a server, {time.strftime('%F %T')}")
-    bad = 0
-    for source in (besiege(kinds, options.clients, options.seconds), costs()):
-        for line, good in source:
-            bad += not good
-            print(line if good else f"{line}   <-- not as it should be", flush=True)
-    print(f"{bad} figures are not as they should be")
-    return 1 if bad else 0
+    return report(chain(besiege(kinds, options.clients, options.seconds), costs()))
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ from tests.certificates import Certificates
 from tests.integration.hostile import SERVICES, reset
 from tests.integration.net_support import dial, read_exactly
 from tests.integration.web_support import Wire
+from tests.nightly.verdicts import report
 
 SECONDS = 60.0
 MEMORY = 4 * 1024 * 1024
@@ -284,7 +285,7 @@ class Soak:
         """The median of a span, which is a part of the whole time."""
         return statistics.median([size for when, size in self.memory if begin <= when < end])
 
-    def report(self) -> Iterator[tuple[str, bool]]:
+    def figures(self) -> Iterator[tuple[str, bool]]:
         """Lines, and whether each is as it should be."""
         for kind, count in sorted(self.done.items()):
             yield f"{kind:12} {count:9,} answers", count > 0
@@ -337,14 +338,9 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=1800.0)
     seconds = parser.parse_args().seconds
     print(f"{seconds:g} s, {time.strftime('%F %T')}", flush=True)
-    bad = 0
     with tempfile.TemporaryDirectory() as folder, soaked(Path(folder)) as soak:
         soak.endure(seconds)
-        for line, good in soak.report():
-            bad += not good
-            print(line if good else f"{line}   <-- not as it should be", flush=True)
-    print(f"{bad} figures are not as they should be")
-    return 1 if bad else 0
+        return report(soak.figures())
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 from circuits.core._boundary import admit, watch_queue
-from circuits.core._reports import describe
+from circuits.core._shown import describe
 from circuits.core._tracing import Tracing
 from circuits.core.errors import (
     TaskCancelledError,
@@ -32,7 +32,7 @@ from ._recorded_sockets import RecordedSocket, sockets
 from ._recorded_sources import RecordedSources
 from ._recording_file import RecordingFile, pack_number
 from ._recording_values import Codec, component_path
-from ._records import DOUBLE, Kind, Records
+from ._records import DOUBLE, Kind, LookFlag, Readiness, Records
 from ._socket_writer import SocketWriter
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class Recorder:
         poller.block, poller._change = self.block, self._change
         if not self._is_attached:
             self._is_attached = True
-            self.file.add(Kind.LOOK, b"\1" + DOUBLE.pack(self._sources.real_now()) + b"\0\0")
+            self._add_look(LookFlag.IDLE, [])
         for watch in list(poller._watches.values()):
             self._sockets.meet(watch.fd, watch.owner)
 
@@ -193,35 +193,37 @@ class Recorder:
         if not (ready or is_idle or self._inbox or self._passed):
             self._empties += 1
             return ready
-        entries = bytearray()
-        known_ones = 0
-        flags = int(is_idle)
-        first, later = [], []
-        poller = self._poller
-        for number, mask in ready:
-            watch = poller._watches.get(number)
-            if watch is None:
-                first.append((number, mask))
-                flags |= 2
-                if number in poller._callbacks:
-                    self._name_callback(number)
-                continue
-            later.append((number, mask))
-            known = sockets.find(watch.fd)
-            if known is not None:
-                bits = mask & 1
-                bits |= 2 if mask & poller._is_writable else 0
-                bits |= 4 if mask & poller._is_gone else 0
-                entries += pack_number(known) + bytes((bits,))
-                known_ones += 1
-        look = bytes((flags,)) + DOUBLE.pack(self._sources.real_now()) + pack_number(self._empties)
-        self.file.add(Kind.LOOK, look + pack_number(known_ones) + entries)
-        self._empties = 0
+        watches = self._poller._watches
+        of_none = [entry for entry in ready if watches.get(entry[0]) is None]
+        watched = [entry for entry in ready if watches.get(entry[0]) is not None]
+        self._add_look(
+            (LookFlag.IDLE if is_idle else 0) | (LookFlag.WOKEN if of_none else 0), watched
+        )
+        for number, _ in of_none:
+            if number in self._poller._callbacks:
+                self._name_callback(number)
         while self._passed:
             self.file.add(*self._passed.popleft())
         self._is_signalled = False
         self._admit_all()
-        return first + later
+        return of_none + watched
+
+    def _add_look(self, flags: int, watched: list[tuple[int, int]]) -> None:
+        """Write down one look, with the sockets that were ready."""
+        poller = self._poller
+        entries = bytearray()
+        count = 0
+        for number, mask in watched:
+            known = sockets.find(poller._watches.get(number).fd)
+            if known is not None:
+                bits = Readiness.READABLE if mask & 1 else 0
+                bits |= Readiness.WRITABLE if mask & poller._is_writable else 0
+                bits |= Readiness.GONE if mask & poller._is_gone else 0
+                entries += pack_number(known) + bytes((bits,))
+                count += 1
+        look = bytes((flags,)) + DOUBLE.pack(self._sources.real_now()) + pack_number(self._empties)
+        self.file.add(Kind.LOOK, look + pack_number(count) + entries)
+        self._empties = 0
 
     def _wait(self, timeout: float) -> list[tuple[int, int]]:
         """Wait, and meanwhile write what was collected, unless that was done just now."""

@@ -1,4 +1,8 @@
-"""The records of a recording: their kinds, and how they are written."""
+"""The records of a recording: their kinds and forms, and how they are written.
+
+What writes them is in ``circuits.app``, what reads them in ``circuits.testing``; both take from here
+what a byte means.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ if TYPE_CHECKING:
     from ._recording_file import RecordingFile
     from ._recording_values import Codec
 
-__all__ = ["DOUBLE", "Kind", "Records"]
+__all__ = ["DOUBLE", "Form", "Kind", "LookFlag", "Readiness", "Records"]
 
 #: How times are written.
 DOUBLE: Final = struct.Struct("<d")
@@ -27,6 +31,33 @@ class Kind:
     LOOK, FIRE, SIGNAL, STOP, JOB, FOUND = b"PFSXJL"
     RECEIVED, SENT, ACCEPTED, CONNECTED, ASKED, SOCKET, ANSWERED = b"rsacoiy"
     NOTE, ERROR, APPLICATION = b"neA"
+
+
+class Form:
+    """What follows in a record of what a socket or TLS has given; one byte, behind who it was.
+
+    Attributes:
+        PLAIN: What it gave, as it is.
+        FAILED: An errno.
+        WITH_ADDRESS: The length of an address, that, and what it gave.
+        LENGTH: How many bytes there were, of what nobody can read without its keys.
+        VALUE: What the codec makes of something else.
+    """
+
+    PLAIN, FAILED, WITH_ADDRESS, LENGTH = range(4)
+    VALUE = 1  # where nothing fails: of TLS
+
+
+class LookFlag:
+    """Flags of a look: it was waited for; something of no socket, which wakes the loop, was ready."""
+
+    IDLE, WOKEN = 1, 2
+
+
+class Readiness:
+    """Bits of what a socket was ready for."""
+
+    READABLE, WRITABLE, GONE = 1, 2, 4
 
 
 class Records:

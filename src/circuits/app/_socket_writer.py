@@ -12,7 +12,7 @@ from circuits.net._tls import TLSSocket
 from ._recorded_sockets import is_listening, is_observed, observe, sockets
 from ._recorded_tls import RecordedTLS
 from ._recording_file import pack_number
-from ._records import Kind
+from ._records import Form, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -68,16 +68,16 @@ class SocketWriter:
             return
         head = pack_number(sockets.number(sock))
         if isinstance(data, OSError):
-            self._records.add(Kind.RECEIVED, head + b"\1" + pack_number(data.errno or 0))
-        elif sock in self._encrypted:
-            self._records.add(Kind.RECEIVED, head + b"\3" + pack_number(len(data)))
+            self._add_failure(Kind.RECEIVED, head, data)
+            return
+        if sock in self._encrypted:
+            form, content = Form.LENGTH, pack_number(len(data))
         elif address is None:
-            self._records.add(Kind.RECEIVED, head + b"\0" + data)
+            form, content = Form.PLAIN, data
         else:
             origin = self._records.codec.dump(address)
-            self._records.add(
-                Kind.RECEIVED, head + b"\2" + pack_number(len(origin)) + origin + data
-            )
+            form, content = Form.WITH_ADDRESS, pack_number(len(origin)) + origin + data
+        self._records.add(Kind.RECEIVED, head + bytes((form,)) + content)
 
     def sent(self, sock: Any, data: Iterable[Any], count: int | OSError) -> None:
         """A socket has taken something."""
@@ -85,14 +85,15 @@ class SocketWriter:
             return
         head = pack_number(sockets.number(sock))
         if isinstance(count, OSError):
-            self._records.add(Kind.SENT, head + b"\1" + pack_number(count.errno or 0))
+            self._add_failure(Kind.SENT, head, count)
             return
         crc, left = 0, count
         for piece in () if sock in self._encrypted else data:
             view = memoryview(piece).cast("B")[:left]
             crc = zlib.crc32(view, crc)
             left -= len(view)
-        self._records.add(Kind.SENT, head + b"\0" + pack_number(count) + pack_number(crc))
+        content = pack_number(count) + pack_number(crc)
+        self._records.add(Kind.SENT, head + bytes((Form.PLAIN,)) + content)
 
     def accepted(self, listener: Any, sock: Any, address: Any) -> None:
         """A socket has accepted another one."""
@@ -100,13 +101,12 @@ class SocketWriter:
             return
         head = pack_number(sockets.number(listener))
         if isinstance(sock, OSError):
-            self._records.add(Kind.ACCEPTED, head + b"\1" + pack_number(sock.errno or 0))
+            self._add_failure(Kind.ACCEPTED, head, sock)
             return
         other = sockets.number(sock)
         self._accepted[sock.fileno()] = other
-        self._records.add_value(
-            Kind.ACCEPTED, head + b"\0" + pack_number(other), (address, _names_of(sock))
-        )
+        head += bytes((Form.PLAIN,)) + pack_number(other)
+        self._records.add_value(Kind.ACCEPTED, head, (address, _names_of(sock)))
 
     def connected(self, sock: Any, address: Any, code: int) -> None:
         """A socket was connected, or is about to be."""
@@ -140,9 +140,12 @@ class SocketWriter:
         head = pack_number(sockets.number(sock)) + pack_number(len(name)) + name
         head += pack_number(pending) + pack_number(produced)
         if question == "read" and isinstance(answer, bytes):
-            self._records.add(Kind.ANSWERED, head + b"\0" + answer)
+            self._records.add(Kind.ANSWERED, head + bytes((Form.PLAIN,)) + answer)
         else:
-            self._records.add_value(Kind.ANSWERED, head + b"\1", answer)
+            self._records.add_value(Kind.ANSWERED, head + bytes((Form.VALUE,)), answer)
+
+    def _add_failure(self, kind: int, head: bytes, problem: OSError) -> None:
+        self._records.add(kind, head + bytes((Form.FAILED,)) + pack_number(problem.errno or 0))
 
 
 def _names_of(sock: Any) -> dict[str, Any]:

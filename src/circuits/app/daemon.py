@@ -41,9 +41,6 @@ class Daemonize(Event):
     another one.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-
 
 daemonize = Daemonize
 
@@ -71,9 +68,6 @@ class WritePID(Event):
     foreground may fire it, too, to have a pid file.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-
 
 writepid = WritePID
 
@@ -83,9 +77,6 @@ class DeletePID(Event):
 
     Fired by a :class:`Daemon` on its own channel when the application stops.
     """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
 
 
 deletepid = DeletePID

@@ -74,9 +74,6 @@ class Ready(EnvironmentEvent):
     Fired by the environment on its own channel, after each load.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-
 
 class _Request(EnvironmentEvent):
     success: ClassVar[bool] = True  # type: ignore[misc]
@@ -89,9 +86,6 @@ class Create(_Request):
     Fired by anyone, on the channel of the environment. ``create_success`` or ``create_failure``
     follows; after a failure there is no folder.
     """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
 
 
 class Load(_Request):
@@ -115,9 +109,6 @@ class Verify(_Request):
     ``verify_failure`` follows.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-
 
 class Upgrade(_Request):
     """Bring the environment to the version of the program.
@@ -125,9 +116,6 @@ class Upgrade(_Request):
     Fired by anyone, on the channel of the environment. Handled by environments that have
     changed, not by the base class.
     """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
 
 
 class Environment(BaseComponent):

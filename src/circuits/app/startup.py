@@ -7,7 +7,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
-from circuits.core._waits import sleep
+from circuits.core._sleep import sleep
 from circuits.core.components import BaseComponent
 from circuits.core.errors import CircuitsError
 from circuits.core.events import Event, Started

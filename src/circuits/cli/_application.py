@@ -1,21 +1,31 @@
-"""The application that a command looks at: it is made, and not run."""
+"""The application that a command is about: where it is, and how it is made without being run."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from circuits.web._loading import load
+from circuits.web._loading import find, load
 
 if TYPE_CHECKING:
     import argparse
 
     from circuits.core.manager import Manager
 
-__all__ = ["make_application"]
+__all__ = ["find_application", "make_application"]
 
 #: How many batches of events are dispatched for what registers itself by events, at the most: an
 #: application may go on firing for ever.
 _MOST_BATCHES = 1000
+
+
+def find_application(parser: argparse.ArgumentParser, name: str, *, cure: str = "") -> Any:
+    """Import what ``MODULE:NAME`` means, for whoever makes it.
+
+    Raises:
+        SystemExit: There is none, which the parser has said, with the cure.
+    """
+    _check_form(parser, name)
+    return find(parser, name, cure=cure)
 
 
 def make_application(parser: argparse.ArgumentParser, name: str) -> Manager:
@@ -24,12 +34,16 @@ def make_application(parser: argparse.ArgumentParser, name: str) -> Manager:
     Raises:
         SystemExit: There is none, which the parser has said.
     """
-    module, colon, attribute = name.partition(":")
-    if not (module and colon and attribute):
-        parser.error(f"an application is written like module:Class, not {name!r}")
+    _check_form(parser, name)
     app: Manager = load(parser, name, "component")
     for _ in range(_MOST_BATCHES):
         if not len(app):
             break
         app.flush()
     return app
+
+
+def _check_form(parser: argparse.ArgumentParser, name: str) -> None:
+    module, _, attribute = name.partition(":")
+    if not (module and attribute):
+        parser.error(f"an application is written like module:Class, not {name!r}")

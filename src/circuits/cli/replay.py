@@ -9,12 +9,13 @@ import shutil
 import sys
 import textwrap
 import traceback
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from circuits.core.manager import Manager
 from circuits.testing._recorded import Recorded
 from circuits.testing.replaying import RecordingError, ReplayError, replay
+
+from ._application import find_application
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -81,21 +82,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _find(parser: argparse.ArgumentParser, name: str, *, is_given: bool) -> Callable[[], Manager]:
     """What makes the application."""
-    module, _, attribute = name.partition(":")
     cure = "" if is_given else "; say with --app what makes the application"
-    if not (module and attribute):
-        parser.error(f"an application is written like module:Class, not {name!r}")
-    if os.getcwd() not in sys.path and "" not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    try:
-        found: Any = import_module(module)
-    except ModuleNotFoundError as problem:
-        missing = problem.name or ""
-        if missing != module and not module.startswith(missing + "."):
-            raise
-        parser.error(f"there is no module {module!r} here{cure}")
-    for part in attribute.split("."):
-        found = getattr(found, part, None)
+    found = find_application(parser, name, cure=cure)
     if not callable(found) or isinstance(found, Manager):
         parser.error(f"{name} is neither a class nor a function that makes an application{cure}")
 
@@ -103,9 +91,8 @@ def _find(parser: argparse.ArgumentParser, name: str, *, is_given: bool) -> Call
         try:
             made: Manager = found()
         except TypeError as problem:
-            traceback_of_it = problem.__traceback__
-            if traceback_of_it is not None and traceback_of_it.tb_next is not None:
-                raise
+            if problem.__traceback__ is not None and problem.__traceback__.tb_next is not None:
+                raise  # of something within
             raise ReplayError(f"{name} cannot be made without arguments: {problem}{cure}") from None
         return made
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._waits import sleep
+from ._sleep import sleep
 from .components import BaseComponent, Component
 from .debugger import Debugger
 from .errors import CircuitsError, TimeoutError

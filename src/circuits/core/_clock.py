@@ -63,6 +63,15 @@ def install(**sources: Callable[..., object]) -> Sources:
     return before  # type: ignore[return-value]
 
 
+def check_seconds(seconds: object, what: str) -> float:
+    """Refuse what is no number of seconds."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise TypeError(f"{what} must be a number of seconds, not {seconds!r}")
+    if seconds != seconds:
+        raise ValueError(f"{what} must be a number of seconds, not {seconds!r}")
+    return float(seconds)
+
+
 class Schedule:
     """One heap of what is due when. Only the loop's thread may use it.
 

@@ -60,6 +60,8 @@ class EventState:
     #: The flags of the event itself, and those of its class.
     _event_flags = 0
     _event_class_flags = 0
+    #: Whether the end of the application waits for its suspended handlers.
+    _event_holds_end: ClassVar[bool] = False
     #: What was set of name and flags; each class has its own.
     _declared: ClassVar[dict[str, Any]] = {}
     #: For an event whose handlers are not simply those of its name and channels: takes their
@@ -69,9 +71,8 @@ class EventState:
     #: What counts the firing that is queued, or is being dispatched.
     _event_cause: Cause | None = None
     _event_firing: Firing | None = None  # the latest firing that has, or had, suspended handlers
-    _event_waiters: dict[Any, None] | None = (
-        None  # who is told of the end of the next or current firing
-    )
+    #: Who is told of the end of the next or current firing.
+    _event_waiters: dict[Any, None] | None = None
     _event_trace: Trace | None = None  # of the firing that is queued, or is being dispatched
     _event_number = 0  # for log records; none yet
 

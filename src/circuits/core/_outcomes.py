@@ -9,8 +9,9 @@ from __future__ import annotations
 import sys
 
 from ._flags import DONE, FAILURE, HAS_FEEDBACK_CHANNELS, SUCCESS, SUSPENDED, WAITED
-from ._reports import fire_error, format_traceback, note_arguments
+from ._reports import fire_error, note_arguments
 from ._routing import as_channels
+from ._tracebacks import format_traceback
 from .errors import EXIT_EXCEPTIONS
 from .events import Complete, Done, Failure, Started, Success, derived_class
 

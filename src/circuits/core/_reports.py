@@ -1,4 +1,7 @@
-"""The text of a failure: which handler or function, which exception, where."""
+"""Failures and likely mistakes are told here: in what words, by which event, in which log.
+
+What the words are made of is beside it: ``_shown`` shows things, ``_tracebacks`` where it was raised.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import os
 import sys
 
 from ._routing import is_unheard
+from ._shown import brief_repr, describe, safe_repr, safe_str, shown_arguments
+from ._tracebacks import OURS, code_of, format_traceback, own_frames
 from .events import BaseEvent, Error, Event
 from .handlers import reprhandler
 
@@ -18,20 +23,16 @@ if TYPE_CHECKING:
     from .manager import Manager
 
 __all__ = [
-    "brief_repr",
-    "describe",
     "fire_error",
     "format_error",
-    "format_traceback",
     "is_diagnosed",
+    "is_diagnosis_asked_for",
     "log_diagnosis",
     "log_error",
     "log_late_starts",
     "log_unheard",
     "note_arguments",
     "no_event",
-    "safe_repr",
-    "safe_str",
     "unheard_text",
 ]
 
@@ -39,80 +40,14 @@ __all__ = [
 #: For tests: each is told of a failure that nobody handles, with the handler and the event.
 failure_watchers: list[Callable[[BaseException, Any, BaseEvent | None], object]] = []
 
-#: How much of an argument, and of all of them, is shown of an event.
-_ARGUMENT_LENGTH, _EVENT_LENGTH = 200, 1000
-
-#: How many decorators a handler is looked for under; more are a circle.
-_MOST_WRAPPERS = 32
-
-#: Where our own frames are.
-_OURS = __file__[: -len("core/_reports.py")]
-_KERNEL = __file__[: -len("_reports.py")]
-
-
-def _code_of(method: Any) -> Any:
-    """The code of a handler; of one that is wrapped, that of the function of the user."""
-    function = getattr(method, "__func__", method)
-    for _ in range(_MOST_WRAPPERS):
-        if not hasattr(function, "__wrapped__"):
-            break
-        function = function.__wrapped__
-    return getattr(function, "__code__", None)
-
-
-def _own_frames(problem: BaseException, method: Any = None) -> Any:
-    """The traceback of an exception from the handler on, without the frames of ours before it."""
-    code = _code_of(method)
-    frames = first = problem.__traceback__
-    while frames is not None and frames.tb_frame.f_code is not code:
-        frames = frames.tb_next
-    if frames is not None:
-        return _without_kernel(frames)
-    frames = first  # it is wrapped by others, or was not called at all
-    while frames is not None and frames.tb_frame.f_code.co_filename.startswith(_OURS):
-        frames = frames.tb_next
-    if frames is None and first is not None:
-        frames = first.tb_next
-    return _without_kernel(frames)
-
-
-def _without_kernel(frames: Any) -> Any:
-    """A traceback without what lies between a handler and another one that it calls and awaits."""
-    entries = []
-    while frames is not None:
-        entries.append(frames)
-        frames = frames.tb_next
-    rest, is_end = None, True
-    for entry in reversed(entries):
-        is_kernel = entry.tb_frame.f_code.co_filename.startswith(_KERNEL)
-        is_end = is_end and is_kernel  # there it was raised
-        if is_end or not is_kernel:
-            if entry.tb_next is not rest:
-                entry = type(entry)(rest, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
-            rest = entry
-    return rest
-
-
-def format_traceback(problem: BaseException, method: Any = None) -> list[str]:
-    """The lines of a traceback, without the frames of ours that called the handler."""
-    import traceback  # expensive, and needed for errors only
-
-    frames = _own_frames(problem, method)
-    if frames is not None:
-        return traceback.format_tb(frames)
-    code = _code_of(method)
-    if problem.__traceback__ is None or code is None:
-        return []
-    return [f'  File "{code.co_filename}", line {code.co_firstlineno}, in {code.co_name}\n']
-
 
 def note_arguments(problem: BaseException, method: Any, event: BaseEvent) -> None:
     """Add to a ``TypeError`` what a handler takes, and was called with, if that is the reason."""
     frames = problem.__traceback__
-    code = _code_of(method)
+    code = code_of(method)
     if code is None or frames is None or frames.tb_next is not None:
         return  # it was called
-    if not frames.tb_frame.f_code.co_filename.startswith(_OURS):
+    if not frames.tb_frame.f_code.co_filename.startswith(OURS):
         return  # called by hand
     import inspect
 
@@ -130,7 +65,7 @@ def note_arguments(problem: BaseException, method: Any, event: BaseEvent) -> Non
         return  # it fits: the error is of something else
     problem.add_note(
         f"{takes} at {code.co_filename}:{code.co_firstlineno} "
-        f"cannot handle {event._event_name}({', '.join(_shown_arguments(event))})"
+        f"cannot handle {event._event_name}({', '.join(shown_arguments(event))})"
     )
 
 
@@ -161,7 +96,7 @@ def log_error(
         logger.log(level, "%s", text.rstrip())
         return
     text = format_error(type(problem), problem, (), method, event).rstrip()
-    chain = (type(problem), problem, _own_frames(problem, method))
+    chain = (type(problem), problem, own_frames(problem, method))
     logger.log(level, "%s", text, exc_info=chain)
 
 
@@ -253,60 +188,9 @@ def _whole(value: BaseException, function: Any) -> list[str]:
     import traceback
 
     try:
-        return traceback.format_exception(type(value), value, _own_frames(value, function))
+        return traceback.format_exception(type(value), value, own_frames(value, function))
     except Exception:  # a text that cannot be made
         return []
-
-
-def brief_repr(event: BaseEvent) -> str:
-    """An event with its arguments, long ones shortened."""
-    try:
-        shown = dict(vars(event), _event_args=tuple(map(_Shown, event._event_args)))
-        twin = object.__new__(type(event))
-        vars(twin).update(shown)
-        if event._event_kwargs:
-            twin._event_kwargs = {key: _Shown(arg) for key, arg in event._event_kwargs.items()}
-        text = repr(twin)
-    except Exception:
-        text = safe_repr(event)
-    return text if len(text) <= _EVENT_LENGTH else f"{text[:_EVENT_LENGTH]}...>"
-
-
-def _shown_arguments(event: BaseEvent) -> list[str]:
-    shown = [repr(_Shown(arg)) for arg in event._event_args]
-    return shown + [f"{key}={_Shown(arg)!r}" for key, arg in (event._event_kwargs or {}).items()]
-
-
-class _Shown:
-    """An argument, as it is shown: not more of it than helps."""
-
-    def __init__(self, thing: Any) -> None:
-        self._thing = thing
-
-    def __repr__(self) -> str:
-        thing = self._thing
-        if isinstance(thing, str | bytes | bytearray) and len(thing) > _ARGUMENT_LENGTH:
-            return f"{thing[:_ARGUMENT_LENGTH]!r}... ({len(thing)} in all)"
-        if isinstance(thing, list | tuple | dict | set) and len(thing) > _ARGUMENT_LENGTH:
-            return f"<{type(thing).__name__} of {len(thing)}>"
-        text = safe_repr(thing)
-        return text if len(text) <= 2 * _ARGUMENT_LENGTH else f"{text[: 2 * _ARGUMENT_LENGTH]}..."
-
-
-def safe_str(problem: BaseException) -> str:
-    """``str`` of an exception that never raises, whatever its own ``__str__`` does."""
-    try:
-        return str(problem)
-    except Exception as another:
-        return f"<{type(another).__name__} while showing it>"
-
-
-def safe_repr(thing: object) -> str:
-    """``repr`` that never raises: an object that cannot be shown is named by its type."""
-    try:
-        return repr(thing)
-    except Exception as problem:
-        return f"<{type(thing).__name__} whose repr raised {type(problem).__name__}>"
 
 
 def unheard_text(routes: Routes, event: BaseEvent) -> str:
@@ -326,7 +210,12 @@ def unheard_text(routes: Routes, event: BaseEvent) -> str:
 
 def is_diagnosed() -> bool:
     """Whether what helps to find mistakes is to be logged: ``CIRCUITS_DEBUG=1`` or ``-X dev``."""
-    return sys.flags.dev_mode or os.environ.get("CIRCUITS_DEBUG", "0") not in ("", "0")
+    return sys.flags.dev_mode or is_diagnosis_asked_for()
+
+
+def is_diagnosis_asked_for() -> bool:
+    """Whether it is by ``CIRCUITS_DEBUG=1``; ``-X dev`` is not only for us."""
+    return os.environ.get("CIRCUITS_DEBUG", "0") not in ("", "0")
 
 
 def log_diagnosis(text: str) -> None:
@@ -345,12 +234,6 @@ def log_late_starts(seconds: float, tasks: Iterable[Any]) -> None:
 
         text = "servers waited for %s, and accept now: it has not ended after %g s (start_timeout)"
         logging.getLogger("circuits").warning(text, names, seconds)
-
-
-def describe(function: object) -> str:
-    """How messages call a function."""
-    name = getattr(function, "__qualname__", None)
-    return f"{getattr(function, '__module__', '?')}.{name}" if name else repr(function)
 
 
 def no_event(thing: object) -> str:

@@ -7,18 +7,19 @@ import sys
 import threading
 
 from . import _clock
-from ._flags import QUEUED
-from ._reports import is_diagnosed, log_diagnosis, log_late_starts
+from ._reports import is_diagnosed, log_diagnosis
 from ._routing import TREE_LOCK
-from .events import HangUp, Signal, Started, Stopped
+from ._starting import Starting
+from .events import Started, Stopped
 from .utils import flatten
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from types import FrameType, TracebackType
+    from types import TracebackType
     from typing import Any, Self
 
+    from ._signal_pipe import SignalPipe
+    from ._signals import Signals
     from .manager import Manager
 
 __all__ = ["Running", "Session", "leave_runs_of_parent", "run", "stop", "tick"]
@@ -119,21 +120,24 @@ class Running(int):
 
 
 class Session:
-    """One run of a manager: what it installs, and removes again."""
+    """One run of a manager: what it installs, and removes again.
+
+    Attributes:
+        pipe: What signals write to, if it listens to them. Each wait of the loop looks at it.
+        starting: What is put off until the handlers of ``started`` have ended; there when it runs.
+    """
+
+    starting: Starting
 
     def __init__(self, manager: Manager, signals: bool = False) -> None:
         self._manager = manager
-        self._signals = signals
-        self._previous: dict[int, Any] = {}
+        self._takes_signals = signals
+        self._signals: Signals | None = None  # while they are ours
+        self.pipe: SignalPipe | None = None
         self._force_quit = False
-        self.pipe: Any = None  # what signals write to
         self._hosts = False  # whether the loop is ours, and may become that of asyncio
         self._thread = threading.current_thread()
         self._diagnosis: Any = None
-        self._started: Started | None = None  # until all its handlers have ended
-        self._deferred: list[Callable[[], object]] = []
-        self._starting: Any = None  # while something is put off: what it waits for
-        self._look: Any = None
 
     def __enter__(self) -> Manager:
         manager = self._manager
@@ -143,22 +147,22 @@ class Session:
         import atexit
 
         atexit.register(self._end_with_process)
-        if self._signals and threading.current_thread() is threading.main_thread():
+        if self._takes_signals and threading.current_thread() is threading.main_thread():
             self._install_signals()
         _Forks.watch()
         _sessions.add(self)
         manager._running = True
         manager._run_exit_code = None
+        started = Started(manager)
+        self.starting = Starting(manager, started)
+        started._when_over(self.starting)
         engine.loop.enter(self, manager)
         if is_diagnosed():
             import importlib
 
             self._diagnosis = importlib.import_module(_DIAGNOSIS).Diagnosis(manager)
             self._diagnosis.begin()
-        started = Started(manager)
-        started._when_over(self)
         manager.fire(started)
-        self._started = started
         entered, manager._run_entered = manager._run_entered, None
         if entered is not None:
             entered.set()
@@ -196,61 +200,6 @@ class Session:
             raise code
         if problem is None and code is not None and code != 0:
             raise SystemExit(code)
-
-    # -- the beginning --
-
-    is_awaited = False  # as a waiter for the end of ``started``
-
-    def resolve(self, event: Started, value: object) -> None:
-        """All handlers of ``started`` have ended."""
-        self.begin_deferred()
-
-    def defer(self, begin: Callable[[], object]) -> bool:
-        """Have something begin when all handlers of ``started`` have ended, suspended ones too.
-
-        At most the ``start_timeout`` of the root later; sooner when it turns out that they do not end,
-        and at once when one waits for an event by its name, which may come through what begins. Who
-        joins the tree when they have been called already begins at once.
-
-        Returns:
-            Whether it is put off.
-        """
-        started = self._started
-        if started is None or started._event_at is not QUEUED:
-            return False
-        self._deferred.append(begin)
-        if self._starting is None:
-            from ._starting import LOOK_SECONDS, Starting
-
-            self._starting = Starting(started, self._manager.start_timeout)
-            self._look_in(min(LOOK_SECONDS, self._manager.start_timeout))
-        return True
-
-    def _look_in(self, seconds: float) -> None:
-        self._look = self._manager._tree_engine.schedule.call_in(seconds, self._look_on)
-
-    def _look_on(self) -> None:
-        """Look whether there is still something to wait for."""
-        engine, starting = self._manager._tree_engine, self._starting
-        left = starting.deadline - _clock.now()
-        if left <= 0:
-            log_late_starts(self._manager.start_timeout, starting.of(engine))
-        elif starting.is_worth_waiting(engine):
-            from ._starting import LOOK_SECONDS
-
-            self._look_in(min(LOOK_SECONDS, left))
-            return
-        self.begin_deferred()
-
-    def begin_deferred(self) -> None:
-        """Wait no longer."""
-        if not self._deferred:
-            return
-        self._started = self._starting = None
-        self._look.cancel()
-        deferred, self._deferred = self._deferred, []
-        for begin in deferred:
-            begin()
 
     def stop(self, code: Any = None) -> None:
         """End the run: not by a method of the manager, which may be anything there."""
@@ -333,84 +282,25 @@ class Session:
     # -- signals --
 
     def _install_signals(self) -> None:
-        import signal  # expensive, and needed here only
+        from ._signals import Signals  # expensive, and needed here only
 
-        if os.name == "posix":
-            from ._signals import SignalPipe
-
-            pipe = SignalPipe()
-            try:
-                pipe.open()
-            except (OSError, ValueError):  # no descriptor left, or not the main interpreter
-                pipe.close()
-            else:
-                self.pipe = pipe
-            self._manager._tree_engine.loop.latch = None
-        self._install(signal.SIGINT, self._on_signal)
-        self._install(signal.SIGTERM, self._on_signal)
-        self.heed_hang_up()
-
-    def heed_hang_up(self) -> None:
-        """Fire SIGHUP while a component wants it; else it does what it did before the run."""
-        import signal
-
-        number = getattr(signal, "SIGHUP", None)
-        if number is None or not self._previous:
-            return  # no such signal here, or a run without signals
-        if not self._manager._tree_engine.wants_hang_up:
-            if number in self._previous:
-                signal.signal(number, self._previous.pop(number))
-        elif number not in self._previous:
-            self._install(number, self._on_hang_up)
-
-    def _install(self, number: int, function: Any) -> None:
-        import signal
-
-        if signal.getsignal(number) == signal.SIG_IGN:
-            return  # whoever started us wants it so: nohup, or a shell with a job in the background
-        try:
-            self._previous[number] = signal.signal(number, function)
-        except (ValueError, OSError):  # not the main thread of the main interpreter
-            return
+        self._signals = Signals(self._manager, self.stop, self._quit_now)
+        self._signals.install()
+        self.pipe = self._signals.pipe
 
     def _restore_signals(self) -> None:
-        if not self._previous:
-            return
-        import signal
+        signals, self._signals, self.pipe = self._signals, None, None
+        if signals is not None:
+            signals.restore()
 
-        for number, previous in self._previous.items():
-            signal.signal(number, previous)
-        self._previous = {}
-        if self.pipe is not None:
-            self._manager._tree_engine.loop.latch = None
-            self.pipe.close()
-            self.pipe = None
+    def heed_hang_up(self) -> None:
+        """Whether a component handles SIGHUP may have changed."""
+        if self._signals is not None:
+            self._signals.heed_hang_up()
 
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        manager = self._manager
-        if not manager._running:
-            self._force_quit = True
-            manager._tree_engine.queue.clear()  # however much it is: the turn ends
-            raise KeyboardInterrupt
-        self._fire_signal(number, frame, then=lambda: stop(manager, None))
-
-    def _on_hang_up(self, number: int, frame: FrameType | None) -> None:
-        self._fire_signal(number, frame)
-        root = self._manager.root
-        cause = root._tree_engine.queue.set_cause(None)
-        root.fire(HangUp(), "*")
-        root._tree_engine.queue.set_cause(cause)
-
-    def _fire_signal(
-        self, number: int, frame: FrameType | None, then: Callable[[], object] | None = None
-    ) -> None:
-        root = self._manager.root
-        engine = root._tree_engine
-        cause = engine.queue.set_cause(None)  # a signal is not caused by what it interrupts
-        root.fire(Signal(number, frame), *root._tree_channels)
-        if then is not None:
-            then()
-        engine.queue.set_cause(cause)
+    def _quit_now(self) -> None:
+        self._force_quit = True
+        self._manager._tree_engine.queue.clear()  # however much it is: the turn ends
 
 
 def run(manager: Manager) -> None:

@@ -1,92 +1,106 @@
-"""A pipe that ends the wait of a loop when a signal arrives.
-
-Python notes a signal and calls the handler between two instructions. One that arrives after
-the last instruction before the loop goes to sleep would be seen only when something else wakes
-it. So the C handler also writes a byte into this pipe, which the loop waits for: in the poller,
-or, in a tree without one, right here.
-"""
+"""The signals of one run: they become events, and are put back at its end."""
 
 from __future__ import annotations
 
-import select
+import os
 import signal
 
-from ._latch import WakeUp
+from ._signal_pipe import SignalPipe
+from .events import HangUp, Signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
     from typing import Any
 
+    from .manager import Manager
 
-class SignalPipe(WakeUp):
-    """Wakes the loop for signals; also what a loop without poller waits in.
+__all__ = ["Signals"]
+
+
+class Signals:
+    """Has signals fire events while a manager runs. In the main thread.
+
+    Args:
+        manager: What runs.
+        stop: Called when the process is told to end: at SIGINT and SIGTERM.
+        quit_now: Called instead where the run is ending already.
 
     Attributes:
-        waiter: The poller that looks at it, or ``None``.
+        pipe: What signals write to, so that they end a wait; ``None`` where there is none.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.waiter: Any = None
-        self._previous = -1
-        self._is_open = False  # whether signals write to it
-        self._poll: Any = None
+    def __init__(
+        self,
+        manager: Manager,
+        stop: Callable[[], object],
+        quit_now: Callable[[], object],
+    ) -> None:
+        self._manager = manager
+        self._stop = stop
+        self._quit_now = quit_now
+        self._previous: dict[int, Any] = {}
+        self.pipe: SignalPipe | None = None
 
-    def open(self) -> None:
-        """Make the pipe that signals write to. In the main thread only.
-
-        Raises:
-            OSError: There is no descriptor left.
-            ValueError: This is not the main thread of the main interpreter.
-        """
-        self._open_pipe()
-        self._poll = select.poll()
-        self._poll.register(self.number, select.POLLIN)
-        self._previous = signal.set_wakeup_fd(
-            self._writer.number,  # type: ignore[union-attr]  # just made
-            warn_on_full_buffer=False,
-        )
-        self._is_open = True
-
-    def close(self) -> None:
-        """Leave signals to whoever had them before, and close the pipe."""
-        self.watch_with(None)
-        if self._is_open:
-            self._is_open = False
+    def install(self) -> None:
+        """Listen to them, but for those that whoever started us ignores."""
+        if os.name == "posix":
+            pipe = SignalPipe()
             try:
-                signal.set_wakeup_fd(self._previous)
-            except (OSError, ValueError):  # closed meanwhile
-                signal.set_wakeup_fd(-1)
-        super().close()
+                pipe.open()
+            except (OSError, ValueError):  # no descriptor left, or not the main interpreter
+                pipe.close()
+            else:
+                self.pipe = pipe
+            self._manager._tree_engine.loop.latch = None
+        self._handle(signal.SIGINT, self._on_end)
+        self._handle(signal.SIGTERM, self._on_end)
+        self.heed_hang_up()
 
-    def reopen(self) -> None:
-        """In a forked child: make a pipe of its own."""
-        # A poller still shares its kernel object with the parent, so it is told nothing: it makes
-        # its own, and is asked again before the next wait.
-        if hasattr(self.waiter, "remove_callback"):
-            self.waiter.drop_callback(self.number)
-        self.waiter = None
-        previous = self._previous
-        super().close()
-        self.open()
-        self._previous = previous
+    def heed_hang_up(self) -> None:
+        """Fire SIGHUP while a component wants it; else it does what it did before the run."""
+        number = getattr(signal, "SIGHUP", None)
+        if number is None:
+            return
+        if not self._manager._tree_engine.wants_hang_up:
+            if number in self._previous:
+                signal.signal(number, self._previous.pop(number))
+        elif number not in self._previous:
+            self._handle(number, self._on_hang_up)
 
-    def watch_with(self, waiter: Any) -> None:
-        """Watch the pipe by a poller; one without callbacks, or ``None``, ends that."""
-        if self.waiter is not None and hasattr(self.waiter, "remove_callback"):
-            self.waiter.remove_callback(self.number)
-        self.waiter = waiter
-        if hasattr(waiter, "add_callback"):
-            waiter.add_callback(self.number, self.drain)
+    def restore(self) -> None:
+        """Put back what was there before the run."""
+        for number, previous in self._previous.items():
+            signal.signal(number, previous)
+        self._previous = {}
+        if self.pipe is not None:
+            self._manager._tree_engine.loop.latch = None
+            self.pipe.close()
+            self.pipe = None
 
-    # -- as what a loop without poller waits in --
+    def _handle(self, number: int, function: Any) -> None:
+        if signal.getsignal(number) == signal.SIG_IGN:
+            return  # whoever started us wants it so: nohup, or a shell with a job in the background
+        try:
+            self._previous[number] = signal.signal(number, function)
+        except (ValueError, OSError):  # not the main thread of the main interpreter
+            return
 
-    def block(self, timeout: float) -> None:
-        """Wait for a signal or ``resume``, at most ``timeout`` seconds; negative means no limit."""
-        if self._poll.poll(None if timeout < 0 else min(timeout * 1000, _LONGEST_MILLISECONDS)):
-            self.drain()
+    def _on_end(self, number: int, frame: FrameType | None) -> None:
+        if not self._manager._running:
+            self._quit_now()
+            raise KeyboardInterrupt
+        self._fire(number, frame, then=self._stop)
 
-    resume = WakeUp.call  # ends the wait
+    def _on_hang_up(self, number: int, frame: FrameType | None) -> None:
+        root = self._manager.root
+        self._fire(number, frame, then=lambda: root.fire(HangUp(), "*"))
 
-
-_LONGEST_MILLISECONDS = 2**31 - 1
+    def _fire(self, number: int, frame: FrameType | None, then: Callable[[], object]) -> None:
+        root = self._manager.root
+        engine = root._tree_engine
+        cause = engine.queue.set_cause(None)  # a signal is not caused by what it interrupts
+        root.fire(Signal(number, frame), *root._tree_channels)
+        then()
+        engine.queue.set_cause(cause)

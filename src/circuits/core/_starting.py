@@ -1,4 +1,4 @@
-"""Which handlers of ``started`` servers wait for (see docs/decisions: 0020).
+"""What is put off until the handlers of ``started`` have ended (see docs/decisions: 0020).
 
 They open what requests need, and servers accept when they have ended. But programs have others there,
 too, which do something again and again as long as they run: servers would wait for them in vain. What
@@ -11,51 +11,105 @@ from __future__ import annotations
 import sys
 
 from . import _clock
-from ._tasks import Suspension, awaits_of
-from ._waits import Sleep, Wait
+from ._flags import QUEUED
+from ._reports import log_late_starts
+from ._sleep import Sleep
+from ._suspension import Suspension
+from ._tasks import awaits_of, frame_of
+from ._waits import Wait
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from ._engine import Engine
     from .events import Started
+    from .manager import Manager
 
-__all__ = ["LOOK_SECONDS", "Starting"]
+__all__ = ["Starting"]
 
 #: How often is looked whether there is still something to wait for, in seconds.
-LOOK_SECONDS = 0.05
+_LOOK_SECONDS = 0.05
 
 #: For how long one that comes back to the same place may be trying something, in seconds.
 _TRY_SECONDS = 1.0
 
 
 class Starting:
-    """The suspended handlers of one ``started``.
+    """What begins when all handlers of one ``started`` have ended, suspended ones too.
+
+    At most the ``start_timeout`` of the root later; sooner when it turns out that they do not end,
+    and at once when one waits for an event by its name, which may come through what begins.
 
     Args:
-        started: The event.
-        seconds: How long servers wait for them at the most.
+        manager: What has been started.
+        started: The event, whose end is told to this.
     """
 
-    def __init__(self, started: Started, seconds: float) -> None:
+    is_awaited = False  # as a waiter for the end of ``started``
+
+    def __init__(self, manager: Manager, started: Started) -> None:
+        self._manager = manager
         self._started = started
-        self._since = _clock.now()
-        self.deadline = self._since + seconds
-        #: Where each was found, and what it waited for there.
+        self._since = self._deadline = _clock.now()
+        self._deferred: list[Callable[[], object]] = []
+        self._is_over = False
+        self._look = _clock.NEVER
+        #: Where each handler was found, and what it waited for there.
         self._seen: dict[Any, object] = {}
 
-    def of(self, engine: Engine) -> list[Any]:
-        """Those that have not ended."""
-        return [task for task in engine.tasks if task.event is self._started]
+    def resolve(self, event: Started, value: object) -> None:
+        """All handlers of ``started`` have ended."""
+        self.begin()
 
-    def is_worth_waiting(self, engine: Engine) -> bool:
-        """Whether one of them may end before the limit."""
-        return not all(self._is_in_vain(engine, task, {task}) for task in self.of(engine))
+    def defer(self, begin: Callable[[], object]) -> bool:
+        """Put something off, if there is anything to wait for.
+
+        Who joins the tree when the handlers have been called already begins at once.
+
+        Returns:
+            Whether it is put off.
+        """
+        if self._is_over or self._started._event_at is not QUEUED:
+            return False
+        if not self._deferred:
+            self._since = _clock.now()
+            self._deadline = self._since + self._manager.start_timeout
+            self._look_within(self._manager.start_timeout)
+        self._deferred.append(begin)
+        return True
+
+    def begin(self) -> None:
+        """Wait no longer: what was put off begins."""
+        if not self._deferred:
+            return
+        self._is_over = True
+        self._look.cancel()
+        deferred, self._deferred = self._deferred, []
+        for begin in deferred:
+            begin()
+
+    def _look_within(self, seconds: float) -> None:
+        schedule = self._manager._tree_engine.schedule
+        self._look = schedule.call_in(min(_LOOK_SECONDS, seconds), self._look_on)
+
+    def _look_on(self) -> None:
+        """Look whether there is still something to wait for."""
+        engine = self._manager._tree_engine
+        tasks = [task for task in engine.tasks if task.event is self._started]
+        left = self._deadline - _clock.now()
+        if left > 0 and not all(self._is_in_vain(engine, task, {task}) for task in tasks):
+            self._look_within(left)
+            return
+        if left <= 0:
+            log_late_starts(self._manager.start_timeout, tasks)
+        self.begin()
 
     def _is_in_vain(self, engine: Engine, task: Any, looked_at: set[Any]) -> bool:
+        """Whether a handler, as far as it shows, does not end before the limit."""
         # Behind the last coroutine is a future, which does not say who sets it.
-        nodes = [node for node in awaits_of(task) if _frame(node) or isinstance(node, Suspension)]
+        nodes = [node for node in awaits_of(task) if frame_of(node) or isinstance(node, Suspension)]
         what = task.waiting or (nodes[-1] if nodes else None)
         if isinstance(what, Wait):
             # It ends with all handlers of the event.
@@ -65,7 +119,7 @@ class Starting:
                 for other in others
                 if other not in looked_at
             )
-        place = (task, *(getattr(_frame(node), "f_lasti", None) for node in nodes))
+        place = (task, *(getattr(frame_of(node), "f_lasti", None) for node in nodes))
         until: object
         if task in engine.tasks.polled:
             until = _clock.now()
@@ -73,7 +127,7 @@ class Starting:
             return _is_of_asyncio(what, "Queue", "get")
         else:
             until = round(_clock.now() + left, 3)
-            if until >= self.deadline:
+            if until >= self._deadline:
                 return True
         comes_back = self._seen.setdefault(place, until) != until
         return comes_back and _clock.now() - self._since >= _TRY_SECONDS
@@ -82,8 +136,10 @@ class Starting:
 def _seconds_left(what: Any) -> float | None:
     """How long a sleep lasts, of which kind ever; ``None`` if it is none."""
     if isinstance(what, Sleep):
-        return what.until - _clock.now()
+        return None if what.deadline is None else what.deadline - _clock.now()
     if _is_of_asyncio(what, "sleep"):
+        # asyncio tells nobody when; its frame does. One that does not, in a later version, is waited
+        # for like what is unknown.
         found = what.cr_frame.f_locals
         if "h" in found and "loop" in found:
             left: float = found["h"].when() - found["loop"].time()
@@ -97,7 +153,3 @@ def _is_of_asyncio(node: Any, *names: str) -> bool:
         function = getattr(function, name, None)
     code = getattr(node, "cr_code", None)
     return code is not None and code is getattr(function, "__code__", None)
-
-
-def _frame(node: Any) -> Any:
-    return getattr(node, "cr_frame", None) or getattr(node, "gi_frame", None)

@@ -6,15 +6,15 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from . import _clock
-from ._reports import safe_repr
-from ._tasks import Suspension, awaits_of
-from ._waits import Sleep, Wait
+from ._shown import safe_repr
+from ._sleep import Sleep
+from ._suspension import Suspension
+from ._tasks import awaits_of, frame_of
+from ._waits import Wait
 from .handlers import reprhandler
 from .utils import flatten
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from ._engine import Engine
     from .events import BaseEvent
     from .manager import Manager
@@ -73,12 +73,8 @@ def tasks(x: Manager, most: int | None = None) -> list[Suspended]:
     return found
 
 
-def _frame(node: Any) -> FrameType | None:
-    return getattr(node, "cr_frame", None) or getattr(node, "gi_frame", None)
-
-
 def _place(node: Any) -> str | None:
-    frame = _frame(node)
+    frame = frame_of(node)
     if frame is None:
         return None
     code = frame.f_code
@@ -105,20 +101,14 @@ def _waits_for(engine: Engine, task: Any, chain: list[Any]) -> str:
 
 def _describe(waiting: Suspension) -> str:
     if isinstance(waiting, Sleep):
-        return f"the end of {waiting.seconds:g} s{_left(waiting._appointment)}"
-    if isinstance(waiting, Wait):
-        if waiting._event is not None:
-            what = f"the end of {safe_repr(waiting._event)}"
-        else:
-            where = ", ".join(map(safe_repr, waiting._channels))
-            what = f"an event {waiting._name!r} on {where}"
-        return what + _left(waiting._appointment)
-    return safe_repr(waiting)
-
-
-def _left(appointment: Any) -> str:
-    while appointment is not None and appointment.moved_to is not None:
-        appointment = appointment.moved_to
-    if appointment is None:
-        return ""
-    return f", {round(max(0.0, appointment.deadline - _clock.now()), 1):g} s left"
+        what = f"the end of {waiting.seconds:g} s"
+    elif not isinstance(waiting, Wait):
+        return safe_repr(waiting)
+    elif waiting._event is not None:
+        what = f"the end of {safe_repr(waiting._event)}"
+    else:
+        where = ", ".join(map(safe_repr, waiting._channels))
+        what = f"an event {waiting._name!r} on {where}"
+    if waiting.deadline is None:
+        return what
+    return f"{what}, {round(max(0.0, waiting.deadline - _clock.now()), 1):g} s left"

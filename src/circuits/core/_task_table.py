@@ -16,8 +16,9 @@ from ._causes import Firing
 from ._flags import SUSPENDED
 from ._name_waits import NameWaits
 from ._routing import TREE_LOCK
-from ._tasks import MOST_AHEAD, CallValue, CoroutineTask, Suspension, Task
-from .events import Event, Stopped, Unregistered
+from ._suspension import Suspension
+from ._tasks import MOST_AHEAD, CallValue, CoroutineTask, Task
+from .events import Event
 from .handlers import async_generator_text, is_async_generator
 
 TYPE_CHECKING = False
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
     from .manager import Manager
 
 __all__ = ["TaskTable"]
-
-#: Events whose suspended handlers the end of the application waits for.
-FAREWELLS: tuple[type[Event], ...] = (Stopped, Unregistered)
 
 
 class TaskTable:
@@ -68,7 +66,7 @@ class TaskTable:
 
     def are_ending(self) -> bool:
         """Whether a handler of the end is suspended: of the application, or of a component."""
-        return any(isinstance(task.event, FAREWELLS) for task in self._tasks)
+        return any(task.event._event_holds_end for task in self._tasks)
 
     def are_alone(self) -> bool:
         """Whether a handler that is being stepped is all that there is to do, here or in asyncio.
@@ -254,7 +252,7 @@ class TaskTable:
             self._engine.routes.set_awaited(name, True)
         session = self._engine.loop.session
         if session is not None and self._engine.thread_is_ours():
-            session.begin_deferred()  # what is waited for may need what has been put off
+            session.starting.begin()  # what is waited for may need what has been put off
 
     def forget_name(self, name: str, wait: Wait) -> None:
         """Remove a wait for a name."""

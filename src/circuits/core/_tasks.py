@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from types import GeneratorType
 
+from ._suspension import Suspension
 from .errors import EXIT_EXCEPTIONS
 
 TYPE_CHECKING = False
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from .manager import Manager
 
 __all__ = [
-    "MOST_AHEAD", "CallValue", "CoroutineTask", "ExceptionWrapper", "Suspended", "Suspension",
-    "Task", "awaits_of",
+    "MOST_AHEAD", "CallValue", "CoroutineTask", "ExceptionWrapper", "OutsideTask", "Task",
+    "awaits_of", "frame_of",
 ]  # fmt: skip
 
 #: How often a handler goes on at once in one step, where nothing else is to be done, before timers
@@ -47,23 +48,6 @@ class ExceptionWrapper:
     def extract(self) -> BaseException:
         """The exception."""
         return self.exception
-
-
-class Suspension:
-    """Base of what a handler can wait for by ``yield`` or ``await``."""
-
-    __slots__ = ()
-
-    def attach(self, task: Task) -> None:
-        """Begin, for a generator handler: call ``task.resume`` when it is over."""
-        raise NotImplementedError
-
-    def detach(self) -> None:
-        """End the wait: nobody is interested any more."""
-
-    def at_once(self, engine: Engine) -> Any:
-        """What it gives, if that can be had here and now and nothing comes before; else ``None``."""
-        return None
 
 
 class Task:
@@ -202,6 +186,11 @@ class Task:
                 self.engine.report(problem, self.method, self.event)
 
 
+def frame_of(node: Any) -> Any:
+    """The frame of a suspended generator or coroutine; ``None`` if it has none, or is neither."""
+    return getattr(node, "cr_frame", None) or getattr(node, "gi_frame", None)
+
+
 def awaits_of(task: Any) -> Iterator[Any]:
     """What a task waits in, from the handler inwards; the last one waits for no other.
 
@@ -279,7 +268,7 @@ class CoroutineTask:
             self.future.cancel()
 
 
-class Suspended:
+class OutsideTask:
     """A handler that waits for something outside of the loop, without a generator.
 
     For the table it is a task like the others. But there is no code to be resumed: what it waits

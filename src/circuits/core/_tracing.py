@@ -20,7 +20,7 @@ from ._causes import Firing
 from ._dispatch import Dispatch
 from ._outcomes import Outcomes
 from ._queue import event_of
-from ._reports import safe_str
+from ._shown import safe_str
 from ._task_table import TaskTable
 from ._traced_parts import TracedDispatch, TracedOutcomes, TracedTaskTable
 

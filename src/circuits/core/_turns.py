@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from ._clock import Schedule
 
-__all__ = ["PARTS", "Turns"]
+__all__ = ["LEAST", "PARTS", "Turns"]
 
 #: How many turns of the loop who waits is put off, at the most, for what is queued.
 _PUT_OFFS = 8
@@ -21,6 +21,11 @@ _PUT_OFFS = 8
 #: and no new one after so many seconds. As each may do one part, more of them cost little more.
 PARTS = 32
 _SECONDS = 0.003
+
+#: How many parts of a read are done at once all the same, when others have used up those: as many as
+#: come in one read where there is no hurry. They are few, because each of hundreds of peers may have
+#: that many.
+LEAST = 4
 
 
 class Turns:

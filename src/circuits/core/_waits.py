@@ -1,7 +1,7 @@
-"""What a suspended handler can wait for: a time, and the end of an event.
+"""A wait for the end of an event, which ``call`` and ``wait`` give.
 
-``call`` and ``wait`` give an object that registers itself when it is first advanced; the end of
-the event takes it out again and resumes its task.
+It registers itself when it is first advanced; the end of the event takes it out again and
+resumes its task.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ from __future__ import annotations
 import _thread
 import sys
 
-from . import _clock
+from . import _clock, _suspension
+from ._clock import check_seconds
 from ._outcomes import HELD_ONCE_MORE, getrefcount
-from ._reports import safe_repr, unheard_text
+from ._reports import unheard_text
 from ._routing import is_unheard, same_channel
-from ._tasks import Suspension
+from ._shown import safe_repr
+from ._suspension import Suspension, warn_of_unused
 from .errors import NoHandlerError, TimeoutError
 from .values import HAS_RESULT, Value
 
@@ -39,190 +41,7 @@ if TYPE_CHECKING:
         def close(self) -> None: ...
 
 
-__all__ = ["Awaited", "Sleep", "Wait", "check_seconds", "sleep"]
-
-
-def _running_loop() -> Any:
-    """That of asyncio, which whoever awaits has loaded; found once, since an import costs."""
-    global _running_loop
-    from asyncio import get_running_loop as _running_loop
-
-    return _running_loop()
-
-
-def warn_of_unused(thing: Suspension, code: Any, place: int) -> None:
-    """Warn of something that was made to be yielded or awaited, and never was.
-
-    Args:
-        thing: What it is.
-        code: Where it was made.
-        place: The instruction there; to look up the line each time would take too long.
-    """
-    import warnings  # for mistakes only
-
-    at = [line for begin, end, line in code.co_lines() if begin <= place < end]
-    line = at[0] if at and at[0] is not None else code.co_firstlineno
-    warnings.warn_explicit(
-        f"{thing!r} in {code.co_qualname} was never yielded or awaited",
-        RuntimeWarning,
-        code.co_filename,
-        line,
-    )
-
-
-def check_seconds(seconds: object, what: str) -> float:
-    """Refuse what is no number of seconds."""
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-        raise TypeError(f"{what} must be a number of seconds, not {seconds!r}")
-    if seconds != seconds:
-        raise ValueError(f"{what} must be a number of seconds, not {seconds!r}")
-    return float(seconds)
-
-
-class Awaited(Suspension):
-    """Something that is to come, and then has a result: yielded, or awaited.
-
-    Whoever has it calls :meth:`wake`. One that is cancelled before that leaves.
-    """
-
-    __slots__ = ("_future", "_task")
-
-    def __init__(self) -> None:
-        self._task: Task | None = None
-        self._future: Any = None
-
-    def is_ready(self) -> bool:
-        """Whether there is nothing to wait for."""
-        raise NotImplementedError
-
-    def take(self) -> Any:
-        """The result; or raise why there is none."""
-        return None
-
-    def enter(self) -> None:
-        """See to it that ``wake`` is called.
-
-        Raises:
-            RuntimeError: Somebody else waits, and there is room for one.
-        """
-
-    def leave(self) -> None:
-        """Nobody waits any more; called in any case, also behind ``wake``."""
-
-    def wake(self) -> None:
-        """It has come."""
-        if self._task is not None:
-            self._resume(self._task)
-        elif self._future is not None and not self._future.done():
-            self._future.set_result(None)
-
-    def _resume(self, task: Task) -> None:
-        self._task = None
-        self.leave()
-        try:
-            result = self.take()
-        except BaseException as problem:
-            task.resume(None, problem)
-        else:
-            task.resume(result)
-
-    def attach(self, task: Task) -> None:
-        if self.is_ready():
-            self._resume(task)
-            return
-        self._task = task
-        try:
-            self.enter()
-        except RuntimeError as problem:  # for the handler, not for whoever runs it
-            self._task = None
-            task.resume(None, problem)
-
-    def detach(self) -> None:
-        self._task = None
-        self.leave()
-
-    def __iter__(self) -> Generator[Any, Any, Any]:
-        return (yield self)
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        if not self.is_ready():
-            self._future = _running_loop().create_future()
-            self.enter()
-            try:
-                yield from self._future.__await__()
-            finally:
-                self.leave()
-        return self.take()
-
-
-class Sleep(Suspension):
-    """Suspends a handler for a time. Made by :func:`sleep`."""
-
-    __slots__ = ("_appointment", "_code", "_is_used", "_place", "_until", "seconds")
-
-    def __init__(self, seconds: float) -> None:
-        self._is_used = True  # in vain, if it is refused
-        self.seconds = check_seconds(seconds, "sleep")
-        if self.seconds < 0:
-            raise ValueError(f"cannot sleep {seconds!r} seconds: the time must not be negative")
-        self._appointment: Appointment | None = None
-        self._is_used = False
-        frame = sys._getframe(2)
-        self._code, self._place = frame.f_code, frame.f_lasti
-
-    def __del__(self) -> None:
-        if not self._is_used:
-            warn_of_unused(self, self._code, self._place)
-
-    def __repr__(self) -> str:
-        return f"<sleep {self.seconds:g}>"
-
-    def attach(self, task: Task) -> None:
-        self._is_used = True
-        if self._appointment is not None and self._appointment.is_pending:
-            # Another handler sleeps with this one, and may be cancelled.
-            task.waiting = twin = Sleep(self.seconds)
-            twin.attach(task)
-            return
-        self._appointment = task.engine.schedule.call_in(self.seconds, task.resume)
-
-    def detach(self) -> None:
-        if self._appointment is not None:
-            self._appointment.cancel()
-
-    def __iter__(self) -> Generator[Any, Any, None]:
-        self._is_used = True
-        yield self
-
-    def __await__(self) -> Generator[Any, Any, None]:
-        self._is_used = True
-        import asyncio  # whoever awaits has it loaded
-
-        self._until = _clock.now() + self.seconds
-        yield from asyncio.sleep(self.seconds).__await__()
-
-    @property
-    def until(self) -> float:
-        """When it ends, by the clock."""
-        appointment = self._appointment
-        while appointment is not None and appointment.moved_to is not None:
-            appointment = appointment.moved_to
-        return self._until if appointment is None else appointment.deadline
-
-
-def sleep(seconds: float) -> Sleep:
-    """Suspend a handler for a time, without blocking the loop.
-
-    Write ``yield sleep(1.5)`` in a generator handler, ``await sleep(1.5)`` in a coroutine.
-
-    Args:
-        seconds: How long; 0 waits for the next turn of the loop.
-
-    Raises:
-        TypeError: ``seconds`` is no number.
-        ValueError: ``seconds`` is negative or not a number.
-    """
-    return Sleep(seconds)
+__all__ = ["Wait"]
 
 
 class Wait(Suspension):
@@ -486,7 +305,7 @@ class Wait(Suspension):
             self._begin_awaited()
         if self._state == _WAITING:
             if self._future is None or self._future is _COMING:
-                self._future = _running_loop().create_future()
+                self._future = _suspension.running_loop().create_future()
             try:
                 yield from self._future.__await__()
             finally:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import sys
 
-from . import _task_table
 from ._flags import WAITED
 from ._routing import TREE_LOCK, is_below
 from .errors import SingletonError, UnregistrableError
 from .events import Event, Registered, Unregistered
-from .handlers import SELF, HandlerMetaClass, HandlerName, HandlerSpec, collect_specs, handler
+from .handlers import (
+    SELF,
+    HandlerMetaClass,
+    HandlerName,
+    HandlerSpec,
+    collect_specs,
+    handler,
+    is_coroutine_function,
+)
 from .manager import Manager
 from .utils import flatten
 
@@ -31,6 +38,7 @@ class PrepareUnregister(Event):
     """
 
     complete: ClassVar[bool] = True  # type: ignore[misc]
+    _event_holds_end: ClassVar[bool] = True
 
     def __init__(self, component: Manager) -> None:
         super().__init__(component)
@@ -47,9 +55,6 @@ class PrepareUnregister(Event):
     def in_subtree(self, component: Manager) -> bool:
         """Whether a component is the one that leaves, or below it."""
         return is_below(component, self.args[0])
-
-
-_task_table.FAREWELLS = (*_task_table.FAREWELLS, PrepareUnregister)
 
 
 class _Channel:
@@ -356,7 +361,7 @@ def _prepare_class(cls: type[BaseComponent]) -> None:
     cls._tree_specs = (*(spec for spec in specs if spec.channel is not SELF), *last)
     cls._tree_parts = _class_components(cls)
     cls._tree_wants_hang_up = any("hang_up" in spec.names for spec in specs)
-    cls._tree_needs_host = any(_is_coroutine_function(spec.function) for spec in specs)
+    cls._tree_needs_host = any(is_coroutine_function(spec.function) for spec in specs)
     cls._tree_may_set_first = (
         cls.__init__ not in PLAIN_CONSTRUCTORS or cls.__new__ is not BaseComponent.__new__
     )
@@ -423,15 +428,6 @@ def _default_of(function: Any, name: str) -> Any:
     names = code.co_varnames[: code.co_argcount]
     given = dict(zip(reversed(names), reversed(defaults), strict=False))
     return given.get(name)
-
-
-def _is_coroutine_function(function: Any) -> bool:
-    code = getattr(function, "__code__", None)
-    return code is not None and bool(code.co_flags & _CO_COROUTINE)
-
-
-#: What ``inspect`` calls CO_COROUTINE, without importing it.
-_CO_COROUTINE = 0x80
 
 
 def _class_components(cls: type) -> list[BaseComponent]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
-from ._reports import format_error, safe_repr
+from ._reports import format_error
+from ._shown import safe_repr
 from .components import BaseComponent
 from .events import Error
 from .handlers import handler

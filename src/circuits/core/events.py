@@ -379,6 +379,8 @@ class Stopped(Event):
         component: That manager.
     """
 
+    _event_holds_end: ClassVar[bool] = True
+
     def __init__(self, component: Manager) -> None:
         super().__init__(component)
 
@@ -460,6 +462,8 @@ class Unregistered(Event):
         component: The component.
         manager: Its former parent.
     """
+
+    _event_holds_end: ClassVar[bool] = True
 
     def __init__(self, component: Manager, manager: Manager) -> None:
         super().__init__(component, manager)

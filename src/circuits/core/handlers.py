@@ -21,6 +21,12 @@ __all__ = ["HandlerMetaClass", "HandlerSpec", "Unknown", "handler", "reprhandler
 
 _OPTIONS = {"channel": None, "priority": 0, "filter": False, "override": False, "stream": False}
 
+#: Whose methods are not to be hidden by handlers without a word.
+_KERNEL_MODULES = ("circuits.core.manager", "circuits.core.components")
+
+#: What ``inspect`` calls CO_COROUTINE and CO_ASYNC_GENERATOR, without importing it.
+_CO_COROUTINE, _CO_ASYNC_GENERATOR = 0x80, 0x200
+
 #: Channel of a handler that only its own component can be told through.
 SELF: Any = type("SELF", (), {"__repr__": lambda self: "SELF"})()
 
@@ -84,10 +90,19 @@ def handler(*names: str | type[BaseEvent] | bool, **options: Any) -> Callable[[F
     return mark
 
 
+def is_coroutine_function(function: Any) -> bool:
+    """Whether calling a function gives a coroutine."""
+    return _is_marked(function, _CO_COROUTINE)
+
+
 def is_async_generator(function: Any) -> bool:
     """Whether calling a function gives an asynchronous generator, which cannot be a handler."""
+    return _is_marked(function, _CO_ASYNC_GENERATOR)
+
+
+def _is_marked(function: Any, flag: int) -> bool:
     code = getattr(getattr(function, "__func__", function), "__code__", None)
-    return code is not None and bool(code.co_flags & _CO_ASYNC_GENERATOR)
+    return code is not None and bool(code.co_flags & flag)
 
 
 def async_generator_text(function: Any) -> str:
@@ -171,10 +186,6 @@ def _warn(problem: str, function: Callable[..., Any]) -> None:
     )
 
 
-#: What ``inspect`` calls CO_ASYNC_GENERATOR, without importing it.
-_CO_ASYNC_GENERATOR = 0x200
-
-
 class HandlerMetaClass(type):
     """Makes each public method of a class a handler of the event of that name.
 
@@ -212,9 +223,6 @@ def _warn_of_shadow(cls: type, attribute: str) -> None:
                     cls.__dict__[attribute],
                 )
             return
-
-
-_KERNEL_MODULES = ("circuits.core.manager", "circuits.core.components")
 
 
 class HandlerSpec:

@@ -20,9 +20,10 @@ from circuits._version import __version__
 
 from . import _clock
 from ._brief import TEXT, arguments_text, brief, channel_text, component_text
-from ._reports import format_traceback, safe_str
 from ._routing import TREE_LOCK
+from ._shown import safe_str
 from ._suspended import tasks
+from ._tracebacks import format_traceback
 from ._tracing import Trace, Tracing
 from .handlers import SELF
 

@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections import deque
 
 from . import _clock
+from ._clock import check_seconds
 from ._grace import Graceful
 from ._process.children import Child, Watcher
 from ._routing import is_leaving
-from ._waits import check_seconds
 from .errors import FatalError, GaveUpError, WorkerLostError
 from .events import BaseEvent, Error, Event
 from .handlers import handler

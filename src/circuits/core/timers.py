@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from . import _clock
-from ._reports import log_diagnosis, safe_repr
+from ._reports import log_diagnosis
 from ._routing import is_leaving
+from ._shown import safe_repr
 from .components import PLAIN_CONSTRUCTORS, BaseComponent
 from .events import BaseEvent
 

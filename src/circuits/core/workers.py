@@ -6,11 +6,10 @@ import _thread
 import os
 from collections import deque
 
-from ._clock import NEVER
+from ._clock import NEVER, check_seconds
 from ._grace import Graceful
-from ._reports import describe
-from ._tasks import Suspended
-from ._waits import check_seconds
+from ._shown import describe
+from ._tasks import OutsideTask
 from .errors import BacklogFullError, TaskCancelledError, TaskTimeoutError, WorkerStoppedError
 from .events import Event
 from .handlers import handler
@@ -65,7 +64,7 @@ class _Finished(Event):
     name = "_finished"
 
 
-class _Job(Suspended):
+class _Job(OutsideTask):
     """One task that a worker has taken."""
 
     __slots__ = (

@@ -6,7 +6,7 @@ import errno
 import os
 from typing import TYPE_CHECKING, Any
 
-from circuits.core._waits import Awaited
+from circuits.core._suspension import Awaited
 
 from ._modes import OpenFile
 from .file import File

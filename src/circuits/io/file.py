@@ -127,9 +127,8 @@ class File(Writer, Component):
     _given: OpenFile | None = None
     _reading = False  # not at the end of what there is
     _holds = 0  # who does not want it to be read: the application, and a protocol
-    _is_marked: bool | None = (
-        None  # whether the mark of the encoding is there; ``None``: to be seen
-    )
+    #: Whether the mark of the encoding is there; ``None``: to be seen.
+    _is_marked: bool | None = None
     _eof_told = False
     _turn = 0  # which event to go on is the valid one
     _is_terminal = False

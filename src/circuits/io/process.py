@@ -19,7 +19,7 @@ from circuits.core import _clock
 from circuits.core import events as core_events
 from circuits.core._descriptor import Descriptor, DescriptorOwner
 from circuits.core._grace import GRACE_PART
-from circuits.core._waits import sleep
+from circuits.core._sleep import sleep
 from circuits.core.handlers import handler
 
 from ._child import ChildPipe, Ending

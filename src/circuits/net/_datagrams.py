@@ -15,8 +15,9 @@ from circuits.core import _clock
 from circuits.core.handlers import handler
 
 from . import _address
+from ._listener import BACKLOG
 from ._lookup import look_up
-from ._servers import BACKLOG, Server
+from ._servers import Server
 from .events import Closed, Disconnect, Pause, Resume
 
 if TYPE_CHECKING:
@@ -97,8 +98,7 @@ class UDPServer(Server):
         channel: Any = "server",
         **kwargs: Any,
     ) -> None:
-        if type(secure) is int:
-            self._take_tls(secure, {})
+        self._refuse_port(secure)
         if secure:
             raise ValueError(f"{type(self).__name__} has no TLS: datagrams cannot be secure")
         self._multicast = {
@@ -313,7 +313,7 @@ class UDPServer(Server):
 
     # -- receiving --
 
-    def _accept_batch(self) -> None:
+    def _listener_readable(self) -> None:
         for _ in range(_BATCH):
             sock = self._sock
             if sock is None or self._is_closing:

@@ -1,29 +1,26 @@
-"""Servers: a listening socket, and the connections that it has accepted."""
+"""Servers: the connections that a listening socket has accepted."""
 
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from circuits.core.handlers import handler
 
-from . import _address, _outside
+from . import _address
 from ._accepting import SHORTAGES, SKIPPED, AcceptPause
-from ._connection import Connection, State, shut
-from ._endpoint import BUFSIZE, Endpoint
-from .events import Closed, Connect, Disconnect, Ready, StartTLSDone
+from ._connection import Connection, State
+from ._endpoint import BUFSIZE
+from ._listener import BACKLOG, Listener
+from .events import Closed, Connect, Disconnect, StartTLSDone
 
 if TYPE_CHECKING:
     import ssl
 
     from ._endpoint import Keeper
 
-__all__ = ["BACKLOG", "Server"]
-
-#: How many connections the system keeps for a server that has not accepted them yet.
-BACKLOG = 5000
+__all__ = ["Server"]
 
 #: How many connections are accepted before others get their turn.
 _ACCEPT_BATCH = 64
@@ -38,15 +35,10 @@ class _ListOfClients:
         return [sock for sock, known in server._connections.items() if known.was_open]
 
 
-class Server(Endpoint):
+class Server(Listener):
     """A listening socket and its connections; see :class:`TCPServer`."""
 
-    channel = "server"
-    socket_options: Iterable[tuple[int, int, int | bytes]] = ()
-
     _keeper: Keeper | None = None
-    _tells_sock = True
-    _takes_mode = False  # whether what is bound is a file
     _clients: Any = _ListOfClients()
 
     def __init__(
@@ -58,148 +50,18 @@ class Server(Endpoint):
         channel: Any = "server",
         **kwargs: Any,
     ) -> None:
-        super().__init__(channel=channel)
-        self._take_options(bufsize, kwargs)
-        self._reuse_port = bool(kwargs.pop("reuse_port", False))
-        self._mode = kwargs.pop("mode", None) if self._takes_mode else None
-        self._removes = bool(kwargs.pop("remove", False)) if self._takes_mode else False
-        self.socket_options = list(kwargs.pop("socket_options", self.socket_options))
         self._max_connections: int | None = kwargs.pop("max_connections", None)
         self._is_full = False
-        self._is_early = False  # the handlers of ``started`` have not ended
-        self._take_tls(secure, kwargs)
-        if kwargs:
-            raise TypeError(f"{type(self).__name__}() has no option {', '.join(sorted(kwargs))}")
-        self._backlog = backlog
         self._connections: dict[Any, Connection] = {}
         #: Of those whose handshake is not done.
         self._addresses: dict[Connection, Any] = {}
         self._accept_pause = AcceptPause(self._watch_listener)
-        # A socket with its address, and with host and port, which applications ask at each request.
-        self._named: tuple[Any, Any, tuple[Any, int | None]] = (None, None, (None, None))
-        self._take_bind(bind)
-
-    def _take_tls(self, secure: Any, kwargs: dict[str, Any]) -> None:
-        if type(secure) is int:
-            raise TypeError(
-                f"{type(self).__name__} takes one address: write "
-                f"{type(self).__name__}((host, {secure}))"
-            )
-        context = kwargs.pop("context", None)
-        if hasattr(secure, "wrap_bio"):
-            context = secure
-        self.secure = bool(secure)
-        self.certfile = kwargs.pop("certfile", None)
-        self.keyfile = kwargs.pop("keyfile", None)
-        self.cert_reqs = kwargs.pop("cert_reqs", 0)  # CERT_NONE
-        self.ssl_version = kwargs.pop("ssl_version", None)
-        self.ca_certs = kwargs.pop("ca_certs", None)
-        self._wants_alpn = bool(kwargs.pop("require_alpn", False))
-        alpn_protocols = kwargs.pop("alpn_protocols", None)
-        if context is None and self.certfile is not None:
-            from ._tls_contexts import server_context
-
-            context = server_context(
-                certfile=self.certfile,
-                keyfile=self.keyfile,
-                cert_reqs=self.cert_reqs,
-                ssl_version=self.ssl_version,
-                ca_certs=self.ca_certs,
-                alpn_protocols=alpn_protocols,
-            )
-        if context is None and secure:
-            name = type(self).__name__
-            raise RuntimeError(f"{name}(secure=True) needs a certfile, or a context of ssl")
-        self._context: ssl.SSLContext | None = context
-        if context is not None:
-            from . import _tls  # noqa: F401 - before there may be no descriptor left to load it
-
-    def _bound(self, sock: Any, options: Iterable[tuple[int, int, Any]] = ()) -> Any:
-        """Set the options of a new socket, those of the caller last, bind it, and listen."""
-        is_stream = self.socket_type != socket.SOCK_DGRAM
-        try:
-            sock.setblocking(False)
-            for option in (*options, *self.socket_options):
-                sock.setsockopt(*option)
-            if is_stream or self._bind is not None:
-                sock.bind(self._bind)
-            if self._mode is not None and _outside.has_paths:
-                os.chmod(self._bind, self._mode)  # nobody can connect before it listens
-            if is_stream:
-                sock.listen(self._backlog)
-        except BaseException as problem:
-            sock.close()
-            _address.named(problem, self._bind)
-            raise
-        return sock
-
-    def _internet_socket(self, *options: tuple[int, int, Any]) -> Any:
-        ours = [(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)]
-        if self._reuse_port:
-            ours.append((socket.SOL_SOCKET, socket.SO_REUSEPORT, 1))
-        sock = _outside.open_socket(self.socket_family, self.socket_type, self.socket_protocol)
-        return self._bound(sock, (*ours, *options))
-
-    def duplicate_listener(self) -> socket.socket:
-        """A copy of the listening socket, for the ``bind`` of another server or process.
-
-        .. versionadded:: 2.1
-        """
-        return self._sock.dup()  # type: ignore[no-any-return]
-
-    def reload_certificates(self) -> None:
-        """Read ``certfile`` and ``keyfile`` again, for the handshakes that begin from now on.
-
-        Raises:
-            OSError: They cannot be read, or do not match; the ones before are still used.
-
-        .. versionadded:: 2.1
-        """
-        if self._context is not None and self.certfile is not None:
-            import ssl
-
-            trial = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            trial.load_cert_chain(self.certfile, self.keyfile)  # it fails half-way
-            self._context.load_cert_chain(self.certfile, self.keyfile)
-
-    # -- what it is --
+        super().__init__(bind, secure, backlog, bufsize, channel, **kwargs)
 
     @property
     def connected(self) -> bool:
         """Always true."""
         return True
-
-    def _address(self) -> Any:
-        sock = self._sock
-        if sock is None:
-            return None
-        if sock is not self._named[0]:
-            try:
-                address = sock.getsockname()
-            except OSError:
-                return None
-            pair = address[:2] if isinstance(address, tuple) else (address, None)
-            self._named = sock, address, pair
-        return self._named[1]
-
-    def bound(self) -> tuple[Any, int | None]:
-        """:attr:`host` and :attr:`port`, at once."""
-        named = self._named
-        if named[0] is self._sock:
-            return named[2]
-        return (None, None) if self._address() is None else self._named[2]
-
-    @property
-    def host(self) -> Any:
-        """The address that is bound, or the path; ``None`` when closed."""
-        address = self._address()
-        return address[0] if isinstance(address, tuple) else address
-
-    @property
-    def port(self) -> int | None:
-        """The port that is bound; ``None`` when closed, and for a UNIX socket."""
-        address = self._address()
-        return address[1] if isinstance(address, tuple) else None
 
     # -- requests --
 
@@ -377,7 +239,7 @@ class Server(Endpoint):
         if connection is not None:
             self._readable(connection)
         elif fd is self._sock:
-            self._accept_batch()
+            self._listener_readable()
 
     @handler("_write")
     def _on_writable(self, fd: Any) -> None:
@@ -401,15 +263,9 @@ class Server(Endpoint):
         if connection is not None:
             connection.fail(problem)
 
-    def _listener_writable(self) -> None:
-        """More can be sent by the socket of the server itself."""
-
-    def _listener_hung_up(self) -> None:
-        """Something is wrong with the socket of the server itself."""
-
     # -- accepting --
 
-    def _accept_batch(self) -> None:
+    def _listener_readable(self) -> None:
         for _ in range(1 if self._is_given else _ACCEPT_BATCH):  # others may accept there, too
             listener = self._sock
             if listener is None:
@@ -484,53 +340,17 @@ class Server(Endpoint):
     def _set_options(self, sock: Any) -> None:
         """Set the options of an accepted socket."""
 
-    def _watch_listener(self) -> None:
-        sock = self._sock
-        if sock is None or self._poller is None:
-            return
-        try:
-            self._poller.addReader(self, sock)
-        except (OSError, ValueError) as problem:  # such as Select, and a number it cannot watch
-            self._tell_error(sock, problem)
-            self._abort()
-
     # -- what Endpoint asks for --
 
     def _owned(self) -> Iterable[Connection]:
         return self._connections.values()
 
-    def _join_poller(self, poller: Any) -> None:
-        session = self._tree_engine.loop.session
-        if session is not None and session.defer(self._start_is_over):
-            self._is_early = True
-        if not (self._accept_pause.is_on or self._is_full or self._is_early):
-            self._watch_listener()
-        super()._join_poller(poller)
-
-    def _start_is_over(self) -> None:
-        """The handlers of ``started`` have ended: those who have connected meanwhile are let in."""
-        self._is_early = False
-        if self._poller is not None and self._sock is not None:
-            self._watch_listener()
-            self._poller_found()
-
-    def _leave_poller(self, poller: Any) -> None:
-        if self._sock is not None:
-            poller.discard(self._sock)
-        super()._leave_poller(poller)
-
-    def _poller_found(self) -> None:
-        if not self._is_early:
-            self.fire(Ready(self, (self.host, self.port)))
+    def _is_holding_off(self) -> bool:
+        return super()._is_holding_off() or self._is_full or self._accept_pause.is_on
 
     def _close_listener(self) -> None:
-        sock, self._sock = self._sock, None
         self._accept_pause.cancel()
-        if sock is not None:
-            if self._poller is not None:
-                self._poller.discard(sock)
-            # What somebody else has made, others may go on listening at.
-            sock.close() if self._is_given else shut(sock)
+        super()._close_listener()
 
     def _shut_down(self) -> None:
         if self._keeper is not None:

@@ -23,7 +23,8 @@ from ._activation import inherited_sockets
 from ._clients import Client
 from ._datagrams import UDP6Server, UDPServer
 from ._endpoint import BUFSIZE, Endpoint
-from ._servers import BACKLOG, Server
+from ._listener import BACKLOG
+from ._servers import Server
 from .events import *  # noqa: F403 - documented names
 
 __all__ = [
@@ -351,7 +352,7 @@ class UNIXServer(Server):
     def _create_socket(self) -> Any:
         if _outside.has_paths:
             self._make_room(self._bind)
-        sock = self._bound(_unix_socket())
+        sock = self._bind_and_listen(_unix_socket())
         if self._removes and _outside.has_paths and self._bind[:1] not in ("\0", b"\0"):
             self._made = (os.stat(self._bind).st_ino, os.getpid())
         return sock

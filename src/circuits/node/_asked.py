@@ -8,7 +8,7 @@ from circuits._wire import packet as wire
 from circuits.core import _clock
 from circuits.core._clock import NEVER
 from circuits.core._flags import FAILURE, NOTIFY, SUCCESS
-from circuits.core._tasks import Suspended
+from circuits.core._tasks import OutsideTask
 from circuits.core.errors import TimeoutError
 
 from .errors import Unreachable
@@ -30,7 +30,7 @@ _FLAGS = ((SUCCESS, "success"), (FAILURE, "failure"), (NOTIFY, "notify"))
 _ANY_FLAG = SUCCESS | FAILURE | NOTIFY
 
 
-class Asked(Suspended):
+class Asked(OutsideTask):
     """An event that waits for the answer of another node.
 
     Args:
@@ -191,7 +191,7 @@ def deadline_of(event: BaseEvent, seconds: float) -> tuple[float, bool]:
     return deadline, is_callers
 
 
-def end_in_silence(task: Suspended, node: str) -> None:
+def end_in_silence(task: OutsideTask, node: str) -> None:
     """Whoever has called has been told by now; the value tells others who look at it."""
     problem = TimeoutError(f"no answer in time from {node!r}")
     task.firing._event_value.fail((TimeoutError, problem, []))

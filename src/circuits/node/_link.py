@@ -14,6 +14,7 @@ from circuits._wire import packet as wire
 from circuits._wire.packet import Control, Malformed, Offer, Reply, Request
 from circuits.core import _clock
 from circuits.core._routing import is_leaving
+from circuits.core._turns import LEAST
 
 from ._asked import DEFAULT_SECONDS
 from ._handshake import Handshake, State
@@ -29,9 +30,6 @@ __all__ = ["Link", "State", "Transport"]
 #: With so much collected, nothing waits for the end of the turn.
 _OUT_BYTES = 65536
 
-
-#: How many packets of a read are dealt with at once, when others have used up what may be done in that turn.
-_LEAST = 4
 
 _OPEN = State.OPEN
 
@@ -159,7 +157,7 @@ class Link:
         if self.is_sated:
             return  # it goes on in its turn
         turns = hub.engine.turns
-        left = turns.left if turns.left > _LEAST else _LEAST
+        left = turns.left if turns.left > LEAST else LEAST
         while self.state is not State.CLOSED:
             is_full = hub.is_full
             if is_full:

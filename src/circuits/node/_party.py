@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from circuits.core import _clock
 from circuits.core._clock import NEVER
 from circuits.core._grace import Graceful
-from circuits.core._tasks import Suspension
+from circuits.core._suspension import Suspension
 from circuits.core.events import Stopped
 from circuits.core.handlers import handler
 

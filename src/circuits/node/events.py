@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from circuits.core._waits import check_seconds
+from circuits.core._clock import check_seconds
 from circuits.core.events import BaseEvent, Event
 
 __all__ = [

@@ -12,9 +12,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from circuits._wire import packet as wire
-from circuits.core._clock import NEVER
-from circuits.core._tasks import Suspended
-from circuits.core._waits import check_seconds
+from circuits.core._clock import NEVER, check_seconds
+from circuits.core._tasks import OutsideTask
 from circuits.core.events import BaseEvent, Event
 from circuits.core.handlers import handler
 from circuits.core.manager import Manager
@@ -50,7 +49,7 @@ _NATS_ONLY = {
 }  # fmt: skip
 
 
-class _Local(Suspended):
+class _Local(OutsideTask):
     """A ``Remote`` to our own name: waits for the event, which runs here."""
 
     __slots__ = ("_appointment", "_is_callers", "_seconds", "_sent", "problem", "result")

@@ -11,7 +11,7 @@ import _thread
 from typing import TYPE_CHECKING, Any, Final
 
 from circuits.app._recording_values import Codec, UnrecordableError, component_path
-from circuits.app._records import Kind
+from circuits.app._records import Kind, Readiness
 from circuits.core._boundary import watch_queue
 from circuits.core._tracing import Tracing
 from circuits.core.events import Signal
@@ -99,7 +99,7 @@ class Player:
         self._poller = poller
         poller.block, poller._change = self.block, self._change
         poller._set_interest = _ignore
-        poller._is_writable, poller._is_gone = 2, 4
+        poller._is_writable, poller._is_gone = Readiness.WRITABLE, Readiness.GONE
         if not self._is_known:
             self._is_known = True
             self.timeline.step()
@@ -169,7 +169,7 @@ class Player:
         look = self.timeline.look
         for entrance in look.entrances:
             self._enter(entrance)
-        ready = [(self._poller._wake_up.number, 1)] if look.woken else []
+        ready = [(self._poller._wake_up.number, Readiness.READABLE)] if look.woken else []
         for number, bits in look.ready:
             sock = self.network.find(number)
             if sock is not None and sock.fileno() >= 0:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from circuits.app._recording_file import RecordingError, read_recording, take_number
 from circuits.app._recording_values import Codec, UnrecordableError
-from circuits.app._records import Kind
+from circuits.app._records import DOUBLE, Form, Kind, LookFlag
 
 if TYPE_CHECKING:
     import os
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 _PLAIN: Final = Codec(lambda value: None)
 
 __all__ = ["Entrance", "Look", "Recorded", "Result", "SocketInfo"]
-
-_DOUBLE: Final = struct.Struct("<d")
 
 
 class Result(NamedTuple):
@@ -64,8 +62,9 @@ class Look:
         self.random: deque[bytes] = deque()
         self.ids: deque[int] = deque()
         if payload is not None:
-            self.is_idle, self.woken = bool(payload[0] & 1), bool(payload[0] & 2)
-            self.now = _DOUBLE.unpack_from(payload, 1)[0]
+            self.is_idle = bool(payload[0] & LookFlag.IDLE)
+            self.woken = bool(payload[0] & LookFlag.WOKEN)
+            self.now = DOUBLE.unpack_from(payload, 1)[0]
             self.empties, at = take_number(payload, 9)
             count, at = take_number(payload, at)
             for _ in range(count):
@@ -153,9 +152,9 @@ class Recorded:
         if kind == Kind.LOOK:
             self.looks.append(Look(payload))
         elif kind == Kind.NOW:
-            look.readings.append(_DOUBLE.unpack(payload)[0])
+            look.readings.append(DOUBLE.unpack(payload)[0])
         elif kind == Kind.WALL:
-            look.dates.append(_DOUBLE.unpack(payload)[0])
+            look.dates.append(DOUBLE.unpack(payload)[0])
         elif kind == Kind.RANDOM:
             look.random.append(payload)
         elif kind == Kind.ID:
@@ -184,50 +183,61 @@ class Recorded:
 
     def _take_of_socket(self, kind: int, payload: bytes) -> None:
         number, at = take_number(payload, 0)
-        info, index = self.socket(number), len(self.looks) - 1
+        info, look = self.socket(number), len(self.looks) - 1
         if kind == Kind.RECEIVED:
-            form = payload[at]
-            if form == 1:
-                info.received.append(Result(index, take_number(payload, at + 1)[0], b""))
-            elif form == 3:
-                info.received.append(Result(index, 0, bytes(take_number(payload, at + 1)[0])))
-            elif form == 2:
-                size, at = take_number(payload, at + 1)
-                origin = payload[at : at + size]
-                address = _PLAIN.load(origin)
-                info.received.append(Result(index, 0, (payload[at + size :], address)))
-            else:
-                info.received.append(Result(index, 0, payload[at + 1 :]))
+            info.received.append(_received(look, payload, at))
         elif kind == Kind.SENT:
-            first, after = take_number(payload, at + 1)
-            if payload[at] == 1:
-                info.sent.append(Result(index, first, b""))
-            else:
-                info.sent.append(Result(index, 0, (first, take_number(payload, after)[0])))
+            info.sent.append(_sent(look, payload, at))
         elif kind == Kind.ACCEPTED:
-            first, after = take_number(payload, at + 1)
-            if payload[at] == 1:
-                info.accepted.append(Result(index, first, None))
-            else:
-                address, self.socket(first).names = _PLAIN.load(payload[after:])
-                info.accepted.append(Result(index, 0, (first, address)))
+            info.accepted.append(self._accepted(look, payload, at))
         elif kind == Kind.CONNECTED:
             code, at = take_number(payload, at)
             address, info.names = _PLAIN.load(payload[at:])
             info.target = address, code
         elif kind == Kind.ASKED:
-            info.asked.append(Result(index, 0, take_number(payload, at)[0]))
+            info.asked.append(Result(look, 0, take_number(payload, at)[0]))
         elif kind == Kind.SOCKET:
             info.names = _PLAIN.load(payload[at:])
             info.listens, info.kind = info.names["listens"], info.names["kind"]
         elif kind == Kind.ANSWERED:
-            size, at = take_number(payload, at)
-            question = payload[at : at + size].decode()
-            pending, at = take_number(payload, at + size)
-            produced, at = take_number(payload, at)
-            content = payload[at + 1 :]
-            answer = _PLAIN.load(content) if payload[at] else content
-            results = info.answers.setdefault(question, deque())
-            results.append(Result(index, 0, (answer, pending, produced)))
+            question, result = _answered(look, payload, at)
+            info.answers.setdefault(question, deque()).append(result)
         else:
             raise ValueError(f"kind {kind}")
+
+    def _accepted(self, look: int, payload: bytes, at: int) -> Result:
+        first, after = take_number(payload, at + 1)
+        if payload[at] == Form.FAILED:
+            return Result(look, first, None)
+        address, self.socket(first).names = _PLAIN.load(payload[after:])
+        return Result(look, 0, (first, address))
+
+
+def _received(look: int, payload: bytes, at: int) -> Result:
+    form, at = payload[at], at + 1
+    if form == Form.FAILED:
+        return Result(look, take_number(payload, at)[0], b"")
+    if form == Form.LENGTH:
+        return Result(look, 0, bytes(take_number(payload, at)[0]))
+    if form == Form.WITH_ADDRESS:
+        size, at = take_number(payload, at)
+        address = _PLAIN.load(payload[at : at + size])
+        return Result(look, 0, (payload[at + size :], address))
+    return Result(look, 0, payload[at:])
+
+
+def _sent(look: int, payload: bytes, at: int) -> Result:
+    first, after = take_number(payload, at + 1)
+    if payload[at] == Form.FAILED:
+        return Result(look, first, b"")
+    return Result(look, 0, (first, take_number(payload, after)[0]))
+
+
+def _answered(look: int, payload: bytes, at: int) -> tuple[str, Result]:
+    size, at = take_number(payload, at)
+    question = payload[at : at + size].decode()
+    pending, at = take_number(payload, at + size)
+    produced, at = take_number(payload, at)
+    content = payload[at + 1 :]
+    answer = _PLAIN.load(content) if payload[at] == Form.VALUE else content
+    return question, Result(look, 0, (answer, pending, produced))

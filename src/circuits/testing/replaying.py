@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from ._replay_trace import ReplayTrace
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 __all__ = ["LostResultError", "RecordingError", "ReplayError", "Replayed", "replay"]
 
@@ -97,11 +98,35 @@ def replay(
         raise RuntimeError("this process is being recorded: replay in another one")
     trace = ReplayTrace()
     player = Player(recorded, trace)
-    timeline = player.timeline
-    trace.begin(timeline.elapsed, player.network.number_of)
+    trace.begin(player.timeline.elapsed, player.network.number_of)
+    with _in_place(player):
+        app: Any = make()
+        if not isinstance(app, Manager):
+            raise ReplayError(f"make() must return a component, not {app!r}")
+        app = app.root
+        if findtype(app, recording.Recording) is None:
+            recording.Recording("").register(app)
+        player.begin(app)
+        _run(app)
+    return Replayed(
+        trace="\n".join([*trace.lines, ""]),
+        errors=[_as_exception(problem) for _, _, problem in player.errors],
+        sent={number: bytes(data) for number, data in player.network.sent.items()},
+        lost=player.lost,
+        recorded_errors=recorded.errors,
+        diverged_at=player.diverged_at,
+        ended=recorded.why,
+        app=app,
+    )
+
+
+@contextmanager
+def _in_place(player: Player) -> Iterator[None]:
+    """Have a player in the place of the clock, the network and whoever is told of failures."""
+    timeline, network = player.timeline, player.network
     outside = _outside.install(
-        open_socket=player.network.open,
-        wrap_tls=player.network.wrap_tls,
+        open_socket=network.open,
+        wrap_tls=network.wrap_tls,
         look_up=player.look_up,
         sends_files=False,
         has_paths=False,
@@ -117,30 +142,13 @@ def replay(
     watchers = _reports.failure_watchers[:]
     _reports.failure_watchers.clear()
     try:
-        app: Any = make()
-        if not isinstance(app, Manager):
-            raise ReplayError(f"make() must return a component, not {app!r}")
-        app = app.root
-        if findtype(app, recording.Recording) is None:
-            recording.Recording("").register(app)
-        player.begin(app)
-        _run(app)
+        yield
     finally:
         _reports.failure_watchers[:] = watchers
         recording.install_replay(None)
         _clock.install(**sources)
         _outside.install(**outside)
-        player.network.close_all()
-    return Replayed(
-        trace="\n".join([*trace.lines, ""]),
-        errors=[_as_exception(problem) for _, _, problem in player.errors],
-        sent={number: bytes(data) for number, data in player.network.sent.items()},
-        lost=player.lost,
-        recorded_errors=recorded.errors,
-        diverged_at=player.diverged_at,
-        ended=recorded.why,
-        app=app,
-    )
+        network.close_all()
 
 
 def _run(app: Manager) -> None:

@@ -18,8 +18,9 @@ import time
 import traceback
 from typing import TYPE_CHECKING, Any
 
-from circuits.core._reports import brief_repr, unheard_text
+from circuits.core._reports import is_diagnosis_asked_for, unheard_text
 from circuits.core._routing import is_unheard
+from circuits.core._shown import brief_repr
 
 from .checks import check, sources_are_there
 
@@ -70,8 +71,9 @@ class Diagnosis:
         self._manager = manager
         self._thread_of_loop = threading.get_ident()
         self._told: set[tuple[str, tuple[Any, ...]]] = set()
-        asked = os.environ.get("CIRCUITS_DEBUG", "0") not in ("", "0")
-        self._slow_seconds = SLOW_SECONDS if asked else SLOW_SECONDS_OF_DEVELOPMENT
+        self._slow_seconds = (
+            SLOW_SECONDS if is_diagnosis_asked_for() else SLOW_SECONDS_OF_DEVELOPMENT
+        )
         self._over = threading.Event()
         self._watch = self._make_thread()
         # Who runs it may be a handler of another tree, or, in a forked child, of another run.
@@ -84,9 +86,7 @@ class Diagnosis:
         """The run begins, in this thread."""
         try:
             findings = check(self._manager) if sources_are_there(self._manager) else []
-        except (
-            Exception
-        ) as problem:  # such as a source that has changed since, and is none any more
+        except Exception as problem:  # a source may have changed since, and be none any more
             _logger.warning("the sources cannot be looked through: %r", problem)
             findings = []
         for finding in findings:

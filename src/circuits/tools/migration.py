@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-import importlib
 import inspect
-import re
 import warnings
 from typing import Any, Final
 
 from circuits.core.components import BaseComponent, Component
 from circuits.core.events import BaseEvent
 from circuits.core.handlers import handler as handler_of_ours
+
+from . import _python_2
+from ._known_names import MISSING, find_name, homes_of
 
 __all__ = ["Idiom", "find_idioms"]
 
@@ -44,43 +45,6 @@ class Idiom:
     def __str__(self) -> str:
         return f"{self.path}:{self.line}:{self.column}: {self.code}: {self.text}; {self.cure}"
 
-
-#: Where to look for a name that is not where it was.
-_HOMES: Final = (
-    "circuits", "circuits.core", "circuits.net.sockets", "circuits.net.events", "circuits.io",
-    "circuits.web", "circuits.app", "circuits.node", "circuits.tools", "circuits.protocols",
-)  # fmt: skip
-
-#: What Python 2 had, and where it is now.
-_MODULES: Final = {
-    "ConfigParser": "configparser", "Cookie": "http.cookies", "HTMLParser": "html.parser",
-    "Queue": "queue", "SocketServer": "socketserver", "StringIO": "io", "cStringIO": "io",
-    "BaseHTTPServer": "http.server", "__builtin__": "builtins", "cPickle": "pickle",
-    "commands": "subprocess", "cookielib": "http.cookiejar", "httplib": "http.client",
-    "thread": "threading", "urllib2": "urllib.request", "urlparse": "urllib.parse",
-    "xmlrpclib": "xmlrpc.client", "sets": "the built-in set", "md5": "hashlib", "sha": "hashlib",
-}  # fmt: skip
-_NAMES: Final = {
-    "unicode": "str", "xrange": "range", "raw_input": "input", "basestring": "str",
-    "long": "int", "unichr": "chr", "execfile": "exec(open(...).read())", "file": "open",
-    "reduce": "functools.reduce", "cmp": "a key function", "apply": "f(*args)",
-}  # fmt: skip
-_METHODS: Final = {
-    "iteritems": "items", "itervalues": "values", "iterkeys": "keys", "has_key": "the operator in",
-}  # fmt: skip
-
-#: Beginnings of lines that only Python 2 understands.
-_PYTHON_2: Final = (
-    (re.compile(r"^\s*print\s+[^\s(=.]|^\s*print\s*$"), "the print statement"),
-    (re.compile(r"^\s*except\s+[\w.()]+\s*,\s*\w+\s*:"), "'except Error, problem'"),
-    (re.compile(r"^\s*raise\s+\w+\s*,"), "'raise Error, text'"),
-    (re.compile(r"^\s*exec\s+[^\s(=]"), "the exec statement"),
-    (re.compile(r"<>"), "the operator <>"),
-    (re.compile(r"`[^`]+`"), "`repr` in backticks"),
-    (re.compile(r"\b0[0-7]+\b"), "an octal number such as 0755"),
-    (re.compile(r"\bur['\"]"), "a text such as ur''"),
-    (re.compile(r"^\t+ +|^ +\t"), "blanks and tabs that are mixed"),
-)
 
 _CONVERT: Final = (
     "convert it to Python 3 first, as '2to3 -w' did (part of Python up to 3.12), and come back"
@@ -117,39 +81,11 @@ def _no_python_3(source: str | bytes, path: str, problem: Exception) -> Idiom:
     text = source if isinstance(source, str) else source.decode("utf-8", "replace")
     lines = text.splitlines()
     for number in (line, line - 1):
-        content = lines[number - 1] if 0 < number <= len(lines) else ""
-        for pattern, what in _PYTHON_2:
-            if pattern.search(content):
-                return Idiom(path, number, 1, "python2", f"{what} is of Python 2", _CONVERT)
+        what = _python_2.statement_in(lines[number - 1]) if 0 < number <= len(lines) else None
+        if what is not None:
+            return Idiom(path, number, 1, "python2", f"{what} is of Python 2", _CONVERT)
     reason = getattr(problem, "msg", None) or str(problem)
     return Idiom(path, line, max(column, 1), "syntax", f"this is no Python 3: {reason}", _CONVERT)
-
-
-_MISSING: Final = object()
-
-
-def _find(dotted: str) -> Any:
-    """What a dotted name of circuits stands for; ``_MISSING`` if there is no such thing."""
-    parts = dotted.split(".")
-    if "__main__" in parts:
-        return None  # to import it would be to run it
-    for count in range(len(parts), 0, -1):
-        name = ".".join(parts[:count])
-        try:
-            found: Any = importlib.import_module(name)
-        except ModuleNotFoundError as problem:
-            if problem.name is None or not name.startswith(problem.name):
-                return None  # it is there, and lacks something of an extra
-            continue
-        except ImportError:
-            return None
-        for part in parts[count:]:
-            try:
-                found = getattr(found, part)
-            except AttributeError:
-                return _MISSING
-        return found
-    return _MISSING
 
 
 class _Scope:
@@ -219,7 +155,7 @@ class _Reader(ast.NodeVisitor):
                 self._uses_ipc |= full.rpartition(".")[2] == "ipc"
                 self._frames_text |= "websocket" in full.lower()
                 self._is_of_3x |= full.startswith("circuits.protocols") or alias.name == "task"
-                self._is_of_3x |= alias.name.islower() and _is_event(_find(full))
+                self._is_of_3x |= alias.name.islower() and _is_event(find_name(full))
 
     def _dotted(self, node: ast.expr) -> str | None:
         if isinstance(node, ast.Name):
@@ -232,8 +168,8 @@ class _Reader(ast.NodeVisitor):
     def _object(self, node: ast.expr) -> Any:
         """What of circuits an expression names, or ``None``."""
         dotted = self._dotted(node)
-        found = None if dotted is None else _find(dotted)
-        return None if found is _MISSING else found
+        found = None if dotted is None else find_name(dotted)
+        return None if found is MISSING else found
 
     def visit_Import(self, node: ast.Import) -> None:
         for alias in node.names:
@@ -243,29 +179,29 @@ class _Reader(ast.NodeVisitor):
         if node.level or node.module is None:
             return
         self._check_module(node, node.module)
-        if not node.module.startswith("circuits") or _find(node.module) in (None, _MISSING):
+        if not node.module.startswith("circuits") or find_name(node.module) in (None, MISSING):
             return
         for alias in node.names:
-            if alias.name != "*" and _find(f"{node.module}.{alias.name}") is _MISSING:
+            if alias.name != "*" and find_name(f"{node.module}.{alias.name}") is MISSING:
                 self._report_missing(node, node.module, alias.name)
 
     def _check_module(self, node: Any, name: str) -> None:
         head = name.partition(".")[0]
-        if head in _MODULES and not self._tries:
-            cure = f"it is {_MODULES[head]} now"
+        if head in _python_2.MODULES and not self._tries:
+            cure = f"it is {_python_2.MODULES[head]} now"
             self._report(node, "python2", f"the module {head} is of Python 2", cure)
-        elif head == "circuits" and _find(name) is _MISSING and not self._tries:
+        elif head == "circuits" and find_name(name) is MISSING and not self._tries:
             above, _, last = name.rpartition(".")
             self._report_missing(node, above, last)
 
     def _report_missing(self, node: Any, where: str, name: str) -> None:
         if self._tries:
             return
-        homes = [home for home in _HOMES if home != where and _has(home, name)]
-        there = _find(where)
+        homes = homes_of(name, where)
+        there = find_name(where)
         import difflib  # for what is found only
 
-        near = [] if there in (None, _MISSING) else difflib.get_close_matches(name, dir(there), 1)
+        near = [] if there in (None, MISSING) else difflib.get_close_matches(name, dir(there), 1)
         if homes:
             cure = f"import it from {homes[0]}"
         elif name in ("tick", "__tick__"):
@@ -278,18 +214,24 @@ class _Reader(ast.NodeVisitor):
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
         dotted = self._dotted(node)
-        if dotted is not None and isinstance(node.ctx, ast.Load) and _find(dotted) is _MISSING:
+        if dotted is not None and isinstance(node.ctx, ast.Load) and find_name(dotted) is MISSING:
             where, _, name = dotted.rpartition(".")
-            if inspect.ismodule(_find(where)):
+            if inspect.ismodule(find_name(where)):
                 self._report_missing(node, where, name)
-        elif dotted is None and node.attr in _METHODS:
-            cure = f"use {_METHODS[node.attr]}"
+        elif dotted is None and node.attr in _python_2.METHODS:
+            cure = f"use {_python_2.METHODS[node.attr]}"
             self._report(node, "python2", f".{node.attr}() is of Python 2", cure)
         self.generic_visit(node)
 
     def visit_Name(self, node: ast.Name) -> None:
-        if isinstance(node.ctx, ast.Load) and node.id in _NAMES and node.id not in self._bound:
-            self._report(node, "python2", f"{node.id} is of Python 2", f"use {_NAMES[node.id]}")
+        if (
+            isinstance(node.ctx, ast.Load)
+            and node.id in _python_2.NAMES
+            and node.id not in self._bound
+        ):
+            self._report(
+                node, "python2", f"{node.id} is of Python 2", f"use {_python_2.NAMES[node.id]}"
+            )
 
     def visit_Try(self, node: ast.Try) -> None:
         # A program that is prepared for both has seen to it.
@@ -512,11 +454,6 @@ _TEXT_METHODS: Final = frozenset(
 
 def _is_of_errors(names: list[str]) -> bool:
     return bool({"error", "exception"}.intersection(names))
-
-
-def _has(module: str, name: str) -> bool:
-    found = _find(f"{module}.{name}")
-    return found is not None and found is not _MISSING
 
 
 def _is_text(node: ast.expr) -> bool:

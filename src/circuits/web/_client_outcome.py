@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from circuits.core._waits import Awaited
+from circuits.core._suspension import Awaited
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,7 +17,8 @@ from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any, Final
 
 from circuits.core import sleep
-from circuits.core._tasks import CallValue, Suspension
+from circuits.core._suspension import Suspension
+from circuits.core._tasks import CallValue
 from circuits.core.handlers import handler, wants_event
 
 from . import errors

@@ -14,16 +14,26 @@ from circuits.core.components import BaseComponent
 if TYPE_CHECKING:
     import argparse
 
-__all__ = ["is_application", "load"]
+__all__ = ["find", "is_application", "load"]
 
 #: Whether something is MODULE:NAME.
 is_application = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*").fullmatch
 
 
-def load(
-    parser: argparse.ArgumentParser, name: str, interface: str = "auto", threads: int = 8
-) -> BaseComponent:
-    """Import an application and make its component."""
+def find(
+    parser: argparse.ArgumentParser, name: str, *, absent: str = "no module", cure: str = ""
+) -> Any:
+    """Import what ``MODULE:NAME`` means.
+
+    Args:
+        parser: Told where there is no such thing.
+        name: What was given.
+        absent: What there is not, where there is no module.
+        cure: What to do then.
+
+    Raises:
+        SystemExit: There is none, which the parser has said.
+    """
     module_name, _, attribute = name.partition(":")
     # An installed program begins without the working directory, unlike `python -m`.
     if os.getcwd() not in sys.path and "" not in sys.path:
@@ -35,13 +45,29 @@ def load(
         missing = problem.name or ""
         if missing != module_name and not module_name.startswith(missing + "."):
             raise
-        parser.error(f"there is neither a folder nor a module {module_name!r}")
+        parser.error(f"there is {absent} {module_name!r}{cure}")
     for part in attribute.split("."):
         try:
             found = getattr(found, part)
         except AttributeError:
             where = getattr(sys.modules[module_name], "__file__", "built in")
-            parser.error(f"module {module_name!r} ({where}) has no {attribute!r}")
+            parser.error(f"module {module_name!r} ({where}) has no {attribute!r}{cure}")
+    return found
+
+
+def load(
+    parser: argparse.ArgumentParser, name: str, interface: str = "auto", threads: int = 8
+) -> BaseComponent:
+    """Import an application and make its component; raises as :func:`find` does.
+
+    Args:
+        parser: Told where there is none.
+        name: What was given, as ``MODULE:NAME``.
+        interface: ``"component"``, ``"wsgi"``, ``"asgi"``, or ``"auto"`` for what it looks like.
+        threads: In how many an application for WSGI is called.
+    """
+    absent = "neither a folder nor a module" if interface == "auto" else "no module"
+    found = find(parser, name, absent=absent)
     if interface in ("auto", "component"):
         if isinstance(found, type) and issubclass(found, BaseComponent):
             found = found()

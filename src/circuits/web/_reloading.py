@@ -8,7 +8,7 @@ import time
 import traceback
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from circuits.core._waits import sleep
+from circuits.core._sleep import sleep
 from circuits.core.components import BaseComponent
 from circuits.core.handlers import handler
 

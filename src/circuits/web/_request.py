@@ -14,6 +14,7 @@ from . import _json, utils
 from ._cached_property import cached_property
 from ._cookies import CookieJar
 from ._forms import Upload, parse_urlencoded
+from ._host import Host, host_of
 from ._multi_values import MultiValues
 from ._request_body import BodyStream
 from .constants import SERVER_PROTOCOL
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
         def close(self) -> object: ...
 
 
-__all__ = ["Host", "Request", "RequestURL"]
+__all__ = ["Request", "RequestURL"]
 
 
 #: The name of a header in all its spellings: a look-up takes less than to lower each name.
@@ -51,35 +52,6 @@ class _OfSession:
             raise AttributeError(f"{type(request).__name__!r} has no {self._name!r}: no Sessions")
         waiting.give(request)
         return vars(request)[self._name]
-
-
-class Host:
-    """An internet address.
-
-    Args:
-        ip: The address; ``None`` where there is none, as for a UNIX socket.
-        port: The port.
-        name: Name of the host; by default the address.
-    """
-
-    ip: str | None = "0.0.0.0"
-    port: int | None = 80
-    name: str | None = "unknown.tld"
-
-    def __init__(self, ip: str | None, port: int | None, name: str | None = None) -> None:
-        self.ip = ip
-        self.port = port
-        self.name = ip if name is None else name
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Host):
-            return NotImplemented
-        return (self.ip, self.port, self.name) == (other.ip, other.port, other.name)
-
-    __hash__ = None  # type: ignore[assignment]  # mutable
-
-    def __repr__(self) -> str:
-        return f"Host({self.ip!r}, {self.port!r}, {self.name!r})"
 
 
 class RequestURL(str):
@@ -110,13 +82,6 @@ def _decoded(data: bytes, limit: int | None) -> Any:
         return _json.decode(data)
     except ValueError as problem:
         raise BadRequest(f"The body is no JSON: {problem}.") from None
-
-
-def _host_of(name: Any) -> Host:
-    """The host of what ``getpeername`` or ``getsockname`` gave."""
-    if isinstance(name, tuple) and len(name) >= 2:
-        return Host(name[0], name[1])
-    return Host(None, None)
 
 
 class Request:
@@ -309,7 +274,7 @@ class Request:
                     peer = self.sock.getpeername()
                 except (AttributeError, OSError):  # there is none, or the client has gone already
                     pass
-            self._remote = _host_of(peer)
+            self._remote = host_of(peer)
         return self._remote
 
     @remote.setter
@@ -350,7 +315,7 @@ class Request:
                 self._local = Host(*self._local_address())
             else:
                 try:
-                    self._local = _host_of(self.sock.getsockname())
+                    self._local = host_of(self.sock.getsockname())
                 except (AttributeError, OSError):
                     self._local = Host(None, None)
         return self._local

@@ -11,7 +11,7 @@ from collections import deque
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from circuits.core._waits import Awaited
+from circuits.core._suspension import Awaited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

@@ -13,6 +13,7 @@ from ._cached_property import cached_property
 from ._cookies import CookieJar, cookie_attributes
 from ._json import is_record
 from ._response_body import Body
+from ._response_framing import delimit, heed_connection, state_length
 from ._status import REASONS, Status, has_no_body, reason
 from .constants import SERVER_VERSION
 from .headers import Headers, check_value, replaced_by, to_wire
@@ -361,16 +362,16 @@ class Response:
             if "content-type" not in keys:
                 headers._add("Content-Type", "content-type", _content_type(self.encoding))
             if length is None or self.chunked or "transfer-encoding" in keys:
-                self._delimit(headers, length)
+                delimit(self, headers, length)
             elif "content-length" not in keys:
                 headers._add("Content-Length", "content-length", str(length))
             # The answer to HEAD tells the length of what GET would have got.
             elif length or request.method != "HEAD":
-                self._state_length(headers, length)
+                state_length(headers, length)
         if code == 413:
             self.close = True
         if request.server is not None and "connection" in keys:
-            self._heed_connection(headers)
+            heed_connection(self, headers)
         elif request.server is not None:
             if self.protocol == "HTTP/1.0":
                 if not self.close:
@@ -383,58 +384,6 @@ class Response:
             self._sent_cookies = request._cookie.changed()
             for value in self._sent_cookies:
                 headers.append("Set-Cookie", check_value(value, "cookie"))
-
-    def _heed_connection(self, headers: Headers) -> None:
-        """Have what the application says of the connection, and what becomes of it, agree.
-
-        It may ask for the end. That it goes on is not for it to say.
-        """
-        if self.code == 101:
-            return  # what is said is that it becomes something else
-        options = [option.strip() for option in headers["Connection"].split(",")]
-        said = {option.lower() for option in options}
-        if said.isdisjoint(_OPTIONS_OF_OURS):
-            # It is left as it is, which means the end to a client of HTTP/1.0.
-            self.close = self.close or self.protocol == "HTTP/1.0"
-            return
-        self.close = self.close or "close" in said
-        others = [option for option in options if option.lower() not in _OPTIONS_OF_OURS]
-        if self.close:
-            others.append("close")
-        elif self.protocol == "HTTP/1.0":
-            others.append("Keep-Alive")
-        if others:
-            headers["Connection"] = ", ".join(others)
-        else:
-            del headers["Connection"]
-
-    def _delimit(self, headers: Headers, length: int | None) -> None:
-        """Decide how the end of the body is told, where its length is not all there is to it."""
-        request = self.request
-        may_chunk = self.protocol != "HTTP/1.0" and request.server is not None
-        wish = headers["Transfer-Encoding"]
-        if may_chunk and (self.chunked or (wish or "").strip().lower() == "chunked"):
-            self.chunked = True
-        else:
-            self.chunked = False
-            if length is not None:
-                self._state_length(headers, length)
-            elif "Content-Length" not in headers and request.method != "HEAD":
-                self.chunked = may_chunk
-                self.close = self.close or not may_chunk
-        if not self.chunked:
-            del headers["Transfer-Encoding"]
-        else:
-            del headers["Content-Length"]
-            if wish != "chunked":
-                headers["Transfer-Encoding"] = "chunked"
-
-    @staticmethod
-    def _state_length(headers: Headers, length: int) -> None:
-        text = str(length)
-        # A field that is right stays in its place, so that preparing twice changes nothing.
-        if dict.get(headers, "content-length") != text:
-            headers._put("Content-Length", "content-length", text)
 
     # -- writing --------------------------------------------------------------------------------
 
@@ -556,8 +505,6 @@ def _renew(second: float) -> None:
 def _content_type(encoding: str) -> str:
     return check_value(f"text/html; charset={encoding}")
 
-
-_OPTIONS_OF_OURS = frozenset({"", "close", "keep-alive"})
 
 #: What the headers of the current second begin with, and its index, by server and banner.
 _first_fields_cache: dict[tuple[Any, ...], tuple[list[tuple[str, str]], dict[str, str]]] = {}

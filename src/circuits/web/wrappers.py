@@ -7,7 +7,8 @@ whose headers nobody touched is written from a prepared head (see ``Response._en
 
 from __future__ import annotations
 
-from ._request import Host, Request
+from ._host import Host
+from ._request import Request
 from ._response import Body, Response
 from ._response_body import FileRange, file_generator
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from circuits import BaseComponent, Component, Event, Manager, handler
+from circuits.core._turns import LEAST
 from circuits.core._turns import PARTS as SHARE
 from circuits.io import File
 from circuits.net.protocols import _backlog
-from circuits.net.protocols._backlog import LEAST
 from circuits.net.protocols.irc import IRC
 from circuits.net.protocols.line import LP, BacklogFullError
 from circuits.net.protocols.websocket import WebSocketCodec

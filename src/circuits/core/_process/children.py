@@ -7,7 +7,7 @@ import os
 from circuits.core import _clock
 from circuits.core._descriptor import Descriptor, DescriptorOwner
 from circuits.core._routing import TREE_LOCK
-from circuits.core._waits import sleep
+from circuits.core._sleep import sleep
 from circuits.core.errors import TimeoutError
 from circuits.core.events import Event
 

@@ -6,7 +6,7 @@ import struct
 
 from circuits.core._event_state import ORDINARY_ATTRIBUTES
 from circuits.core._flags import RUNTIME_FLAGS
-from circuits.core._tasks import Suspended
+from circuits.core._tasks import OutsideTask
 from circuits.core._written import names_written
 from circuits.core.errors import RemoteError
 from circuits.core.events import BaseEvent, Event, Failure
@@ -62,7 +62,7 @@ class Promised(Value):
         self._bridge.fire(Changed(self._promise, self._watched), self._bridge)
 
 
-class Answer(Suspended):
+class Answer(OutsideTask):
     """An event that waits for the answer from the other end."""
 
     __slots__ = ("number", "results")

@@ -18,7 +18,7 @@ from multiprocessing import connection
 from traceback import format_exception, format_tb
 
 from circuits.core._descriptor import Descriptor, DescriptorOwner
-from circuits.core._reports import describe
+from circuits.core._shown import describe
 from circuits.core.errors import NotSendableError, RemoteError, WorkerLostError
 
 from .frames import LIMIT_BYTES, Frames, pack, sendable, unpack

@@ -23,12 +23,7 @@ if TYPE_CHECKING:
     from circuits.core.events import Event
     from circuits.core.manager import Manager
 
-__all__ = ["LEAST", "LIMIT_BYTES", "LIMIT_READS", "Backlog", "BacklogFullError", "sources_of"]
-
-#: How many messages of a read are handed out at once, when others have used up what may be done in that
-#: turn: as many as come in one read where there is no hurry. They are few, because each of hundreds
-#: of peers may have that many.
-LEAST: Final = 4
+__all__ = ["LIMIT_BYTES", "LIMIT_READS", "Backlog", "BacklogFullError", "sources_of"]
 
 #: Who waits alone has several shares in a turn, if they are dealt with sooner than this, in seconds:
 #: looking at the descriptors in between would take longer than they do.

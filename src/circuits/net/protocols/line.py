@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 from circuits._wire.line import LIMIT_BYTES, LineDecoder, LineTooLongError, split_lines
 from circuits._wire.line import LINE_END as LINESEP
 from circuits.core._routing import is_below
+from circuits.core._turns import LEAST
 from circuits.core.components import BaseComponent
 from circuits.core.events import Event
 from circuits.core.handlers import handler
 from circuits.net.sockets import SocketError
 
-from ._backlog import LEAST, Backlog, BacklogFullError
+from ._backlog import Backlog, BacklogFullError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

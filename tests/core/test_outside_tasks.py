@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from circuits import Component, Event, Manager
-from circuits.core._tasks import Suspended
+from circuits.core._tasks import OutsideTask
 from circuits.testing import Recorder, settle
 
 
@@ -18,7 +18,7 @@ class Ask(Event):
     complete = True
 
 
-class Later(Suspended):
+class Later(OutsideTask):
     __slots__ = ("outcome",)
 
     outcome: tuple[Any, BaseException | None]

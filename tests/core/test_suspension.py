@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from circuits import Component, Event
-from circuits.core._waits import Awaited
+from circuits.core._suspension import Awaited
 from circuits.testing import settle
 
 

@@ -1,0 +1,80 @@
+"""``circuits check``: what it prints, and its exit statuses."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from circuits.cli import main
+
+_APPLICATION = """
+from circuits import Component, Event
+
+class Made(Event): ...
+class UnheardCry(Event): ...
+
+class App(Component):
+    def init(self):
+        self.fire(Made())
+        self.fire(UnheardCry())
+
+    def made(self): ...
+    def nobodys_wish(self): ...
+
+class Fine(Component):
+    def started(self, manager): ...
+"""
+
+
+@pytest.fixture
+def application(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (tmp_path / "checked_app.py").write_text(_APPLICATION)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "checked_app", raising=False)
+    return "checked_app"
+
+
+def test_it_prints_what_does_not_fit(application: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", f"{application}:App"]) == 1
+    lines = capsys.readouterr().out.splitlines()  # other tests have events, too
+    unfired, unhandled = (
+        line for line in lines if "App.nobodys_wish" in line or "checked_app.py" in line
+    )
+    assert "App.nobodys_wish" in unfired
+    assert unfired.endswith("handles 'nobodys_wish', which nobody fires")
+    assert unhandled.endswith("checked_app.py:10: 'unheard_cry' is fired, and nobody handles it")
+
+
+def test_one_kind_as_json(application: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", f"{application}:App", "--kind", "unhandled", "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert {finding["kind"] for finding in found} == {"unhandled"}
+    assert "unheard_cry" in {finding["name"] for finding in found}
+
+
+def test_the_status_is_0_where_all_fits(
+    application: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", f"{application}:Fine", "--kind", "unfired"]) == 0
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["App"], "is written like module:Class"),
+        (["nowhere_at_all:App"], "there is no module 'nowhere_at_all'"),
+        (["checked_app:None_"], "has no 'None_'"),
+        (["checked_app:App", "-m", "nowhere_at_all"], "nowhere_at_all"),
+    ],
+)
+def test_what_is_not_there_is_told_by_name(
+    application: str, arguments: list[str], text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["check", *arguments])
+    assert ended.value.code == 2
+    assert text in capsys.readouterr().err
