@@ -84,6 +84,58 @@ def test_handlers_of_one_event_go_on_in_turns() -> None:
     assert log == [("first", 0), ("second", 0), ("first", 1), ("second", 1)]
 
 
+class note(Event):
+    pass
+
+
+@pytest.mark.parametrize("asked", ["generator", "coroutine"])
+@pytest.mark.parametrize("asking", ["generator", "coroutine"])
+@pytest.mark.parametrize("is_watched", [False, True], ids=["alone", "watched"])
+def test_who_is_asked_goes_on_before_what_it_has_fired(
+    asking: str, asked: str, is_watched: bool
+) -> None:
+    class Asked(Component):
+        channel = "answers"
+
+        def ask(self, app: Base) -> Any:
+            self.fire(note(), app)
+            return self._go_on(app) if asked == "generator" else self._go_on_awaiting(app)
+
+        def _go_on(self, app: Base) -> Iterator[Any]:
+            app.log.append("begins")
+            yield sleep(0)
+
+        async def _go_on_awaiting(self, app: Base) -> None:
+            app.log.append("begins")
+            await sleep(0)
+
+        if asked == "coroutine":  # as such a handler, it has asyncio there from the start
+
+            async def never(self) -> None:
+                pass
+
+    class App(Base):
+        @handler("go")
+        def _on_go(self) -> Any:
+            return self._ask() if asking == "generator" else self._ask_awaiting()
+
+        def _ask(self) -> Iterator[Any]:
+            yield self.call(ask(self), "answers")
+            self.log.append("answered")
+
+        async def _ask_awaiting(self) -> None:
+            await self.call(ask(self), "answers")
+            self.log.append("answered")
+
+        def note(self) -> None:
+            self.log.append("note")
+
+    app = App() + Asked()
+    if is_watched:
+        app._tree_engine.tap = lambda door: True  # nothing is done at once
+    assert play(app) == ["begins", "note", "answered"]
+
+
 def test_what_was_fired_before_comes_before_the_call() -> None:
     class App(Base):
         def go(self) -> Generator[Any, Any, None]:

@@ -173,15 +173,16 @@ class _TurnSelector(PollerFollower, selectors.DefaultSelector):
             return super().select(timeout)
         manager = self._manager
         engine = manager._tree_engine
-        engine.tasks.has_handed_over = False
+        is_ahead = engine.tasks.is_ahead  # then as if that had been dispatched now
+        engine.tasks.has_handed_over = is_ahead
         engine.loop.latch = self
         if engine.routes.version != self._version:
             self._version = engine.routes.version
             self._use_poller(engine.loop.find_poller())
-        worked = False
+        worked = is_ahead
         if engine.schedule.heap:
-            worked = engine.schedule.run_due(_clock.now())
-        if engine.queue:
+            worked = engine.schedule.run_due(_clock.now()) or worked
+        if engine.queue and not is_ahead:
             worked = bool(engine.dispatch.flush()) or worked
         wait = -1.0 if timeout is None else max(0.0, timeout)
         if self.max_wait >= 0:
@@ -194,6 +195,7 @@ class _TurnSelector(PollerFollower, selectors.DefaultSelector):
         if self._has_input or (self._poller is None and not self._ready):
             self.block(0.0)
         assert self.loop is not None
+        engine.tasks.is_ahead = False
         _hand_over_tasks(engine, self.loop)
         if self.single or not manager._running:
             self.loop.stop()

@@ -42,6 +42,8 @@ class TaskTable:
         polled: Those that wait by a bare ``yield``, stepped after every turn that did something.
         awaited: Waits for the next event of a name.
         has_handed_over: Whether asyncio has been given coroutines in this turn, to begin them.
+        is_ahead: Whether something was dispatched before its turn, and has fired. What became ready
+            by it comes before what it has fired.
         stepping: The thread that is stepping a task, or 0.
     """
 
@@ -52,7 +54,7 @@ class TaskTable:
         self.ready: deque[Any] = deque()
         self.polled: list[Task] = []
         self.awaited = NameWaits()
-        self.has_handed_over = False
+        self.has_handed_over = self.is_ahead = False
         self.stepping = 0
 
     def __len__(self) -> int:
@@ -201,6 +203,12 @@ class TaskTable:
         if self.polled:
             # They were here before what has become ready since.
             ready.extendleft(reversed(self.take_polled()))
+        self.is_ahead = False
+        self._step_each(ready)
+        if self.is_ahead:
+            self._step_each(ready)
+
+    def _step_each(self, ready: deque[Any]) -> None:
         for _ in range(len(ready)):
             try:
                 task = ready.popleft()

@@ -221,6 +221,7 @@ class Wait(Suspension):
                 # Else a handler may have left.
                 if is_unheard(engine.route(event._event_name, event.channels)):
                     event._event_value.unheard = True
+        engine.tasks.is_ahead = bool(engine.queue)
         if event.waitingHandlers:
             self._state = _WAITING
             event._when_over(self)
@@ -346,6 +347,7 @@ class Wait(Suspension):
         else:
             self._begin_timed()
             host.run_outside(engine.dispatch.flush)
+            engine.tasks.is_ahead = bool(engine.queue)
 
 
 def _call(function: Callable[..., Any], *args: Any) -> Any:
