@@ -253,6 +253,23 @@ def test_a_client_that_does_not_read_stops_the_body(threads: int) -> None:
     assert body.closes == 1
 
 
+def test_clients_that_do_not_read_pages_keep_no_thread() -> None:
+    pieces = [bytes(8192)] * 128
+
+    def app(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", [])
+        return iter(pieces if environ["PATH_INFO"] == "/large" else [b"page"])
+
+    with serving(app, threads=2) as server, contextlib.ExitStack() as stack:
+        deaf = [stack.enter_context(Wire(port(server))) for _ in range(6)]
+        for wire in deaf:  # more than what sockets hold, from each of them
+            wire.send(b"GET /large HTTP/1.1\r\nHost: test\r\n\r\n" * 16)
+        for _ in range(20):
+            with Wire(port(server)) as other:
+                assert other.get("/page").body == b"page"
+        assert all(len(wire.answer().body) == 8192 * 128 for wire in deaf for _ in range(16))
+
+
 def test_writing_to_a_client_that_has_gone_raises() -> None:
     raised = threading.Event()
     problems: list[BaseException] = []

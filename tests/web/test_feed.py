@@ -214,6 +214,6 @@ def test_who_pushes_without_waiting_has_a_bound(monkeypatch: pytest.MonkeyPatch)
     assert [next(feed), next(feed)] == [b"x" * 10] * 2
     for _ in range(100):
         feed.push(b"x" * 10)
-    assert feed._held_bytes == 0
+    assert feed.held_bytes == 0
     with pytest.raises(BufferError, match="breaks off"):
         next(feed)

@@ -14,6 +14,7 @@ from circuits.net.sockets import TCPServer
 from circuits.testing import VirtualClock, settle
 from circuits.web import BaseServer, Controller, Limits, Server, expose
 from circuits.web._command_line import limits_of, make_parser
+from circuits.web._pieces import Feed
 from circuits.web.dispatchers import Dispatcher
 from tests.web.http_support import App, get, parse, post, serving
 
@@ -248,6 +249,38 @@ def test_what_is_sent_ahead_and_not_taken_counts_in_the_end(virtual_clock: Virtu
         virtual_clock.advance(5)
         settle(server)
         assert server.connect().get("/").code == 200
+
+
+def test_what_a_thread_has_made_and_is_not_taken_counts_in_the_end(
+    virtual_clock: VirtualClock,
+) -> None:
+    feed = Feed(call=lambda call: call())
+
+    class Fed(Controller):
+        def index(self) -> Any:
+            self.response.stream = True
+            return feed
+
+        def page(self) -> str:
+            return "page"
+
+    with serving(Dispatcher(), Fed(), buffered_bytes=1000) as server:
+        server.server.high_water = 100
+        client = server.connect()
+        client.feed(get())
+        for _ in range(20):
+            feed.put(b"x" * 100)
+            settle(server)
+        assert feed.held_bytes > 1000
+        assert server.connect().get("/page").code == 200
+        virtual_clock.advance(5)
+        settle(server)
+        assert server.connect().get("/page").code == 503
+        client.leave()
+        assert feed.held_bytes == 0
+        virtual_clock.advance(5)
+        settle(server)
+        assert server.connect().get("/page").code == 200
 
 
 class Clients(BaseComponent):

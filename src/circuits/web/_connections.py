@@ -61,5 +61,8 @@ class Connections(dict[Any, Connection]):
                 connection.check(self.sweeps, self._interval)
                 held_bytes += connection.intake.decoder.pending_bytes
                 held_bytes += transport.pending_bytes(connection.sock)
+                exchange = connection.exchange
+                if exchange is not None and exchange.outgoing is not None:
+                    held_bytes += exchange.outgoing.held_bytes
             self._schedule()
         self._owner.budget.count(held_bytes)

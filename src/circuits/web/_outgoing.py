@@ -76,6 +76,12 @@ class Outgoing:
         """Whether the head is not written yet, as the first piece is waited for."""
         return self._write_head is not None
 
+    @property
+    def held_bytes(self) -> int:
+        """What a thread has made and the client has not taken."""
+        held_bytes: int = getattr(self._source, "held_bytes", 0)
+        return held_bytes
+
     def begin(self, write_head: Callable[[], object]) -> None:
         """Have the head and the first piece sent.
 

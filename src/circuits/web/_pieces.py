@@ -225,6 +225,10 @@ class Feed:
     Args:
         limit_bytes: With more than this, who puts waits.
         call: Calls a function in the loop.
+
+    Attributes:
+        held_bytes: How much waits to be taken.
+        is_closed: Nobody takes any more.
     """
 
     def __init__(
@@ -235,7 +239,7 @@ class Feed:
         self._limit_bytes = limit_bytes
         self._condition = threading.Condition()
         self._pieces: deque[bytes] = deque()
-        self._held_bytes = 0
+        self.held_bytes = 0
         self._is_over = False
         self._problem: BaseException | None = None
         self._resume: Callable[[], object] | None = None
@@ -253,20 +257,20 @@ class Feed:
             ConnectionResetError: Nobody wants it any more.
         """
         with self._condition:
-            while wait and self._held_bytes > self._limit_bytes and not self.is_closed:
+            while wait and self.held_bytes > self._limit_bytes and not self.is_closed:
                 self._condition.wait()
             if self.is_closed:
                 raise ConnectionResetError("the client has gone in the middle of its response")
             self._pieces.append(data)
-            self._held_bytes += len(data)
+            self.held_bytes += len(data)
             self._tell()
 
     def push(self, data: bytes) -> None:
         """Add a piece of who cannot wait; it breaks off if far too much is there."""
         with self._condition:
-            if self._held_bytes > _MAX_BYTES:
+            if self.held_bytes > _MAX_BYTES:
                 self._pieces.clear()
-                self._held_bytes = 0
+                self.held_bytes = 0
                 self.end(BufferError("the response breaks off: too much of it was not taken"))
             elif not self._is_over:
                 self.put(data, wait=False)
@@ -300,7 +304,7 @@ class Feed:
 
     async def _room(self) -> None:
         """Wait until who takes the pieces, in another thread, has taken enough of them."""
-        if self._held_bytes <= self._limit_bytes:
+        if self.held_bytes <= self._limit_bytes:
             return
         import asyncio  # whoever has an asynchronous iterator has it loaded
 
@@ -319,7 +323,7 @@ class Feed:
 
     def _has_no_room(self) -> bool:
         # Not before half of it is taken: each time, threads take turns.
-        return self._held_bytes > self._limit_bytes // 2 and not self.is_closed
+        return self.held_bytes > self._limit_bytes // 2 and not self.is_closed
 
     def _tell(self) -> None:
         self._condition.notify_all()
@@ -351,7 +355,7 @@ class Feed:
                     return NOT_YET  # type: ignore[no-any-return]
                 self._condition.wait()
             data = self._pieces.popleft()
-            self._held_bytes -= len(data)
+            self.held_bytes -= len(data)
             self._taken()
             return data
 
@@ -360,6 +364,7 @@ class Feed:
         with self._condition:
             self.is_closed = True
             self._pieces.clear()
+            self.held_bytes = 0
             self._taken()
 
     def _taken(self) -> None:

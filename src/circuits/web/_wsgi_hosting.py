@@ -433,6 +433,11 @@ def _rest_of(file: Any) -> FileRange | None:
     return FileRange(file, offset, max(0, status.st_size - offset))
 
 
+#: With more than this that its client has not taken, a call waits, in bytes. Pages fit, so that
+#: clients who do not read keep no threads.
+_AHEAD_BYTES = 1024 * 1024
+
+
 class ThreadedCall(Call):
     """A call in a thread, which gives its outcome to the loop.
 
@@ -467,7 +472,7 @@ class ThreadedCall(Call):
     def _begin_feed(self) -> Feed:
         feed = self._feed
         if feed is None:
-            feed = self._feed = Feed(call=self._call)
+            feed = self._feed = Feed(_AHEAD_BYTES, self._call)
             self._tell(feed)
         return feed
 
