@@ -219,7 +219,8 @@ App().run()
         check=False,
         env={**os.environ, "CIRCUITS_DEBUG": "1"},
     )
-    assert (done.returncode, "keeps the loop" in done.stderr) == (0, False)
+    # On a busy machine the handler itself may be told of, while it forks; what runs in the child is not.
+    assert (done.returncode, "_run_child" in done.stderr) == (0, False)
 
 
 @pytest.mark.integration

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from ._signals import Signals
     from .manager import Manager
 
-__all__ = ["Running", "Session", "leave_runs_of_parent", "run", "stop", "tick"]
+__all__ = [
+    "Running", "Session", "after_fork", "leave_runs_of_parent", "run", "stop",
+    "tell_components_of_fork", "tick",
+]  # fmt: skip
 
 #: Turns that are still made when the loop has ended, for what the last events fired.
 _LAST_TURNS = 3
@@ -82,7 +85,12 @@ def after_fork(manager: Manager) -> None:
         loop.session.pipe.reopen()
     if loop.session is not None and loop.session._diagnosis is not None:
         loop.session._diagnosis.go_on()
-    for node in flatten(engine.root):
+    tell_components_of_fork(engine.root)
+
+
+def tell_components_of_fork(root: Manager) -> None:
+    """In a forked child: have the components of a tree make what they cannot share."""
+    for node in flatten(root):
         forked = getattr(node, "_tree_forked", None)
         if forked is not None:
             forked()

@@ -18,12 +18,11 @@ import warnings
 import weakref
 
 from circuits.core._routing import TREE_LOCK
-from circuits.core._session import leave_runs_of_parent
+from circuits.core._session import leave_runs_of_parent, tell_components_of_fork
 from circuits.core.bridge import Bridge
 from circuits.core.errors import UnregistrableError
 from circuits.core.handlers import handler
 from circuits.core.manager import Manager
-from circuits.core.utils import flatten
 
 from .pools import end_with_parent
 
@@ -148,10 +147,7 @@ def _run_child(manager: Manager, far: socket.socket | None) -> None:
     signal.set_wakeup_fd(-1)
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_DFL)
-    for node in flatten(manager):
-        forked = getattr(node, "_tree_forked", None)
-        if forked is not None:
-            forked()
+    tell_components_of_fork(manager)
     manager._run_child_pid = manager._run_process = None
     if type(manager).run is Manager.run:
         # What has come meanwhile is for the run, once it has handlers for it.
