@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import _clock
-from ._reports import log_diagnosis, safe_repr
+from ._reports import log_diagnosis, no_event, safe_repr
 from ._routing import is_leaving
 from .components import PLAIN_CONSTRUCTORS, BaseComponent
 from .events import BaseEvent
@@ -49,7 +49,7 @@ class Timer(BaseComponent):
         **kwargs: Any,
     ) -> None:
         if not isinstance(event, BaseEvent):
-            raise TypeError(f"a timer fires an event, not {event!r}")
+            raise TypeError(f"a timer fires an event: {no_event(event)}")
         if channels:
             hash(channels)
         super().__init__(**kwargs)
