@@ -49,6 +49,9 @@ class PrepareUnregister(Event):
         return is_below(component, self.args[0])
 
 
+prepare_unregister = PrepareUnregister
+
+
 _task_table.FAREWELLS = (*_task_table.FAREWELLS, PrepareUnregister)
 
 

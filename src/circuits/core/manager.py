@@ -15,8 +15,8 @@ from ._queue import Refiring, check_priority
 from ._reports import no_event
 from ._routing import TREE_LOCK, as_channels, handlers_of
 from ._tasks import CallValue, ExceptionWrapper, Task
-from ._waits import Wait
-from .errors import UnregistrableError
+from ._waits import Wait, sleep  # noqa: F401 - sleep and TimeoutError for the 3.x line
+from .errors import TimeoutError, UnregistrableError  # noqa: F401
 from .events import BaseEvent
 from .handlers import HandlerSpec, wants_event, without
 from .utils import flatten
