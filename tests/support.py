@@ -55,7 +55,7 @@ def vectors_folder() -> Path | None:
 #: or that of Python, so all that the framework may ask for later is loaded before.
 LOAD_ALL = """
 import importlib, pkgutil
-for package in ("circuits.core", "circuits.io", "circuits.net", "circuits.app"):
+for package in ("circuits.core", "circuits.io", "circuits.net", "circuits.app", "circuits.tools"):
     path = importlib.import_module(package).__path__
     for found in pkgutil.walk_packages(path, f"{package}."):
         importlib.import_module(found.name)

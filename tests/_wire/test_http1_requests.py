@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from circuits._wire import LocalProtocolError, http1
 from circuits._wire.http1 import (
@@ -521,8 +523,9 @@ CHUNK_HEAD = CHUNKED[: CHUNKED.index(b"\r\n\r\n") + 4]
     ],
 )
 def test_malformed_chunks(body: bytes) -> None:
-    assert refusal(CHUNK_HEAD + body).status == 400
-    assert outcome(RequestDecoder(), bytewise(CHUNK_HEAD + body)) == "refused"
+    for before in (b"", b"2\r\nab\r\n", b"1\r\na\r\n" * 300):
+        assert refusal(CHUNK_HEAD + before + body).status == 400
+        assert outcome(RequestDecoder(), bytewise(CHUNK_HEAD + before + body)) == "refused"
 
 
 def test_a_decoder_that_raised_is_closed() -> None:
@@ -617,6 +620,52 @@ def test_data_before_a_malformed_chunk_is_given_however_it_comes(rest: bytes) ->
         assert decoder.next_message() is None
 
 
+@given(
+    st.lists(
+        st.tuples(
+            st.binary(min_size=1, max_size=20),
+            st.sampled_from([b"%x", b"%X", b"%016x"]),
+            st.sampled_from([b"", b";a", b';a="\r"', b';a="\\"";b=c', b";\xe4"]),
+        ),
+        max_size=40,
+    ),
+    st.integers(1, 50),
+)
+def test_chunks_are_the_same_however_they_are_written_and_cut(
+    chunks: list[tuple[bytes, bytes, bytes]], step: int
+) -> None:
+    bad = [index for index, (*_, text) in enumerate(chunks) if b"\r" in text or b"\xe4" in text]
+    malformed = bad[0] if bad else None
+    body = b"".join(
+        size % len(data) + extension + b"\r\n" + data + b"\r\n" for data, size, extension in chunks
+    )
+    data = CHUNK_HEAD + body + b"0\r\n\r\n"
+    for pieces in ([data], [data[at : at + step] for at in range(0, len(data), step)]):
+        decoder, received = RequestDecoder(), b""
+        try:
+            for piece in pieces:
+                decoder.receive_data(piece)
+                while (message := decoder.next_message()) is not None:
+                    received += message.data if isinstance(message, Data) else b""
+        except RemoteProtocolError:
+            assert malformed is not None
+        else:
+            assert malformed is None
+            assert not decoder.pending_bytes
+        assert received == b"".join([chunk for chunk, _, _ in chunks[:malformed]])
+
+
+@pytest.mark.parametrize("chunk", [b"1\r\na\r\n", b"0001\r\na\r\n", b"1;b\r\na\r\n"])
+def test_tiny_chunks_cost_little(chunk: bytes) -> None:
+    """What a chunk costs is held by the budgets; here, that not each of them is a message."""
+    count = 64 * 1024 // len(chunk)
+    decoder = RequestDecoder()
+    decoder.receive_data(CHUNK_HEAD + chunk * count + b"0\r\n\r\n")
+    messages = drain(decoder)
+    assert b"".join([part.data for part in messages if isinstance(part, Data)]) == b"a" * count
+    assert len(messages) < count / 200
+
+
 def test_limit_of_a_chunked_body() -> None:
     limits = Limits(body_bytes=15)
     assert at_limit(CHUNKED, limits)
@@ -635,6 +684,11 @@ def test_limit_of_a_chunk_line() -> None:
     assert at_limit(CHUNK_HEAD + b"1;" + b"x" * 18 + b"\r\ny\r\n0\r\n\r\n", limits)
     assert not at_limit(CHUNK_HEAD + b"1;" + b"x" * 19 + b"\r\ny\r\n0\r\n\r\n", limits)
     assert refusal(CHUNK_HEAD + b"1" * 22, limits).status == 400
+    second = CHUNK_HEAD + b"1\r\na\r\n"
+    assert at_limit(second + b"1;" + b"x" * 18 + b"\r\ny\r\n0\r\n\r\n", limits)
+    assert not at_limit(second + b"1;" + b"x" * 19 + b"\r\ny\r\n0\r\n\r\n", limits)
+    assert at_limit(second + b"001\r\na\r\n0\r\n\r\n", Limits(chunk_line_bytes=3))
+    assert not at_limit(second + b"0001\r\na\r\n0\r\n\r\n", Limits(chunk_line_bytes=3))
 
 
 def test_limit_of_all_extensions() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -146,3 +147,19 @@ def test_a_system_that_refuses(
     with pytest.raises(SystemExit):
         app.run()
     assert "cannot become nobody: [Errno 1]" in capsys.readouterr().err
+
+
+def test_no_failure_of_any_kind_lets_it_go_on_as_root(
+    calls: list[tuple[Any, ...]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setitem(sys.modules, "grp", None)  # such as a library that nobody else may read
+    app = Component()
+    DropPrivileges().register(app)
+    app.fire(Ready(app, ("127.0.0.1", 80)), "server")
+    with pytest.raises(SystemExit) as caught:
+        app.run()
+    assert caught.value.code == 1
+    assert "cannot drop privileges: " in capsys.readouterr().err
+    assert calls == []

@@ -363,3 +363,12 @@ def test_reprhandler_of_an_unbound_handler_and_of_a_component_channel() -> None:
 def test_reprhandler_of_something_else(thing: Any) -> None:
     with pytest.raises(AttributeError):
         reprhandler(thing)
+
+
+def test_a_bare_decorator_is_told_how_to_write_it() -> None:
+    def ring(self: Any) -> None: ...
+
+    with pytest.raises(TypeError, match=r'not <function .*ring at .*>: write @handler\("ring"\)'):
+        handler(ring)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"not 5$"):
+        handler(5)  # type: ignore[arg-type]

@@ -204,6 +204,23 @@ def test_what_a_sub_task_raises_arrives_at_the_yield() -> None:
     assert recorder.names == []
 
 
+def test_a_coroutine_that_is_yielded_is_refused_where_it_is() -> None:
+    class App(Log):
+        async def later(self) -> None: ...
+
+        def go(self) -> Steps:
+            with pytest.raises(
+                TypeError, match=r"the coroutine .*later is awaited in a handler with"
+            ):
+                yield self.later()
+            yield "fine"
+
+    app = App()
+    value = app.fire(go())
+    settle(app)
+    assert value.value == "fine"
+
+
 def test_a_failure_in_a_step_finishes_the_handler() -> None:
     class App(Log):
         def go(self) -> Steps:

@@ -264,3 +264,11 @@ def test_a_time_beyond_all_limits_is_waited_for(
         assert loop.time_to_wait(float("inf")) == LONGEST_WAIT
         settle(app)
         assert recorder.names == []
+
+
+@pytest.mark.parametrize(
+    ("given", "text"), [(foo, r"write foo\(...\)"), (None, "not None"), (len, "not <built-in")]
+)
+def test_a_timer_needs_an_event(given: Any, text: str) -> None:
+    with pytest.raises(TypeError, match=f"a timer fires an event: .*{text}"):
+        Timer(1, given)

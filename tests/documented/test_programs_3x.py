@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import logging
 import subprocess
@@ -22,6 +23,7 @@ from circuits.net.utils import is_ssl_handshake
 from circuits.node import Node, remote
 from circuits.testing import settle
 from circuits.tools import getargspec
+from circuits.web.client import request as client_request
 
 # -- names of classes as they are written --
 
@@ -464,3 +466,27 @@ def test_six() -> None:
     assert [*six.iteritems(mapping)] == [(1, 2)]
     with pytest.raises(KeyError):
         six.reraise(KeyError, KeyError("x"))
+
+
+@pytest.mark.parametrize(
+    ("module", "names"),
+    [
+        (
+            "core.manager",
+            "TimeoutError sleep ExceptionWrapper CallValue TIMEOUT UnregistrableError",
+        ),
+        ("core.components", "prepare_unregister BaseComponent Component"),
+        ("web.client", "Client request connect close write NotConnected HTTPException"),
+        ("web.dispatchers", "WebSocketsDispatcher Dispatcher Static VirtualHosts XMLRPC JSONRPC"),
+        ("web.websockets", "WebSocketClient WebSocketsDispatcher"),
+        ("io.process", "Process terminated"),
+    ],
+)
+def test_names_are_where_they_were(module: str, names: str) -> None:
+    found = importlib.import_module(f"circuits.{module}")
+    assert [name for name in names.split() if not hasattr(found, name)] == []
+
+
+def test_a_request_of_the_client_by_its_old_name() -> None:
+    event = client_request("GET", "/a", b"x", {"A": "b"})
+    assert (event.name, event.args) == ("request", ["GET", "/a", b"x", {"A": "b"}])

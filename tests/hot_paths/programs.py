@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import os
 import re
@@ -10,9 +11,11 @@ from collections.abc import Callable, Generator, Iterable
 from typing import Any, Final
 
 from circuits import BaseComponent, Component, Event, Manager, Timer, handler
+from circuits._wire.http1 import RequestDecoder
 from circuits.net.sockets import UNIXServer, Write
 from circuits.testing import VirtualClock
 from circuits.web import BaseServer, Controller, JSONController, Logger, Server
+from circuits.web._forms import parse_form
 from circuits.web.wsgi import Gateway
 
 from .counting import Counter, Program
@@ -534,6 +537,31 @@ def http_beside_timer(counter: Counter) -> None:
     _web(counter, _server(), _controller(counter), Timer(1, Ping(), "beside", persist=True))
 
 
+# -- what a client may send much of in one request --
+
+
+_PARTS = b"".join(
+    b'--b\r\nContent-Disposition: form-data; name="a%d"%s\r\n\r\n\r\n'
+    % (number, b'; filename="f"' * (number % 2))
+    for number in range(50)
+)
+
+
+def body_form_of_parts(counter: Counter) -> None:
+    body = io.BytesIO(_PARTS + b"--b--")
+    while counter.mark():
+        parse_form("multipart/form-data; boundary=b", body)
+
+
+def body_tiny_chunks(counter: Counter) -> None:
+    data = b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\na\r\n" * 300 + b"0\r\n\r\n"
+    decoder = RequestDecoder()
+    while counter.mark():
+        decoder.receive_data(b"POST / HTTP/1.1\r\nHost: a\r\n" + data)
+        while decoder.next_message() is not None:
+            pass
+
+
 PATHS: Final[dict[str, Program]] = {
     "event.one_handler": one_handler,
     "event.ten_handlers": ten_handlers,
@@ -568,4 +596,6 @@ PATHS: Final[dict[str, Program]] = {
     "http.beside_coroutine": http_beside_coroutine,
     "http.beside_coroutine_waiter": http_beside_coroutine_waiter,
     "http.beside_timer": http_beside_timer,
+    "body.form_of_parts": body_form_of_parts,
+    "body.tiny_chunks": body_tiny_chunks,
 }

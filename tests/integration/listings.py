@@ -6,7 +6,7 @@ A program stands in a fence of Python. The comment right before it may say how i
     <!-- listing: file NAME -->                 saved, for the programs behind it on the page
     <!-- listing: tests -->                     by pytest
     <!-- listing: arguments A B -->             with arguments
-    <!-- listing: errors -->                    and may log errors
+    <!-- listing: errors TEXT -->               and may log errors, the text among them
     <!-- listing: display -->                  where it can open a window
     <!-- listing: until TEXT -->                until it prints that; then it gets SIGTERM
     <!-- listing: server                        likewise, after each line was asked for, or sent

@@ -140,8 +140,11 @@ def _run_to_the_end(listing: Listing, path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    if listing.has("errors") is None:
+    errors = listing.has("errors")
+    if errors is None:
         assert done.stderr == ""
+    else:
+        assert errors in done.stderr
     if listing.output is not None:
         folder = path.parent
         assert _comparable(done.stdout, folder) == _comparable(listing.output, folder)

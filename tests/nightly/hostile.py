@@ -129,12 +129,17 @@ def requests() -> Iterator[tuple[str, bytes]]:
         "multipart of many parts",
         _request("/", kind, body=_filled(part).encode() + b"--b--", method="POST"),
     )
-    head = (
-        part[:-4]
-        + "\r\n"
-        + "".join(f"X-{i}: {'y' * 4000}\r\n" for i in range(14))
-        + "\r\nx\r\n--b--"
-    )
+    for name in ('"a%d"', 'a%d; filename="f"'):
+        parts = "".join([part.replace('"a"', name % number) for number in range(999)])
+        parts = parts[: parts.rindex("--b", 0, _SIZE - 600)]
+        yield (
+            f"multipart of parts {name}",
+            _request("/", kind, body=f"{parts}--b--".encode(), method="POST"),
+        )
+    fields = "".join([f"{letter}:\r\n" for letter in "abcdefghijklmno"])
+    heads = _filled(part[:-4] + fields + "\r\n\r\n").encode() + b"--b--"
+    yield "multipart of many heads", _request("/", kind, body=heads, method="POST")
+    head = part[:-4] + "".join(f"X-{i}: {'y' * 4000}\r\n" for i in range(14)) + "\r\nx\r\n--b--"
     yield "multipart of long heads", _request("/", kind, body=head.encode(), method="POST")
     for piece in ("\r\n", "\r\n--", "\r\n-", "--b", "-"):
         body = (part + _filled(piece) + "\r\n--b--").encode()
@@ -162,8 +167,10 @@ def requests() -> Iterator[tuple[str, bytes]]:
             f"XML-RPC {text[:9]}...",
             _request("/xmlrpc", "Content-Type: text/xml", body=text.encode(), method="POST"),
         )
-    chunks = b"1\r\na\r\n" * 10900 + b"0\r\n\r\n"
-    yield "chunks of a byte", _request("/", "Transfer-Encoding: chunked", method="POST") + chunks
+    for size in ("1", "01", "1;a"):
+        chunks = _filled(f"{size}\r\na\r\n") + "0\r\n\r\n"
+        start = _request("/", "Transfer-Encoding: chunked", method="POST")
+        yield f"chunks of {size}", start + chunks.encode()
 
 
 def costs() -> Iterator[tuple[str, bool]]:

@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 
 from circuits import Component, Event, Timer, handler
+from circuits.core.events import LiteralEvent
+from circuits.net.events import Read
 from circuits.testing import settle
 from circuits.tools import diagnosis
 
@@ -144,6 +146,70 @@ def test_a_stop_of_what_does_not_run_is_told_of(caplog: pytest.LogCaptureFixture
     (told,) = [text for text in texts(caplog) if "told to stop" in text]
     assert told.startswith("<Part/part ")
     assert told.endswith("goes on; write self.root.stop() to end it")
+
+
+def test_a_stop_of_the_root_while_a_part_runs_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    class Part(Component):
+        channel = "part"
+
+    app = Component()
+    part = Part().register(app)
+    with part.running():
+        app.stop()
+        assert part.running
+        part.stop()
+        app.stop()  # it is stopping: there is nothing to be told
+    first, second = [text for text in texts(caplog) if "nobody fires" not in text]
+    assert "<Part/part " in first
+    assert first.endswith("run the root")
+    assert "was told to stop" in second
+    assert second.endswith("goes on; run the root in its place")
+
+
+def test_events_made_by_name_are_told_of_likewise(caplog: pytest.LogCaptureFixture) -> None:
+    app = App()
+    with app.running():
+        app.fire(Event.create("foo"), "typo")
+        app.fire(LiteralEvent.create(Event, "Odd"), "app")
+        app.fire(Read.create("Later", None, b""))  # of a kind that is the framework's
+        settle(app)
+    told = [text.partition(":")[0] for text in texts(caplog) if text.startswith("nobody handles")]
+    assert told == [
+        "nobody handles 'foo' on 'typo'; it is handled on 'app' by App",
+        "nobody handles 'Odd' on 'app'",
+    ]
+
+
+def test_who_cannot_hear_the_beginning_or_the_end_is_told_of(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Part(Component):
+        channel = "part"
+
+        def started(self, component: Any) -> None: ...
+
+        @handler("started", channel="*")
+        def _hears(self, component: Any) -> None: ...
+
+        @handler("stopped", channel="app")
+        def _hears_too(self, component: Any) -> None: ...
+
+        @handler("started", "stopped", channel="else")
+        def _neither(self, component: Any) -> None: ...
+
+    with (App() + Part()).running():
+        pass
+    assert [text.partition(", the")[0] for text in texts(caplog) if "never hears" in text] == [
+        f"{__name__}.{Part.started.__qualname__} never hears 'started', which goes to 'app'",
+        f"{__name__}.{Part._neither.__qualname__} never hears 'started', which goes to 'app'",
+        f"{__name__}.{Part._neither.__qualname__} never hears 'stopped', which goes to 'app'",
+    ]
+    caplog.clear()
+    with (Component() + Part()).running():  # without a channel, it goes everywhere
+        pass
+    with Part().running():
+        pass
+    assert [text for text in texts(caplog) if "Part.started never hears" in text] == []
 
 
 def test_who_waits_for_an_event_hears_it(caplog: pytest.LogCaptureFixture) -> None:

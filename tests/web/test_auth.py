@@ -461,7 +461,28 @@ def test_who_does_not_exist_costs_the_same_work(work: list[str | None]) -> None:
     assert work == [users["admin"], None]
 
 
-@pytest.mark.parametrize("make_hash", [md5, lambda text: md5(text).upper(), scrypt])
+@pytest.mark.parametrize(
+    ("encrypt", "is_let_in"),
+    [(None, True), (str, True), (lambda p: hashlib.sha256(p.encode()).hexdigest(), False)],
+)
+def test_what_is_encrypted_is_no_password_for_digest(encrypt: Any, is_let_in: bool) -> None:
+    stored = hashlib.sha256(b"swordfish").hexdigest()
+    request, response = with_credentials("Digest " + answer(tools._nonces.make(), password=stored))
+    users = {"admin": stored}
+    assert tools.check_auth(request, response, REALM, users, encrypt) is is_let_in
+
+
+@pytest.mark.parametrize(
+    "make_hash",
+    [
+        md5,
+        lambda text: md5(text).upper(),
+        scrypt,
+        lambda text: "$2b$12$" + text,
+        lambda text: "$argon2id$v=19$" + text,
+        lambda text: "{SSHA}" + text,
+    ],
+)
 def test_a_hash_is_no_password_for_digest(make_hash: Callable[[str], str]) -> None:
     stored = make_hash("swordfish")
     nonces = Nonces()
@@ -472,7 +493,7 @@ def test_a_hash_is_no_password_for_digest(make_hash: Callable[[str], str]) -> No
         f'username="admin", realm="{REALM}", nonce="{nonce}", uri="/", response="{response}"'
     )
     assert check_digest(credentials, "GET", "/", REALM, {"admin": stored}, nonces) is None
-    plain = stored + "!"
+    plain = "!" + stored
     response = md5(f"{md5(f'admin:{REALM}:{plain}')}:{nonce}:{md5('GET:/')}")
     credentials = (
         f'username="admin", realm="{REALM}", nonce="{nonce}", uri="/", response="{response}"'

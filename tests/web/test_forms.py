@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import time
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -214,6 +215,11 @@ def test_bad_boundaries(content_type: str) -> None:
         b"--xx\r\nContent-Type: text/plain\r\n\r\n\r\n--xx--",
         part("x=y", b"") + b"--xx--",
         part('name="a"', b"", kind="attachment") + b"--xx--",
+        part('name="a"', b"", "no header") + b"--xx--",
+        part('name="a"', b"", "X : y") + b"--xx--",
+        part('name="a"', b"", ": y") + b"--xx--",
+        part('name="a"', b"", "Y") + b"--xx--",
+        b"--xx\r\n folded: x\r\nContent-Disposition: form-data; name=a\r\n\r\n\r\n--xx--",
         part('name="a"', b"", "Content-Type: multipart/mixed; boundary=yy") + b"--xx--",
         b"--xx\r\nContent-Disposition: form-data; name=\xff\r\n\r\n\r\n--xx--",
     ],
@@ -243,9 +249,9 @@ def test_files_do_not_count_as_text_and_go_to_the_disk() -> None:
 
 
 def test_files_of_a_form_that_fails_are_closed(files: list[IO[bytes]]) -> None:
-    body = part('name="f"; filename="n"', b"x") + part('no="name"', b"") + b"--xx--"
+    body = part('name="f"; filename="n"', b"xy") + part('no="name"', b"") + b"--xx--"
     with pytest.raises(exceptions.BadRequest):
-        parse(body)
+        parse(body, limits=FormLimits(spool_bytes=1))
     assert [file.closed for file in files] == [True]
 
 
@@ -360,6 +366,42 @@ def test_line_ends_of_a_part_are_no_matter_of_taste(odd: str) -> None:
     part = f'--xx\r\nContent-Disposition: form-data; name="a"{odd}\r\n\r\nb\r\n--xx--\r\n'
     with pytest.raises(exceptions.BadRequest):
         parse_form(MULTIPART, io.BytesIO(part.encode()))
+
+
+@pytest.mark.parametrize(
+    "written", ["X: a b", "X:a\r\n b", "X: a \t\r\n\t b", "X:\r\n a\r\n\tb  ", "X:  a\r\n \r\n b\t"]
+)
+def test_a_header_may_be_folded(written: str) -> None:
+    [(_, upload)] = parse(part('name="f"; filename="n"', b"", written, "Y: z") + b"--xx--")
+    assert isinstance(upload, Upload)
+    assert upload.headers.items()[1:] == [("X", "a b"), ("Y", "z")]
+
+
+def test_blanks_of_a_header_take_linear_time() -> None:
+    heads = [f"X-{count}: {(' ' * 2000 + mark) * 4}" for count, mark in enumerate("a\tb\0")]
+    good = part('name="f"', b"", *heads[:3]) + b"--xx--"
+    began = time.process_time()
+    for _ in range(20):
+        parse(good)
+        with pytest.raises(exceptions.BadRequest):
+            parse(part('name="f"', b"", *heads) + b"--xx--")
+    assert time.process_time() - began < 1  # it is some milliseconds
+
+
+def test_a_small_file_may_come_in_pieces_too() -> None:
+    last = part('name="f"; filename="n"', b"content") + b"--xx--"
+    for size in range(65_360, 65_480):  # around the end of what is read at once
+        [_, (_, upload)] = parse(part('name="t"', b"x" * size) + last)
+        assert isinstance(upload, Upload)
+        assert upload.value == b"content"
+
+
+def test_an_upload_that_nobody_has_read_is_closed() -> None:
+    [(_, upload)] = parse(part('name="f"; filename="n"', b"content") + b"--xx--")
+    assert isinstance(upload, Upload)
+    upload.close()
+    with pytest.raises(ValueError, match="closed"):
+        upload.file.read()
 
 
 def test_a_large_file_is_never_whole_in_memory() -> None:

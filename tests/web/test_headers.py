@@ -275,6 +275,23 @@ def test_splitting_respects_quotes() -> None:
     assert [str(e) for e in h.elements("via")] == ["w", 'x;a="1,2"']
 
 
+@given(st.text('a,; "\\\n', max_size=30), st.sampled_from(",;"))
+def test_splitting_by_the_letter(text: str, separator: str) -> None:
+    parts, quoted, escaped = [""], False, False
+    for letter in text:
+        if letter == separator and not quoted:
+            parts.append("")
+            continue
+        parts[-1] += letter
+        if escaped:
+            escaped = False
+        elif letter == '"':
+            quoted = not quoted
+        elif letter == "\\":
+            escaped = quoted
+    assert split_quoted(text, separator) == [part.strip() for part in parts if part.strip()]
+
+
 # -- blocks -----------------------------------------------------------------------------------
 
 

@@ -423,3 +423,11 @@ def test_the_server_of_standard_input_tells_about_itself(monkeypatch: pytest.Mon
     assert server.host
     assert server.http.encoding == "latin-1"
     assert not [c for c in server.components if isinstance(c, BasePoller)]
+
+
+@pytest.mark.parametrize("mode", ["660", -1, 0o10660, 6.6])
+def test_a_mode_that_is_none_is_refused_before_there_is_a_file(tmp_path: Path, mode: Any) -> None:
+    path = tmp_path / "socket"
+    with pytest.raises(ValueError, match=r"mode must be a number such as 0o660, not"):
+        BaseServer(str(path), mode=mode)
+    assert not path.exists()

@@ -17,7 +17,9 @@ from tests.web.http_support import MemoryServer, get, parse, serving
 # A share is bounded by time, too: not in these, however slow the machine is.
 pytestmark = pytest.mark.usefixtures("virtual_clock")
 
-_BITS = get("/", "Transfer-Encoding: chunked", method="POST") + b"1\r\nx\r\n" * 3000 + b"0\r\n\r\n"
+_BITS = (
+    get("/", "Transfer-Encoding: chunked", method="POST") + b"1\r\nx\r\n" * 30_000 + b"0\r\n\r\n"
+)
 _STREAMED = _BITS.replace(b"POST /", b"POST /streamed", 1)
 
 
@@ -48,8 +50,8 @@ def _send_together(server: MemoryServer, *data: bytes) -> list[Any]:
 @pytest.mark.parametrize(
     ("flood", "body", "before"),
     [
-        (_BITS, b"3000", 0),
-        (_STREAMED, b"3000", 0),
+        (_BITS, b"30000", 0),
+        (_STREAMED, b"30000", 0),
         (get() * 1000, b"0", 64),
         (get("/late") * 1000, b"late", 64),
     ],

@@ -7,6 +7,7 @@ more must be received first.
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import replace
 from enum import Enum
 from typing import Final
@@ -23,8 +24,10 @@ _CHUNK_LINE: Final = re.compile(
     # Next to the size it has been used for smuggling, and others refuse it, too.
     rf"((?:;{_TOKEN}(?:=(?:{_TOKEN}|{_QUOTED}))?+)*+)"
 )
+#: The end of a chunk with the size line of the next one.
+_BETWEEN_CHUNKS: Final = re.compile(rf"\r\n{_CHUNK_LINE.pattern}\r\n".encode("latin-1"))
 #: How many chunks that are here become one piece at most.
-_JOINED_CHUNKS: Final = 16
+_JOINED_CHUNKS: Final = 256
 _NOT_IN_TRAILERS: Final = frozenset(["content-length", "transfer-encoding", "host"])
 
 
@@ -102,7 +105,7 @@ class ChunkedBody:
         if self._problem is not None:
             raise self._problem
         # Small ones would cost a message each; without an end, whoever reads could not stop.
-        parts: list[bytes] = []
+        parts: list[bytes | bytearray] = []
         try:
             while self._at is not _At.END and len(parts) < _JOINED_CHUNKS:
                 if self._at is _At.DATA:
@@ -114,6 +117,7 @@ class ChunkedBody:
                     if not self._remaining:
                         self._at = _At.DATA_END
                 elif self._at is _At.DATA_END:
+                    self._join(buffer, parts)
                     line_end = buffer.peek(2)
                     if line_end != b"\r\n":
                         if not b"\r\n".startswith(line_end):
@@ -131,8 +135,43 @@ class ChunkedBody:
                 raise
             self._problem = problem  # what came before is given, as if it had come alone
         if parts:
-            return parts[0] if len(parts) == 1 else b"".join(parts)
+            return bytes(parts[0]) if len(parts) == 1 else b"".join(parts)
         return b"" if self._at is _At.END else None
+
+    def _join(self, buffer: ReceiveBuffer, parts: list[bytes | bytearray]) -> None:
+        """Add the chunks that are here whole, which is all that a client needs to send tiny ones.
+
+        Whatever is unusual, wrong or not complete is left where it is.
+        """
+        limits = self._limits
+        if limits.chunk_line_bytes < 16:
+            return  # so that a size by itself cannot be too long below
+        most = sys.maxsize if limits.body_bytes is None else limits.body_bytes
+        left = most - self._received
+        data, position = buffer.data, buffer.start
+        match, length = _BETWEEN_CHUNKS.match, len(data)
+        for _ in range(_JOINED_CHUNKS - len(parts)):
+            line = match(data, position)
+            if line is None:
+                break
+            begin = line.end()
+            size = int(line[1], 16)
+            end = begin + size
+            if end > length or not 0 < size <= left:
+                break
+            if line[2]:
+                extension_bytes = self._extension_bytes + len(line[2])
+                if (
+                    begin - position > limits.chunk_line_bytes
+                    or extension_bytes > limits.chunk_extension_bytes
+                ):
+                    break
+                self._extension_bytes = extension_bytes
+            parts.append(data[begin:end])
+            left -= size
+            position = end
+        self._received = most - left
+        buffer.skip(position - buffer.start)
 
     def _refuse(self, what: str) -> RemoteProtocolError:
         return RemoteProtocolError(self._blame, what)

@@ -366,8 +366,6 @@ class RequestDecoder(_Decoder):
                 self._begin_body(head)
             elif not keep_alive:
                 self.state = _SWITCHED if method == "CONNECT" else _CLOSED
-            elif not keep_alive:
-                self.state = _CLOSED
         except RemoteProtocolError:
             self._close()
             raise

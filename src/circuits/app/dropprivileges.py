@@ -64,7 +64,7 @@ class DropPrivileges(BaseComponent):
         if hasattr(os, "getuid") and _may_be_root():
             try:
                 self.drop()
-            except PrivilegesError as problem:
+            except Exception as problem:  # whatever it is: not to go on as root
                 sys.stderr.write(f"cannot drop privileges: {problem}\n")
                 raise SystemExit(1) from None
         self.unregister()

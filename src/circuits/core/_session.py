@@ -355,11 +355,12 @@ def tick(manager: Manager, timeout: float) -> None:
 def stop(manager: Manager, code: Any) -> None:
     """Stop a manager; see :meth:`circuits.core.manager.Manager.stop`."""
     if not manager._running:
-        root = manager._tree_engine.root
-        if root is not manager and root._running:
+        runner = manager._tree_engine.runner
+        if runner is not None and runner is not manager and runner._running:
+            is_root = runner is manager._tree_engine.root
             log_diagnosis(
-                f"{manager!r} was told to stop, and does not run: the tree of {root!r} goes on; "
-                "write self.root.stop() to end it"
+                f"{manager!r} was told to stop, and does not run: {runner!r} does, and goes on; "
+                + ("write self.root.stop() to end it" if is_root else "run the root in its place")
             )
         # A handler of the end may have a reason to end otherwise than well.
         if not manager._run_exit_code and manager._tree_engine.loop.session is not None:

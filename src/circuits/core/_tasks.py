@@ -7,7 +7,7 @@ is over; a coroutine is run by asyncio. The table of all of them, which steps th
 
 from __future__ import annotations
 
-from types import GeneratorType
+from types import CoroutineType, GeneratorType
 
 from ._suspension import Suspension
 from .errors import EXIT_EXCEPTIONS
@@ -163,6 +163,12 @@ class Task:
                 self.stack.pop().close()
                 self.error = yielded.extract()
                 return False
+            elif isinstance(yielded, CoroutineType):
+                yielded.close()  # nobody awaits it, which is told here and not later and elsewhere
+                raise TypeError(
+                    f"the coroutine {yielded.__qualname__} is awaited in a handler with async def; "
+                    "a generator cannot wait for it"
+                )
             else:
                 self.firing._event_value.setValue(yielded)
                 if self.ahead < MOST_AHEAD and tasks.are_alone():

@@ -50,8 +50,10 @@ def _without_kernel(frames: Any) -> Any:
         frames = frames.tb_next
     rest, is_end = None, True
     for entry in reversed(entries):
-        is_kernel = entry.tb_frame.f_code.co_filename.startswith(_KERNEL)
-        is_end = is_end and is_kernel  # there it was raised
+        code = entry.tb_frame.f_code
+        is_kernel = code.co_filename.startswith(_KERNEL)
+        # There it was raised; where it is only handed to who awaits, that is not of interest.
+        is_end = is_end and is_kernel and code.co_name != "__await__"
         if is_end or not is_kernel:
             if entry.tb_next is not rest:
                 entry = type(entry)(rest, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)

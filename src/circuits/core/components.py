@@ -57,6 +57,9 @@ class PrepareUnregister(Event):
         return is_below(component, self.args[0])
 
 
+prepare_unregister = PrepareUnregister
+
+
 class _Channel:
     """The channel of a component: a default on the class, and an attribute whose change counts.
 

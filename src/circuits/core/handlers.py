@@ -133,7 +133,9 @@ def _name_of(name: object) -> str:
         return name
     if isinstance(name, type) and issubclass(name, BaseEvent):
         return name.name
-    raise TypeError(f"a handler is bound to names or classes of events, not {name!r}")
+    made = getattr(name, "__name__", None)
+    hint = "" if isinstance(name, type) or made is None else f': write @handler("{made}")'
+    raise TypeError(f"a handler is bound to names or classes of events, not {name!r}{hint}")
 
 
 def wants_event(function: Callable[..., Any]) -> bool:

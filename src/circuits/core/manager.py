@@ -14,9 +14,10 @@ from ._nodes import ComponentSet, EngineOnDemand, Look, own_globals, own_handler
 from ._queue import Refiring, check_priority
 from ._reports import no_event
 from ._routing import TREE_LOCK, as_channels, handlers_of
+from ._sleep import sleep  # noqa: F401 - as TimeoutError, for the 3.x line
 from ._tasks import CallValue, ExceptionWrapper, Task
 from ._waits import Wait
-from .errors import UnregistrableError
+from .errors import TimeoutError, UnregistrableError  # noqa: F401
 from .events import BaseEvent
 from .handlers import HandlerSpec, wants_event, without
 from .utils import flatten

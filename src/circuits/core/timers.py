@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import _clock
-from ._reports import log_diagnosis
+from ._reports import log_diagnosis, no_event
 from ._routing import is_leaving
 from ._shown import safe_repr
 from .components import PLAIN_CONSTRUCTORS, BaseComponent
@@ -50,7 +50,7 @@ class Timer(BaseComponent):
         **kwargs: Any,
     ) -> None:
         if not isinstance(event, BaseEvent):
-            raise TypeError(f"a timer fires an event, not {event!r}")
+            raise TypeError(f"a timer fires an event: {no_event(event)}")
         if channels:
             hash(channels)
         super().__init__(**kwargs)

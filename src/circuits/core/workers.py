@@ -26,6 +26,9 @@ __all__ = ["DEFAULT_WORKERS", "Task", "Worker", "task"]
 #: How many threads a worker has, unless told otherwise.
 DEFAULT_WORKERS = 10
 
+#: The flag of the code of a function with ``async def``.
+_CO_COROUTINE = 0x80
+
 #: How many tasks may wait, unless told otherwise: some seconds of short ones, and a bound for
 #: the memory that an application takes which asks for more than it can do.
 DEFAULT_BACKLOG = 10_000
@@ -219,6 +222,13 @@ class Worker(Graceful):
 
     @handler("task")
     def _on_task(self, event: Event, f: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        if not callable(f):
+            raise TypeError(f"a worker is given a function and its arguments, not {f!r}")
+        if getattr(getattr(f, "__code__", None), "co_flags", 0) & _CO_COROUTINE:
+            raise TypeError(
+                f"{describe(f)} is a coroutine, which needs no worker: await it in a handler with "
+                "async def"
+            )
         limit = self.backlog
         if limit is not None and len(self._jobs) >= self.workers + limit:
             raise BacklogFullError(

@@ -24,7 +24,19 @@ from circuits.core.handlers import handler
 
 from ._child import ChildPipe, Ending
 from ._writer import MAX_PENDING
-from .events import Kill, Signal, Start, Started, Stop, Stopped, Terminated, Wait, Write, report
+from .events import (
+    Kill,
+    Signal,
+    Start,
+    Started,
+    Stop,
+    Stopped,
+    Terminated,
+    Wait,
+    Write,
+    report,
+    terminated,  # noqa: F401 - for programs of the 3.x line
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator

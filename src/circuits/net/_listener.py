@@ -49,6 +49,10 @@ class Listener(Endpoint):
         self._take_options(bufsize, kwargs)
         self._reuse_port = bool(kwargs.pop("reuse_port", False))
         self._mode = kwargs.pop("mode", None) if self._takes_mode else None
+        if self._mode is not None and (
+            not isinstance(self._mode, int) or not 0 <= self._mode <= 0o7777
+        ):
+            raise ValueError(f"mode must be a number such as 0o660, not {self._mode!r}")
         self._removes = bool(kwargs.pop("remove", False)) if self._takes_mode else False
         self.socket_options = list(kwargs.pop("socket_options", self.socket_options))
         self._is_early = False  # the handlers of ``started`` have not ended

@@ -96,6 +96,15 @@ def sources_are_there(x: Manager) -> bool:
     return True
 
 
+def handlers_of_applications(x: Manager, name: str) -> Iterator[Any]:
+    """The handlers of a name that a tree has of others than circuits, but for pages."""
+    for node in flatten(x.root):
+        for spec in node._tree_specs:
+            if name in spec.names and spec.channel is not SELF:
+                if not _is_page(node) and not _is_ours(_module_of(spec)):
+                    yield spec.bound_to(node)
+
+
 def _is_ours(module: str) -> bool:
     return module == "circuits" or module.startswith("circuits.")
 

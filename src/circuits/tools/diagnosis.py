@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 from circuits.core._reports import is_diagnosis_asked_for, unheard_text
 from circuits.core._routing import is_unheard
-from circuits.core._shown import brief_repr
+from circuits.core._shown import brief_repr, describe, safe_repr
+from circuits.core.events import Event, LiteralEvent
 
-from .checks import check, sources_are_there
+from .checks import check, handlers_of_applications, sources_are_there
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -92,6 +93,7 @@ class Diagnosis:
         for finding in findings:
             if finding.kind == "unfired":  # what is fired may find its handler later
                 _logger.warning("%s", finding)
+        self._look_who_runs()
         self._follow()
         self._watch.start()
 
@@ -108,6 +110,23 @@ class Diagnosis:
         self._manager._tree_engine.routes.watch_unheard = None
         self._watch.join(_JOIN_SECONDS)
 
+    def _look_who_runs(self) -> None:
+        """Tell of what a run by this manager means that its writer may not have meant."""
+        manager = self._manager
+        if manager.root is not manager:
+            _logger.warning("%r runs, which is a part of %r: run the root", manager, manager.root)
+        channels = manager._tree_channels
+        where = ", ".join(map(safe_repr, channels))
+        for name in ("started", "stopped"):
+            hearing = [method for method, _, _ in manager._tree_engine.route(name, channels)]
+            for handler in handlers_of_applications(manager, name):
+                if handler not in hearing:
+                    _logger.warning(
+                        "%s never hears %r, which goes to %s, the channel of what runs: mark it "
+                        'with @handler(%r, channel="*")',
+                        *(describe(handler), name, where, name),
+                    )
+
     # -- events that nobody handles --
 
     def _follow(self) -> Engine:
@@ -116,7 +135,10 @@ class Diagnosis:
         return engine
 
     def _on_dispatch(self, event: BaseEvent) -> None:
-        if type(event).__module__.startswith("circuits.") or event.parent is not None:
+        kind = type(event)
+        if "_recipe" in vars(kind) and kind.__bases__[0] in (Event, LiteralEvent):
+            pass  # the application has made it by its name
+        elif kind.__module__.startswith("circuits.") or event.parent is not None:
             return  # ours are told whether anybody listens or not
         engine = self._manager._tree_engine
         if event._event_name in engine.routes.awaited:

@@ -192,8 +192,11 @@ def _nobodys_password() -> str:
     return _clock.random_bytes(16).hex()
 
 
-#: What a password hash looks like: MD5 as ``encrypt`` makes it by default, and our own.
-_is_md5 = re.compile(r"[0-9a-fA-F]{32}", re.ASCII).fullmatch
+#: What a password hash looks like: MD5 as ``encrypt`` makes it by default, and those that name
+#: their scheme, as crypt and LDAP have them. Our own are looked at otherwise.
+_is_hash = re.compile(
+    r"[0-9a-fA-F]{32}|\$[0-9A-Za-z-]{1,16}\$.+|\{[0-9A-Za-z-]{1,16}\}.+", re.ASCII | re.DOTALL
+).fullmatch
 
 
 class _Verified:
@@ -386,7 +389,7 @@ def check_digest(
         return maker(text, usedforsecurity=False).hexdigest()
 
     stored = password_of(users, name)
-    if stored is not None and (_is_md5(stored) or passwords.is_password_hash(stored)):
+    if stored is not None and (_is_hash(stored) or passwords.is_password_hash(stored)):
         # Of a hash for the Basic scheme: whoever has read it would be let in by it.
         stored = None
     secret = digest(name, realm, stored if stored is not None else _nobodys_password())

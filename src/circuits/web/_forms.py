@@ -13,8 +13,8 @@ import re
 import shutil
 import sys
 import tempfile
-from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 from io import BytesIO
 from typing import IO, TYPE_CHECKING, Final
 from urllib.parse import unquote, unquote_to_bytes
@@ -24,7 +24,7 @@ from .exceptions import BadRequest, RequestEntityTooLarge, UnicodeError
 from .headers import Headers
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 __all__ = ["DEFAULT_LIMITS", "FormLimits", "Upload", "parse_form", "parse_urlencoded"]
 
@@ -53,6 +53,11 @@ class FormLimits:
 DEFAULT_LIMITS: Final = FormLimits()
 
 
+#: The file of uploads that are over before anybody has asked for it.
+_CLOSED: Final = BytesIO()
+_CLOSED.close()
+
+
 class Upload:
     """A file that came with a form.
 
@@ -61,14 +66,25 @@ class Upload:
         filename: What the client calls the file, without any folder. Not to be trusted: it
             may be a name that means something on this machine.
         headers: Header fields of the part.
-        file: The content, open for reading and seekable. It is removed after the response.
     """
 
-    def __init__(self, name: str, filename: str, headers: Headers, file: IO[bytes]) -> None:
+    def __init__(self, name: str, filename: str, headers: Headers, file: IO[bytes] | bytes) -> None:
         self.name = name
         self.filename = filename
         self.headers = headers
-        self.file = file
+        if isinstance(file, bytes):
+            self._content = file
+        else:
+            self.file = file
+
+    @cached_property
+    def file(self) -> IO[bytes]:
+        """The content, open for reading and seekable. It is removed after the response."""
+        # Made when it is asked for: a form of 64 KiB may have hundreds of tiny ones.
+        file = _temporary(DEFAULT_LIMITS.spool_bytes)
+        file.write(self._content)
+        file.seek(0)
+        return file
 
     @property
     def type(self) -> str:
@@ -127,7 +143,8 @@ class Upload:
 
     def close(self) -> None:
         """Give the content up; a temporary file is removed."""
-        self.file.close()
+        self._content = b""
+        self.__dict__.setdefault("file", _CLOSED).close()
 
     def __repr__(self) -> str:
         return f"<Upload {self.name!r} filename={self.filename!r} type={self.type!r}>"
@@ -168,8 +185,7 @@ def parse_form(
         raise BadRequest("The multipart form has no valid boundary.")
     body.seek(0)
     try:
-        with closing(_Reader(body, boundary, limits).events()) as events:
-            return _collect(events, limits, _charset(params))
+        return _collect(_Reader(body, boundary, limits), limits, _charset(params))
     finally:
         body.seek(0)
 
@@ -240,13 +256,24 @@ def _unescaped(data: bytes) -> bytes:
 # -- multipart --------------------------------------------------------------------------------
 
 _CHUNK_BYTES = 64 * 1024
-_LONE_LINE_ENDS = re.compile(rb"\r(?!\n)|(?<!\r)\n|\0")
 #: A boundary may be followed by blanks; by so many at most.
 _PADDING_BYTES = 1024
+#: One field of a head, without the blanks around its value. On where it ends others disagree if
+#: there is a lone CR or LF, or a NUL.
+_FIELD = re.compile(
+    r"(?:\A|(?<=\r\n))([!#$%&'*+\-.^_`|~0-9A-Za-z]++):"
+    r"[ \t]*+((?:[^\r\n\0]*[^\r\n\0 \t])?+)[ \t]*+\r\n"
+)
+#: The line end in a folded field, with all the blanks around it.
+_FOLD = re.compile(r"(?<![ \t])[ \t]*+(?:\r\n[ \t]++)++")
 
 
 class _Reader:
-    """Takes a multipart body apart; see RFC 2046, 5.1.1."""
+    """Takes a multipart body apart; see RFC 2046, 5.1.1.
+
+    A form of 64 KiB may have a thousand parts, and nobody else is served meanwhile: what is here
+    whole is taken with few steps.
+    """
 
     def __init__(self, body: IO[bytes], boundary: str, limits: FormLimits) -> None:
         self._body = body
@@ -254,6 +281,7 @@ class _Reader:
         self._delimiter = b"\r\n--" + boundary.encode("ascii")
         # A line end before everything, so that the first boundary is one like the others.
         self._buffer = bytearray(b"\r\n")
+        self._count = 0
 
     def _fill(self, problem: str) -> None:
         chunk = self._body.read(_CHUNK_BYTES)
@@ -261,20 +289,36 @@ class _Reader:
             raise BadRequest(f"The multipart form {problem}.")
         self._buffer += chunk
 
-    def events(self) -> Generator[Headers | bytes | None]:
-        """Give, for each part: its headers, its content in pieces, and ``None``."""
-        for _ in self._until_delimiter("has no first boundary"):
-            pass  # what stands before it is for people
-        count = 0
-        while self._begins_part():
-            count += 1
-            if count > self._limits.parts:
-                raise RequestEntityTooLarge(f"A form may have {self._limits.parts} parts.")
-            yield self._headers()
-            yield from self._until_delimiter("ends before its last boundary", skip=2)
-            yield None
+    def next_part(self) -> list[tuple[str, str]] | None:
+        """Give the head of a part, of which :meth:`content` is to be read; ``None`` at the end."""
+        buffer, limits = self._buffer, self._limits
+        if not self._count:
+            for _ in self._until_delimiter("has no first boundary"):
+                pass  # what stands before it is for people
+        if not buffer.startswith(b"\r\n") and not self._begins_part():
+            return None
+        self._count += 1
+        if self._count > limits.parts:
+            raise RequestEntityTooLarge(f"A form may have {limits.parts} parts.")
+        end = buffer.find(b"\r\n\r\n")
+        if end < 0:
+            end = self._find_end_of_head()
+        # The line end behind a head may be that of the delimiter, if there is no content.
+        head = bytes(buffer[2 : end + 2])
+        del buffer[: end + 2]
+        return self._fields(head)
 
-    def _until_delimiter(self, problem: str, skip: int = 0) -> Generator[bytes]:
+    def content(self) -> Iterable[bytes]:
+        """Give the content of a part in pieces."""
+        buffer = self._buffer
+        position = buffer.find(self._delimiter)
+        if position < 0:
+            return self._until_delimiter("ends before its last boundary", skip=2)
+        content = bytes(buffer[2:position])
+        del buffer[: position + len(self._delimiter)]
+        return (content,) if content else ()
+
+    def _until_delimiter(self, problem: str, skip: int = 0) -> Iterator[bytes]:
         """Give all up to the next delimiter, past the line end that it begins with."""
         buffer, length = self._buffer, len(self._delimiter)
         while True:
@@ -307,8 +351,7 @@ class _Reader:
         del buffer[:end]
         return True
 
-    def _headers(self) -> Headers:
-        """Take the headers of a part; the line end behind them may be that of the delimiter."""
+    def _find_end_of_head(self) -> int:
         buffer, limits = self._buffer, self._limits
         most = limits.part_headers * (limits.part_header_bytes + 2) + 4
         start = 0
@@ -317,93 +360,93 @@ class _Reader:
                 raise RequestEntityTooLarge("A part has too long headers.")
             start = max(0, len(buffer) - 3)
             self._fill("ends before its last boundary")
-        head = bytes(buffer[2 : end + 2])
-        del buffer[: end + 2]
-        lines = head.split(b"\r\n")
-        if len(lines) - 1 > limits.part_headers:
+        return end
+
+    def _fields(self, head: bytes) -> list[tuple[str, str]]:
+        limits = self._limits
+        count = head.count(b"\r\n")
+        if count > limits.part_headers:
             raise RequestEntityTooLarge(f"A part may have {limits.part_headers} headers.")
-        if any(len(line) > limits.part_header_bytes for line in lines):
+        if len(head) > limits.part_header_bytes and (
+            max(map(len, head.split(b"\r\n"))) > limits.part_header_bytes
+        ):
             raise RequestEntityTooLarge("A part has too long a header.")
-        if _LONE_LINE_ENDS.search(head):
-            # Others disagree with the parser on where a header ends then.
-            raise BadRequest("A part of the multipart form has malformed headers.")
         try:
-            fields: list[tuple[str, str]] = []
-            for line in lines:
-                if line[:1] in (b" ", b"\t") and fields:  # of the field before, which is folded
-                    name, value = fields.pop()
-                    fields.append((name, f"{value} {_header_text(line)}".strip()))
-                elif line:
-                    key, colon, content = line.partition(b":")
-                    if not colon:
-                        raise ValueError(line)
-                    fields.append((key.decode("ascii"), _header_text(content)))
-            return Headers(fields)
-        except ValueError:
+            text = _head_text(head)
+        except UnicodeDecodeError:
             raise BadRequest("A part of the multipart form has malformed headers.") from None
+        if count > 1 and ("\r\n " in text or "\r\n\t" in text):
+            text = _FOLD.sub(" ", text)
+            count = text.count("\r\n")
+        fields: list[tuple[str, str]] = _FIELD.findall(text)
+        if len(fields) != count:
+            raise BadRequest("A part of the multipart form has malformed headers.")
+        return fields
 
 
-def _header_text(data: bytes) -> str:
+def _head_text(head: bytes) -> str:
     try:
-        return data.decode().strip(" \t")
+        return head.decode()
     except UnicodeDecodeError:  # old clients write the names of files as they have them
-        before, mark, rest = data.partition(b"filename")
-        return ((before + mark).decode() + rest.decode("latin-1")).strip(" \t")
+        lines = []
+        for line in head.split(b"\r\n"):
+            try:
+                lines.append(line.decode())
+            except UnicodeDecodeError:
+                before, mark, rest = line.partition(b"filename")
+                lines.append((before + mark).decode() + rest.decode("latin-1"))
+        return "\r\n".join(lines)
 
 
-def _collect(
-    events: Iterable[Headers | bytes | None], limits: FormLimits, charset: str
-) -> list[tuple[str, str | Upload]]:
+def _collect(reader: _Reader, limits: FormLimits, charset: str) -> list[tuple[str, str | Upload]]:
     fields: list[tuple[str, str | Upload]] = []
-    uploads: list[IO[bytes]] = []
+    files: list[IO[bytes]] = []
     text_left = limits.text_bytes
-    headers = Headers()
-    name = ""
-    filename: str | None = None
-    file: IO[bytes] | None = None
-    text: list[bytes] = []
-    part_left = 0
     try:
-        for event in events:
-            if isinstance(event, bytes):
-                part_left -= len(event)
+        while (head := reader.next_part()) is not None:
+            first = {key.lower(): value for key, value in reversed(head)}
+            name, filename = _disposition(first.get("content-disposition", ""))
+            kind = first.get("content-type", "")
+            if filename is None and kind.strip().lower().startswith("multipart/"):
+                raise BadRequest("A part of the multipart form is itself multipart.")
+            pieces: list[bytes] = []
+            file: IO[bytes] | None = None
+            part_left = limits.part_bytes
+            for piece in reader.content():
+                part_left -= len(piece)
                 if part_left < 0:
                     raise RequestEntityTooLarge(f"A part may have {limits.part_bytes} bytes.")
-            if isinstance(event, Headers):
-                headers, part_left = event, limits.part_bytes
-                name, filename = _disposition(headers)
-                kind = headers.get("Content-Type", "")
-                if filename is None and kind.strip().lower().startswith("multipart/"):
-                    raise BadRequest("A part of the multipart form is itself multipart.")
-                text, file = [], None
-                if filename is not None:
+                if filename is None:
+                    text_left -= len(piece)
+                    if text_left < 0:
+                        raise RequestEntityTooLarge(
+                            f"A form may have {limits.text_bytes} bytes of text."
+                        )
+                elif file is not None:
+                    file.write(piece)
+                    continue
+                elif pieces or len(piece) > limits.spool_bytes:
                     file = _temporary(limits.spool_bytes)
-                    uploads.append(file)
-            elif event is None:
-                if file is None or filename is None:
-                    field = _text_or_file(name, b"".join(text), headers, charset)
-                    if name == "_charset_" and isinstance(field, str):
-                        charset = _charset({"charset": field})  # of all that follow
-                    fields.append((name, field))
-                elif not filename and not file.tell():
-                    # What browsers send for a file field that was left empty.
-                    uploads.remove(file)
-                    file.close()
-                    fields.append((name, ""))
-                else:
-                    file.seek(0)
-                    fields.append((name, Upload(name, filename, headers, file)))
+                    files.append(file)
+                    file.writelines(pieces)
+                    file.write(piece)
+                    continue
+                pieces.append(piece)
+            if filename is None:
+                field = _text_or_file(name, b"".join(pieces), kind, head, charset)
+                if name == "_charset_" and isinstance(field, str):
+                    charset = _charset({"charset": field})  # of all that follow
+                fields.append((name, field))
             elif file is not None:
-                file.write(event)
-            else:
-                text_left -= len(event)
-                if text_left < 0:
-                    raise RequestEntityTooLarge(
-                        f"A form may have {limits.text_bytes} bytes of text."
-                    )
-                text.append(event)
+                file.seek(0)
+                fields.append((name, Upload(name, filename, Headers.from_pairs(head), file)))
+            elif filename or pieces:
+                content = pieces[0] if pieces else b""
+                fields.append((name, Upload(name, filename, Headers.from_pairs(head), content)))
+            else:  # what browsers send for a file field that was left empty
+                fields.append((name, ""))
     except BaseException:
-        for file in uploads:
+        for file in files:
             file.close()
         raise
     return fields
@@ -413,16 +456,20 @@ def _temporary(spool_bytes: int) -> IO[bytes]:
     return tempfile.SpooledTemporaryFile(max_size=spool_bytes)  # closed by Upload
 
 
-def _text_or_file(name: str, data: bytes, headers: Headers, charset: str) -> str | Upload:
+def _text_or_file(
+    name: str, data: bytes, kind: str, head: list[tuple[str, str]], charset: str
+) -> str | Upload:
     """A field without the name of a file: text, unless it says that it is none and is none."""
-    kind, params = HeaderElement.parse(headers.get("Content-Type") or "text/plain")
-    charset = _charset(params, charset)
+    if kind:
+        kind, params = HeaderElement.parse(kind)
+        charset = _charset(params, charset)
     try:
         return data.decode(charset)
     except UnicodeDecodeError:
-        if kind.partition("/")[0].lower() == "text" or kind.lower().endswith(("json", "xml")):
+        is_text = not kind or kind.partition("/")[0].lower() == "text"
+        if is_text or kind.lower().endswith(("json", "xml")):
             raise UnicodeError(f"A field of the form is not {charset.upper()}.") from None
-        return Upload(name, "", headers, BytesIO(data))
+        return Upload(name, "", Headers.from_pairs(head), data)
 
 
 def _charset(params: Mapping[str, str], default: str = "utf-8") -> str:
@@ -437,14 +484,12 @@ _CHARSETS = frozenset(
 )
 
 
-def _disposition(headers: Headers) -> tuple[str, str | None]:
-    disposition, *parameters = split_quoted(headers.get("Content-Disposition", ""), ";") or [""]
+def _disposition(text: str) -> tuple[str, str | None]:
+    disposition, *parameters = split_quoted(text, ";") or [""]
     if disposition.lower() not in ("form-data", "file"):
         raise BadRequest("A part of the multipart form is no form data.")
-    found: dict[str, str] = {}
-    for parameter in parameters:
-        key, _, value = parameter.partition("=")
-        found.setdefault(key.strip().lower(), value.strip())
+    pairs = [parameter.partition("=") for parameter in reversed(parameters)]  # the first one counts
+    found = {key.strip().lower(): value.strip() for key, _, value in pairs}
     extended = _extended(found["name*"]) if "name*" in found else None
     if extended is None and "name" not in found:
         raise BadRequest("A part of the multipart form has no name.")
@@ -465,8 +510,10 @@ def _unquote(value: str) -> str:
     """
     if len(value) > 1 and value[0] == value[-1] == '"':
         value = value[1:-1]
-        if '\\"' in value or "\\\\" in value:
+        if "\\" in value and ('\\"' in value or "\\\\" in value):
             return re.sub(r'\\(["\\])', r"\1", value)
+    if "%" not in value:
+        return value
     return value.replace("%22", '"').replace("%0D", "\r").replace("%0A", "\n")
 
 
@@ -483,6 +530,7 @@ def _extended(value: str) -> str | None:
 
 
 def _basename(filename: str) -> str:
-    name = re.split(r"[/\\]", filename)[-1]
-    name = re.sub(r"[\x00-\x1f\x7f]", "", name)
+    name = filename.replace("\\", "/").rpartition("/")[2]
+    if not name.isprintable():
+        name = re.sub(r"[\x00-\x1f\x7f]", "", name)
     return "" if name in (".", "..") else name

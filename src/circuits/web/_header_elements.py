@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
-from functools import total_ordering
-from typing import Any, Self
+from functools import cache, total_ordering
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = [
     "AcceptElement",
@@ -40,23 +43,18 @@ def split_quoted(text: str, separator: str) -> list[str]:
 
     Elements are stripped; empty ones are left out.
     """
-    if '"' not in text:
+    if "\\" not in text and separator not in "".join(text.split('"')[1::2]):  # none within quotes
         return [part for part in map(str.strip, text.split(separator)) if part]
-    parts = []
-    start = position = 0
-    quoted = False
-    while position < len(text):
-        character = text[position]
-        if character == "\\" and quoted:
-            position += 1
-        elif character == '"':
-            quoted = not quoted
-        elif character == separator and not quoted:
-            parts.append(text[start:position])
-            start = position + 1
-        position += 1
-    parts.append(text[start:])
-    return [part for part in map(str.strip, parts) if part]
+    return [part for part in map(str.strip, _elements(separator)(text)) if part]
+
+
+@cache
+def _elements(separator: str) -> Callable[[str], list[str]]:
+    """What finds the texts between separators, in one pass: it may be long, and of a stranger."""
+    quoted = r'"[^"\\]*+(?:\\.?[^"\\]*+)*+"?'  # or up to the end, if it is open
+    mark = re.escape(separator)
+    plain = f'[^"{mark}]*+'
+    return re.compile(f"(?=[^{mark}]){plain}(?:{quoted}{plain})*+", re.DOTALL).findall
 
 
 class HeaderElement:

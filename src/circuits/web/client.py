@@ -19,7 +19,7 @@ from circuits.core.components import BaseComponent
 from circuits.core.events import Event
 from circuits.core.handlers import handler
 from circuits.net.protocols.http import Response
-from circuits.net.sockets import Close, Connect, Write
+from circuits.net.sockets import Close, Connect, Write, close, connect, write  # noqa: F401 - for programs of the 3.x line
 
 from ._client_auth import DigestAuth
 from ._client_connection import DEFAULT_LIMITS
@@ -103,6 +103,9 @@ class Request(Event):
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(method, path, body, headers)
+
+
+request = Request
 
 
 _AS_EVER: Final = object()

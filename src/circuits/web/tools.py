@@ -83,7 +83,8 @@ def check_auth(
             takes a name and gives the password. For the Digest scheme the passwords are plain.
         encrypt: For the Basic scheme: makes what ``users`` has of a password, or of password and
             name. ``None`` is MD5, for compatibility; better give a function around
-            ``hashlib.scrypt`` or another slow and salted one. ``str`` is for plain passwords.
+            ``hashlib.scrypt`` or another slow and salted one. ``str`` is for plain passwords;
+            with anything else nobody is let in by the Digest scheme.
 
     Returns:
         Whether the credentials are there and right. What is malformed is not.
@@ -112,6 +113,8 @@ def _check(
     else:
         query = f"?{request.qs}" if request.qs else ""
         target = request.script_name + request.raw_path + query
+        if encrypt not in (None, str):
+            users = {}  # what they have are hashes, and whoever has read one would be let in by it
         name = _auth.check_digest(credentials, request.method, target, realm, users, _nonces)
     if name is None:
         return False

@@ -222,8 +222,8 @@ def parse_body(
     form: dict[str, list[Any]] = {}
     for name, value in form_fields(request, limits):
         form.setdefault(name, []).append(value)
-    if form:
-        params.update(dictform(form))
+    for name, values in form.items():
+        params[name] = values[0] if len(values) == 1 else values
 
 
 def form_fields(

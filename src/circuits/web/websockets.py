@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ._websocket import ConnectionClosed, WebSocket, broadcast
-from .dispatchers.websockets import WebSockets
+from .dispatchers.websockets import WebSocketsDispatcher
 from .websocket import WebSocketClient as _WebSocketClient
 
 if TYPE_CHECKING:
@@ -18,22 +18,6 @@ __all__ = [
     "WebSocketsDispatcher",
     "broadcast",
 ]
-
-
-class WebSocketsDispatcher(WebSockets):
-    """:class:`~circuits.web.dispatchers.websockets.WebSockets` on another channel by default.
-
-    Args:
-        path: As there.
-        wschannel: Channel of the events of WebSockets; ``wchannel`` is the same.
-        *args, **kwargs: As there.
-    """
-
-    def __init__(
-        self, path: str | None = None, wschannel: Any = "wsserver", *args: Any, **kwargs: Any
-    ) -> None:
-        wschannel = kwargs.pop("wchannel", wschannel)
-        super().__init__(path, wschannel, *args, **kwargs)
 
 
 class WebSocketClient(_WebSocketClient):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from circuits.web._websocket import WebSocket
     from circuits.web.wrappers import Request, Response
 
-__all__ = ["WebSockets"]
+__all__ = ["WebSockets", "WebSocketsDispatcher"]
 
 
 class WebSockets(BaseComponent):
@@ -167,3 +167,19 @@ class WebSockets(BaseComponent):
         if event.in_subtree(self):
             for websocket in list(self._messages.websockets.values()):
                 websocket._stopping()
+
+
+class WebSocketsDispatcher(WebSockets):
+    """:class:`WebSockets`, with the name of the 3.x line, on another channel by default.
+
+    Args:
+        path: As there.
+        wschannel: Channel of the events of WebSockets; ``wchannel`` is the same.
+        *args, **kwargs: As there.
+    """
+
+    def __init__(
+        self, path: str | None = None, wschannel: Any = "wsserver", *args: Any, **kwargs: Any
+    ) -> None:
+        wschannel = kwargs.pop("wchannel", wschannel)
+        super().__init__(path, wschannel, *args, **kwargs)
