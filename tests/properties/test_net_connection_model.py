@@ -187,6 +187,8 @@ class Connections(RuleBasedStateMachine):
             for name in names:
                 assert name == ("resume" if line.is_congested else "pause")
                 line.is_congested = name == "pause"
+            if names[-1:] == ["resume"] and not line.echoes:
+                assert kept < _LOW
             if line.is_closing:
                 line.is_congested = kept >= _LOW  # who closes is not told to go on
             assert kept >= _LOW if line.is_congested else kept <= _HIGH
