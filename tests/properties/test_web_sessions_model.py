@@ -90,7 +90,7 @@ class Clients(RuleBasedStateMachine):
         elif verb == "logout":
             self.forget(presented)
             content = Content(self.clock.now)
-            assert browser.cookie is None or browser.cookie != presented
+            assert is_new or browser.cookie != presented
         cookie = browser.cookie
         if is_new and cookie is not None and content.data:
             assert cookie not in self.used, "nobody chooses an id"
