@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
+from hypothesis import settings
 
 CI = os.environ.get("CI", "").lower() == "true"
 
@@ -60,3 +61,9 @@ for package in ("circuits.core", "circuits.io", "circuits.net", "circuits.app", 
     for found in pkgutil.walk_packages(path, f"{package}."):
         importlib.import_module(found.name)
 """
+
+
+def examples(count: int) -> settings:
+    """So many examples of a property that takes long; more where the profile asks for more."""
+    usual = settings().max_examples  # of the profile
+    return settings(max_examples=max(1, usual * count // 100))

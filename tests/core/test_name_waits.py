@@ -99,3 +99,15 @@ def test_an_event_does_not_look_at_waits_on_other_channels(monkeypatch: Any) -> 
     settle(app)
     assert log == [7]
     assert len(asked) == 1
+
+
+def test_who_leaves_waits_no_more_in_the_tree_it_has_left() -> None:
+    app = Component()
+    client = Client([], 1, "*").register(app)
+    client.fire(go())
+    settle(app)
+    assert app._tree_engine.routes.awaited == {"ping"}
+    client.unregister()
+    settle(app)
+    assert not app._tree_engine.tasks.awaited
+    assert not app._tree_engine.routes.awaited

@@ -33,7 +33,7 @@ class _Socket(FakeSocket):
         if waiting is None:
             return errno.ECONNREFUSED
         _one, other = self.ends
-        waiting.dial(MemoryConnection(other, address, (HOST, 4711)))
+        waiting.dial(MemoryConnection(self.world.wire(other), address, (HOST, 4711)))
         return 0
 
     ends: tuple[Any, Any]
@@ -136,6 +136,10 @@ class World:
         self.settle()
         return Side(app, node, journal)
 
+    def wire(self, end: Any) -> Any:
+        """What the other side gets of a connection: the other end, or that of something between."""
+        return end
+
     def settle(self) -> None:
         """Turn all until nothing happens."""
         for _ in range(30):
@@ -148,7 +152,7 @@ class World:
         limit = self.clock.now + seconds
         self.settle()
         while True:
-            moments = [_next_deadline(app._tree_engine) for app in self.apps]
+            moments = self._moments()
             due = min((m for m in moments if m is not None and m <= limit), default=None)
             if due is None:
                 break
@@ -156,6 +160,9 @@ class World:
             self.settle()
         self.clock.advance_to(limit)
         self.settle()
+
+    def _moments(self) -> list[float | None]:
+        return [_next_deadline(app._tree_engine) for app in self.apps]
 
     def pair(self, *components: Any, near: Any = (), version: int = 2, **options: Any) -> Any:
         """Two nodes, ``near`` and ``far``, the first of which has connected."""

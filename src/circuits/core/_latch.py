@@ -5,6 +5,10 @@ from __future__ import annotations
 import _thread
 import os
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 __all__ = ["Latch", "WakeUp"]
 
 #: Longest wait that a lock accepts at once, in seconds.
@@ -38,6 +42,10 @@ class Latch:
                 pass
 
 
+#: Whether what waits for descriptors takes sockets only, as on Windows.
+SOCKETS_ONLY = os.name == "nt"
+
+
 class _End:
     """One end of a descriptor, closed when the last one who holds it lets go.
 
@@ -56,6 +64,34 @@ class _End:
             os.close(self.number)
         except OSError:  # somebody has closed it behind our back
             return
+
+    def write(self, data: bytes) -> None:
+        """Write, without waiting."""
+        os.write(self.number, data)
+
+    def read(self) -> None:
+        """Read what there is."""
+        os.read(self.number, 4096)
+
+
+class _SocketEnd(_End):
+    """An end that is a socket, which closes itself."""
+
+    __slots__ = ("_sock",)
+
+    def __init__(self, sock: Any) -> None:
+        sock.setblocking(False)
+        self._sock = sock
+        super().__init__(sock.fileno())
+
+    def __del__(self) -> None:
+        self._sock.close()
+
+    def write(self, data: bytes) -> None:
+        self._sock.send(data)
+
+    def read(self) -> None:
+        self._sock.recv(4096)
 
 
 class WakeUp:
@@ -77,24 +113,19 @@ class WakeUp:
         if hasattr(os, "eventfd"):
             self._writer = _End(os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC))
             self.number = self._writer.number
-        elif os.name == "nt":  # pragma: no cover - select takes only sockets there
-            import socket
-
-            reader, writer = socket.socketpair()
-            reader.setblocking(False)
-            writer.setblocking(False)
-            self._keep(reader.detach(), writer.detach())
-        else:  # pragma: no cover - not on Linux
+        else:
             self._open_pipe()
 
     def _open_pipe(self) -> None:
-        self._keep(*os.pipe())
-        for end in (self._reader, self._writer):
-            os.set_blocking(end.number, False)  # type: ignore[union-attr]  # just made
+        if SOCKETS_ONLY:
+            import socket
 
-    def _keep(self, reader: int, writer: int) -> None:
-        self._reader, self._writer = _End(reader), _End(writer)
-        self.number = reader
+            self._reader, self._writer = map(_SocketEnd, socket.socketpair())
+        else:
+            self._reader, self._writer = map(_End, os.pipe())
+            os.set_blocking(self._reader.number, False)
+            os.set_blocking(self._writer.number, False)
+        self.number = self._reader.number
 
     def close(self) -> None:
         """Close it, if it is open."""
@@ -107,13 +138,14 @@ class WakeUp:
         if end is None:
             return
         try:
-            os.write(end.number, b"\1\0\0\0\0\0\0\0")
+            end.write(b"\1\0\0\0\0\0\0\0")
         except BlockingIOError:
             return  # full: it is about to wake up anyway
 
     def drain(self) -> None:
         """Make it readable no more."""
+        end = self._reader or self._writer
         try:
-            os.read(self.number, 4096)
+            end.read()  # type: ignore[union-attr]  # it is open
         except BlockingIOError:
             return

@@ -84,20 +84,31 @@ def log_error(
 
     brief = _brief(problem, method, event)
     level = logging.DEBUG if debug else logging.INFO if brief else logging.ERROR
-    logger = logging.getLogger("circuits")
     if brief:
-        logger.log(level, "%s", brief)
+        _write_to_log(level, brief)
         return
     if not debug:
         for watch in failure_watchers:
             watch(problem, method, event)
     if problem.__traceback__ is None:  # that of another process
         text = format_error(type(problem), problem, lines, method, event)
-        logger.log(level, "%s", text.rstrip())
+        _write_to_log(level, text.rstrip())
         return
     text = format_error(type(problem), problem, (), method, event).rstrip()
-    chain = (type(problem), problem, own_frames(problem, method))
-    logger.log(level, "%s", text, exc_info=chain)
+    _write_to_log(level, text, (type(problem), problem, own_frames(problem, method)))
+
+
+def _write_to_log(level: int, text: str, chain: Any = None) -> None:
+    """Log something. Whoever writes logs may fail, which must not end what is logged about."""
+    import logging
+
+    try:
+        logging.getLogger("circuits").log(level, "%s", text, exc_info=chain)
+    except Exception as failure:
+        try:
+            sys.stderr.write(f"{text}\n({type(failure).__name__} while that was logged)\n")
+        except Exception:  # there is none, or it is closed
+            return
 
 
 def _brief(problem: BaseException, method: Any, event: BaseEvent | None) -> str | None:

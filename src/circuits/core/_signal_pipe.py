@@ -40,8 +40,9 @@ class SignalPipe(WakeUp):
             ValueError: This is not the main thread of the main interpreter.
         """
         self._open_pipe()
-        self._poll = select.poll()
-        self._poll.register(self.number, select.POLLIN)
+        if hasattr(select, "poll"):
+            self._poll = select.poll()
+            self._poll.register(self.number, select.POLLIN)
         self._previous = signal.set_wakeup_fd(
             self._writer.number,  # type: ignore[union-attr]  # just made
             warn_on_full_buffer=False,
@@ -83,7 +84,13 @@ class SignalPipe(WakeUp):
 
     def block(self, timeout: float) -> None:
         """Wait for a signal or ``resume``, at most ``timeout`` seconds; negative means no limit."""
-        if self._poll.poll(None if timeout < 0 else min(timeout * 1000, _LONGEST_MILLISECONDS)):
+        if self._poll is None:
+            longest = None if timeout < 0 else min(timeout, _LONGEST_MILLISECONDS / 1000)
+            is_ready = bool(select.select([self.number], [], [], longest)[0])
+        else:
+            longest = None if timeout < 0 else min(timeout * 1000, _LONGEST_MILLISECONDS)
+            is_ready = bool(self._poll.poll(longest))
+        if is_ready:
             self.drain()
 
     resume = WakeUp.call  # ends the wait

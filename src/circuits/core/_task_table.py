@@ -256,6 +256,7 @@ class TaskTable:
     def await_name(self, name: str, wait: Wait) -> None:
         """Add a wait for the next event of a name. From any thread."""
         with TREE_LOCK:
+            wait.table = self
             self.awaited.add(name, wait)
             self._engine.routes.set_awaited(name, True)
         session = self._engine.loop.session

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from ._clock import Appointment
     from ._engine import Engine
+    from ._task_table import TaskTable
     from ._tasks import Task
     from .events import BaseEvent
     from .manager import Manager
@@ -69,8 +70,11 @@ class Wait(Suspension):
         "_state",
         "_task",
         "_value",
+        "table",
         "timeout",
     )
+
+    table: TaskTable  # where it stands while it waits for a name: its component may leave before it
 
     def __init__(
         self,
@@ -187,7 +191,7 @@ class Wait(Suspension):
 
     def _remove(self) -> None:
         if self._event is None:
-            self._manager._tree_engine.tasks.forget_name(self._name, self)
+            self.table.forget_name(self._name, self)
         else:
             self._event._forget_waiter(self)
 

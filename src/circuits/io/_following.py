@@ -120,6 +120,8 @@ class Follower:
 
 def _is_hung_up(number: int) -> bool:
     """Whether a terminal at its end will stay there: some report both, input and hang-up."""
+    if not hasattr(select, "poll"):
+        return False  # nor are there such terminals
     poll = select.poll()
     poll.register(number, 0)
     return any(mask & select.POLLHUP for _, mask in poll.poll(0))
