@@ -6,6 +6,10 @@ VENV ?= .venv
 OTHERS ?= 3.12 3.13
 PYTEST_ARGS ?=
 
+# What Python compiles is kept, whatever the environment says: tests are compiled with great care, and
+# start many programs.
+unexport PYTHONDONTWRITEBYTECODE
+
 PY = $(VENV)/bin/python
 PIP = $(PY) -m pip --quiet --disable-pip-version-check
 PYTEST = $(PY) -m pytest -q $(PYTEST_ARGS)

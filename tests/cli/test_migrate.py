@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from circuits.cli import main
+from tests.tools.checks_support import hide_other_tests
 
 _OLD = "from circuits import tick\n"
 
@@ -85,6 +86,7 @@ def application(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     (tmp_path / "checked_app.py").write_text(_APPLICATION)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "checked_app", raising=False)
+    hide_other_tests(monkeypatch, besides="checked_app")
     return "checked_app"
 
 
