@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support import vectors_folder
+from tests.together import Together, together
 
 _HERE = Path(__file__).parent
 _MARK_BY_FOLDER = {"integration": pytest.mark.integration, "documented": pytest.mark.documented}
@@ -67,6 +68,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--shuffle", metavar="SEED", help="run the tests in the random order that belongs to a seed"
     )
+    parser.addoption(
+        "--one-by-one",
+        action="store_true",
+        help="make a test of each vector, also where it is tiny",
+    )
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
@@ -75,14 +81,21 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    seed = config.getoption("shuffle")
-    if seed is not None:
-        random.Random(seed).shuffle(items)
     for item in items:
         if item.path.is_relative_to(_HERE):
             mark = _MARK_BY_FOLDER.get(item.path.relative_to(_HERE).parts[0])
             if mark is not None:
                 item.add_marker(mark)
+    wanted = config.option.one_by_one or config.option.keyword
+    if not wanted and not any("::" in arg for arg in config.args):
+        items[:] = together(items)
+    seed = config.getoption("shuffle")
+    if seed is not None:
+        order = random.Random(seed)
+        order.shuffle(items)
+        for item in items:
+            if isinstance(item, Together):
+                order.shuffle(item.vectors)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
