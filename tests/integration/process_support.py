@@ -105,7 +105,7 @@ def is_alive(pid: int) -> bool:
     except OSError:  # pragma: no cover - not on Linux
         os.kill(pid, 0)
         return True
-    return status.rpartition(")")[2].split()[0] != "Z"
+    return status.rpartition(")")[2].split()[0] not in "ZX"
 
 
 def children() -> list[str]:
