@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.process_support import eventually
+from tests.integration.process_support import eventually, send_signal
 from tests.support import unused_port
 
 SECONDS = 20.0
@@ -72,7 +72,7 @@ class Broker:
 
     def signal(self, number: int) -> None:
         assert self.process is not None
-        self.process.send_signal(number)
+        send_signal(self.process, number)
 
     def kill(self) -> None:
         """End it at once, as a crash would."""

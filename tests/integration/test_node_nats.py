@@ -25,7 +25,7 @@ from circuits.node import Node, Refused, Remote, Unreachable
 from tests.certificates import Certificates
 from tests.integration.fault_proxy import FaultProxy
 from tests.integration.nats_support import Broker, ask_plainly, broker
-from tests.integration.process_support import Quiet, eventually, perform, resident
+from tests.integration.process_support import Quiet, eventually, perform, resident, send_signal
 from tests.support import unused_port
 
 __all__ = ["broker"]
@@ -366,7 +366,7 @@ def flood_a_slow_peer(broker: Broker, count: int, kind: str) -> None:
             there, here = await memory(script), resident()
             args: tuple[Any, ...] = ("echo", "x" * 1000)
             if kind == "stopped":
-                program.process.send_signal(signal.SIGSTOP)
+                send_signal(program.process, signal.SIGSTOP)
             else:
                 args = ("slow", 0.05)
             told = 0

@@ -26,7 +26,7 @@ from circuits.node import Node, Refused, Remote, Unreachable
 from tests.certificates import Certificates
 from tests.integration.fault_proxy import FaultProxy
 from tests.integration.net_support import read_exactly
-from tests.integration.process_support import Quiet, perform, resident
+from tests.integration.process_support import Quiet, perform, resident, send_signal
 from tests.support import unused_port
 
 PROGRAM = Path(__file__).with_name("node_program.py")
@@ -40,7 +40,7 @@ class _Program:
         self.process, self.port = process, port
 
     def signal(self, number: int) -> None:
-        self.process.send_signal(number)
+        send_signal(self.process, number)
 
     def line(self) -> str:
         assert self.process.stdout is not None
