@@ -6,6 +6,10 @@ VENV ?= .venv
 OTHERS ?= 3.12 3.13
 PYTEST_ARGS ?=
 
+# What Python compiles is kept, whatever the environment says: tests are compiled with great care, and
+# start many programs.
+unexport PYTHONDONTWRITEBYTECODE
+
 PY = $(VENV)/bin/python
 PIP = $(PY) -m pip --quiet --disable-pip-version-check
 PYTEST = $(PY) -m pytest -q $(PYTEST_ARGS)
@@ -15,7 +19,7 @@ PARALLEL = -n auto --dist worksteal
 NIGHTLY = examples repeat bench fuzz hostile soak
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-this test-others fast documented check lint types format docs man pictures changes bench bench-quick budgets nightly $(addprefix nightly-,$(NIGHTLY)) nightly-autobahn pins clean
+.PHONY: help demo test test-this test-others fast documented check lint types format docs man pictures changes dist promises bench bench-quick budgets nightly $(addprefix nightly-,$(NIGHTLY)) nightly-autobahn pins clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -64,6 +68,15 @@ man: $(VENV)/.runtime ## Write the pages of commands, docs/man/circuits-*, from 
 
 changes: $(VENV)/.dev ## Show what CHANGES.md will say; RELEASE=2.1.0 writes it and removes the fragments
 	$(PY) -m towncrier build $(if $(RELEASE),--yes --version $(RELEASE),--draft)
+
+DIST ?= dist
+
+dist: $(VENV)/.dev .venv-release/.ready ## Build sdist and wheel twice, compare, and look at what would be uploaded
+	scripts/dist $(DIST)
+	.venv-release/bin/python -m twine check --strict $(DIST)/circuits-*
+
+promises: $(VENV)/.runtime ## Write the figures of docs/promises.md from the reports in build/nightly
+	$(PY) scripts/promises.py
 
 RIVALS = .venv-bench/old/.ready .venv-bench/peers/.ready
 
@@ -138,6 +151,11 @@ $(VENV)/.peers: requirements/peers.txt $(VENV)/.dev
 # What the site is made with. The pages run what tests run, so the reference can import it all.
 $(VENV)/.docs: requirements/docs.txt $(VENV)/.dev
 	$(PIP) install --require-hashes -r requirements/docs.txt
+	@touch $@
+
+.venv-release/.ready: requirements/release.txt
+	$(PYTHON) -m venv .venv-release
+	.venv-release/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes -r $<
 	@touch $@
 
 .venv-bench/old/.ready: requirements/bench-old.txt

@@ -46,6 +46,7 @@ SECTIONS = [
     (
         "The project",
         [
+            "promises",
             "topics/compatibility",
             "project/security",
             "project/changes",

@@ -2,30 +2,76 @@
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import os
 import random
+import sys
+import time
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support import vectors_folder
+from tests.together import Together, together
 
 _HERE = Path(__file__).parent
 _MARK_BY_FOLDER = {"integration": pytest.mark.integration, "documented": pytest.mark.documented}
 
-# No deadline: a shared machine is slow at times, and a slow example is no defect.
-settings.register_profile("default", deadline=None)
+# No deadline: a shared machine is slow at times, and a slow example is no defect. Few examples: new ones come
+# with every run; `make nightly-examples` looks at many.
+settings.register_profile("default", deadline=None, max_examples=30)
 settings.register_profile(
     "nightly", deadline=None, max_examples=2000, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
+#: A test that takes so long hangs: what every thread does is printed, at most so much later again.
+_HANGS_SECONDS = 120
+
+
+class _Watch:
+    """Prints where a test hangs.
+
+    pytest can do that as well, with a new watchman for each test; to send a thread away takes
+    longer than most tests do, where the machine is busy.
+    """
+
+    def __init__(self) -> None:
+        self._stderr = os.dup(sys.__stderr__.fileno())  # type: ignore[union-attr]
+        self._renewal = 0.0
+
+    def pytest_runtest_logstart(self) -> None:
+        now = time.monotonic()
+        if now >= self._renewal:
+            self._renewal = now + _HANGS_SECONDS
+            faulthandler.dump_traceback_later(2 * _HANGS_SECONDS, file=self._stderr)
+
+    def pytest_unconfigure(self) -> None:
+        faulthandler.cancel_dump_traceback_later()
+        os.close(self._stderr)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(_Watch())
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    # What would be left out as a whole need not be imported.
+    left_out = config.option.markexpr == "not integration"
+    return True if left_out and collection_path == _HERE / "integration" else None
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--shuffle", metavar="SEED", help="run the tests in the random order that belongs to a seed"
+    )
+    parser.addoption(
+        "--one-by-one",
+        action="store_true",
+        help="make a test of each vector, also where it is tiny",
     )
 
 
@@ -35,14 +81,21 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    seed = config.getoption("shuffle")
-    if seed is not None:
-        random.Random(seed).shuffle(items)
     for item in items:
         if item.path.is_relative_to(_HERE):
             mark = _MARK_BY_FOLDER.get(item.path.relative_to(_HERE).parts[0])
             if mark is not None:
                 item.add_marker(mark)
+    wanted = config.option.one_by_one or config.option.keyword
+    if not wanted and not any("::" in arg for arg in config.args):
+        items[:] = together(items)
+    seed = config.getoption("shuffle")
+    if seed is not None:
+        order = random.Random(seed)
+        order.shuffle(items)
+        for item in items:
+            if isinstance(item, Together):
+                order.shuffle(item.vectors)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
+import secrets
 import shutil
+import socket
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -50,6 +53,18 @@ def vectors_folder() -> Path | None:
     """The folder of public test vectors that ``CIRCUITS_VECTORS`` names, or ``None``."""
     folder = os.environ.get("CIRCUITS_VECTORS")
     return Path(folder) if folder else None
+
+
+def unused_port() -> int:
+    """A port that nobody has, for servers that cannot take a free one or that come back at the same one.
+
+    It is none of those that the system gives to whoever asks for any: such a port may be a client's
+    a moment later, even that of the client which tries to reach the server.
+    """
+    while True:
+        port = 10_000 + secrets.randbelow(22_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 #: For programs that become another user: it may not be allowed to enter the folder of the sources,

@@ -8,6 +8,7 @@ And nobody outside ``core`` reaches into the engine or its parts.
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import sys
 from collections.abc import Iterator
@@ -90,6 +91,12 @@ _ENGINES = frozenset({"engine", "_engine", "_tree_engine", "_tree_live"})
 _PARTS = frozenset({"queue", "routes", "tasks", "dispatch", "loop", "schedule"})
 
 
+@functools.cache
+def parsed(source: str) -> ast.Module:
+    """The tree of a source, made once for all that is looked for in it."""
+    return ast.parse(source)
+
+
 def is_for_type_checkers(node: ast.AST) -> bool:
     """Whether a node is ``if TYPE_CHECKING:``."""
     return isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
@@ -108,12 +115,19 @@ def without_types(node: ast.AST) -> Iterator[ast.AST]:
         yield from without_types(child)
 
 
+@functools.cache
 def imported_modules(
     source: str, module: str, *, is_package: bool, with_types: bool = True
+) -> tuple[tuple[int, str], ...]:
+    """A pair (line, absolute module or module.name) for each import, lazy ones included."""
+    return tuple(_imported(source, module, is_package=is_package, with_types=with_types))
+
+
+def _imported(
+    source: str, module: str, *, is_package: bool, with_types: bool
 ) -> Iterator[tuple[int, str]]:
-    """Yield (line, absolute module or module.name) for each import, lazy ones included."""
     package = module if is_package else module.rpartition(".")[0]
-    tree = ast.parse(source)
+    tree = parsed(source)
     for node in ast.walk(tree) if with_types else without_types(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -282,7 +296,7 @@ def reaches(root: Path) -> list[str]:
         relative = path.relative_to(root)
         if relative.parts[0] != "core":
             visitor = _Reach()
-            visitor.visit(ast.parse(path.read_text(encoding="utf-8")))
+            visitor.visit(parsed(path.read_text(encoding="utf-8")))
             found += [
                 f"circuits/{relative.as_posix()}:{line}: {what}" for line, what in visitor.found
             ]

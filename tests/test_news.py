@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -31,3 +33,19 @@ def test_the_kinds_are_those_that_are_documented_and_joined() -> None:
     project = tomllib.loads((_ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     joined = [kind["directory"] for kind in project["tool"]["towncrier"]["type"]]
     assert sorted(joined) == sorted(_KINDS)
+
+
+def test_a_release_joins_all_of_them_by_kind() -> None:
+    command = [sys.executable, "-m", "towncrier", "build", "--draft", "--version", "2.1.0"]
+    made = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=True).stdout
+    text = made[made.index("## ") :]
+    assert re.match(r"## 2\.1\.0 \(\d{4}-\d\d-\d\d\)\n", text)
+    kinds = tomllib.loads((_ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    names = {kind["directory"]: kind["name"] for kind in kinds["tool"]["towncrier"]["type"]}
+    used = [name for kind, name in names.items() if any(kind in p.name for p in _FRAGMENTS)]
+    assert re.findall(r"^### (.*)$", text, re.MULTILINE) == used
+    parts = re.split(r"^### .*$", text, flags=re.MULTILINE)
+    for path in _FRAGMENTS:
+        (words,) = {" ".join(path.read_text(encoding="utf-8").split())}
+        part = parts[1 + used.index(names[path.suffixes[-2][1:]])]
+        assert f"- {words}" in " ".join(part.split())

@@ -83,7 +83,7 @@ def test_what_an_extra_needs_is_there_for_the_tests() -> None:
     assert needed <= set(requirements("test"))
 
 
-@pytest.mark.parametrize("group", ["build", "dev", "peers", "bench"])
+@pytest.mark.parametrize("group", ["build", "dev", "peers", "bench", "release"])
 def test_the_pins_have_what_a_group_asks_for(group: str) -> None:
     pins = (_ROOT / "requirements" / f"{group}.txt").read_text(encoding="utf-8")
     pinned = {name.lower() for name in re.findall(r"^([\w.-]+)==", pins, re.MULTILINE)}

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from circuits.cli import main
+from tests.tools.checks_support import hide_other_tests
 
 _APPLICATION = """
 from circuits import Component, Event
@@ -34,6 +35,7 @@ def application(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     (tmp_path / "checked_app.py").write_text(_APPLICATION)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "checked_app", raising=False)
+    hide_other_tests(monkeypatch, besides="checked_app")
     return "checked_app"
 
 

@@ -287,7 +287,7 @@ def test_causes_count() -> None:
 # -- long chains -------------------------------------------------------------------------------
 
 #: Every link asks for ``complete`` and is fired on behalf of the one before.
-_LINKS = 10_000
+_LINKS = 3000
 
 #: How many links may be alive at any time: the one that is handled, the next one, and what holds
 #: the last one's result.
@@ -325,7 +325,7 @@ class Chain(Log):
             self.log.append("end of the chain")
             return None
         self.left -= 1
-        if not self.left % 1000:
+        if not self.left % 500:
             if self.in_circles:
                 gc.collect()
             self.most = max(self.most, len(self.links))
@@ -426,7 +426,7 @@ def no_collection() -> Iterator[None]:
 def test_a_chain_keeps_its_last_links(
     kind: type[Chain], counted: bool, no_collection: None, virtual_clock: VirtualClock
 ) -> None:
-    app = kind(2000 if kind is Coroutine else _LINKS)
+    app = kind()
     with app.running():
         app.stop_timeout = 0
         settle(app)

@@ -37,6 +37,7 @@ from tests.integration.net_support import (
     read_exactly,
     running,
 )
+from tests.support import unused_port
 
 pytestmark = pytest.mark.integration
 
@@ -132,8 +133,7 @@ def test_a_write_after_the_end_does_not_end_it_twice() -> None:
 
 
 def test_a_client_that_has_failed_can_be_used_again() -> None:
-    with socket.create_server(HERE) as gone:
-        port = gone.getsockname()[1]
+    port = unused_port()
     server, client, journal = TCPServer(HERE), TCPClient(), Journal("client")
     with running(server, client, journal) as program:
         program.app.fire(Connect("127.0.0.1", port), "client")

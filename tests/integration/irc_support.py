@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.support import require_program
+from tests.support import require_program, unused_port
 
 SECONDS = 20.0
 
@@ -41,7 +41,7 @@ PAM = no
 def ngircd(folder: Path, *, ping_timeout: int = 120, password: str = "") -> Iterator[int]:
     """Run a server until the block ends; its port."""
     program = require_program("ngircd")
-    port = _free_port()
+    port = unused_port()
     path = folder / "ngircd.conf"
     path.write_text(
         _CONFIGURATION.format(
@@ -66,13 +66,6 @@ def ngircd(folder: Path, *, ping_timeout: int = 120, password: str = "") -> Iter
         finally:
             process.terminate()
             process.wait(SECONDS)
-
-
-def _free_port() -> int:
-    """A port that nobody has now: the server does not tell which one it gets."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port: int = taken.getsockname()[1]
-    return port
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.process_support import eventually
+from tests.integration.process_support import eventually, send_signal
+from tests.support import unused_port
 
 SECONDS = 20.0
 
@@ -32,13 +33,6 @@ def find_server() -> str:
     return found
 
 
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
-
-
 class Broker:
     """A server that can be killed and started again, at the same port with the same store."""
 
@@ -50,7 +44,7 @@ class Broker:
             path = folder / "nats.conf"
             path.write_text(config)
             self.options += ["-c", str(path)]
-        self.port = free_port()
+        self.port = unused_port()
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -78,7 +72,7 @@ class Broker:
 
     def signal(self, number: int) -> None:
         assert self.process is not None
-        self.process.send_signal(number)
+        send_signal(self.process, number)
 
     def kill(self) -> None:
         """End it at once, as a crash would."""
@@ -111,7 +105,7 @@ class Cluster:
     """Three servers that keep the same streams."""
 
     def __init__(self, folder: Path) -> None:
-        ports = [free_port() for _ in range(3)]
+        ports = [unused_port() for _ in range(3)]
         routes = ", ".join(f'"nats://127.0.0.1:{port}"' for port in ports)
         self.brokers: dict[str, Broker] = {}
         for number, port in enumerate(ports):

@@ -105,7 +105,20 @@ def is_alive(pid: int) -> bool:
     except OSError:  # pragma: no cover - not on Linux
         os.kill(pid, 0)
         return True
-    return status.rpartition(")")[2].split()[0] != "Z"
+    return status.rpartition(")")[2].split()[0] not in "ZX"
+
+
+def send_signal(process: subprocess.Popen[Any], number: int) -> None:
+    """Send a signal; when it is SIGSTOP, return when all threads of the process stand still."""
+    process.send_signal(number)
+    if number != signal.SIGSTOP or not Path("/proc/self/task").is_dir():
+        return
+
+    def stands() -> bool:
+        tasks = Path(f"/proc/{process.pid}/task").glob("*/stat")
+        return all(path.read_text().rpartition(")")[2].split()[0] in "Tt" for path in tasks)
+
+    eventually(stands, "the stop of a process")
 
 
 def children() -> list[str]:

@@ -111,8 +111,10 @@ class Daemonised:
         wait(lambda: not self.is_alive())
 
     def read(self, name: str) -> str:
-        path = self.folder / name
-        return path.read_text() if path.exists() else ""
+        try:
+            return (self.folder / name).read_text()
+        except FileNotFoundError:  # not yet, or not any more
+            return ""
 
 
 def wait(condition: Callable[[], bool]) -> None:
@@ -137,7 +139,8 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Daemonised]]:
         if one.pid is None and one.read("app.pid").isdigit():  # the test failed before it asked
             one.pid = int(one.read("app.pid"))
         if one.pid is not None and one.is_alive():
-            os.kill(one.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(one.pid, signal.SIGKILL)
 
 
 def test_it_ticks_serves_and_ends(start: Callable[..., Daemonised]) -> None:

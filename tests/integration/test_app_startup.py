@@ -76,8 +76,15 @@ class Site:
 
     @property
     def pid(self) -> int:
-        wait(lambda: self.pidfile.exists() and self.pidfile.read_text() != "")
-        return int(self.pidfile.read_text())
+        found: list[int] = []
+
+        def is_written() -> bool:
+            with contextlib.suppress(FileNotFoundError, ValueError):
+                found.append(int(self.pidfile.read_text()))
+            return bool(found)
+
+        wait(is_written)
+        return found[0]
 
     def logged(self, text: str) -> int:
         return (self.path / "log" / "site.log").read_text().count(text)
@@ -88,9 +95,8 @@ def site(tmp_path: Path) -> Iterator[Site]:
     """A place for an environment; what runs there is killed in the end."""
     made = Site(tmp_path)
     yield made
-    if made.pidfile.exists():
-        with contextlib.suppress(ProcessLookupError, ValueError):
-            os.kill(int(made.pidfile.read_text()), signal.SIGKILL)
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError, ValueError):
+        os.kill(int(made.pidfile.read_text()), signal.SIGKILL)
 
 
 def test_the_life_of_a_site(site: Site) -> None:

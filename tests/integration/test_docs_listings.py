@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.listings import PAGES, ROOT, Listing, listings, strange_fences
-from tests.support import require_package, require_program
+from tests.support import require_package, require_program, unused_port
 
 pytestmark = pytest.mark.integration
 
@@ -68,9 +68,7 @@ def _environment(folder: Path) -> dict[str, str]:
 
 
 def _free_port() -> str:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return str(sock.getsockname()[1])
+    return str(unused_port())
 
 
 def _save(listing: Listing, folder: Path, port: str) -> Path:

@@ -23,10 +23,10 @@ from websockets.sync.client import connect
 
 from tests.integration.example_support import EXAMPLES, SECONDS, Script, example
 from tests.integration.irc_support import ngircd
-from tests.integration.nats_support import Broker, broker, free_port
+from tests.integration.nats_support import Broker, broker
 from tests.integration.process_support import eventually
 from tests.integration.web_support import Program, Wire, running
-from tests.support import require_package
+from tests.support import require_package, unused_port
 
 __all__ = ["broker"]
 
@@ -303,7 +303,7 @@ def knock(*ports: int) -> None:
 
 
 def test_port_knocker() -> None:
-    door, *knocks = (free_port() for _ in range(4))
+    door, *knocks = (unused_port() for _ in range(4))
     first, second, third = knocks
     with example("gallery/port_knocker.py", "--open", "1", door, *knocks) as script:
         script.hear("Listening")

@@ -51,6 +51,8 @@ def test_the_job_queue(broker: Broker) -> None:
         example("nodes/jobs.py", "work", broker.url, "one") as one,
         example("nodes/jobs.py", "work", broker.url, "two") as two,
     ):
+        one.hear("one works\n")
+        two.hear("two works\n")
         jobs = [f"job {number}" for number in range(20)]
         with example("nodes/jobs.py", "add", broker.url, *jobs, "a bad one") as adder:
             adder.hear("stored as 1: job 0\n")

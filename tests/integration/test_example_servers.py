@@ -15,6 +15,7 @@ import pytest
 from circuits.testing import replay
 from tests.integration.example_support import EXAMPLES, SECONDS, Script, example, port_of
 from tests.integration.net_support import dial, eventually, read_all, read_exactly
+from tests.support import unused_port
 
 
 def hear(wire: socket.socket, what: bytes) -> bytes:
@@ -139,8 +140,7 @@ def test_forwarding(echo: Script) -> None:
 
 
 def test_forwarding_to_nobody() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        nobody = taken.getsockname()[1]
+    nobody = unused_port()
     with example("portforward.py", "127.0.0.1:0", f"127.0.0.1:{nobody}") as script:
         with dial(port_of(script)) as wire:
             assert read_all(wire) == b""

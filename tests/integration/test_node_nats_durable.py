@@ -20,7 +20,7 @@ from circuits import Component, Event, Timer, handler, sleep
 from circuits.node import Remote, Unreachable
 from tests.integration.fault_proxy import FaultProxy
 from tests.integration.nats_support import Broker, Cluster, ask_plainly, broker, limit_files
-from tests.integration.process_support import eventually, resident
+from tests.integration.process_support import eventually, resident, send_signal
 from tests.integration.test_node_nats import Side, over, run
 
 __all__ = ["broker"]
@@ -551,7 +551,7 @@ def test_a_member_that_hangs_loses_its_events_to_another(broker: Broker, tmp_pat
             await script.call(stored("job", 1, 1.0))
 
         run(broker.url, body)
-        workers[0].send_signal(signal.SIGSTOP)
+        send_signal(workers[0], signal.SIGSTOP)
         workers.append(start_worker(1))
         eventually(lambda: paths[1].exists() and paths[1].read_text(), "the second delivery")
     finally:
@@ -584,7 +584,7 @@ def test_a_member_that_hangs_uses_up_one_delivery_of_each(broker: Broker, tmp_pa
     workers = [start_worker(0)]
     try:
         eventually(lambda: ask_plainly(broker.url, is_asked), "the question")
-        workers[0].send_signal(signal.SIGSTOP)
+        send_signal(workers[0], signal.SIGSTOP)
         run(broker.url, body)
         eventually(lambda: not ask_plainly(broker.url, is_asked), "the end of the question")
         workers.append(start_worker(1))

@@ -31,6 +31,7 @@ from circuits.web.client import Connect
 from circuits.web.websocket import WebSocketClient
 from circuits.web.websockets import WebSocketsDispatcher
 from tests.certificates import Certificates
+from tests.support import unused_port
 
 from .net_support import eventually
 from .recorded_apps import Caller, Echo, Note, Service, Site, Unknown, measured, recorded, unknown
@@ -213,8 +214,7 @@ def test_a_client_gets_its_names_and_its_server_from_the_recording(path: Path) -
 
 
 def test_a_client_that_finds_nobody(path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port = sock.getsockname()[1]
+    port = unused_port()
     caller = recorded(path, partial(Caller, port))
     caller.run()
     assert "unreachable" in replay(path, partial(Caller, port)).trace

@@ -23,6 +23,7 @@ from circuits import Component, Event, handler, sleep
 from circuits.core.pollers import BasePoller, EPoll, Poller
 from circuits.core.utils import findtype
 from circuits.net.sockets import Close, Connect, Disconnect, TCPClient, TCPServer, Write
+from tests.support import unused_port
 
 from .net_support import (
     SECONDS,
@@ -362,14 +363,8 @@ def test_a_reset_reaches_a_client(poller: BasePoller) -> None:
     assert journal.names.index("socket_error") < journal.names.index("disconnected")
 
 
-def closed_port() -> int:
-    with socket.create_server(HERE) as listener:
-        port: int = listener.getsockname()[1]
-    return port
-
-
 def test_a_refused_connection_is_unreachable(poller: BasePoller) -> None:
-    client, journal, port = TCPClient(), Journal("client"), closed_port()
+    client, journal, port = TCPClient(), Journal("client"), unused_port()
     with running(poller, client, journal) as program:
         program.app.fire(Connect("127.0.0.1", port), "client")
         (problem,) = journal.expect("socket_error")
@@ -427,7 +422,7 @@ def test_every_address_of_a_name_is_tried(
     poller: BasePoller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client, server, journal = TCPClient(), make_server(), Journal("client")
-    dead, alive = ("127.0.0.1", closed_port()), ("127.0.0.1", server.port)
+    dead, alive = ("127.0.0.1", unused_port()), ("127.0.0.1", server.port)
 
     def getaddrinfo(*args: Any, **kwargs: Any) -> Any:
         return [
@@ -931,7 +926,7 @@ def test_no_descriptor_is_lost(poller: BasePoller, unraisable: list[Any]) -> Non
 
 
 def test_failed_connects_lose_no_descriptor(poller: BasePoller) -> None:
-    client, journal, port = TCPClient(), Journal("client"), closed_port()
+    client, journal, port = TCPClient(), Journal("client"), unused_port()
     with running(poller, client, journal) as program:
         journal.expect("ready")
         before = descriptors()

@@ -19,7 +19,7 @@ from circuits.net.events import starttls
 from circuits.net.sockets import Close, Connect, TCPClient, TCPServer, UNIXClient, Write
 from circuits.web import Controller, Server
 from tests.certificates import Certificates
-from tests.support import require_program
+from tests.support import require_program, unused_port
 
 from .net_support import SECONDS, Journal, dial, read_all, read_exactly, running
 
@@ -580,8 +580,7 @@ def test_openssl_as_a_client(echo: MakeEcho, certificates: Certificates) -> None
 @pytest.fixture
 def openssl_server(certificates: Certificates) -> Iterator[int]:
     program = require_program("openssl")
-    with socket.create_server(HERE) as free:
-        port: int = free.getsockname()[1]
+    port = unused_port()
     child = subprocess.Popen(
         [program, "s_server", "-accept", f"127.0.0.1:{port}", "-cert", certificates.server,
          "-key", certificates.server, "-rev", "-quiet"],

@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import re
-import socket
 import ssl
 import stat
 import subprocess
@@ -19,7 +18,7 @@ import pytest
 from tests.certificates import Certificates
 from tests.integration.process_support import eventually
 from tests.integration.web_support import CHECKOUT, SECONDS, Program, Wire, running
-from tests.support import require_package, require_program
+from tests.support import require_package, require_program, unused_port
 
 _SITE = """
 import os
@@ -113,9 +112,7 @@ class Proxy:
     def __enter__(self) -> Proxy:
         # It cannot take a free port by itself, so somebody may be quicker.
         for attempt in range(10):
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                self.port = probe.getsockname()[1]
+            self.port = unused_port()
             try:
                 self._run("-t")
                 self._run()

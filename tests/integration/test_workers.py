@@ -374,13 +374,13 @@ def test_a_stop_does_not_wait_for_ever(process: bool) -> None:
     values: list[Any] = []
 
     async def body(self: Any) -> None:
-        values.append(self.fire(Task(wait, 1), "worker"))
+        values.append(self.fire(Task(wait, 4), "worker"))
         values.append(self.fire(Task(add, 1, 1), "worker"))
         await asyncio.sleep(0.02)
 
     begin = time.monotonic()
     perform(app, body)
-    assert time.monotonic() - begin < 0.9
+    assert time.monotonic() - begin < 3.5
     assert [type(v.value[1]) for v in values] == [WorkerStoppedError] * 2
 
 

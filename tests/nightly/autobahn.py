@@ -23,6 +23,7 @@ from circuits import Component, Event
 from circuits.net.sockets import Write
 from circuits.web import Controller, Server, WebSocket, WebSockets, expose
 from circuits.web.websocket import WebSocketClient
+from tests.support import unused_port
 
 #: What is as it should be. Informational cases are about how, not whether, connections close.
 _GOOD = {"OK", "INFORMATIONAL"}
@@ -117,9 +118,7 @@ def check_server(wstest: str, folder: Path, everything: bool) -> None:
 
 
 def check_client(wstest: str, folder: Path, everything: bool) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = unused_port()
     url = f"ws://127.0.0.1:{port}"
     path = _specification(folder, everything, url=url)
     suite = threading.Thread(target=_run, args=(wstest, "fuzzingserver", path))

@@ -6,7 +6,7 @@ import gzip
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from circuits._wire.http1 import Limits
@@ -83,7 +83,6 @@ def outcome(pieces: list[bytes], streams: bool) -> Any:
         return response.status, list(response.headers.items()), body
 
 
-@settings(max_examples=60)
 @given(st.one_of(ANSWERS, GOOD), CUTS, st.booleans())
 def test_cuts_of_an_answer_mean_nothing(data: bytes, positions: list[int], streams: bool) -> None:
     whole = outcome([data], streams)
@@ -92,7 +91,6 @@ def test_cuts_of_an_answer_mean_nothing(data: bytes, positions: list[int], strea
 
 
 @given(GOOD, CUTS)
-@settings(max_examples=30)
 def test_good_answers_arrive(data: bytes, positions: list[int]) -> None:
     status, _, body = outcome([piece for piece in cut(data, positions) if piece], False)
     assert status == 200

@@ -341,7 +341,7 @@ def test_types_of_text_must_be_text(kind: str) -> None:
 
 
 @given(st.binary(max_size=40), st.integers(0, 40))
-@settings(max_examples=300)
+@settings(max_examples=settings().max_examples * 3)
 def test_long_values_are_unescaped_like_short_ones(data: bytes, times: int) -> None:
     for text in (data * times, b"%41" * 100 + data, data + b"%20+ \n" * 100, data + b"%20" * 200):
         assert _forms._unescaped(text) == unquote_to_bytes(text.replace(b"+", b" "))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from circuits import BaseComponent, Manager, handler
 from circuits._wire.websocket import Close, Codec, Deflate
 from circuits.net.sockets import Disconnect
-from circuits.testing import settle
+from circuits.testing import VirtualClock, settle
+from circuits.testing.clock import installed_clock
 from circuits.web.dispatchers.dispatcher import Dispatcher
 from tests.web.http_support import Client, Errors, MemoryServer, Reply, get
 
@@ -139,11 +140,16 @@ class Journal(BaseComponent):
 
 @contextmanager
 def running(*parts: Manager, **options: Any) -> Iterator[MemoryServer]:
-    """A server in memory with a dispatcher; nothing may be left when it ends."""
+    """A server in memory with a dispatcher; nothing may be left when it ends.
+
+    Time passes only where the test lets it: with the real clock, pings come in between where the machine is
+    busy for long.
+    """
+    time = nullcontext() if installed_clock() else VirtualClock()
     server = MemoryServer(*parts, **options)
     Dispatcher().register(server)
     errors = Errors().register(server)
-    with server.running():
+    with time, server.running():
         settle(server)
         yield server
         for sock in list(server.http._connections):
