@@ -7,9 +7,11 @@ is over; a coroutine is run by asyncio. The table of all of them, which steps th
 
 from __future__ import annotations
 
-from types import GeneratorType
+from types import CoroutineType, GeneratorType
 
+from ._reports import log_yielded
 from .errors import EXIT_EXCEPTIONS
+from .events import BaseEvent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
 
     from ._causes import Firing
     from ._engine import Engine
-    from .events import BaseEvent
     from .manager import Manager
 
 __all__ = [
@@ -29,6 +30,9 @@ __all__ = [
 #: How often a handler goes on at once in one step, where nothing else is to be done, before timers
 #: and descriptors are looked at.
 MOST_AHEAD = 8
+
+#: What is yielded by those who mean to wait for it; it is a result.
+_PUZZLING = (BaseEvent, CoroutineType)
 
 
 class CallValue:
@@ -180,6 +184,8 @@ class Task:
                 self.error = yielded.extract()
                 return False
             else:
+                if isinstance(yielded, _PUZZLING):
+                    log_yielded(self, yielded)
                 self.firing._event_value.setValue(yielded)
                 if self.ahead < MOST_AHEAD and tasks.are_alone():
                     self.ahead += 1

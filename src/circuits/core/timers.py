@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from . import _clock
-from ._reports import log_diagnosis, safe_repr
+from ._mistakes import check_channels, no_event, safe_repr
+from ._reports import log_diagnosis
 from ._routing import is_leaving
 from .components import PLAIN_CONSTRUCTORS, BaseComponent
 from .events import BaseEvent
@@ -49,9 +50,9 @@ class Timer(BaseComponent):
         **kwargs: Any,
     ) -> None:
         if not isinstance(event, BaseEvent):
-            raise TypeError(f"a timer fires an event, not {event!r}")
+            raise TypeError(f"Timer(seconds, event): {no_event(event)}")
         if channels:
-            hash(channels)
+            check_channels(channels)
         super().__init__(**kwargs)
         self.interval = _seconds(interval)
         self.event = event

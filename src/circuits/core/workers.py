@@ -45,6 +45,11 @@ class Task(Event):
     """
 
     def __init__(self, f: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        if not callable(f):
+            raise TypeError(
+                f"a task is of a function, not {f!r:.200}: give the function, and its arguments "
+                "behind it"
+            )
         super().__init__(f, *args, **kwargs)
 
 
