@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from circuits.app.recording import nothing_recorded
 from circuits.web._loading import load
 
 if TYPE_CHECKING:
@@ -27,9 +28,10 @@ def make_application(parser: argparse.ArgumentParser, name: str) -> Manager:
     module, colon, attribute = name.partition(":")
     if not (module and colon and attribute):
         parser.error(f"an application is written like module:Class, not {name!r}")
-    app: Manager = load(parser, name, "component")
-    for _ in range(_MOST_BATCHES):
-        if not len(app):
-            break
-        app.flush()
+    with nothing_recorded():
+        app: Manager = load(parser, name, "component")
+        for _ in range(_MOST_BATCHES):
+            if not len(app):
+                break
+            app.flush()
     return app
