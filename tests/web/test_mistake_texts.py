@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -115,6 +116,12 @@ class Root(Controller):
     def fire_and_add(self) -> Any:
         return self.session["x"]
 
+    def page(self) -> Any:
+        return self.serve_file("page.html")
+
+    def missing(self) -> Any:
+        return self.serve_file(os.path.abspath("no-such-page.html"))
+
 
 class Data(JSONController):
     channel = "/data"
@@ -157,3 +164,22 @@ def test_a_session_without_sessions_names_what_is_needed() -> None:
     problem = failure("/awaited", Root())
     assert str(problem) == "Root.session needs a Sessions component beside the server"
     assert not hasattr(problem, "__notes__")
+
+
+def test_a_relative_file_is_refused_with_its_cure() -> None:
+    assert str(failure("/page", Root())) == (
+        "'page.html' is not an absolute path: join it to its folder, such as that of __file__"
+    )
+
+
+def test_a_missing_file_is_told_of(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("CIRCUITS_DEBUG", "1")
+    assert Site(Root()).ask("/missing").code == 404
+    path = os.path.abspath("no-such-page.html")
+    told = [record.getMessage() for record in caplog.records]
+    assert any(
+        text.startswith("GET /missing: no file to serve: ") and text.endswith(f"{path!r}")
+        for text in told
+    )
