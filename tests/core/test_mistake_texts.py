@@ -165,12 +165,12 @@ RAISED: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
     "a timer of a class": (
         lambda: timer(1, event),
         TypeError,
-        "Timer(seconds, event): an event is needed, not its class: write ping(...)",
+        "a timer is made as Timer(seconds, event): an event is needed, not its class: write ping(...)",
     ),
     "a timer the other way round": (
         lambda: timer(ping(), 1),
         TypeError,
-        "Timer(seconds, event): an event is needed, not 1",
+        "a timer is made as Timer(seconds, event): an event is needed, not 1",
     ),
     "a timer of a text": (
         lambda: timer("5", ping()),

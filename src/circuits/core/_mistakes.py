@@ -62,7 +62,7 @@ def no_channels(channels: tuple[Any, ...], problem: TypeError, owner: str = "") 
     text = f"{shown:.200} is no channel: {problem}"
     if owner:
         return f"{text}; {owner} has one, such as a name"
-    if len(channels) == 1 and isinstance(channels[0], list | set):
+    if len(channels) == 1 and isinstance(channels[0], list | set) and channels[0]:
         text += f"; several are given one by one: {', '.join(map(safe_repr, channels[0])):.200}"
     return text
 

@@ -50,7 +50,7 @@ class Timer(BaseComponent):
         **kwargs: Any,
     ) -> None:
         if not isinstance(event, BaseEvent):
-            raise TypeError(f"Timer(seconds, event): {no_event(event)}")
+            raise TypeError(f"a timer is made as Timer(seconds, event): {no_event(event)}")
         if channels:
             check_channels(channels)
         super().__init__(**kwargs)
