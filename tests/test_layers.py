@@ -51,7 +51,7 @@ _RE_EXPORTS = {"__init__.py", "__main__.py"}
 _FLOORS: dict[str, list[str]] = {
     "core": [
         "_clock errors utils _latch _signal_pipe _turns _written _shown _tracebacks",
-        """_flags _event_state _created _fields _signatures events values handlers _reports _routing
+        """_flags _event_state _created _fields _signatures events values _mistakes handlers _reports _routing
         _queue _causes""",
         "_suspension _sleep _name_waits _tasks _task_table _waits _outcomes _dispatch _direct _traced_parts _tracing _boundary",
         "_loop _starting _signals _session _asyncio",

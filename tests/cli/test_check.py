@@ -57,6 +57,29 @@ def test_one_kind_as_json(application: str, capsys: pytest.CaptureFixture[str]) 
     assert "unheard_cry" in {finding["name"] for finding in found}
 
 
+def test_what_is_only_looked_at_is_not_recorded(
+    application: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with (tmp_path / f"{application}.py").open("a") as source:
+        source.write(
+            """
+class Recorded(Component):
+    def init(self):
+        from circuits.app import Recording
+        self.recording = Recording("app.rec").register(self)
+"""
+        )
+    Path("app.rec").write_bytes(b"of a crash")
+    assert main(["check", f"{application}:Recorded", "--kind", "unfired"]) == 0
+    assert main(["graph", f"{application}:Recorded", "--format", "text"]) == 0
+    assert Path("app.rec").read_bytes() == b"of a crash"
+    assert not Path("app.rec.1").exists()
+    recording = sys.modules[application].Recorded().recording  # one that is made to be run
+    recording.close()
+    assert Path("app.rec.1").read_bytes() == b"of a crash"
+
+
 def test_the_status_is_0_where_all_fits(
     application: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

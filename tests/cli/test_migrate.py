@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,29 @@ def test_what_cannot_be_read_is_trouble(folder: Path, capsys: pytest.CaptureFixt
     output = capsys.readouterr()
     assert "none.py" in output.err
     assert "old.py:1:1" in output.out
+
+
+def test_one_is_counted_as_one(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["migrate", str(folder / "old.py")]) == 1
+    assert capsys.readouterr().err == "1 file, 1 place that changed\n"
+
+
+def test_a_pipe_in_a_folder_is_not_waited_for(folder: Path) -> None:
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("there are no named pipes here")
+    os.mkfifo(folder / "pipe.py")
+    (folder / "folder.py").mkdir()
+    assert main(["migrate", str(folder)]) == 1
+
+
+def test_a_name_that_is_no_text_is_shown(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = os.fsencode(folder / "x") + b"\xff.py"
+    try:
+        Path(os.fsdecode(path)).write_text(_OLD)
+    except OSError:
+        pytest.skip("names are text here")
+    assert main(["migrate", os.fsdecode(path)]) == 1
+    assert "x\\udcff.py:1:1: missing-name" in capsys.readouterr().out
 
 
 def test_places_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -95,6 +95,7 @@ def test_a_circuits_from_a_folder_is_installed_from_there(
     monkeypatch.setattr(metadata, "distribution", lambda name: Distribution())
     assert main(["new", "shop", "-d", str(tmp_path)]) == 0
     assert told in capsys.readouterr().out
+    assert told in (tmp_path / "shop" / "README.md").read_text(encoding="utf-8")
 
 
 def test_folders_above_are_made(tmp_path: Path) -> None:

@@ -372,3 +372,9 @@ def test_the_names_of_the_3x_line_are_the_same_classes(old: str, new: str) -> No
     from circuits.core import events
 
     assert getattr(events, old) is getattr(events, new)
+
+
+def test_names_are_shown_in_one_line_whoever_has_chosen_them() -> None:
+    event = Event.create("x\x1b[31m\nfailed", 1, **{"k\x07": "\n"})
+    event.channels = ("c\r\n",)
+    assert repr(event) == ("<x\\x1b[31m\\nfailed[c\\r\\n.x\\x1b[31m\\nfailed] (1 k\\x07='\\n')>")

@@ -259,7 +259,7 @@ def test_arguments_reach_the_handler() -> None:
     ("thing", "message"),
     [
         (foo, "not its class: write foo"),
-        ("foo", "an event is needed, not 'foo'"),
+        ("foo", r"an event is needed, not its name: write Event.create\('foo'\)"),
         (None, "an event is needed"),
     ],
 )

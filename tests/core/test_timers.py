@@ -270,5 +270,5 @@ def test_a_time_beyond_all_limits_is_waited_for(
     ("given", "text"), [(foo, r"write foo\(...\)"), (None, "not None"), (len, "not <built-in")]
 )
 def test_a_timer_needs_an_event(given: Any, text: str) -> None:
-    with pytest.raises(TypeError, match=f"a timer fires an event: .*{text}"):
+    with pytest.raises(TypeError, match=rf"a timer is made as Timer\(seconds, event\): .*{text}"):
         Timer(1, given)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,7 @@ from tests.integration.web_support import running
 _CIRCUITS = str(Path(circuits.__file__).parents[1])
 
 
-def run(*arguments: str, cwd: Path, path: tuple[str, ...] = ()) -> str:
+def run(*arguments: str, cwd: Path, path: tuple[str, ...] = (), status: int = 0) -> str:
     done = subprocess.run(
         [sys.executable, *arguments],
         cwd=cwd,
@@ -34,7 +35,7 @@ def run(*arguments: str, cwd: Path, path: tuple[str, ...] = ()) -> str:
         timeout=120,
         check=False,
     )
-    assert done.returncode == 0, done.stdout
+    assert done.returncode == status, done.stdout
     return done.stdout
 
 
@@ -56,11 +57,15 @@ def installed(project: Path) -> str:
 
 
 def test_its_tests_pass_within_five_seconds(project: Path) -> None:
+    before = os.times()
     told = run("-W", "error", "-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=project)
-    found = re.search(r"(\d+) passed in ([\d.]+)s", told)
+    after = os.times()
+    found = re.search(r"(\d+) passed", told)
     assert found is not None, told
     assert int(found[1]) >= 4
-    assert float(found[2]) < 5
+    # Of the processor: what else a machine does is not theirs, and they wait for nothing.
+    used = after.children_user + after.children_system
+    assert used - before.children_user - before.children_system < 5
 
 
 def test_its_tests_pass_where_it_is_installed(project: Path, installed: str) -> None:
@@ -82,6 +87,14 @@ def test_the_program(installed: str, monkeypatch: pytest.MonkeyPatch) -> None:
         with connect(f"ws://127.0.0.1:{program.port}/live") as websocket:
             assert str(websocket.recv(20)).isdigit()
     assert '"GET /hello?name=Ann HTTP/1.1" 200' in program.output
+
+
+def test_a_port_that_is_taken_is_told_in_a_line(project: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        bind = f"127.0.0.1:{taken.getsockname()[1]}"
+        told = run("-m", "my_shop", "--bind", bind, cwd=project / "src", status=2)
+    assert f"my-shop: error: cannot listen on {bind}: [Errno " in told
+    assert "Traceback" not in told
 
 
 def test_it_is_clean(project: Path) -> None:

@@ -495,6 +495,17 @@ class Ask(Component):
         return None
 
 
+def test_a_key_of_another_certificate_is_told_apart(certificates: Certificates) -> None:
+    with pytest.raises(ssl.SSLError) as caught:
+        TCPServer(HERE, secure=True, certfile=certificates.server, keyfile=certificates.stranger)
+    text = (
+        f"the key in keyfile {str(certificates.stranger)!r} is not that of the certificate in "
+        f"{str(certificates.server)!r}"
+    )
+    assert str(caught.value).endswith(text)
+    assert caught.value.reason == "KEY_VALUES_MISMATCH"
+
+
 def test_both_sides_upgrade_a_connection(
     poller: BasePoller, echo: MakeEcho, certificates: Certificates
 ) -> None:

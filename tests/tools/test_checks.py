@@ -260,3 +260,14 @@ def test_more_modules_may_be_named(load: Callable[[str], ModuleType], tmp_path: 
     module = load("    def checked_pign(self): ...\n")
     assert findings(module) == [("unfired", "checked_pign")]
     assert not [f for f in check(module.App(), other) if f.name == "checked_pign"]
+
+
+def test_a_long_sum_is_looked_through(load: Callable[[str], ModuleType]) -> None:
+    module = load(
+        """
+    def started(self, component):
+        self.fire(CheckedPing())
+TEXT = """
+        + " + ".join(["'a'"] * 900)
+    )
+    assert findings(module) == [("unhandled", "checked_ping")]

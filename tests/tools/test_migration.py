@@ -48,6 +48,17 @@ def test_syntax_of_python_2_is_named(line: str, what: str | None) -> None:
     assert idiom.line == (4 if "except" in line else 2)
 
 
+def test_what_is_nested_deeply_is_read() -> None:
+    program = "from circuits import tick\nx = " + "+".join(["'a'"] * 900) + "\n"
+    assert [idiom.code for idiom in find_idioms(program)] == ["missing-name"]
+
+
+@pytest.mark.parametrize("nested", ["-" * 200_000 + "1", "+".join(["1"] * 200_000)])
+def test_what_is_nested_too_deeply_is_told(nested: str) -> None:
+    (idiom,) = find_idioms(f"x = {nested}\n", "made.py")
+    assert (idiom.path, idiom.line, idiom.code) == ("made.py", 1, "nested")
+
+
 def test_other_syntax_is_told_with_its_place() -> None:
     (idiom,) = find_idioms("x = 1\ny = (\n")
     assert (idiom.line, idiom.code) == (2, "syntax")

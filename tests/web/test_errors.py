@@ -86,6 +86,7 @@ def test_the_page() -> None:
     request, response = make()
     page = str(NotFound(request, response))
     assert "<title>404 Not Found</title>" in page
+    assert '<meta name="viewport" content="width=device-width' in page
     assert page.count("<h1>") == 1
     assert "<h1>Not Found</h1>" in page
     assert '<pre id="traceback"' not in page

@@ -6,6 +6,7 @@ See :class:`Recording`; :func:`circuits.testing.replay` replays a file.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import logging
 import os
 import platform
@@ -23,12 +24,12 @@ from ._recorder import Recorder
 from ._recording_file import RecordingError, RecordingFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from circuits.core._engine import Engine
     from circuits.core.manager import Manager
 
-__all__ = ["DEFAULT_LIMIT", "Recording", "RecordingEnded", "RecordingError"]
+__all__ = ["DEFAULT_LIMIT", "Recording", "RecordingEnded", "RecordingError", "nothing_recorded"]
 
 _LOG = logging.getLogger("circuits.app.recording")
 
@@ -71,6 +72,28 @@ def install_replay(replays: Callable[[], Side] | None) -> None:
     """Have recordings that are made from now on take part in a replay; ``None`` ends that."""
     global _replays
     _replays = replays
+
+
+class _Nothing:
+    """What records nothing, and replays nothing."""
+
+    def attach(self, component: Any, poller: Any) -> None: ...
+    def leave_poller(self) -> None: ...
+    def joined(self, component: Any) -> None: ...
+    def started(self, application: str) -> None: ...
+    def end(self, why: str) -> None: ...
+    def abandon(self) -> None: ...
+
+
+@contextlib.contextmanager
+def nothing_recorded() -> Iterator[None]:
+    """For making an application that is not run: its recordings leave the files of before alone."""
+    before = _replays
+    install_replay(before or _Nothing)
+    try:
+        yield
+    finally:
+        install_replay(before)
 
 
 class Recording(PollerUser):

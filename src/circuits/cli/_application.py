@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from circuits.app.recording import nothing_recorded
 from circuits.web._loading import find, load
 
 if TYPE_CHECKING:
@@ -35,11 +36,12 @@ def make_application(parser: argparse.ArgumentParser, name: str) -> Manager:
         SystemExit: There is none, which the parser has said.
     """
     _check_form(parser, name)
-    app: Manager = load(parser, name, "component")
-    for _ in range(_MOST_BATCHES):
-        if not len(app):
-            break
-        app.flush()
+    with nothing_recorded():
+        app: Manager = load(parser, name, "component")
+        for _ in range(_MOST_BATCHES):
+            if not len(app):
+                break
+            app.flush()
     return app
 
 

@@ -53,9 +53,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(json.dumps([dataclasses.asdict(idiom) for idiom in found], indent=2))
     else:
         for idiom in found:
-            print(idiom)
-        print(f"{files} files, {len(found)} places that changed", file=sys.stderr)
+            # A name on disk need not be text.
+            print(str(idiom).encode("utf-8", "backslashreplace").decode())
+        counted = (_count(files, "file"), _count(len(found), "place"))
+        print(f"{', '.join(counted)} that changed", file=sys.stderr)
     return 2 if has_failed else 1 if found else 0
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _files(paths: Sequence[str]) -> Iterator[str]:
@@ -66,5 +72,8 @@ def _files(paths: Sequence[str]) -> Iterator[str]:
         for folder, folders, files in os.walk(path):
             folders[:] = sorted(f for f in folders if f not in _SKIPPED and f[0] != ".")
             for file in sorted(files):
-                if file.endswith((".py", ".pyw")):
-                    yield os.path.join(folder, file)
+                full = os.path.join(folder, file)
+                if file.endswith((".py", ".pyw")) and (
+                    os.path.isfile(full) or os.path.islink(full)
+                ):
+                    yield full

@@ -120,6 +120,7 @@ def _make(folder: Path, name: str, package: str) -> int:
         "{{package}}": package,
         "{{title}}": name.replace("-", " ").replace("_", " ").capitalize(),
         "{{version}}": __version__,
+        "{{origin}}": _origin(),
     }
     folder.parent.mkdir(parents=True, exist_ok=True)
     folder.mkdir()

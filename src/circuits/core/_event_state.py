@@ -137,9 +137,17 @@ class EventState:
             for i, arg in enumerate(self._event_args)
         )
         keywords = ", ".join(
-            f"{key}={value!r}" for key, value in (self._event_kwargs or {}).items()
+            f"{_line(str(key))}={value!r}" for key, value in (self._event_kwargs or {}).items()
         )
-        return f"<{type(self).__name__}[{where}.{self._event_name}] ({arguments} {keywords})>"
+        head = _line(f"{type(self).__name__}[{where}.{self._event_name}]")
+        return f"<{head} ({arguments} {keywords})>"
+
+
+def _line(text: str) -> str:
+    """A name, which peers may have chosen, as it can be shown in a terminal or a log."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 #: State of one firing in one process; it neither travels nor is copied.

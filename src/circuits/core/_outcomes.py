@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 
 from ._flags import DONE, FAILURE, HAS_FEEDBACK_CHANNELS, SUCCESS, SUSPENDED, WAITED
-from ._reports import fire_error, note_arguments
+from ._reports import fire_error, note_mistake
 from ._routing import as_channels
 from ._tracebacks import format_traceback
 from .errors import EXIT_EXCEPTIONS
@@ -200,8 +200,7 @@ class Outcomes:
             if getattr(getattr(method, "__self__", None), "must_start", False):
                 self._engine.stop(problem)
         if lines is None:
-            if type(problem) is TypeError:
-                note_arguments(problem, method, event)
+            note_mistake(problem, method, event)
             lines = format_traceback(problem, method)
         error = (type(problem), problem, lines)
         source._event_failed = True

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
+from ._mistakes import cure, takes_nothing, yielded_text
 from ._routing import is_unheard
 from ._shown import brief_repr, describe, safe_repr, safe_str, shown_arguments
 from ._tracebacks import OURS, code_of, format_traceback, own_frames
@@ -31,8 +32,9 @@ __all__ = [
     "log_error",
     "log_late_starts",
     "log_unheard",
-    "note_arguments",
-    "no_event",
+    "log_unused",
+    "log_yielded",
+    "note_mistake",
     "unheard_text",
 ]
 
@@ -41,14 +43,45 @@ __all__ = [
 failure_watchers: list[Callable[[BaseException, Any, BaseEvent | None], object]] = []
 
 
-def note_arguments(problem: BaseException, method: Any, event: BaseEvent) -> None:
-    """Add to a ``TypeError`` what a handler takes, and was called with, if that is the reason."""
+def note_mistake(problem: BaseException, method: Any, event: BaseEvent) -> None:
+    """Add to an exception what helps to find the mistake behind it: the cure, or the handler.
+
+    The handler is told where the traceback does not come to it: it could not be called, or what it
+    returned could not be used.
+    """
+    text = cure(problem) or _note_of_handler(problem, method, event)
+    if text is not None and text not in getattr(problem, "__notes__", ()):
+        problem.add_note(text)
+
+
+def _note_of_handler(problem: BaseException, method: Any, event: BaseEvent) -> str | None:
     frames = problem.__traceback__
     code = code_of(method)
-    if code is None or frames is None or frames.tb_next is not None:
-        return  # it was called
-    if not frames.tb_frame.f_code.co_filename.startswith(OURS):
-        return  # called by hand
+    if code is None or frames is None or not _is_ours(frames):
+        return None  # called by hand
+    is_direct = frames.tb_next is None
+    while frames is not None:
+        if frames.tb_frame.f_code is code:
+            return None  # it was called
+        frames = frames.tb_next
+    where = f"at {code.co_filename}:{code.co_firstlineno}"
+    name = getattr(method, "__qualname__", code.co_qualname)
+    if isinstance(problem, TypeError) and takes_nothing(code):
+        return f"{name}() {where} takes nothing, not even self: write def {code.co_name}(self, ...)"
+    misfit = _misfit(method, event) if is_direct and isinstance(problem, TypeError) else None
+    if misfit is not None:
+        shown = ", ".join(shown_arguments(event))
+        return f"{misfit} {where} cannot handle {event._event_name}({shown})"
+    return None if code.co_filename.startswith(OURS) else f"the handler is {name} {where}"
+
+
+def _is_ours(entry: Any) -> bool:
+    is_ours: bool = entry.tb_frame.f_code.co_filename.startswith(OURS)
+    return is_ours
+
+
+def _misfit(method: Any, event: BaseEvent) -> str | None:
+    """The signature of a handler, if an event does not fit it."""
     import inspect
 
     first = (event,) if getattr(method, "event", False) else ()
@@ -56,17 +89,12 @@ def note_arguments(problem: BaseException, method: Any, event: BaseEvent) -> Non
         signature = inspect.signature(method)
         takes = f"{method.__qualname__}{signature}"
     except (AttributeError, TypeError, ValueError):
-        return
+        return None
     try:
         signature.bind(*first, *event._event_args, **(event._event_kwargs or {}))
     except TypeError:
-        pass
-    else:
-        return  # it fits: the error is of something else
-    problem.add_note(
-        f"{takes} at {code.co_filename}:{code.co_firstlineno} "
-        f"cannot handle {event._event_name}({', '.join(shown_arguments(event))})"
-    )
+        return takes
+    return None
 
 
 def log_error(
@@ -237,6 +265,24 @@ def log_diagnosis(text: str) -> None:
         logging.getLogger("circuits.debug").warning("%s", text)
 
 
+def log_unused(component: Manager, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Tell of arguments that a component was made with, and that nobody takes."""
+    unused = [*map(safe_repr, args)]
+    unused += [f"{key}={safe_repr(value)}" for key, value in kwargs.items() if key != "channel"]
+    if unused:
+        log_diagnosis(
+            f"{type(component).__name__} takes no arguments, and ignores {', '.join(unused):.200}; "
+            "write a method init that takes them"
+        )
+
+
+def log_yielded(task: Any, yielded: BaseEvent) -> None:
+    """Tell of an event that a handler has yielded as if it could be waited for."""
+    if is_diagnosed():
+        frame = task.stack[-1].gi_frame if task.stack else None
+        log_diagnosis(yielded_text(task.method, frame, yielded))
+
+
 def log_late_starts(seconds: float, tasks: Iterable[Any]) -> None:
     """Log that servers do not wait any longer for handlers of ``started``."""
     names = ", ".join(describe(task.method) for task in tasks)
@@ -245,12 +291,3 @@ def log_late_starts(seconds: float, tasks: Iterable[Any]) -> None:
 
         text = "servers waited for %s, and accept now: it has not ended after %g s (start_timeout)"
         logging.getLogger("circuits").warning(text, names, seconds)
-
-
-def no_event(thing: object) -> str:
-    """Why something cannot be fired."""
-    if isinstance(thing, type) and issubclass(thing, BaseEvent):
-        return f"an event is needed, not its class: write {thing.__name__}(...)"
-    if isinstance(thing, BaseEvent):
-        return f"{type(thing).__name__}.__init__ does not call super().__init__(...)"
-    return f"an event is needed, not {thing!r}"

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from types import CoroutineType, GeneratorType
 
+from ._reports import log_yielded
 from ._suspension import Suspension
 from .errors import EXIT_EXCEPTIONS
+from .events import BaseEvent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
 
     from ._causes import Firing
     from ._engine import Engine
-    from .events import BaseEvent
     from .manager import Manager
 
 __all__ = [
@@ -170,6 +171,8 @@ class Task:
                     "a generator cannot wait for it"
                 )
             else:
+                if isinstance(yielded, BaseEvent):  # it is a result
+                    log_yielded(self, yielded)
                 self.firing._event_value.setValue(yielded)
                 if self.ahead < MOST_AHEAD and tasks.are_alone():
                     self.ahead += 1

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 
 from ._flags import WAITED
+from ._mistakes import check_channels
+from ._reports import log_unused
 from ._routing import TREE_LOCK, is_below
 from .errors import SingletonError, UnregistrableError
 from .events import Event, Registered, Unregistered
@@ -72,7 +74,7 @@ class _Channel:
 
     def __set__(self, component: BaseComponent, channel: Any) -> None:
         channel = "*" if _is_false(channel) else channel
-        hash(channel)  # raises the TypeError that names the type
+        check_channels((channel,), type(component).__name__)
         with TREE_LOCK:
             engine = getattr(component, "_tree_live", None)
             if engine is not None:
@@ -157,6 +159,8 @@ class BaseComponent(Manager):
         init = getattr(self, "init", None)
         if callable(init) and not cls._tree_inits_last and cls.init is not BaseComponent.init:
             init(*args, **kwargs)
+        elif (args or kwargs) and cls.__init__ is BaseComponent.__init__:
+            log_unused(self, args, kwargs)
 
     def init(self, *args: Any, **kwargs: Any) -> None:
         """For subclasses: called with the arguments of the constructor when that is done.
@@ -361,6 +365,7 @@ def _prepare_class(cls: type[BaseComponent]) -> None:
     specs = collect_specs(cls)
     # The farewell comes last, as the last thing a component hears.
     last = [spec for spec in specs if spec.channel is SELF]
+    check_channels((cls._tree_default_channel,), cls.__name__)
     cls._tree_specs = (*(spec for spec in specs if spec.channel is not SELF), *last)
     cls._tree_parts = _class_components(cls)
     cls._tree_wants_hang_up = any("hang_up" in spec.names for spec in specs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import FunctionType, MethodType
 
+from ._mistakes import check_channels, no_handler_name
 from ._written import is_event_name
 from .errors import HandlerWarning
 from .events import BaseEvent
@@ -68,7 +69,7 @@ def handler(*names: str | type[BaseEvent] | bool, **options: Any) -> Callable[[F
     chosen = {**_OPTIONS, **options}
     if isinstance(chosen["priority"], bool) or not isinstance(chosen["priority"], int | float):
         raise TypeError(f"priority must be a number, not {chosen['priority']!r}")
-    hash(chosen["channel"])  # raises the TypeError that names the type
+    check_channels((chosen["channel"],), "a handler")
 
     def mark(function: F) -> F:
         if not callable(function):
@@ -133,9 +134,7 @@ def _name_of(name: object) -> str:
         return name
     if isinstance(name, type) and issubclass(name, BaseEvent):
         return name.name
-    made = getattr(name, "__name__", None)
-    hint = "" if isinstance(name, type) or made is None else f': write @handler("{made}")'
-    raise TypeError(f"a handler is bound to names or classes of events, not {name!r}{hint}")
+    raise TypeError(no_handler_name(name))
 
 
 def wants_event(function: Callable[..., Any]) -> bool:

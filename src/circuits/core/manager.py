@@ -10,9 +10,9 @@ from types import MethodType
 from . import _session
 from ._flags import QUEUED, REFIRED
 from ._loop import TASK_INTERVAL
+from ._mistakes import no_channels, no_event, no_parent
 from ._nodes import ComponentSet, EngineOnDemand, Look, own_globals, own_handlers
 from ._queue import Refiring, check_priority
-from ._reports import no_event
 from ._routing import TREE_LOCK, as_channels, handlers_of
 from ._sleep import sleep  # noqa: F401 - as TimeoutError, for the 3.x line
 from ._tasks import CallValue, ExceptionWrapper, Task
@@ -113,8 +113,11 @@ class Manager:
     def root(self) -> Manager:
         """Top of the tree; itself when alone."""
         node = self
-        while node.parent is not node:
-            node = node.parent
+        try:
+            while node.parent is not node:
+                node = node.parent
+        except AttributeError:
+            raise TypeError(no_parent(node)) from None
         return node
 
     @property
@@ -183,7 +186,10 @@ class Manager:
         except AttributeError:
             raise TypeError(no_event(event)) from None
         if channels:
-            hash(channels)
+            try:
+                hash(channels)
+            except TypeError as problem:
+                raise TypeError(no_channels(channels, problem)) from None
         else:
             channels = event.channels
             if not channels:
@@ -515,7 +521,9 @@ class Manager:
     def __add__(self, component: Manager) -> Self:
         if isinstance(component, type):
             raise TypeError(f"a component is added, not its class: write {component.__name__}(...)")
-        component.register(self)  # type: ignore[attr-defined]
+        if not hasattr(component, "register"):
+            raise TypeError(f"a component is added, not {component!r}")
+        component.register(self)
         return self
 
     __iadd__ = __add__

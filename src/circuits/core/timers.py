@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from . import _clock
-from ._reports import log_diagnosis, no_event
+from ._mistakes import check_channels, no_event
+from ._reports import log_diagnosis
 from ._routing import is_leaving
 from ._shown import safe_repr
 from .components import PLAIN_CONSTRUCTORS, BaseComponent
@@ -50,9 +51,9 @@ class Timer(BaseComponent):
         **kwargs: Any,
     ) -> None:
         if not isinstance(event, BaseEvent):
-            raise TypeError(f"a timer fires an event: {no_event(event)}")
+            raise TypeError(f"a timer is made as Timer(seconds, event): {no_event(event)}")
         if channels:
-            hash(channels)
+            check_channels(channels)
         super().__init__(**kwargs)
         self.interval = _seconds(interval)
         self.event = event

@@ -47,6 +47,11 @@ class Task(Event):
     """
 
     def __init__(self, f: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        if not callable(f):
+            raise TypeError(
+                f"a task is of a function, not {f!r:.200}: give the function, and its arguments "
+                "behind it"
+            )
         super().__init__(f, *args, **kwargs)
 
 
@@ -222,8 +227,6 @@ class Worker(Graceful):
 
     @handler("task")
     def _on_task(self, event: Event, f: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
-        if not callable(f):
-            raise TypeError(f"a worker is given a function and its arguments, not {f!r}")
         if getattr(getattr(f, "__code__", None), "co_flags", 0) & _CO_COROUTINE:
             raise TypeError(
                 f"{describe(f)} is a coroutine, which needs no worker: await it in a handler with "

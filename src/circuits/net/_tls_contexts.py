@@ -37,7 +37,7 @@ def server_context(
     context.minimum_version = _minimum(ssl_version)
     # Whoever wants other keys connects again; TLS 1.3 has abandoned it altogether.
     context.options |= ssl.OP_NO_RENEGOTIATION
-    context.load_cert_chain(certfile, keyfile)
+    _load_chain(context, certfile, keyfile)
     if ca_certs is not None:
         _add_roots(context, ca_certs)
     context.verify_mode = ssl.VerifyMode(cert_reqs)
@@ -97,7 +97,7 @@ def client_context(
     if ca_certs is not None:
         _add_roots(context, ca_certs)
     if certfile is not None:
-        context.load_cert_chain(certfile, keyfile)
+        _load_chain(context, certfile, keyfile)
     if alpn_protocols:
         context.set_alpn_protocols(list(alpn_protocols))
     if len(_clients) >= _CLIENTS:
@@ -124,3 +124,37 @@ def _minimum(version: Any) -> ssl.TLSVersion:
     raise ValueError(
         f"ssl_version must be at least TLS 1.2, not {version!r}; else pass a context of your own"
     )
+
+
+def _load_chain(context: ssl.SSLContext, certfile: Any, keyfile: Any) -> None:
+    """Load certificate and key, with an error that says which file is wrong, and why."""
+    try:
+        context.load_cert_chain(certfile, keyfile)
+    except ssl.SSLError as problem:
+        text = f"{problem.strerror}: {_wrong_file(problem, certfile, keyfile)}"
+        told = ssl.SSLError(problem.errno, text)
+        told.library, told.reason = problem.library, problem.reason
+        raise told from None
+    except OSError:
+        for name in (certfile, keyfile or certfile):
+            _read(name)  # raises it with the name
+        raise
+
+
+def _wrong_file(problem: ssl.SSLError, certfile: Any, keyfile: Any) -> str:
+    holder = keyfile or certfile
+    shown = f"{'keyfile' if keyfile else 'certfile'} {os.fsdecode(holder)!r}"
+    certificate = b"CERTIFICATE-----"
+    if certificate not in _read(certfile):
+        text = f"certfile {os.fsdecode(certfile)!r} holds no certificate"
+        return f"{text}, keyfile does: are they swapped?" if certificate in _read(holder) else text
+    if b"PRIVATE KEY-----" not in _read(holder):
+        return f"{shown} holds no private key" + ("" if keyfile else ", and there is no keyfile")
+    if problem.reason == "KEY_VALUES_MISMATCH":
+        return f"the key in {shown} is not that of the certificate in {os.fsdecode(certfile)!r}"
+    return f"certfile {os.fsdecode(certfile)!r}, {shown}"
+
+
+def _read(name: Any) -> bytes:
+    with open(name, "rb") as file:
+        return file.read()

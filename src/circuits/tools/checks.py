@@ -20,6 +20,8 @@ from circuits.core.events import BaseEvent, LiteralEvent
 from circuits.core.handlers import SELF, reprhandler
 from circuits.core.utils import flatten, uncamel
 
+from ._nested import deeply
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from types import ModuleType
@@ -207,7 +209,9 @@ class _Reader(ast.NodeVisitor):
             source = inspect.getsource(self._module)
         except (OSError, TypeError):  # typed in, compiled, or made at run time
             return
-        self.visit(ast.parse(source))
+        tree = ast.parse(source)
+        with deeply():
+            self.visit(tree)
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         for part in (*node.decorator_list, *node.body):  # what it derives from is not made by that

@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING, Any
 from circuits.core._reports import is_diagnosis_asked_for, unheard_text
 from circuits.core._routing import is_unheard
 from circuits.core._shown import brief_repr, describe, safe_repr
+from circuits.core.components import BaseComponent
 from circuits.core.events import Event, LiteralEvent
+from circuits.core.utils import flatten
 
 from .checks import check, handlers_of_applications, sources_are_there
 
@@ -48,6 +50,9 @@ _JOIN_SECONDS = 1.0
 #: How many names with channels are remembered, so as to tell of each once.
 _MOST_TOLD = 1024
 
+#: Events of ours that an application fires to have something done.
+_COMMANDS = frozenset({"close", "connect", "load", "save", "task", "write"})
+
 #: Code that calls handlers: ours, and that of asyncio.
 _CALLERS = (
     __file__[: -len("tools/diagnosis.py")],
@@ -72,6 +77,7 @@ class Diagnosis:
         self._manager = manager
         self._thread_of_loop = threading.get_ident()
         self._told: set[tuple[str, tuple[Any, ...]]] = set()
+        self._loose: set[int] = set()
         self._slow_seconds = (
             SLOW_SECONDS if is_diagnosis_asked_for() else SLOW_SECONDS_OF_DEVELOPMENT
         )
@@ -94,6 +100,7 @@ class Diagnosis:
             if finding.kind == "unfired":  # what is fired may find its handler later
                 _logger.warning("%s", finding)
         self._look_who_runs()
+        self._tell_of_loose_parts()
         self._follow()
         self._watch.start()
 
@@ -109,6 +116,25 @@ class Diagnosis:
         self._base = None
         self._manager._tree_engine.routes.watch_unheard = None
         self._watch.join(_JOIN_SECONDS)
+        self._tell_of_loose_parts()
+
+    def _tell_of_loose_parts(self) -> None:
+        """Components that others have, and that are in no tree: so they hear nothing."""
+        root = self._manager.root
+        for node in flatten(root):
+            for name, part in list(vars(node).items()):
+                if not isinstance(part, BaseComponent) or part is root or part.running:
+                    continue
+                if part.parent is not part:
+                    continue
+                if part._tree_birth or not part._tree_specs or id(part) in self._loose:
+                    continue  # it was in one; or nobody asks it
+                self._loose.add(id(part))
+                _logger.warning(
+                    "%s.%s is a component that was never registered, and hears nothing: write "
+                    "%s(...).register(self)",
+                    *(type(node).__name__, name, type(part).__name__),
+                )
 
     def _look_who_runs(self) -> None:
         """Tell of what a run by this manager means that its writer may not have meant."""
@@ -136,9 +162,11 @@ class Diagnosis:
 
     def _on_dispatch(self, event: BaseEvent) -> None:
         kind = type(event)
+        if event.parent is not None:
+            return
         if "_recipe" in vars(kind) and kind.__bases__[0] in (Event, LiteralEvent):
             pass  # the application has made it by its name
-        elif kind.__module__.startswith("circuits.") or event.parent is not None:
+        elif kind.__module__.startswith("circuits.") and event._event_name not in _COMMANDS:
             return  # ours are told whether anybody listens or not
         engine = self._manager._tree_engine
         if event._event_name in engine.routes.awaited:

@@ -20,6 +20,7 @@ from circuits.core.handlers import handler as handler_of_ours
 
 from . import _python_2
 from ._known_names import MISSING, find_name, homes_of
+from ._nested import deeply
 
 __all__ = ["Idiom", "find_idioms"]
 
@@ -50,6 +51,8 @@ _CONVERT: Final = (
     "convert it to Python 3 first, as '2to3 -w' did (part of Python up to 3.12), and come back"
 )
 
+_LOOK: Final = "look through it yourself; what is made by a program is made anew"
+
 
 def find_idioms(source: str | bytes, path: str = "<text>") -> list[Idiom]:
     """Report what changed of what a program does.
@@ -60,7 +63,7 @@ def find_idioms(source: str | bytes, path: str = "<text>") -> list[Idiom]:
 
     Returns:
         What was found, in the order of lines. A program that is no Python 3 gives one entry that
-        says so, with the code ``python2`` or ``syntax``.
+        says so, with the code ``python2`` or ``syntax``, one that is nested too deeply ``nested``.
 
     .. versionadded:: 2.1
     """
@@ -68,10 +71,13 @@ def find_idioms(source: str | bytes, path: str = "<text>") -> list[Idiom]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the program, such as for an invalid escape
             tree = ast.parse(source, path)
+        reader = _Reader(path)
+        with deeply():
+            reader.read(tree)
     except (SyntaxError, ValueError) as problem:
         return [_no_python_3(source, path, problem)]
-    reader = _Reader(path)
-    reader.read(tree)
+    except (MemoryError, RecursionError):  # from the parser, or from us
+        return [Idiom(path, 1, 1, "nested", "this is nested too deeply to be read", _LOOK)]
     return sorted(set(reader.found))
 
 

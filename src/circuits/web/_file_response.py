@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from circuits.core import _clock
+from circuits.core._reports import log_diagnosis
 
 from . import _conditional as rules
 from . import utils
@@ -65,11 +66,14 @@ def serve_file(
         ValueError: If the path is relative, or the name holds CR, LF or NUL.
     """
     if not os.path.isabs(path):
-        raise ValueError(f"{path!r} is not an absolute path")
+        raise ValueError(
+            f"{path!r} is not an absolute path: join it to its folder, such as that of __file__"
+        )
     header = _disposition(disposition, name or os.path.basename(path)) if disposition else None
     try:
         file, status = open_file(path)
     except (OSError, ValueError) as problem:  # ValueError: a NUL in the path
+        log_diagnosis(f"{request.method} {request.path:.200}: no file to serve: {problem}")
         return refuse_file(request, response, problem)
     return _serve(request, response, file, status, type or guess_type(path), header)
 

@@ -117,7 +117,11 @@ class Response:
         elif isinstance(status, int):
             self.code, self.message = int(status), None
         else:
-            code, _, message = status.partition(" ")
+            code, _, message = str(status).partition(" ")
+            if not code.isdecimal():
+                raise ValueError(
+                    f"a status is a number, or text as '404 Not Found', not {status!r}"
+                )
             self.code, self.message = int(code), message or None
 
     @property

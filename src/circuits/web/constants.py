@@ -30,10 +30,13 @@ DEFAULT_ERROR_MESSAGE: Final = """\
 <html xmlns="http://www.w3.org/1999/xhtml" lang="en">
 <head>
  <meta http-equiv="Content-Type" content="text/html; charset=utf-8" />
+ <meta name="viewport" content="width=device-width, initial-scale=1" />
+ <meta name="color-scheme" content="light dark" />
  <title>%(code)s %(name)s</title>
  <style type="text/css">
   body { font-family: sans-serif; max-width: 50em; margin: 2em auto; padding: 0 1em; }
   #traceback { color: #a00; overflow: auto; }
+  @media (prefers-color-scheme: dark) { #traceback { color: #f99; } }
   #powered_by { border-top: 1px solid #888; font-size: smaller; font-style: italic; }
  </style>
 </head>

@@ -72,6 +72,7 @@ def expose(*channels: str, **config: Any) -> Decorator:
     Raises:
         TypeError: Nothing can be converted to an annotation.
     """
+    _check_called("expose", channels)
 
     def decorate(function: Callable[..., Any]) -> Any:
         return make_exposed(function, channels, config, call_plain)
@@ -91,6 +92,7 @@ def exposeJSON(*channels: str, **config: Any) -> Decorator:  # documented name
         *channels: As for :func:`expose`.
         **config: As for :func:`expose`.
     """
+    _check_called("exposeJSON", channels)
 
     def decorate(function: Callable[..., Any]) -> Any:
         return make_exposed(function, channels, config, call_json)
@@ -110,12 +112,18 @@ def error_page(*codes: int) -> Decorator:
 
     .. versionadded:: 2.1
     """
+    _check_called("error_page", codes)
 
     def decorate(function: Callable[..., Any]) -> Any:
         function.error_codes = codes or (None,)  # type: ignore[attr-defined]
         return function
 
     return decorate
+
+
+def _check_called(name: str, given: tuple[Any, ...]) -> None:
+    if given and callable(given[0]):
+        raise TypeError(f"@{name} is to be called: write @{name}() before {given[0].__qualname__}")
 
 
 # -- controllers ------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 import sys
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from circuits.core.components import BaseComponent
@@ -105,6 +106,8 @@ class BaseServer(BaseComponent):
         elif isinstance(bind, int):
             address = ("0.0.0.0", bind)
         elif isinstance(bind, str):
+            if bind.isdigit():
+                raise ValueError(f"bind {bind!r} is no address: a port is a number, {int(bind)}")
             if ":" in bind:
                 address = _split_address(bind)
             else:
@@ -123,6 +126,12 @@ class BaseServer(BaseComponent):
             if not hasattr(tls, "wrap_bio"):
                 raise TypeError(f"tls must be an ssl.SSLContext, not {tls!r}")
         self._secure = bool(secure or tls)
+        if certfile is not None and not self._secure:
+            warnings.warn(
+                f"{type(self).__name__}(certfile={certfile!r}) does not speak TLS without secure=True",
+                RuntimeWarning,
+                stacklevel=2 if type(self) is BaseServer else 3,
+            )
         if self._secure:
             extra.update(secure=tls or True, certfile=certfile)
         extra["max_connections"] = limits.connections

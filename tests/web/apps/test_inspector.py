@@ -145,6 +145,18 @@ def test_a_page_that_does_not_keep_up_is_closed(monkeypatch: pytest.MonkeyPatch)
         socket._line.close()
 
 
+def test_so_many_pages_look_on_and_the_next_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    with web_client(application()) as client:
+        token = page_token(client)
+        sockets = [socket_of(client, token) for _ in range(8)]
+        with pytest.raises(StatusError) as refused:
+            socket_of(client, token)
+        assert refused.value.response.status == 503
+        assert not caplog.records
+        for socket in sockets:
+            socket._line.close()
+
+
 def test_the_socket_refuses_who_does_not_know_the_page() -> None:
     with web_client(application()) as client:
         token = page_token(client)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from circuits.core import _clock
 from circuits.core.inspection import Inspection
-from circuits.web import exceptions
+from circuits.web import errors, exceptions
 from circuits.web._origins import own_authority, parse_origin
 from circuits.web._websocket import broadcast
 from circuits.web._websocket_accepting import Policy, accept
@@ -215,7 +215,9 @@ class Inspector(BaseController):
         if not any(_same(one.strip(), self._page_token) for one in offered.split(",")):
             raise exceptions.Forbidden("The token of the page is missing.")
         if len(self._pages.websockets) >= _PAGES:
-            raise exceptions.ServiceUnavailable
+            # Returned: it is an answer to one who asks again and again, and no failure of ours.
+            text = f"{_PAGES} pages look on already."
+            return errors.HTTPError(self.request, self.response, 503, description=text)
         return accept(self.request, self.response, self._policy, self._pages)
 
     # -- what it is told --

@@ -36,6 +36,9 @@ li a {{ flex: 1; overflow-wrap: anywhere; text-decoration: none; }}
 li a:hover {{ text-decoration: underline; }}
 span, time {{ color: GrayText; font-variant-numeric: tabular-nums; white-space: nowrap; }}
 span {{ min-width: 6em; text-align: right; }}
+@media (max-width: 35em) {{
+  li {{ flex-wrap: wrap; gap: 0 1em; }} li a {{ flex-basis: 100%; }} span {{ text-align: left; }}
+}}
 :root {{ color-scheme: light dark; }}
 </style>
 </head>
