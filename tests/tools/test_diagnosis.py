@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Generator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -256,6 +257,18 @@ def test_its_thread_ends_with_the_run() -> None:
         assert isinstance(accompanies, diagnosis.Diagnosis)
     accompanies._watch.join(10)
     assert not accompanies._watch.is_alive()
+
+
+@pytest.mark.parametrize(
+    ("file", "is_told"),
+    [("/app/page.py", True), (os.__file__, False), ("<frozen importlib._bootstrap>", False)],
+)
+def test_what_we_do_ourselves_is_no_handler(file: str, is_told: bool) -> None:
+    def frame(file: str, back: Any) -> Any:
+        return SimpleNamespace(f_code=SimpleNamespace(co_filename=file), f_back=back)
+
+    callee = frame(file, frame(diagnosis.__file__, None))
+    assert diagnosis._handler_frame(callee, None) is (callee if is_told else None)
 
 
 @pytest.mark.integration

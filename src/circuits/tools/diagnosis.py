@@ -59,7 +59,8 @@ _CALLERS = (
     os.path.dirname(logging.__file__)[:-7] + "asyncio",
 )
 
-_STANDARD = os.path.dirname(os.__file__) + os.sep
+#: Of the standard library; what imports is part of the interpreter itself.
+_STANDARD = (os.path.dirname(os.__file__) + os.sep, "<frozen ")
 
 _logger = logging.getLogger("circuits.debug")
 
