@@ -17,7 +17,6 @@ import sys
 import threading
 from typing import Any
 
-
 #: Libraries of others that some modules are for.
 _EXTRAS = (
     "nats",
