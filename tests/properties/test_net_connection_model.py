@@ -383,4 +383,4 @@ class Connections(RuleBasedStateMachine):
 
 
 TestConnections = Connections.TestCase
-TestConnections.settings = examples(40)
+TestConnections.settings = examples(25)

@@ -52,6 +52,7 @@ class Clients(RuleBasedStateMachine):
         self.site = self.stack.enter_context(site(self.sessions))
         self.browsers: list[Browser] = [self.site.browser() for _ in range(3)]
         self.known: dict[str, Content] = {}
+        self.replaced: dict[str, float] = {}  # cookies whose session has another id, until when
         self.used: list[str] = []  # every cookie that there has been
 
     def teardown(self) -> None:
@@ -61,6 +62,8 @@ class Clients(RuleBasedStateMachine):
         """What a cookie leads to."""
         now = self.clock.now
         found = self.known.get(cookie or "")
+        if now <= self.replaced.get(cookie or "", -1.0):
+            return None
         if found is None or now > found.used + _IDLE or now > found.created + _MAX_AGE:
             return None
         return found
@@ -82,6 +85,8 @@ class Clients(RuleBasedStateMachine):
             content.data[rest[0]] = rest[1]
         elif verb == "login":
             self.forget(presented)
+            if presented is not None and not is_new:
+                self.replaced[presented] = self.clock.now + 60
             content = copy.deepcopy(content)
             content.created = self.clock.now
             content.data["user"] = rest[0]
@@ -168,4 +173,4 @@ class Clients(RuleBasedStateMachine):
 
 
 TestClients = Clients.TestCase
-TestClients.settings = examples(40)
+TestClients.settings = examples(20)
