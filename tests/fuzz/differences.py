@@ -379,4 +379,18 @@ DIFFERENCES: list[Difference] = [
         "browsers write a quote, CR and LF in a name with percent signs",
         lambda data: re.search(rb"%(22|0D|0A)", data),
     ),
+    Difference(
+        "multipart",
+        "python-multipart",
+        r"otherwise: name",
+        "RFC 5987: it leaves extended parameters to its callers",
+        lambda data: b"name*=" in data,
+    ),
+    Difference(
+        "multipart",
+        "python-multipart",
+        r"refused there: Found N-length header.*",
+        "RFC 2046, 5.1.1: what stands behind the last boundary is for people",
+        lambda data: b"--b--" in data,
+    ),
 ]
