@@ -50,8 +50,9 @@ _JOIN_SECONDS = 1.0
 #: How many names with channels are remembered, so as to tell of each once.
 _MOST_TOLD = 1024
 
-#: Events of ours that an application fires to have something done.
-_COMMANDS = frozenset({"close", "connect", "load", "save", "task", "write"})
+#: Events of ours that an application fires to have something done. ``connect`` is none of them: it
+#: is what a server tells of, too.
+_COMMANDS = frozenset({"close", "load", "save", "task", "write"})
 
 #: Code that calls handlers: ours, and that of asyncio.
 _CALLERS = (
