@@ -82,7 +82,8 @@ def test_the_name_of_the_server(info: dict[str, str], name: str) -> None:
 
 
 @pytest.mark.integration
-def test_a_client_that_nobody_reads_from_is_ended() -> None:
+@pytest.mark.parametrize("is_cancelled", [False, True])
+def test_a_client_that_nobody_reads_from_is_ended(is_cancelled: bool) -> None:
     server = StalledServer()
 
     async def body() -> None:
@@ -94,7 +95,12 @@ def test_a_client_that_nobody_reads_from_is_ended() -> None:
         )
         for _ in range(64):
             await client.publish("much", bytes(1 << 20))
-        await asyncio.wait_for(abandon(client), 5)
+        abandoning = asyncio.create_task(abandon(client))
+        if is_cancelled:  # the application ends before the server has been waited for
+            await asyncio.sleep(0)
+            abandoning.cancel()
+        done, _ = await asyncio.wait([abandoning], timeout=5)
+        assert done
 
     try:
         asyncio.run(body())

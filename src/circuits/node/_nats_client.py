@@ -27,18 +27,20 @@ def server_name(client: Client) -> str | None:
 
 
 async def abandon(client: Client) -> None:
-    """Close a client, whatever state it is in.
+    """Close a client, whatever state it is in, and whoever is cancelled meanwhile.
 
     Its own ``close`` waits until all is written, for ever if nobody reads. What is left of it then
     is a socket, which only its transport can end.
     """
-    with contextlib.suppress(Exception):
-        await asyncio.wait_for(client.close(), _CLOSE_SECONDS)
-    transport: Any = client._transport
-    writer = getattr(transport, "_io_writer", None)  # one over WebSockets has none
-    if writer is not None:
+    try:
         with contextlib.suppress(Exception):
-            writer.transport.abort()
+            await asyncio.wait_for(client.close(), _CLOSE_SECONDS)
+    finally:
+        transport: Any = client._transport
+        writer = getattr(transport, "_io_writer", None)  # one over WebSockets has none
+        if writer is not None:
+            with contextlib.suppress(Exception):
+                writer.transport.abort()
 
 
 class Denial(tuple[bool, str]):
