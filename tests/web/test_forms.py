@@ -3,7 +3,7 @@ from __future__ import annotations
 import io
 import time
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 from urllib.parse import unquote_to_bytes
@@ -163,6 +163,25 @@ def test_a_mail_as_upload_is_not_taken_apart() -> None:
 )
 def test_filenames(disposition: str, filename: str) -> None:
     assert one_upload(part(disposition, b"c")).filename == filename
+
+
+_PIECES = st.sampled_from(
+    [
+        'form-data; name="', "form-data", "file", "name=", "filename=", "name*=utf-8''x", '"', "; ",
+        ";", "=", " ", "\t", "a", "a b", "[0]", "\xe9", "%22", "\\", "C:\\x", "/", ".", "..", "\x7f", "",
+    ]
+)  # fmt: skip
+
+
+@given(st.lists(_PIECES, max_size=9).map("".join))
+def test_what_most_clients_send_is_read_like_anything(text: str) -> None:
+    def read(how: Callable[[str], object]) -> object:
+        try:
+            return how(text)
+        except exceptions.BadRequest as problem:
+            return str(problem)
+
+    assert read(_forms._disposition) == read(_forms._any_disposition)
 
 
 def test_a_file_field_left_empty_is_an_empty_text() -> None:

@@ -26,6 +26,8 @@ _CHUNK_LINE: Final = re.compile(
 )
 #: The end of a chunk with the size line of the next one.
 _BETWEEN_CHUNKS: Final = re.compile(rf"\r\n{_CHUNK_LINE.pattern}\r\n".encode("latin-1"))
+#: What tiny chunks are told by: to look there takes a fraction of reading a number.
+_TINY_SIZES: Final = {b"%x" % size: size for size in range(1, 17)}
 #: How many chunks that are here become one piece at most.
 _JOINED_CHUNKS: Final = 256
 _NOT_IN_TRAILERS: Final = frozenset(["content-length", "transfer-encoding", "host"])
@@ -154,13 +156,14 @@ class ChunkedBody:
             line = match(data, position)
             if line is None:
                 break
+            digits, extension = line.groups()
             begin = line.end()
-            size = int(line[1], 16)
+            size = _TINY_SIZES.get(digits) or int(digits, 16)
             end = begin + size
             if end > length or not 0 < size <= left:
                 break
-            if line[2]:
-                extension_bytes = self._extension_bytes + len(line[2])
+            if extension:
+                extension_bytes = self._extension_bytes + len(extension)
                 if (
                     begin - position > limits.chunk_line_bytes
                     or extension_bytes > limits.chunk_extension_bytes

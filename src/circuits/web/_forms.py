@@ -268,6 +268,13 @@ _FIELD = re.compile(
 _FOLD = re.compile(r"(?<![ \t])[ \t]*+(?:\r\n[ \t]++)++")
 
 
+#: What nearly all clients send: one name and perhaps one file, in which nothing is escaped.
+_PLAIN_DISPOSITION: Final = re.compile(
+    r'form-data; name=(?:"([^"\\%;]*+)"|([\w.\[\]-]++))'
+    r'(?:; filename=(?:"([^"\\%;]*+)"|([\w.-]++)))?'
+)
+
+
 class _Reader:
     """Takes a multipart body apart; see RFC 2046, 5.1.1.
 
@@ -485,6 +492,17 @@ _CHARSETS = frozenset(
 
 
 def _disposition(text: str) -> tuple[str, str | None]:
+    """The name of a field, and that of its file."""
+    plain = _PLAIN_DISPOSITION.fullmatch(text)
+    if plain is not None:
+        quoted, bare, quoted_file, bare_file = plain.groups()
+        filename = bare_file if quoted_file is None else quoted_file
+        name: str = bare if quoted is None else quoted
+        return name, filename if filename is None else _basename(filename)
+    return _any_disposition(text)
+
+
+def _any_disposition(text: str) -> tuple[str, str | None]:
     disposition, *parameters = split_quoted(text, ";") or [""]
     if disposition.lower() not in ("form-data", "file"):
         raise BadRequest("A part of the multipart form is no form data.")
