@@ -122,7 +122,7 @@ from circuits.io import File, Write
 class App(Component):
     def started(self, component):
         self.file = File(sys.argv[1], "w").register(self)
-        time.sleep(0.2)  # the main program has ended meanwhile
+        threading.main_thread().join()  # so the main program has ended
 
     @handler("opened", channel="file")
     def _on_opened(self, *args):

@@ -182,13 +182,10 @@ class Dispatch:
         Returns:
             Whether that is done; else nothing was.
         """
+        # It may have none, several, or a flag; or was never fired there.
         try:
             (method,) = self._routes.plain[event._event_key][channels]  # type: ignore[index, misc]
-        except (
-            KeyError,
-            TypeError,
-            ValueError,
-        ):  # it has none, several, or a flag; or was never fired
+        except (KeyError, TypeError, ValueError):
             return False
         queue = self._queue
         event.channels = channels
@@ -214,6 +211,8 @@ class Dispatch:
         event._event_at = None
         if event._event_key is None:
             self._outcomes.finish(event, event._event_flags | event._event_class_flags)
+        # As in flush, the traceback of what was raised must hold nothing.
+        event = value = None  # type: ignore[assignment]
         return True
 
     def dispatch(self, event: BaseEvent) -> None:
