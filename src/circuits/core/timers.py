@@ -41,6 +41,7 @@ class Timer(BaseComponent):
     """
 
     _is_unused = False
+    _tree_joins_quietly = True
 
     def __init__(
         self,
@@ -106,7 +107,7 @@ class Timer(BaseComponent):
     def _expire(self) -> None:
         if is_leaving(self):
             return
-        engine = self._tree_engine
+        engine = self._tree_live
         runner = engine.loop.runner
         if runner is None:
             if not engine.loop.timing:
