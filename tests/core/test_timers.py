@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -314,7 +314,7 @@ def test_one_with_a_handler_of_its_own_or_on_a_channel_leaves_by_the_event_too()
     with app.running():
         app.fire(foo(3))
         settle(app)
-        first, second, third = app.components
+        first, second, third = cast("list[Timer]", [*app.components])
 
         @handler("bar")
         def on_bar(self: Any) -> str:

@@ -319,7 +319,7 @@ class Routes:
                 if names and name not in names and "*" not in names:
                     if not written or written.isdisjoint(names):
                         continue
-                if spec.skips is not None and spec.skips(name):
+                if spec.skips is not None and spec.skips(component, name, channel):
                     continue
                 if not listens(spec, component, channel):
                     continue
