@@ -200,7 +200,7 @@ class Manager:
         event.channels = channels
         # What Value(event, self) does, without the call.
         event._event_value = value = _new_value(Value)
-        value.event = event
+        value._event = event
         value.manager = self
         value._value = None
         value._flags = 0
