@@ -19,7 +19,7 @@ from .utils import flatten
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
     from ._queue import EventQueue
@@ -347,12 +347,12 @@ class Routes:
         return found.values()
 
 
-def is_unheard(routes: Iterable[Route]) -> bool:
+def is_unheard(routes: Sequence[Route]) -> bool:
     """Whether nobody handles what goes these ways: those who see all that there is only look on.
 
     But for those who take it elsewhere, and say so by ``forwards``.
     """
-    for method, _, _ in routes:
+    for method, _, _ in reversed(routes):  # those who look on come first
         if getattr(method, "forwards", False):
             return False
         if getattr(method, "names", True) or getattr(method, "channel", None) != "*":
