@@ -290,7 +290,7 @@ class BaseComponent(Manager):
         return True
 
     def _tree_is_heard(self, *names: str) -> bool:
-        routes = self._tree_live.routes
+        routes = self._tree_engine.routes
         if routes.awaited and not routes.awaited.isdisjoint(names):
             return True
         return routes.knows(*names)
@@ -330,7 +330,7 @@ class BaseComponent(Manager):
 
     def _tree_depart(self) -> None:
         with TREE_LOCK:
-            engine = self._tree_live
+            engine = self._tree_engine
             farewell = None
             if not engine.is_quiet() or self._tree_is_heard("unregistered"):
                 farewell = Unregistered(self, self.parent)
@@ -343,7 +343,7 @@ class BaseComponent(Manager):
 
     def _tree_detach(self) -> None:
         """Leave the parent at once. The caller holds TREE_LOCK."""
-        parent, engine = self.parent, self._tree_live
+        parent, engine = self.parent, self._tree_engine
         parent.components.pop(self, None)
         nodes = [*flatten(self)] if self._tree_children else (self,)
         routes = engine.routes

@@ -107,7 +107,7 @@ class Timer(BaseComponent):
     def _expire(self) -> None:
         if is_leaving(self):
             return
-        engine = self._tree_live
+        engine = self._tree_engine
         runner = engine.loop.runner
         if runner is None:
             if not engine.loop.timing:
