@@ -16,6 +16,7 @@ from circuits.net.sockets import UNIXServer, Write
 from circuits.testing import VirtualClock
 from circuits.web import BaseServer, Controller, JSONController, Logger, Server
 from circuits.web._forms import parse_form
+from circuits.web.asgi import Gateway as ASGIGateway
 from circuits.web.wsgi import Gateway
 
 from .counting import Counter, Program
@@ -417,6 +418,18 @@ def http_wsgi(counter: Counter) -> None:
     _web(counter, server, Gateway(application))
 
 
+def http_asgi(counter: Counter) -> None:
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        if not counter.mark():
+            server.stop()
+        headers = [(b"content-type", b"text/plain"), (b"content-length", b"12")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"Hello World!"})
+
+    server = _base_server()
+    _web(counter, server, ASGIGateway(application, lifespan=False))
+
+
 def http_logger(counter: Counter) -> None:
     class Sink:
         def write(self, text: str) -> None:
@@ -592,6 +605,7 @@ PATHS: Final[dict[str, Program]] = {
     "http.observed": http_observed,
     "http.log_file": http_log_file,
     "http.wsgi": http_wsgi,
+    "http.asgi": http_asgi,
     "http.beside_waiter": http_beside_waiter,
     "http.beside_coroutine": http_beside_coroutine,
     "http.beside_coroutine_waiter": http_beside_coroutine_waiter,
