@@ -266,6 +266,19 @@ def test_a_message_in_small_pieces_takes_no_more_than_its_bytes(opcode: int) -> 
     assert codec.held_bytes == 0
 
 
+@pytest.mark.parametrize("size", [0, 5, 125, 126, 70_000])
+def test_a_message_that_was_the_last_leaves_nothing(size: int) -> None:
+    """Whoever has got it need not ask whether there is another one."""
+    codec = server()
+    codec.receive_data(frame(BINARY, bytes(size)) * 2)
+    assert codec.next_message() == bytes(size)
+    assert codec.pending_bytes > size
+    assert codec.next_message() == bytes(size)
+    assert codec.held_bytes == codec.pending_bytes == 0
+    codec.receive_data(bytearray(frame(TEXT, b"next")))
+    assert codec.next_message() == "next"
+
+
 def test_what_is_used_up_is_not_kept() -> None:
     codec = server()
     assert feed(codec, [frame(BINARY, bytes(30_000))]) == [bytes(30_000)]

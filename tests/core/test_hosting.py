@@ -20,6 +20,7 @@ import pytest
 
 from circuits import BaseComponent, Component, Event, Manager, TimeoutError, handler, sleep
 from circuits.core._descriptor import Descriptor, DescriptorOwner
+from circuits.core._loop import DRAIN_TURNS
 from circuits.core.errors import NotRunningError
 from circuits.core.pollers import Poller, Select
 from circuits.testing import VirtualClock, settle
@@ -756,3 +757,32 @@ def test_a_coroutine_begins_before_descriptors_are_heard_of() -> None:
     app.run()
     os.close(end)
     assert listener.heard
+
+
+@pytest.mark.parametrize(("events", "interruptions"), [(DRAIN_TURNS - 1, 0), (100, 11)])
+def test_what_is_queued_goes_first_but_not_for_ever(events: int, interruptions: int) -> None:
+    """A descriptor that finds the queue empty is told of by a call, and what comes of it, too."""
+
+    class Asked(Select):
+        def block(self, timeout: float) -> Any:
+            if self._tree_engine.queue:
+                app.log.append("asked")
+            return super().block(timeout)
+
+    class App(Log):
+        async def begin(self) -> None:
+            self.fire(go(events))
+
+        def started(self, component: Component) -> None:
+            self.fire(Event.create("begin"))
+
+        def go(self, left: int) -> None:
+            if left:
+                self.fire(go(left - 1))
+            else:
+                self.stop()
+
+    app = App()
+    Asked().register(app)
+    app.run()
+    assert len(app.log) == interruptions

@@ -9,13 +9,26 @@ import re
 import socket
 from collections.abc import Callable, Generator, Iterable
 from typing import Any, Final
+from unittest.mock import patch
 
 from circuits import BaseComponent, Component, Event, Manager, Timer, handler
 from circuits._wire.http1 import RequestDecoder
+from circuits._wire.websocket import mask
 from circuits.net.sockets import UNIXServer, Write
 from circuits.testing import VirtualClock
-from circuits.web import BaseServer, Controller, JSONController, Logger, Server
+from circuits.web import (
+    BaseServer,
+    Controller,
+    JSONController,
+    Logger,
+    Server,
+    WebSocket,
+    WebSockets,
+    _websocket_options,
+    expose,
+)
 from circuits.web._forms import parse_form
+from circuits.web.asgi import Gateway as ASGIGateway
 from circuits.web.wsgi import Gateway
 
 from .counting import Counter, Program
@@ -417,6 +430,18 @@ def http_wsgi(counter: Counter) -> None:
     _web(counter, server, Gateway(application))
 
 
+def http_asgi(counter: Counter) -> None:
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        if not counter.mark():
+            server.stop()
+        headers = [(b"content-type", b"text/plain"), (b"content-length", b"12")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"Hello World!"})
+
+    server = _base_server()
+    _web(counter, server, ASGIGateway(application, lifespan=False))
+
+
 def http_logger(counter: Counter) -> None:
     class Sink:
         def write(self, text: str) -> None:
@@ -443,6 +468,68 @@ def http_coroutine(counter: Counter) -> None:
             return "Hello World!"
 
     _web(counter, _server(), Root())
+
+
+# -- WebSockets --
+
+_OPENING: Final = (
+    b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+_KEY: Final = b"\x37\xfa\x21\x3d"
+_MESSAGE: Final = b"\x82\xc0" + _KEY + mask(_DATA, _KEY)
+
+
+def _is_opened_or_echo(reply: bytes) -> bool:
+    if reply.startswith(b"HTTP/1.1 101 "):
+        return reply.endswith(b"\r\n\r\n")
+    return _is_echo(reply[2:])
+
+
+def _websocket(counter: Counter, server: Server, *parts: BaseComponent) -> None:
+    for part in parts:
+        part.register(server)
+    server.stop_timeout = 0  # the client does not answer that it is closed
+    messages = itertools.chain([_OPENING], itertools.repeat(_MESSAGE))
+    with patch.object(_websocket_options, "fastest_mask", lambda: mask):  # compiled or not
+        _serve(counter, server, messages, _is_opened_or_echo)
+
+
+def websocket_events(counter: Counter) -> None:
+    class Echo(Component):
+        channel = "ws"
+
+        def read(self, sock: Any, message: bytes) -> None:
+            if not counter.mark():
+                self.root.stop()
+            self.fire(Write(sock, message))
+
+    _websocket(counter, _server(), WebSockets("/ws"), Echo())
+
+
+def websocket_coroutine(counter: Counter) -> None:
+    class Root(Controller):
+        @expose.websocket
+        async def ws(self, websocket: WebSocket) -> None:
+            async for message in websocket:
+                if not counter.mark():
+                    self.root.stop()
+                await websocket.send(message)
+
+    _websocket(counter, _server(), Root())
+
+
+def websocket_generator(counter: Counter) -> None:
+    class Root(Controller):
+        @expose.websocket
+        def ws(self, websocket: WebSocket) -> Generator[Any, Any, None]:
+            while True:
+                message = yield websocket.receive()
+                if not counter.mark():
+                    self.root.stop()
+                yield websocket.send(message)
+
+    _websocket(counter, _server(), Root())
 
 
 class Hello(Event):
@@ -592,10 +679,14 @@ PATHS: Final[dict[str, Program]] = {
     "http.observed": http_observed,
     "http.log_file": http_log_file,
     "http.wsgi": http_wsgi,
+    "http.asgi": http_asgi,
     "http.beside_waiter": http_beside_waiter,
     "http.beside_coroutine": http_beside_coroutine,
     "http.beside_coroutine_waiter": http_beside_coroutine_waiter,
     "http.beside_timer": http_beside_timer,
+    "websocket.events": websocket_events,
+    "websocket.coroutine": websocket_coroutine,
+    "websocket.generator": websocket_generator,
     "body.form_of_parts": body_form_of_parts,
     "body.tiny_chunks": body_tiny_chunks,
 }

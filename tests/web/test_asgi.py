@@ -127,6 +127,41 @@ def test_the_scope_is_complete(serve: Serve) -> None:
     ]
 
 
+def test_what_an_application_does_to_a_scope_is_not_seen_by_the_next_one(serve: Serve) -> None:
+    seen: list[Any] = []
+
+    async def act(scope: Any, receive: Any, send: Any) -> None:
+        seen.append([*scope["headers"]])
+        scope["headers"][:] = [(b"x-changed", b"yes")]
+        scope["extensions"].clear()
+        await send(START)
+        await send(body(b"ok"))
+
+    app = Hosted(act)
+    server = serve(app)
+    first, second = server.connect(), server.connect()
+    for client in (first, second, first, second):  # with heads that the codec knows in the end
+        client.get("/", "X-Same: 1")
+    assert seen == [[(b"host", b"test"), (b"x-same", b"1")]] * 4
+
+
+def test_fields_that_a_component_has_changed_are_told(serve: Serve) -> None:
+    class Changes(BaseComponent):
+        channel = "web"
+
+        @handler("request", priority=1)
+        def _on_request(self, request: Any, response: Any) -> None:
+            request.headers["X-Same"] = "2"
+            request.headers["X-New"] = "\u20ac"
+
+    app = Hosted()
+    server = serve(app, Changes())
+    for _ in range(3):
+        server.connect().get("/", "X-Same: 1")
+    expected = [(b"host", b"test"), (b"x-same", b"2"), (b"x-new", "\u20ac".encode())]
+    assert [sorted(scope["headers"]) for scope in app.scopes] == [sorted(expected)] * 3
+
+
 @pytest.mark.parametrize(
     ("prefix", "target", "root", "path"),
     [
@@ -354,6 +389,35 @@ def test_a_whole_body_has_its_length(serve: Serve) -> None:
     assert reply.headers["x-y"] == "z"
     assert reply.headers["set-cookie"] == "a=1"
     assert "keep-alive" not in reply.headers
+
+
+def test_fields_may_come_in_any_form_of_bytes(serve: Serve) -> None:
+    fields = ([b"x-list", b"1"], (bytearray(b"x-array"), memoryview(bytearray(b"2"))))
+    reply = serve(answering(start(200, *fields), body(b"x"))).connect().get()
+    assert (reply.headers["x-list"], reply.headers["x-array"]) == ("1", "2")
+
+
+def test_the_same_fields_may_stand_before_bodies_of_any_length(serve: Serve) -> None:
+    sizes = iter([*range(300), 0, 1, 2])  # more than are remembered
+
+    async def act(scope: Any, receive: Any, send: Any) -> None:
+        size = next(sizes)
+        await send(start(200, (b"x-y", b"z"), (b"content-length", b"%d" % size)))
+        await send(body(b"x" * size))
+
+    client = serve(Hosted(act)).connect()
+    for size in [*range(300), 0, 1, 2]:
+        reply = client.get()
+        assert (reply.headers["content-length"], len(reply.body)) == (str(size), size)
+        assert reply.headers["x-y"] == "z"
+
+
+def test_that_a_connection_ends_is_told_each_time(serve: Serve) -> None:
+    server = serve(answering(start(200, (b"connection", b"close")), body(b"x")))
+    for _ in range(3):
+        client = server.connect()
+        assert client.get().headers["connection"] == "close"
+        assert client.is_closed
 
 
 def test_a_body_in_pieces_is_chunked(serve: Serve) -> None:

@@ -9,7 +9,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from circuits._wire._http1_messages import Headers, Limits, RemoteProtocolError, ResponseHead
+from circuits._wire._http1_messages import (
+    Headers,
+    Limits,
+    RemoteProtocolError,
+    ResponseHead,
+    SharedHeaders,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -313,7 +319,7 @@ def request_facts(version: tuple[int, int], block: str, limits: Limits) -> Reque
 
     return (
         version,
-        tuple(fields),
+        SharedHeaders(fields),
         host,
         _keep_alive(found, version),
         length,

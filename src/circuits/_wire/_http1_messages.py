@@ -7,11 +7,22 @@ ProtocolError
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from circuits._wire import ProtocolError
 
 Headers = tuple[tuple[str, str], ...]
+
+
+class SharedHeaders(Headers):
+    """Header fields that come with each request whose header block is the same.
+
+    Attributes:
+        form: What whoever gets them has made of them, and wants to find when they come again;
+            ``None`` at first.
+    """
+
+    form: Any = None
 
 
 @dataclass(frozen=True)

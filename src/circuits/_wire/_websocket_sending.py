@@ -37,6 +37,12 @@ _CLOSING: Final = State.CLOSING
 _CLOSED: Final = State.CLOSED
 
 
+#: What goes before a short payload that is not masked, by opcode and size, for a whole message.
+_SHORT_HEADS: Final = tuple(
+    tuple(bytes((0x80 | opcode, size)) for size in range(126)) for opcode in (0, TEXT, BINARY)
+)
+
+
 def server_frame(first: int, payload: bytes) -> bytes:
     """A frame that is not masked."""
     size = len(payload)
@@ -136,12 +142,15 @@ class Sender:
         """
         if self.state is not _OPEN:
             raise LocalProtocolError(f"no message can be sent when {self.state.value}")
-        if isinstance(message, str):
+        if message.__class__ is bytes:
+            opcode, payload = BINARY, message
+        elif isinstance(message, str):
             opcode, payload = TEXT, message.encode()
         else:
-            opcode = BINARY
-            payload = message if isinstance(message, bytes) else bytes(message)
+            opcode, payload = BINARY, bytes(message)
         if final and not self._sending and self._deflater is None:
+            if len(payload) < 126 and not self._is_client:
+                return _SHORT_HEADS[opcode][len(payload)] + payload
             return self._frame(0x80 | opcode, payload)
         return self._send_part(opcode, payload, final)
 

@@ -58,6 +58,7 @@ from circuits._wire._http1_messages import (
     RemoteProtocolError,
     RequestHead,
     ResponseHead,
+    SharedHeaders,
 )
 from circuits._wire._http1_send import (
     LAST_CHUNK,
@@ -84,6 +85,7 @@ __all__ = [
     "RequestHead",
     "ResponseDecoder",
     "ResponseHead",
+    "SharedHeaders",
     "State",
     "encode_chunk",
     "encode_request_head",

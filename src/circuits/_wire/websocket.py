@@ -201,11 +201,15 @@ class Codec(Sender):
         """Take what the peer has sent."""
         if self.state is _CLOSED or self.state is _PEER_CLOSED:
             return
-        if self._position == len(self._data) and not self._behind:
-            self._data = bytes(data)
+        if data.__class__ is not bytes:
+            data = bytes(data)
+        if not self._data:  # as it mostly is: all that came before is used up
+            self._data = data
+        elif self._position == len(self._data) and not self._behind:
+            self._data = data
             self._position = 0
         else:
-            self._behind.append(bytes(data))
+            self._behind.append(data)
 
     def next_message(self) -> Message | None:
         """The next message, or ``None`` as long as it needs more bytes.
@@ -226,8 +230,12 @@ class Codec(Sender):
                     begin = position + self._short_header
                     end = begin + length
                     if length <= self._short_bytes and end <= len(data):
-                        self._position = end
                         payload = data[begin:end]
+                        if end == len(data):  # nobody needs to keep what is used up
+                            self._data = b""
+                            self._position = 0
+                        else:
+                            self._position = end
                         if self._mask_bit:
                             payload = self._mask(payload, data[begin - 4 : begin])
                         return payload if first == 0x82 else payload.decode()

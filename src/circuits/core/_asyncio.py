@@ -21,7 +21,8 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from . import _clock
-from ._loop import TASK_INTERVAL, PollerFollower
+from ._dispatch import EVENTS_PER_TURN
+from ._loop import DRAIN_TURNS, TASK_INTERVAL, PollerFollower
 from ._session import Session
 from .errors import NotRunningError
 
@@ -137,6 +138,8 @@ class _TurnSelector(PollerFollower, selectors.DefaultSelector):
         self._ready: list[Any] = []
         self._has_input = False  # as the poller says
         self._version = 0  # of the routes in which the poller was found
+        # Since the poller was asked: turns in which it was not, and what they have dispatched.
+        self._turns = self._dispatched = 0
         self.loop: _Loop | None = None
         self.single = False  # end the loop after this turn
         self.is_plain = False  # the application has ended: leave the engine alone
@@ -197,7 +200,9 @@ class _TurnSelector(PollerFollower, selectors.DefaultSelector):
         if engine.schedule.heap:
             worked = engine.schedule.run_due(_clock.now()) or worked
         if engine.queue and not is_ahead:
-            worked = bool(engine.dispatch.flush()) or worked
+            count = engine.dispatch.flush()
+            self._dispatched += count
+            worked = bool(count) or worked
         wait = -1.0 if timeout is None else max(0.0, timeout)
         if self.max_wait >= 0:
             wait = self.max_wait if wait < 0 else min(wait, self.max_wait)
@@ -205,7 +210,18 @@ class _TurnSelector(PollerFollower, selectors.DefaultSelector):
         if worked or (not manager._running and not self.single):
             wait = 0.0
         self._has_input = False
-        engine_loop.idle(wait)
+        # A descriptor that finds something queued makes an event, and so do all that come of it,
+        # with the next descriptors behind them: a busy application would never come back to calls.
+        if (
+            engine.queue
+            and self._turns < DRAIN_TURNS
+            and self._dispatched < EVENTS_PER_TURN
+            and not self.single
+        ):
+            self._turns += 1
+        else:
+            self._turns = self._dispatched = 0
+            engine_loop.idle(wait)
         if self._has_input or (self._poller is None and not self._ready):
             self.block(0.0)
         tasks.is_ahead = False
@@ -293,7 +309,8 @@ class Host(_Runner):
     def start_task(self, coroutine: Any) -> asyncio.Task[Any] | None:
         loop = self.loop
         # A turn of the engine may be made within a task, which cannot have another one in it.
-        if asyncio._get_running_loop() is not loop or asyncio.current_task(loop) is not None:
+        # Whether the loop runs we know; asyncio would ask the system for the process id first.
+        if not self._inside or asyncio.current_task(loop) is not None:
             return None
         return loop.start_task(coroutine)
 

@@ -14,6 +14,7 @@ from functools import partial
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
+from circuits._wire.http1 import SharedHeaders
 from circuits.core.errors import EXIT_EXCEPTIONS
 
 from . import exceptions
@@ -67,6 +68,7 @@ __all__ = [
     "is_asgi",
     "make_scope",
     "response_fields",
+    "scope_headers",
     "turn_to_websocket",
 ]
 
@@ -74,7 +76,7 @@ __all__ = [
 _PIECE_BYTES = 65536
 
 # Looking up a member of an enum is slow on Python 3.11.
-_DONE = State.DONE
+_HANDLING, _DONE = State.HANDLING, State.DONE
 
 
 class ClientGone(ConnectionResetError):
@@ -113,21 +115,35 @@ def is_asgi(app: Any) -> bool:
     )
 
 
-def make_scope(request: Request, root_path: str, path: str) -> dict[str, Any]:
+def scope_headers(request: Request) -> tuple[tuple[tuple[bytes, bytes], ...], bool]:
+    """The fields of a request as applications get them, and whether it asks for another protocol."""
+    pairs: Any = request._pairs if request._headers is None else request.headers.items()
+    is_shared = pairs.__class__ is SharedHeaders
+    if is_shared and pairs.form is not None:
+        return pairs.form  # type: ignore[no-any-return]  # which is kept for us
+    try:
+        headers = [(_names[name], value.encode("latin-1")) for name, value in pairs]
+    except UnicodeEncodeError:  # somebody has changed them
+        headers = [(_names[name], to_wire(value)) for name, value in pairs]
+    form = tuple(headers), b"upgrade" in dict(headers)
+    if is_shared:
+        pairs.form = form
+    return form
+
+
+def make_scope(
+    request: Request, root_path: str, path: str, headers: tuple[tuple[bytes, bytes], ...]
+) -> dict[str, Any]:
     """Make what an application is told of a request.
 
     Args:
         request: The request.
         root_path: The part of the path that leads to the application.
         path: The rest of the path.
+        headers: See :func:`scope_headers`.
     """
     if "%" in path:
         path = "/".join([unescape_segment(segment) for segment in path.split("/")])
-    pairs = request._pairs if request._headers is None else request.headers.items()
-    try:
-        headers = [(_names[name], value.encode("latin-1")) for name, value in pairs]
-    except UnicodeEncodeError:  # somebody has changed them
-        headers = [(_names[name], to_wire(value)) for name, value in pairs]
     client = request.client
     server = request._local_address()
     return {
@@ -143,7 +159,7 @@ def make_scope(request: Request, root_path: str, path: str) -> dict[str, Any]:
         "raw_path": to_wire(request.raw_path),
         "query_string": to_wire(request.qs),
         "root_path": root_path,
-        "headers": headers,
+        "headers": [*headers],  # which applications change
         "client": client if client[0] else None,
         "server": server if server[0] else (request.host or "localhost", None),
         "extensions": {"http.response.pathsend": {}},
@@ -184,13 +200,45 @@ def response_fields(message: Message) -> tuple[tuple[str, str], ...]:
 #: Fields that were checked: most applications send the same few again and again. With them, those
 #: that are not of the connection, and whether the others close that. Bounded.
 _fields: dict[tuple[tuple[bytes, bytes], ...], tuple[_Fields, _Fields, bool]] = {}
+#: What follows from the fields that responses start with. Bounded.
+_starts: dict[tuple[tuple[bytes, bytes], ...], tuple[_Fields, bytes | None, bool]] = {}
 _FIELDS_LIMIT = 256
+
+
+def _start_of(given: tuple[tuple[Any, Any], ...]) -> tuple[_Fields, bytes | None, bool]:
+    """Fields to send, the length of the body if they tell it, and whether the connection ends."""
+    try:
+        found = _starts.get(given)
+    except (TypeError, ValueError):  # see _checked
+        return _read_start(given)
+    if found is None:
+        if len(_starts) >= _FIELDS_LIMIT:
+            _starts.clear()
+        found = _starts[given] = _read_start(given)
+    return found
+
+
+def _read_start(given: tuple[tuple[Any, Any], ...]) -> tuple[_Fields, bytes | None, bool]:
+    others, length = [], None
+    for name, value in given:
+        # Fields are checked without it: it may be another one each time.
+        if (
+            name == b"content-length"
+            and length is None
+            and value.__class__ is bytes
+            and value.isdigit()
+        ):
+            length = value
+        else:
+            others.append((name, value))
+    _, kept, closes = _checked(tuple(others))
+    return kept, length, closes
 
 
 def _checked(given: tuple[tuple[Any, Any], ...]) -> tuple[_Fields, _Fields, bool]:
     try:
         found = _fields.get(given)
-    except TypeError:  # not hashable: a bytearray, perhaps
+    except (TypeError, ValueError):  # not hashable: a bytearray, perhaps
         given = tuple([(as_bytes(name), as_bytes(value)) for name, value in given])
         found = _fields.get(given)
     return _check_fields(given) if found is None else found
@@ -225,18 +273,11 @@ class Call:
     #: What the types of messages that answer begin with.
     _prefix = "http.response"
 
-    is_gone = False
-    _status: int | None = None  # when the head is known
-    _fields: tuple[tuple[str, str], ...] = ()
-    _length: bytes | None = None  # of the body, as the application says
-    _pieces: Pieces | None = None
-    _is_answered = False  # completely
-    _is_cancelled = False
-    _is_over = False  # there is no client, or it has its answer
-    _ending: asyncio.Event | None = None  # that is so; when it is waited for
-    _grace: Appointment | None = None
-    #: What is to be cancelled when time is up; set by who makes it.
-    task: asyncio.Task[Any] | None = None
+    __slots__ = (
+        "_app", "_context", "_ending", "_exchange", "_fields", "_gate", "_grace", "_has_body",
+        "_is_answered", "_is_cancelled", "_is_over", "_length", "_pieces", "_status", "is_gone",
+        "response", "scope", "task",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -251,6 +292,21 @@ class Call:
         self._gate = gate
         self._app = app
         self._exchange = exchange
+        self.is_gone = False
+        #: What is to be cancelled when time is up; set by who makes it.
+        self.task: asyncio.Task[Any] | None = None
+        self._status: int | None = None  # when the head is known
+        self._fields: _Fields = ()
+        self._length: bytes | None = None  # of the body, as the application says
+        self._pieces: Pieces | None = None
+        self._has_body = (
+            True  # of the request, or the end of it, which the application does not know yet
+        )
+        self._is_answered = False  # completely
+        self._is_cancelled = False
+        self._is_over = False  # there is no client, or it has its answer
+        self._ending: asyncio.Event | None = None  # that is so; when it is waited for
+        self._grace: Appointment | None = None
         # What is done for others in the task must not see what belongs to that.
         self._context = copy_context()
         response._adopt(self)
@@ -341,22 +397,10 @@ class Call:
         status = message["status"]
         if status.__class__ is bool or not isinstance(status, int) or not 200 <= status <= 599:
             raise ValueError(f"status must be a number from 200 to 599, not {status!r}")
-        given, length = [], None
-        for name, value in message.get("headers", ()):
-            # Fields are remembered without it: it may be another one each time.
-            if (
-                name == b"content-length"
-                and length is None
-                and value.__class__ is bytes
-                and value.isdigit()
-            ):
-                length = value
-            else:
-                given.append((name, value))
-        _, self._fields, closes = _checked(tuple(given))
+        self._fields, self._length, closes = _start_of(tuple(message.get("headers", ())))
         if closes:
             self.response.close = True
-        self._status, self._length = int(status), length
+        self._status = int(status)
 
     def _take(self, message: Message) -> bool:
         """Take a piece of the body; whether to wait until there is room for more."""
@@ -425,12 +469,17 @@ class Call:
     def _respond_whole(self, data: bytes) -> None:
         response, exchange = self.response, self._exchange
         self._apply(data)
-        self._set_body(data)
         if exchange is None:
+            self._set_body(data)
             response._adopt(self)
-        self._respond()
-        if exchange is None:
+            self._respond()
             return
+        if response._resources == [self]:  # as _set_body and Body have it, without the calls
+            response._resources = None
+            response._body = [data] if data else []
+        else:
+            self._set_body(data)
+        self._context.run(self._gate._respond, response, exchange)
         # Mostly all is over now, and nothing was kept that would have to be closed for that.
         if response.done or exchange.state is _DONE or exchange.response is not response:
             self.close()
@@ -454,7 +503,7 @@ class Call:
 class HTTPCall(Call):
     """The call for an HTTP request."""
 
-    _has_body = True  # or the end of it, which the application does not know yet
+    __slots__ = ()
 
     async def receive(self) -> Message:
         if self._has_body and not self._is_over:

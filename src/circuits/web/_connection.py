@@ -110,7 +110,10 @@ class Connection:
             self.state = _ACTIVE
             self._age = self._connections.sweeps
         elif self.state is not _ACTIVE:
-            self._receive_other(data)
+            if self.state is _TAKEN and self.successor is not None:
+                self.successor.receive_data(data)
+            else:
+                self._receive_other(data)
             return
         intake = self.intake
         decoder = intake.decoder

@@ -259,9 +259,10 @@ class WebSocket:
         if conversation is None or codec is None:
             return
         conversation.receive(data)
-        held = codec.held_bytes
-        if held != self._partial_bytes:
-            self._count_partial(held)
+        if codec._data or codec._message or self._partial_bytes:
+            held = codec.held_bytes
+            if held != self._partial_bytes:
+                self._count_partial(held)
 
     def _stopping(self) -> None:
         """The application stops."""

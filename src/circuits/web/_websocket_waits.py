@@ -39,7 +39,8 @@ class Waiting(Awaited):
 
     def __init__(self, websocket: WebSocket) -> None:
         self._websocket = websocket
-        super().__init__()
+        self._task = None  # as the base has it, without the call: there is one for each message
+        self._future = None
 
     def enter(self) -> None:
         websocket = self._websocket
@@ -81,10 +82,9 @@ class Next(Receiving):
     __slots__ = ()
 
     def take(self) -> str | bytes:
-        websocket = self._websocket
-        if not websocket._messages:
+        if not self._websocket._messages:
             raise StopAsyncIteration
-        return websocket._take()
+        return self._websocket._take()
 
 
 class Draining(Waiting):

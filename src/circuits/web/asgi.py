@@ -30,7 +30,7 @@ from ._asgi_application import (
     take_messages,
     take_rest,
 )
-from ._asgi_hosting import HTTPCall, is_asgi, make_scope, turn_to_websocket
+from ._asgi_hosting import HTTPCall, is_asgi, make_scope, scope_headers, turn_to_websocket
 from ._asgi_hosting_lifespan import Lifespan
 from ._asgi_hosting_websocket import SocketCall
 from ._hosted_tree import HostedTree
@@ -139,9 +139,10 @@ class Gateway(_WSGIGateway):
         exchange = request._exchange_of(response)
         # The application makes URLs, which have to be those that the client knows.
         root_path = request.script_name + prefix.removeprefix(request.virtual_prefix or "")
-        scope = make_scope(request, root_path, request.path[len(prefix) :])
+        headers, may_upgrade = scope_headers(request)
+        scope = make_scope(request, root_path, request.path[len(prefix) :], headers)
         call: Call
-        if b"upgrade" in dict(scope["headers"]) and _wants_websocket(request):
+        if may_upgrade and _wants_websocket(request):
             turn_to_websocket(scope)
             try:
                 asked = check_request(request.method, request.protocol, request.headers.items())
@@ -166,9 +167,10 @@ class Gateway(_WSGIGateway):
         Returns:
             Whether that is done.
         """
-        engine = self._tree_engine
+        owner = exchange.connection.owner
+        engine = owner._tree_live
         host = engine.loop.host
-        if host is None or exchange.connection.owner.request_door.methods() is None:
+        if host is None or owner.request_door.methods() is None:
             return False
         if self._has_lifespan:
             lifespan = self._lifespans.get(id(app))

@@ -163,6 +163,8 @@ class Conversation:
                 if not left:
                     left = AT_ONCE
                     owner._sated(self)
+                elif not codec._data:  # all that has come was the message
+                    return
         except RemoteProtocolError as problem:
             self._fail(problem, problem.code, problem.reason)
 
