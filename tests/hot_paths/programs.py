@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterable
 from typing import Any, Final
 from unittest.mock import patch
 
-from circuits import BaseComponent, Component, Event, Manager, Timer, handler
+from circuits import BaseComponent, Component, Debugger, Event, Manager, Timer, handler
 from circuits._wire.http1 import RequestDecoder
 from circuits._wire.websocket import mask
 from circuits.net.sockets import UNIXServer, Write
@@ -22,6 +22,7 @@ from circuits.web import (
     JSONController,
     Logger,
     Server,
+    Static,
     WebSocket,
     WebSockets,
     _websocket_options,
@@ -352,6 +353,16 @@ def http_json(counter: Counter) -> None:
     _web(counter, _server(), Root())
 
 
+def http_dict(counter: Counter) -> None:
+    class Root(Controller):
+        def index(self) -> dict[str, str]:
+            if not counter.mark():
+                self.root.stop()
+            return {"message": "Hello World!"}
+
+    _web(counter, _server(), Root())
+
+
 class _Search(Controller):
     counter: Counter
 
@@ -620,6 +631,14 @@ def http_beside_coroutine_waiter(counter: Counter) -> None:
     assert waiter.is_waiting
 
 
+def http_beside_debugger(counter: Counter) -> None:
+    _web(counter, _server(), _controller(counter), Debugger(events=False))
+
+
+def http_beside_static(counter: Counter) -> None:
+    _web(counter, _server(), _controller(counter), Static("/static"))
+
+
 def http_beside_timer(counter: Counter) -> None:
     _web(counter, _server(), _controller(counter), Timer(1, Ping(), "beside", persist=True))
 
@@ -666,6 +685,7 @@ PATHS: Final[dict[str, Program]] = {
     "http.controller": http_controller,
     "http.controller_header": http_controller_header,
     "http.json": http_json,
+    "http.dict": http_dict,
     "http.query": http_query,
     "http.query_varied": http_query_varied,
     "http.cookie_set": http_cookie_set,
@@ -683,6 +703,8 @@ PATHS: Final[dict[str, Program]] = {
     "http.beside_waiter": http_beside_waiter,
     "http.beside_coroutine": http_beside_coroutine,
     "http.beside_coroutine_waiter": http_beside_coroutine_waiter,
+    "http.beside_debugger": http_beside_debugger,
+    "http.beside_static": http_beside_static,
     "http.beside_timer": http_beside_timer,
     "websocket.events": websocket_events,
     "websocket.coroutine": websocket_coroutine,
