@@ -306,6 +306,7 @@ class BaseComponent(Manager):
             and loop.thread == _thread.get_ident()
             and engine.tap is None
             and engine.tracing is None
+            and not Registered._event_class_flags  # a program may ask for ``registered_success``
             and "registered" not in engine.routes.awaited
             and not engine.route("registered", self._tree_channels)
         )
@@ -316,21 +317,21 @@ class BaseComponent(Manager):
         Somebody who begins to listen while what is queued is being dispatched hears nothing of
         it. That is the price of ten thousand timers.
         """
-        if (
-            not self._tree_is_bare  # what is queued for it comes first
-            or self._tree_leaving
-            or self.parent is self
-            or self._tree_children
-            or self._tree_is_heard(*_FAREWELL)
-        ):
-            self.unregister()
-        else:
-            with TREE_LOCK:
+        with TREE_LOCK:  # another thread may move it
+            if (
+                not self._tree_is_bare  # what is queued for it comes first
+                or self._tree_leaving
+                or self.parent is self
+                or self._tree_children
+                or self._tree_is_heard(*_FAREWELL)
+            ):
+                self.unregister()
+            else:
                 self._tree_detach()
 
     def _tree_depart(self) -> None:
         with TREE_LOCK:
-            engine = self._tree_live
+            engine = self._tree_engine
             farewell = None
             if not engine.is_quiet() or self._tree_is_heard("unregistered"):
                 farewell = Unregistered(self, self.parent)
@@ -343,7 +344,11 @@ class BaseComponent(Manager):
 
     def _tree_detach(self) -> None:
         """Leave the parent at once. The caller holds TREE_LOCK."""
-        parent, engine = self.parent, self._tree_live
+        try:
+            engine = self._tree_live
+        except AttributeError:  # it was below one that has left, and has no engine yet
+            engine = self._tree_engine
+        parent = self.parent
         parent.components.pop(self, None)
         nodes = [*flatten(self)] if self._tree_children else (self,)
         routes = engine.routes
@@ -402,7 +407,9 @@ def _prepare_class(cls: type[BaseComponent]) -> None:
     check_channels((default,), cls.__name__)
     cls._tree_channels = EVERYWHERE if _is_false(default) else (default,)
     cls._tree_specs = (*(spec for spec in specs if spec.channel is not SELF), *last)
-    cls._tree_is_bare = len(specs) == len(BaseComponent._tree_specs or specs)
+    # Not by their number: one may be overridden by a handler of something else.
+    own = BaseComponent._tree_specs or specs
+    cls._tree_is_bare = {spec.function for spec in specs} == {spec.function for spec in own}
     cls._tree_parts = _class_components(cls)
     cls._tree_wants_hang_up = any("hang_up" in spec.names for spec in specs)
     cls._tree_needs_host = any(is_coroutine_function(spec.function) for spec in specs)
