@@ -144,8 +144,7 @@ class Dispatch:
                     if getrefcount(value) == HELD_ONCE_MORE:
                         value._event = None  # see finish
                     elif (
-                        getrefcount(event) == HELD_ONCE_MORE
-                        and event.__weakref__ is None  # type: ignore[attr-defined]
+                        getrefcount(event) == HELD_ONCE_MORE and event.__weakref__ is None  # type: ignore[attr-defined]
                     ):
                         event._event_value = None  # type: ignore[assignment]
                         value._flags |= PARTED
