@@ -783,6 +783,20 @@ def test_one_that_is_leaving_may_be_registered_again() -> None:
     assert not child.unregister_pending
 
 
+@pytest.mark.parametrize("alone", [False, True])
+def test_one_below_another_that_has_left_may_go_elsewhere(alone: bool) -> None:
+    app, middle, below = Component(), Component(), Component()
+    below.register(middle.register(app))
+    settle(app)
+    middle.unregister()
+    settle(app)
+    target = below if alone else Component()
+    below.register(target)
+    settle(target)
+    assert below.parent is target
+    assert not middle.components
+
+
 def test_one_that_is_there_already_stays_and_says_so_again() -> None:
     app = Component(channel="app")
     first = Component(channel="first").register(app)
