@@ -7,6 +7,8 @@ import statistics
 from pathlib import Path
 from typing import Any, Final
 
+from .profiles import where
+
 _WIDTH: Final = 520
 _HEIGHT: Final = 220
 _LEFT: Final = 46
@@ -61,6 +63,7 @@ def page(document: dict[str, Any]) -> str:
         lines += _rows(row)
         if row is document["rows"][-1] or not _is_followed(row, document["rows"]):
             lines.append("")
+    lines += _shortfalls(document["rows"])
     if document["curves"]:
         lines += ["## Growth", ""]
         lines += [
@@ -75,6 +78,15 @@ def page(document: dict[str, Any]) -> str:
         )
         lines += [f"![{curve['title']}: {found}]({name}.svg)", ""]
     return "\n".join([*lines, "Back to the [start](../index.md).", ""])
+
+
+def _shortfalls(rows: list[dict[str, Any]]) -> list[str]:
+    """Where the time goes in the rows that are below what is asked."""
+    below = [row["name"] for row in rows if any(r.get("verdict") == "BELOW" for r in row["ratios"])]
+    if not below:
+        return []
+    told = [f"- `{name}`: {where(name) or 'not looked into yet.'}" for name in below]
+    return ["## Where the time goes in what falls short", "", *told, ""]
 
 
 def _is_followed(row: dict[str, Any], rows: list[dict[str, Any]]) -> bool:

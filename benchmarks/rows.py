@@ -258,6 +258,7 @@ _SPELLINGS: Final[tuple[tuple[Any, ...], ...]] = (
     ("log", "a Controller and a Logger to a file", (0.7, 1.0), "log"),
     ("log_sets_cookie", "a cookie set, and a Logger to a file", (None, None), "log"),
     ("observed", "a Controller beside a Debugger that shows nothing", (0.35, 0.5), "plain"),
+    ("seen", "a Controller beside a component that sees every event", (0.35, 0.5), "plain"),
     ("base_header", "a BaseServer with a header", (1.2, 1.6), "header"),
 )  # fmt: skip
 

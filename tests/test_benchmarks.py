@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks import curves, harness
+from benchmarks import curves, harness, profiles
 from benchmarks.base import rows_against
 from benchmarks.curves import CURVES, Curve, run_curve
 from benchmarks.harness import ROOT, Bound, Contender, Failed, Row, report, run_row, summary
@@ -174,14 +174,24 @@ def test_the_page_shows_each_row_and_each_curve(tmp_path: Path) -> None:
     assert "| some work (`one`) | uvicorn | not measured | | | |" in text
     assert "| some work (`one`) | | 2 /CPU s | | at most 300 | |" in text
     assert [line for line in text.splitlines() if line.startswith("## ")] == [
-        "## kernel", "## http", "## memory", "## Growth"
+        "## kernel", "## http", "## memory", "## Where the time goes in what falls short", "## Growth"
     ]  # fmt: skip
+    assert "- `kernel.two`: not looked into yet." in text
+    assert "`kernel.one`" not in text
     assert "![events: 1: 1.00, 10: 3.20, 100: -](depth.svg)" in text
     picture = ElementTree.fromstring((tmp_path / "depth.svg").read_text())
     dots = picture.findall("{http://www.w3.org/2000/svg}circle")
     assert len(dots) == 2
     for dot in dots:
         assert 0 <= float(dot.attrib["cy"]) <= 220
+
+
+def test_profiles_are_of_rows_and_the_longest_name_counts() -> None:
+    for known in profiles.WHERE:
+        assert any(row.name.startswith(known) for row in ROWS), known
+    assert profiles.where("http.beside_sessions") == profiles.WHERE["http.beside_sessions"]
+    assert profiles.where("http.beside_timer") == profiles.WHERE["http.beside_"]
+    assert not profiles.where("import.circuits")
 
 
 def test_a_curve_is_a_factor_of_its_left_end(monkeypatch: pytest.MonkeyPatch) -> None:

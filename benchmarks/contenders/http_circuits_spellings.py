@@ -9,7 +9,7 @@ from typing import Any
 
 from serving import announce, many_descriptors
 
-from circuits import Component, Debugger, Event
+from circuits import Component, Debugger, Event, handler
 from circuits.web import BaseServer, Controller, JSONController, Logger, Server
 
 HELLO = "Hello World!"
@@ -132,11 +132,12 @@ def log() -> Logger:
     return Logger(tempfile.NamedTemporaryFile(prefix="circuits-bench-", suffix=".log").name)
 
 
-class Filter(Debugger):
-    """Is asked about every event, and shows none of them."""
+class Seeing(Component):
+    """Is called for every event, and does nothing."""
 
-    IgnoreEvents = ("generate_events",)  # type: ignore[assignment]
-    IgnoreChannels = ("*",)  # type: ignore[assignment]
+    @handler(channel="*", priority=101)
+    def _on_any(self, event: Event, *args: Any) -> None:
+        pass
 
 
 SPELLINGS: dict[str, tuple[Any, ...]] = {
@@ -158,7 +159,8 @@ SPELLINGS: dict[str, tuple[Any, ...]] = {
     "fires": (Fires, Greeter),
     "log": (Plain, log),
     "log_sets_cookie": (SetsCookie, log),
-    "observed": (Plain, lambda: Filter(events=False)),
+    "observed": (Plain, lambda: Debugger(events=False)),
+    "seen": (Plain, Seeing),
     "base": (Base,),
     "base_header": (BaseHeader,),
 }

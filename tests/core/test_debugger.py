@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from circuits import Component, Debugger, Event
+from circuits.core._direct import Direct
 from circuits.testing import settle
 
 
@@ -124,6 +125,77 @@ def test_disabled_it_says_nothing() -> None:
     app.fire(foo())
     app.fire(Event.create("fails"))
     assert shown(app, out) == []
+
+
+def test_what_is_shown_may_change_at_any_time() -> None:
+    app, debugger, out = make()
+
+    def is_shown() -> bool:
+        out.truncate(0)
+        app.fire(foo(), "a")
+        return bool(shown(app, out))
+
+    assert is_shown()
+    for name, item in (("IgnoreEvents", "foo"), ("IgnoreChannels", "a")):
+        ignored = getattr(debugger, name)
+        ignored.append(item)
+        assert not is_shown()
+        ignored.remove(item)
+        assert is_shown()
+        ignored += [item, "other"]
+        assert not is_shown()
+        del ignored[-2]
+        assert is_shown()
+        ignored[-1] = item
+        assert not is_shown()
+        setattr(debugger, name, [])
+        assert is_shown()
+        getattr(debugger, name).extend([item])
+        assert not is_shown()
+        getattr(debugger, name).clear()
+        assert is_shown()
+    for name in ("enabled", "events"):
+        setattr(debugger, name, False)
+        assert not is_shown()
+        setattr(debugger, name, True)
+        assert is_shown()
+
+
+def test_a_channel_that_cannot_be_compared_is_not_ignored() -> None:
+    class Odd:
+        def __eq__(self, other: object) -> bool:
+            raise ValueError("no")
+
+        def __hash__(self) -> int:
+            return 1
+
+        def __repr__(self) -> str:
+            return "odd"
+
+    app, _, out = make(IgnoreChannels=["a"])
+    app.fire(foo(), Odd())
+    assert shown(app, out) == ["<foo[odd.foo] ( )>"]
+
+
+@pytest.mark.parametrize(
+    "options", [{"events": False}, {"IgnoreEvents": ["seen"]}, {"IgnoreChannels": ["*"]}]
+)
+def test_what_it_does_not_show_goes_by_calls(options: dict[str, Any]) -> None:
+    class seen(Event):
+        pass
+
+    class App(Component):
+        def seen(self) -> None:
+            pass
+
+    app = App()
+    debugger = Debugger(file=io.StringIO(), **options).register(app)
+    door = Direct(app, seen)
+    with app.running():
+        settle(app)
+        assert door.methods() == (app.seen,)
+        debugger.events, debugger.IgnoreEvents, debugger.IgnoreChannels = True, [], []
+        assert door.methods() is None
 
 
 # -- errors --

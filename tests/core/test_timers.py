@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from circuits import Component, Event, Timer
+from circuits import Component, Event, Timer, handler
 from circuits.core._loop import LONGEST_WAIT
+from circuits.core.events import Unregister
 from circuits.testing import Recorder, VirtualClock, settle
 
 
@@ -224,6 +225,113 @@ def test_who_listens_is_told_that_one_leaves(virtual_clock: VirtualClock, name: 
     settle(app)
     assert recorder.names == [name]
     assert timer.parent is timer
+
+
+class Making(Component):
+    """Makes timers in a handler of a tree that runs."""
+
+    def foo(self, count: int) -> None:
+        for _ in range(count):
+            Timer(60, foo(0)).register(self)
+
+
+@pytest.mark.parametrize("channel", ["*", "other"])
+def test_who_listens_is_told_that_one_joins_a_running_tree(channel: str) -> None:
+    class Watching(Component):
+        def init(self) -> None:
+            self.seen: list[object] = []
+
+        @handler("registered", channel=channel)
+        def on_registered(self, component: object, manager: object) -> None:
+            if isinstance(component, Timer):
+                self.seen.append(component)
+
+    app = Making()
+    watching = Watching().register(app)
+    with app.running():
+        settle(app)
+        app.fire(foo(1))
+        settle(app)
+        timers = [part for part in app.components if isinstance(part, Timer)]
+    assert len(timers) == 1
+    # A timer's channel is "*": what it fires reaches every channel.
+    assert watching.seen == timers
+
+
+def test_who_waits_for_it_is_told_that_one_joins() -> None:
+    class Waiting(Making):
+        seen = False
+
+        def started(self, component: object) -> Any:
+            yield self.wait("registered")
+            self.seen = True
+
+    app = Waiting()
+    with app.running():
+        settle(app)
+        app.fire(foo(1))
+        settle(app)
+        assert app.seen
+
+
+def test_where_nobody_listens_no_event_tells_that_one_joins() -> None:
+    class Looking(Making):
+        queued = -1
+
+        @handler("foo", priority=-1)
+        def on_made(self, count: int) -> None:
+            self.queued = len(self)
+
+    app = Looking()
+    with app.running():
+        settle(app)
+        app.fire(foo(3))
+        settle(app)
+        assert app.queued == 0
+        assert len(app.components) == 3
+
+
+@pytest.mark.parametrize("targeted", [False, True])
+def test_one_among_many_leaves_when_asked_by_the_event(targeted: bool) -> None:
+    app = Making()
+    with app.running():
+        app.fire(foo(3))
+        settle(app)
+        first, second, third = app.components
+        if targeted:
+            app.fire(Unregister(), second)
+        else:
+            app.fire(Unregister(second))
+        settle(app)
+        assert list(app.components) == [first, third]
+        app.fire(Unregister(third))  # nothing is left of what was found out for the one before
+        settle(app)
+        assert list(app.components) == [first]
+
+
+def test_one_with_a_handler_of_its_own_or_on_a_channel_leaves_by_the_event_too() -> None:
+    app = Making()
+    with app.running():
+        app.fire(foo(3))
+        settle(app)
+        first, second, third = cast("list[Timer]", [*app.components])
+
+        @handler("bar")
+        def on_bar(self: Any) -> str:
+            return "heard"
+
+        second.addHandler(on_bar)
+        third.channel = "third"
+        value = app.fire(Event.create("bar"))
+        settle(app)
+        assert value.value == "heard"
+        app.fire(Unregister(second))
+        app.fire(Unregister(third), "third")
+        settle(app)
+        assert list(app.components) == [first]
+        routes = app._tree_engine.routes
+        assert not routes.is_known("bar")
+        assert set(routes.handling("unregister")) == {app, first}
 
 
 def test_after_the_stop_only_what_its_handlers_ask_for_fires(virtual_clock: VirtualClock) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import gc
 import pickle
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -421,3 +423,33 @@ def test_a_chain_of_nested_values_may_be_of_any_length() -> None:
         assert value.errors is app.fails
         assert len(value.exceptions) == app.fails
         assert app.fails or value.value == "end"
+
+
+def test_a_value_that_is_kept_keeps_its_event_without_a_cycle() -> None:
+    class Answers(Component):
+        def foo(self) -> int:
+            return 42
+
+    app = Answers()
+    settle(app)
+    gc.collect()
+    gc.disable()
+    try:
+        value = app.fire(foo())
+        settle(app)
+        assert value._event is not None
+        gone = weakref.ref(value._event)
+        assert value.value == 42
+        del value
+        assert gone() is None
+        value = app.fire(foo())
+        settle(app)
+    finally:
+        gc.enable()
+    event = value.event
+    assert event is not None
+    assert event.value is value
+    again = app.fire(event)
+    settle(app)
+    assert event.value is again
+    assert value.event is again.event is event

@@ -136,7 +136,7 @@ def test_a_run_without_the_pipe_runs_all_the_same(monkeypatch: pytest.MonkeyPatc
             self.stop()
 
     before = set(os.listdir("/proc/self/fd"))
-    monkeypatch.setattr(signal, "set_wakeup_fd", refuse)
+    monkeypatch.setattr("circuits.core._signal_pipe.signal.set_wakeup_fd", refuse)
     app = Stopping()
     app.run()
     assert not app.running

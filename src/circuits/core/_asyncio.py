@@ -139,8 +139,8 @@ class _TurnSelector(PollerFollower, selectors.DefaultSelector):
         self._has_input = False  # as the poller says
         self._version = 0  # of the routes in which the poller was found
         # Since the poller was asked: turns in which it was not, and what they have dispatched.
-        self._turns = self._dispatched = 0
-        self.loop: asyncio.AbstractEventLoop | None = None
+        self._unasked = self._dispatched = 0
+        self.loop: _Loop | None = None
         self.single = False  # end the loop after this turn
         self.is_plain = False  # the application has ended: leave the engine alone
         self.max_wait = -1.0
@@ -174,14 +174,28 @@ class _TurnSelector(PollerFollower, selectors.DefaultSelector):
     def select(self, timeout: float | None = None) -> list[Any]:
         if self.is_plain:
             return super().select(timeout)
+        loop = self.loop
+        assert loop is not None
+        self._turn(loop, timeout)
+        # Turns that leave nothing for asyncio need not go through it.
+        while timeout is None and not (
+            loop._ready or self._ready or loop._scheduled or loop._stopping
+        ):
+            self._turn(loop, None)
+        ready, self._ready = self._ready, []
+        return ready
+
+    def _turn(self, loop: _Loop, timeout: float | None) -> None:
+        """One turn of the engine."""
         manager = self._manager
         engine = manager._tree_engine
-        is_ahead = engine.tasks.is_ahead  # then as if that had been dispatched now
-        engine.tasks.has_handed_over = is_ahead
-        engine.loop.latch = self
+        tasks, engine_loop = engine.tasks, engine.loop
+        is_ahead = tasks.is_ahead  # then as if that had been dispatched now
+        tasks.has_handed_over = is_ahead
+        engine_loop.latch = self
         if engine.routes.version != self._version:
             self._version = engine.routes.version
-            self._use_poller(engine.loop.find_poller())
+            self._use_poller(engine_loop.find_poller())
         worked = is_ahead
         if engine.schedule.heap:
             worked = engine.schedule.run_due(_clock.now()) or worked
@@ -200,27 +214,27 @@ class _TurnSelector(PollerFollower, selectors.DefaultSelector):
         # with the next descriptors behind them: a busy application would never come back to calls.
         if (
             engine.queue
-            and self._turns < DRAIN_TURNS
+            and self._unasked < DRAIN_TURNS
             and self._dispatched < EVENTS_PER_TURN
             and not self.single
         ):
-            self._turns += 1
+            self._unasked += 1
         else:
-            self._turns = self._dispatched = 0
-            engine.loop.idle(wait)
+            self._unasked = self._dispatched = 0
+            engine_loop.idle(wait)
         if self._has_input or (self._poller is None and not self._ready):
             self.block(0.0)
-        assert self.loop is not None
-        engine.tasks.is_ahead = False
-        _hand_over_tasks(engine, self.loop)
+        tasks.is_ahead = False
+        if tasks.ready or tasks.polled:
+            _hand_over_tasks(engine, loop)
         if self.single or not manager._running:
-            self.loop.stop()
-        ready, self._ready = self._ready, []
-        return ready
+            loop.stop()
 
 
 class _Loop(asyncio.SelectorEventLoop):
-    _ready: Any  # of asyncio itself: the handles that are to run
+    _ready: Any  # of asyncio itself: the handles that are to run, and those of a later time
+    _scheduled: Any
+    _stopping: bool
     _closed: bool
     _default_executor: Any
     _first: Any = None  # the first step of a task that is being made, and its context

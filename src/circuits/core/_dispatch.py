@@ -142,7 +142,9 @@ class Dispatch:
                     event._event_at = None
                     value = event._event_value
                     if getrefcount(value) == HELD_ONCE_MORE:
-                        value.event = None  # see finish
+                        value._event = None  # see finish
+                    elif getrefcount(event) == HELD_ONCE_MORE:
+                        event._event_value = None  # type: ignore[assignment]  # Value.event is as well
         except Exception as problem:
             # What is left of the batch comes at the next flush.
             self._give_up(event, problem)  # type: ignore[possibly-undefined]

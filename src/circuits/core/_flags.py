@@ -129,8 +129,8 @@ class ValueOf:
             return None
         refirings = event._event_refirings
         value = refirings[-1].value if refirings else event._event_value
-        if value is not None and value.event is None:
-            value.event = event  # they were parted, when nobody had kept it
+        if value is not None and value._event is None:
+            value._event = event  # they were parted, when nobody had kept it
         return value
 
     def __set__(self, event: BaseEvent, value: Any) -> None:

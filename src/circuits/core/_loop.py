@@ -174,7 +174,7 @@ class Loop:
                 tasks.step_ready()
             if queue:
                 self._dispatch.flush()
-            elif not tasks.ready:
+            if not (queue or tasks.ready):
                 return
 
     # -- waiting --

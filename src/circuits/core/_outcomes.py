@@ -105,7 +105,7 @@ class Outcomes:
         # waiting for the garbage collector costs a third of all that an event costs.
         is_counted = cause is not None and cause.value is value
         if getrefcount(value) == HELD_ONCE_MORE + is_counted:
-            value.event = None
+            value._event = None
 
     def end_cause(self, cause: Cause, value: Value | None = None) -> None:
         """Count one event of a cause, or one hold, as finished; tell what is complete then.
@@ -122,7 +122,7 @@ class Outcomes:
         self.feedback(Complete, "Complete", event, channels, results.value)
         over.value = None  # so that it does not count
         if results is not value and getrefcount(results) == HELD_ONCE_MORE:
-            results.event = None
+            results._event = None
 
     def is_complete_heard(self, cause: Cause) -> bool:
         """Whether anybody hears that the event of a cause is complete."""

@@ -19,7 +19,7 @@ from .utils import flatten
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
     from ._queue import EventQueue
@@ -37,6 +37,12 @@ CHANNELS_LIMIT = 16384
 #: How many names are remembered, of those that a component is fired at, too: a program may make
 #: them of what comes in.
 NAMES_LIMIT = 16384
+
+#: On every channel: where a component is that names none.
+EVERYWHERE = ("*",)
+
+#: What every component handles.
+_UNREGISTER = "unregister"
 
 #: Events that still reach a component that is about to leave.
 _FAREWELL = frozenset({"prepare_unregister", "prepare_unregister_complete", "unregistered"})
@@ -56,13 +62,20 @@ _versions = count(1)
 class Routes:
     """Index and cache of the handlers of one tree."""
 
-    __slots__ = ("_by_name", "_queue", "awaited", "cache", "plain", "version", "watch_unheard")
+    __slots__ = (
+        "_asked", "_bare", "_by_name", "_queue", "awaited", "cache", "plain", "version", "watch_unheard",
+    )  # fmt: skip
 
     def __init__(self, queue: EventQueue) -> None:
         self._queue = queue  # whose epoch ends with every change
         # name -> channel -> id of the component -> component; ids, since a component may
         # define an equality of its own.
         self._by_name: dict[str, dict[Any, dict[int, Manager]]] = {}
+        #: Components that handle nothing but ``unregister``, and that everywhere: timers, of which
+        #: there may be many, that come and go. By their ids.
+        self._bare: dict[int, Manager] = {}
+        #: What ``knows`` has answered, as long as no name comes or goes.
+        self._asked: dict[tuple[str, ...], bool] = {}
         #: name -> channels -> routes; read without lock.
         self.cache: dict[str, dict[tuple[Any, ...], tuple[Route, ...]]] = {}
         #: name -> channels -> the methods alone, if none wants the event or is a filter.
@@ -79,7 +92,11 @@ class Routes:
 
     def add(self, component: Manager) -> None:
         """Add all handlers of a component."""
-        self.add_specs(component, component._tree_specs)
+        if component._tree_is_bare and component._tree_channels == EVERYWHERE:
+            self._bare[id(component)] = component
+            self._renew_bare()
+        else:
+            self.add_specs(component, component._tree_specs)
 
     def add_specs(self, component: Manager, specs: Iterable[HandlerSpec]) -> None:
         """Add some handlers of a component."""
@@ -89,16 +106,30 @@ class Routes:
                 continue
             channel = component._tree_channels[0] if spec.channel is None else spec.channel
             for name in spec.keys:
-                components = by_name.setdefault(name, {}).setdefault(channel, {})
-                components[id(component)] = component
+                try:
+                    by_name[name][channel][id(component)] = component
+                except KeyError:
+                    if name not in by_name:
+                        by_name[name] = {}
+                        self._asked.clear()
+                    by_name[name].setdefault(channel, {})[id(component)] = component
                 self._drop(name)
         self.renew()
 
     def remove(self, component: Manager) -> None:
         """Remove all handlers of a component."""
-        self.remove_specs(component, component._tree_specs)
+        if self._bare.pop(id(component), None) is not None and component._tree_is_bare:
+            self._renew_bare()
+        else:
+            self.remove_specs(component, component._tree_specs)
         if component._tree_targeted is not None:
             self._forget_targeted(component)
+
+    def _renew_bare(self) -> None:
+        if _UNREGISTER in self.cache:
+            self._drop(_UNREGISTER)
+        self.version = next(_versions)  # as in renew
+        self._queue.epoch += 1
 
     def _forget_targeted(self, component: Manager) -> None:
         for name in component._tree_targeted or ():
@@ -111,6 +142,7 @@ class Routes:
     ) -> None:
         """Remove some handlers of a component, of which others may stay."""
         stay = {(n, ChannelKey(_effective(s, component))) for s in kept for n in s.keys}
+        by_name = self._by_name
         for spec in specs:
             if spec.channel is SELF:
                 continue
@@ -119,14 +151,17 @@ class Routes:
                 self._drop(name)
                 if stay and (name, ChannelKey(channel)) in stay:
                     continue
-                channels = self._by_name.get(name)
-                if channels is None or channel not in channels:
+                try:
+                    channels = by_name[name]
+                    components = channels[channel]
+                except KeyError:
                     continue
-                channels[channel].pop(id(component), None)
-                if not channels[channel]:
+                components.pop(id(component), None)
+                if not components:
                     del channels[channel]
                     if not channels:
-                        del self._by_name[name]
+                        del by_name[name]
+                        self._asked.clear()
         self.renew()
 
     def renew(self) -> None:
@@ -144,7 +179,9 @@ class Routes:
             self.cache.clear()
             self.plain.clear()
         else:
-            for known in (name, *names_written(name)):
+            self.cache.pop(name, None)
+            self.plain.pop(name, None)
+            for known in names_written(name):
                 self.cache.pop(known, None)
                 self.plain.pop(known, None)
 
@@ -160,15 +197,22 @@ class Routes:
     # -- asking --
 
     def knows(self, *names: str) -> bool:
-        """Whether any component handles one of these names, when not fired at itself."""
+        """Whether any component handles one of these names, when not fired at itself.
+
+        To be asked for few different names only, as the answers are kept.
+        """
+        known = self._asked.get(names)
+        if known is None:
+            # Under the lock, so that no name comes or goes between the look and the note.
+            with TREE_LOCK:
+                known = self._asked[names] = any(map(self._is_handled, names))
+        return known
+
+    def _is_handled(self, name: str) -> bool:
         known = self._by_name
-        if "*" in known or not known.keys().isdisjoint(names):
+        if name == _UNREGISTER and self._bare:
             return True
-        for name in names:  # each timer that ends asks for three
-            for written in written_names(name):
-                if written in known:
-                    return True
-        return False
+        return name in known or "*" in known or not known.keys().isdisjoint(written_names(name))
 
     def handling(self, name: str) -> list[Manager]:
         """The components with a handler of this very name, whatever its channel."""
@@ -176,6 +220,8 @@ class Routes:
         with TREE_LOCK:
             for components in self._by_name.get(name, {}).values():
                 found.update(components)
+            if name == _UNREGISTER:
+                found.update(self._bare)
         return list(found.values())
 
     def is_known(self, name: str) -> bool:
@@ -183,10 +229,7 @@ class Routes:
 
         Unlike looking for routes, this remembers nothing of what was asked.
         """
-        known = self._by_name
-        if name in known or "*" in known or name in self.awaited:
-            return True
-        return not known.keys().isdisjoint(written_names(name))
+        return name in self.awaited or self._is_handled(name)
 
     def resolve(self, name: str, channels: tuple[Any, ...]) -> tuple[Route, ...]:
         """Work out the routes of an event and remember them."""
@@ -276,7 +319,7 @@ class Routes:
                 if names and name not in names and "*" not in names:
                     if not written or written.isdisjoint(names):
                         continue
-                if spec.skips is not None and spec.skips(name):
+                if spec.skips is not None and spec.skips(component, name, channel):
                     continue
                 if not listens(spec, component, channel):
                     continue
@@ -290,6 +333,8 @@ class Routes:
         if _is_component(channel) and _in_tree_of(channel, self):
             found[id(channel)] = channel
         for key in (name,) if name == "*" else (name, *written_names(name), "*"):
+            if key == _UNREGISTER:
+                found.update(self._bare)
             channels = self._by_name.get(key)
             if channels is None:
                 continue
@@ -302,12 +347,12 @@ class Routes:
         return found.values()
 
 
-def is_unheard(routes: Iterable[Route]) -> bool:
+def is_unheard(routes: Sequence[Route]) -> bool:
     """Whether nobody handles what goes these ways: those who see all that there is only look on.
 
     But for those who take it elsewhere, and say so by ``forwards``.
     """
-    for method, _, _ in routes:
+    for method, _, _ in reversed(routes):  # those who look on come first
         if getattr(method, "forwards", False):
             return False
         if getattr(method, "names", True) or getattr(method, "channel", None) != "*":

@@ -9,13 +9,15 @@ or, in a tree without one, right here.
 from __future__ import annotations
 
 import select
-import signal
 
 from ._latch import WakeUp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal
     from typing import Any
+else:
+    import _signal as signal  # without the names of enum, whose import takes longer than ours
 
 
 class SignalPipe(WakeUp):

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-import signal
 
 from ._signal_pipe import SignalPipe
 from .events import HangUp, Signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Callable
     from types import FrameType
     from typing import Any
 
     from .manager import Manager
+else:
+    import _signal as signal  # without the names of enum, whose import takes longer than ours
 
 __all__ = ["Signals"]
 

@@ -66,7 +66,7 @@ class TracedDispatch(Dispatch):
                 if entry._event_key is not None:
                     value = entry._event_value
                     if getrefcount(value) == HELD_ONCE_MORE:
-                        value.event = None  # as in the flush that this replaces
+                        value._event = None  # as in the flush that this replaces
         except Exception as problem:
             self._give_up(entry, problem)
         finally:

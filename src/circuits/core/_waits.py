@@ -325,7 +325,7 @@ class Wait(Suspension):
         if value._flags == HAS_RESULT and value._value.__class__ is not Value:
             result = value._value
             if getrefcount(value) == HELD_ONCE_MORE + 1:  # see Outcomes.finish
-                value.event = None
+                value._event = None
             return result
         if value.unheard and value.is_empty and not value.errors:
             raise NoHandlerError(unheard_text(self._manager._tree_engine.routes, event))

@@ -88,7 +88,7 @@ _LOOK_INTERVAL = 0.005
 _NEVER = -1
 
 
-def _stays(name: str) -> bool:
+def _stays(bridge: Bridge, name: str, channel: Any) -> bool:
     """Whether events of a name are nothing that a bridge has to see."""
     return name[0] == "_" or name in {"generate_events", "error", "exception"}
 

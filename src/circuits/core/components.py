@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import _thread
 import sys
 
 from ._flags import WAITED
 from ._mistakes import check_channels
 from ._reports import log_unused
-from ._routing import TREE_LOCK, is_below
+from ._routing import EVERYWHERE, TREE_LOCK, is_below
 from .errors import SingletonError, UnregistrableError
 from .events import Event, Registered, Unregistered
 from .handlers import (
@@ -25,6 +26,8 @@ from .utils import flatten
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, ClassVar, Self
+
+    from ._engine import Engine
 
 __all__ = ["BaseComponent", "Component", "PrepareUnregister", "SingletonError", "check_singleton"]
 
@@ -109,6 +112,8 @@ class BaseComponent(Manager):
 
     singleton: ClassVar[bool | type] = False
     _tree_default_channel: ClassVar[Any] = "*"
+    #: Whether it may join without ``registered``, where nobody hears of that.
+    _tree_joins_quietly: ClassVar[bool] = False
     #: Whether ``init`` is called behind the constructor, and not in that of this class.
     _tree_inits_last: ClassVar[bool] = False
     #: The default of a constructor's parameter, which nobody has given, where the class says otherwise.
@@ -135,8 +140,6 @@ class BaseComponent(Manager):
             _prepare_class(cls)
         for attribute, function in cls._tree_inherited:
             setattr(component, attribute, function.__get__(component))
-        default = cls._tree_default_channel
-        component._tree_channels = ("*" if _is_false(default) else default,)
         place = cls._tree_channel_place
         if place is not None and "channel" not in kwargs and len(args) <= place[1]:
             component._tree_ignored_channel = place[0]
@@ -145,21 +148,26 @@ class BaseComponent(Manager):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         cls = type(self)
-        if "channel" in kwargs:
+        if kwargs and "channel" in kwargs:
             channel = kwargs["channel"]
             if self._tree_ignored_channel is None or channel != self._tree_ignored_channel:
                 self.channel = channel
-        # Looking into the dictionary makes every attribute slower from then on, so it is left
-        # alone where nobody can have put anything there yet.
-        given = vars(self).values() if cls._tree_may_set_first else ()
-        for child in [*cls._tree_parts, *given]:
-            if isinstance(child, BaseComponent) and child is not self and child is not self.parent:
+        may_set_first = cls._tree_may_set_first
+        if may_set_first or cls._tree_parts:
+            # Looking into the dictionary makes every attribute slower from then on, so it is left
+            # alone where nobody can have put anything there yet.
+            given = vars(self).values() if may_set_first else ()
+            for child in [*cls._tree_parts, *given]:
+                if not isinstance(child, BaseComponent) or child is self or child is self.parent:
+                    continue
                 if child.parent is not self:  # under two names, or registered by hand
                     child.register(self)
-        init = getattr(self, "init", None)
-        if callable(init) and not cls._tree_inits_last and cls.init is not BaseComponent.init:
-            init(*args, **kwargs)
-        elif (args or kwargs) and cls.__init__ is BaseComponent.__init__:
+        if cls.init is not BaseComponent.init and not cls._tree_inits_last:
+            init = getattr(self, "init", None)
+            if callable(init):
+                init(*args, **kwargs)
+                return
+        if (args or kwargs) and cls.__init__ is BaseComponent.__init__:
             log_unused(self, args, kwargs)
 
     def init(self, *args: Any, **kwargs: Any) -> None:
@@ -209,7 +217,10 @@ class BaseComponent(Manager):
                 raise SingletonError(self)
             if self.parent is not self:
                 self._tree_detach()
-            engine = parent._tree_engine
+            try:
+                engine = parent._tree_live
+            except AttributeError:
+                engine = parent._tree_engine
             own = getattr(self, "_tree_live", None)
             if own is not None:
                 if own.loop.thread is not None and engine.loop.thread is not None:
@@ -218,7 +229,10 @@ class BaseComponent(Manager):
                     )
             parent._tree_births = self._tree_birth = parent._tree_births + 1
             self.parent = parent
-            parent.components[self] = None
+            siblings = parent._tree_children
+            if siblings is None:
+                siblings = parent.components
+            siblings[self] = None
             engine.adopt(self, own)
             self._tree_leaving = False
         if self._tree_children:
@@ -226,7 +240,8 @@ class BaseComponent(Manager):
                 node._tree_joined()
         else:
             self._tree_joined()
-        self.fire(Registered(self, parent))
+        if not (self._tree_joins_quietly and self._tree_joins_unseen(engine)):
+            self.fire(Registered(self, parent))
         return self
 
     def unregister(self) -> Self:
@@ -275,10 +290,25 @@ class BaseComponent(Manager):
         return True
 
     def _tree_is_heard(self, *names: str) -> bool:
-        engine = self._tree_engine
-        if not engine.routes.awaited.isdisjoint(names):
+        routes = self._tree_engine.routes
+        if routes.awaited and not routes.awaited.isdisjoint(names):
             return True
-        return engine.routes.knows(*names)
+        return routes.knows(*names)
+
+    def _tree_joins_unseen(self, engine: Engine) -> bool:
+        """Whether nobody hears of ``registered``: the event can be left out then.
+
+        Somebody who begins to listen while what is queued is being dispatched hears nothing of it.
+        """
+        loop = engine.loop
+        return (
+            loop.runner is not None
+            and loop.thread == _thread.get_ident()
+            and engine.tap is None
+            and engine.tracing is None
+            and "registered" not in engine.routes.awaited
+            and not engine.route("registered", self._tree_channels)
+        )
 
     def _tree_leave_or_unregister(self) -> None:
         """Unregister; at once and without the events of that, if nobody hears them.
@@ -287,22 +317,22 @@ class BaseComponent(Manager):
         it. That is the price of ten thousand timers.
         """
         if (
-            self._tree_leaving
+            not self._tree_is_bare  # what is queued for it comes first
+            or self._tree_leaving
             or self.parent is self
             or self._tree_children
-            or len(self._tree_specs)
-            > len(BaseComponent._tree_specs)  # what is queued for it comes first
-            or self._tree_is_heard("prepare_unregister", "prepare_unregister_complete")
+            or self._tree_is_heard(*_FAREWELL)
         ):
             self.unregister()
         else:
-            self._tree_depart(next_in_turn=True)
+            with TREE_LOCK:
+                self._tree_detach()
 
-    def _tree_depart(self, next_in_turn: bool = False) -> None:
+    def _tree_depart(self) -> None:
         with TREE_LOCK:
             engine = self._tree_engine
             farewell = None
-            if not (next_in_turn or engine.is_quiet()) or self._tree_is_heard("unregistered"):
+            if not engine.is_quiet() or self._tree_is_heard("unregistered"):
                 farewell = Unregistered(self, self.parent)
                 self.fire(farewell)
             self._tree_detach()
@@ -314,15 +344,15 @@ class BaseComponent(Manager):
     def _tree_detach(self) -> None:
         """Leave the parent at once. The caller holds TREE_LOCK."""
         parent, engine = self.parent, self._tree_engine
-        parent.components.discard(self)
-        nodes = self._tree_subtree()
+        parent.components.pop(self, None)
+        nodes = [*flatten(self)] if self._tree_children else (self,)
+        routes = engine.routes
         for node in nodes:
-            engine.routes.remove(node)
+            routes.remove(node)
         self.parent = self
         self._tree_leaving = False
         for node in nodes:
-            if hasattr(node, "_tree_live"):
-                del node._tree_live
+            del node._tree_live
             if node._tree_wants_hang_up:
                 engine.want_hang_up(node, False)
         engine.tasks.cancel_of(nodes)
@@ -352,6 +382,9 @@ class BaseComponent(Manager):
         return all(name in known for name in names)
 
 
+#: What is fired of a component that leaves.
+_FAREWELL = ("prepare_unregister", "prepare_unregister_complete", "unregistered")
+
 #: Constructors that set no attribute before they call that of :class:`BaseComponent`.
 PLAIN_CONSTRUCTORS: set[Any] = {BaseComponent.__init__}
 
@@ -365,8 +398,11 @@ def _prepare_class(cls: type[BaseComponent]) -> None:
     specs = collect_specs(cls)
     # The farewell comes last, as the last thing a component hears.
     last = [spec for spec in specs if spec.channel is SELF]
-    check_channels((cls._tree_default_channel,), cls.__name__)
+    default = cls._tree_default_channel
+    check_channels((default,), cls.__name__)
+    cls._tree_channels = EVERYWHERE if _is_false(default) else (default,)
     cls._tree_specs = (*(spec for spec in specs if spec.channel is not SELF), *last)
+    cls._tree_is_bare = len(specs) == len(BaseComponent._tree_specs or specs)
     cls._tree_parts = _class_components(cls)
     cls._tree_wants_hang_up = any("hang_up" in spec.names for spec in specs)
     cls._tree_needs_host = any(is_coroutine_function(spec.function) for spec in specs)

@@ -6,6 +6,7 @@ import os
 import sys
 
 from ._reports import format_error
+from ._routing import TREE_LOCK
 from ._shown import safe_repr
 from .components import BaseComponent
 from .events import Error
@@ -14,7 +15,7 @@ from .handlers import handler
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import Any, ClassVar, Protocol
+    from typing import Any, Protocol
 
     from .events import BaseEvent
 
@@ -29,10 +30,41 @@ if TYPE_CHECKING:
 __all__ = ["Debugger"]
 
 
+#: The attributes that are lists of what is not to be shown, and all that say what is.
+_LISTS = frozenset({"IgnoreEvents", "IgnoreChannels"})
+_CHOOSING = _LISTS | {"enabled", "events"}
+
+
+class _Ignored(list["Any"]):
+    """What is not to be shown; each change of it is told."""
+
+    def __init__(self, items: Iterable[Any], changed: Callable[[], object]) -> None:
+        super().__init__(items)
+        self._changed = changed
+
+
+def _telling(method: Callable[..., Any]) -> Callable[..., Any]:
+    def change(ignored: _Ignored, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return method(ignored, *args, **kwargs)
+        finally:
+            ignored._changed()
+
+    return change
+
+
+for _name in (
+    "append", "clear", "extend", "insert", "pop", "remove", "__delitem__", "__iadd__", "__imul__",
+    "__setitem__",
+):  # fmt: skip
+    setattr(_Ignored, _name, _telling(getattr(list, _name)))
+
+
 class Debugger(BaseComponent):
     """Writes a line for each event, and the text of each error.
 
-    It never raises: what cannot be shown is named instead, what cannot be written is dropped.
+    It never raises: what cannot be shown is named instead, what cannot be written is dropped. Events
+    that it does not show cost nothing: they go their way as if it was not there.
 
     Args:
         errors: Whether to show errors.
@@ -51,8 +83,8 @@ class Debugger(BaseComponent):
             lists belong to the instance.
     """
 
-    IgnoreEvents: ClassVar[list[Any]] = ["generate_events"]
-    IgnoreChannels: ClassVar[list[Any]] = []
+    IgnoreEvents: list[Any] = ["generate_events"]
+    IgnoreChannels: list[Any] = []
 
     def __init__(
         self,
@@ -73,8 +105,8 @@ class Debugger(BaseComponent):
         self.trim = trim
         more_events: Iterable[Any] = kwargs.get("IgnoreEvents") or ()
         more_channels: Iterable[Any] = kwargs.get("IgnoreChannels") or ()
-        self.IgnoreEvents = [*type(self).IgnoreEvents, *more_events]  # type: ignore[misc]
-        self.IgnoreChannels = [*type(self).IgnoreChannels, *more_channels]  # type: ignore[misc]
+        self.IgnoreEvents = [*type(self).IgnoreEvents, *more_events]
+        self.IgnoreChannels = [*type(self).IgnoreChannels, *more_channels]
         self.file: Any
         if file is None:
             self.file = None
@@ -96,25 +128,41 @@ class Debugger(BaseComponent):
             text = f"ERROR that cannot be shown: {safe_repr(problem)}\n"
         self._write(text, "error")
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _LISTS:
+            value = _Ignored(value, self._choose_anew)
+        super().__setattr__(name, value)
+        if name in _CHOOSING:
+            self._choose_anew()
+
+    def _choose_anew(self) -> None:
+        """What is shown has changed: the ways of all events are looked up once more."""
+        engine = getattr(self, "_tree_live", None)
+        if engine is not None:
+            with TREE_LOCK:
+                engine.routes.forget("*")
+
+    def _hides(self, name: str, channel: Any) -> bool:
+        """Whether events of a name on a channel are not shown, and need not come here."""
+        try:
+            if not (self.enabled and bool(self.events)) or name in self.IgnoreEvents:
+                return True
+            ignored = self.IgnoreChannels
+            return bool(ignored) and (channel in ignored or (channel, name) in ignored)
+        except Exception:
+            return False  # a channel that cannot be compared is not one of them
+
     @handler(channel="*", priority=101)
     def _on_event(self, event: BaseEvent, *args: Any, **kwargs: Any) -> None:
         if not (self.enabled and bool(self.events)):
             return
         try:
-            if self._is_ignored(event):
-                return
             text = self._describe(event)
         except Exception as problem:
             text = f"<{type(event).__name__} that cannot be shown: {safe_repr(problem)}>"
         self._write(text, "debug")
 
-    def _is_ignored(self, event: BaseEvent) -> bool:
-        if event.name in self.IgnoreEvents:
-            return True
-        ignored = self.IgnoreChannels
-        return bool(ignored) and all(
-            channel in ignored or (channel, event.name) in ignored for channel in event.channels
-        )
+    _on_event.skips = _hides  # type: ignore[attr-defined]
 
     def _describe(self, event: BaseEvent) -> str:
         try:

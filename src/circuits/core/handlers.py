@@ -235,7 +235,8 @@ class HandlerSpec:
         names: Names of the events, () for every event.
         channel: Channel it declares, ``None`` for that of its component, ``SELF`` for itself.
         priority, filter, wants_event: As declared.
-        skips: For handlers of ours that see every event: says which names it does not see.
+        skips: For handlers of ours that see every event: says of a component, a name and a channel
+            that such events need not come to it.
     """
 
     __slots__ = (
@@ -260,7 +261,7 @@ class HandlerSpec:
         self.priority = function.priority
         self.filter = bool(function.filter)
         self.wants_event = bool(function.event)
-        self.skips: Callable[[str], bool] | None = getattr(function, "skips", None)
+        self.skips: Callable[[Any, str, Any], bool] | None = getattr(function, "skips", None)
 
     @property
     def is_global(self) -> bool:

@@ -13,7 +13,7 @@ from ._loop import TASK_INTERVAL
 from ._mistakes import no_channels, no_event, no_parent
 from ._nodes import ComponentSet, EngineOnDemand, Look, own_globals, own_handlers
 from ._queue import Refiring, check_priority
-from ._routing import TREE_LOCK, as_channels, handlers_of
+from ._routing import EVERYWHERE, TREE_LOCK, as_channels, handlers_of
 from ._sleep import sleep  # noqa: F401 - as TimeoutError, for the 3.x line
 from ._tasks import CallValue, ExceptionWrapper, Task
 from ._waits import Wait
@@ -38,10 +38,7 @@ __all__ = ["TIMEOUT", "CallValue", "ExceptionWrapper", "Manager", "Unregistrable
 
 #: Seconds between two looks at handlers that wait by a bare ``yield``, while nothing happens.
 TIMEOUT = TASK_INTERVAL
-
-
 _new_value = Value.__new__
-_EVERYWHERE = ("*",)
 
 
 class Manager:
@@ -65,8 +62,9 @@ class Manager:
     stop_timeout: float = 10.0
     start_timeout: float = 5.0
     must_start: bool = False
-    _tree_channels: tuple[Any, ...]
+    _tree_channels: tuple[Any, ...] = EVERYWHERE
     _tree_specs: tuple[HandlerSpec, ...] = ()
+    _tree_is_bare = False  # whether it handles nothing but ``unregister``
     _tree_wants_hang_up = False  # whether it handles the event of that name
     _tree_needs_host = False  # whether a handler is a coroutine function
     _tree_birth = 0  # number among the children of the parent, rising
@@ -96,7 +94,6 @@ class Manager:
         """Make the node as a tree of its own, before any constructor runs."""
         node = super().__new__(cls)
         node.parent = node
-        node._tree_channels = _EVERYWHERE
         return node
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -203,7 +200,7 @@ class Manager:
         event.channels = channels
         # What Value(event, self) does, without the call.
         event._event_value = value = _new_value(Value)
-        value.event = event
+        value._event = event
         value.manager = self
         value._value = None
         value._flags = 0
@@ -339,7 +336,7 @@ class Manager:
             wants_event(method.__func__) if function is not method else spec.wants_event
         )
         with TREE_LOCK:
-            self._tree_specs = (*self._tree_specs, spec)
+            self._tree_specs, self._tree_is_bare = (*self._tree_specs, spec), False
             setattr(self, attribute, method)
             engine = getattr(self, "_tree_live", None)
             if engine is not None:

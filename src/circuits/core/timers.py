@@ -41,6 +41,7 @@ class Timer(BaseComponent):
     """
 
     _is_unused = False
+    _tree_joins_quietly = True
 
     def __init__(
         self,

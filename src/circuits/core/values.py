@@ -77,21 +77,21 @@ class Value:
     __slots__ = (
         "__dict__",
         "__weakref__",
+        "_event",
         "_flags",
         "_more",
         "_value",
-        "event",
         "manager",
     )
 
-    event: BaseEvent | None
+    _event: BaseEvent | None
     manager: Manager | None
     _value: Any
     _flags: int
     _more: _More  # only when the flag says so
 
     def __init__(self, event: BaseEvent | None = None, manager: Manager | None = None) -> None:
-        self.event = event
+        self._event = event
         self.manager = manager
         self._value = None
         self._flags = 0
@@ -110,6 +110,18 @@ class Value:
         handled = _bit(_HANDLED)
         cut = _bit(_CUT)
         unheard = _bit(_UNHEARD)
+
+    @property
+    def event(self) -> BaseEvent | None:
+        """The event whose results these are, or ``None``."""
+        event = self._event
+        if event is not None and event._event_value is None:
+            event._event_value = self  # they were parted, when nobody else had kept it
+        return event
+
+    @event.setter
+    def event(self, event: BaseEvent | None) -> None:
+        self._event = event
 
     def _extend(self) -> _More:
         if not self._flags & _MORE:
@@ -193,7 +205,7 @@ class Value:
         else:
             self._add(value)
         self._flags = flags = self._flags | HAS_RESULT
-        if flags & _MORE or (self.event is not None and self.event._event_notify):
+        if flags & _MORE or (self._event is not None and self._event._event_notify):
             self._changed()
 
     def _add(self, value: Any) -> None:
@@ -233,7 +245,7 @@ class Value:
         """
         if self.promise and not force:
             return
-        event = self.event
+        event = self._event
         notify = (event is not None and event._event_notify) or self.notify
         manager = self.manager
         if not notify or manager is None:
@@ -254,7 +266,7 @@ class Value:
         # A loop, as chains of nested values may be longer than calls may be deep.
         value = self
         while True:
-            if value.notify or (value.event is not None and value.event._event_notify):
+            if value.notify or (value._event is not None and value._event._event_notify):
                 value.inform()
             parent = value._parent
             if parent is None:

@@ -28,6 +28,8 @@ __all__ = ["Body", "Response"]
 #: What a list that is a body may hold.
 _PIECES = (str, bytes, bytearray, memoryview, type(None))
 
+_JSON_FIELDS = (("Content-Type", "application/json"),)
+
 
 class Response:
     """What is sent back to the client.
@@ -325,7 +327,9 @@ class Response:
                 f"{body!r:.80}; return str, bytes, a list of them, a file or the response; methods "
                 "of controllers may return a dict or a list of anything, too"
             )
-        if "Content-Type" not in self.headers:
+        if self._headers is None and self._sent_headers is None and not self._fields:
+            self._fields = _JSON_FIELDS  # which keeps the head one of those that are remembered
+        elif "Content-Type" not in self.headers:
             self.headers["Content-Type"] = "application/json"
         self._body = [_json.encode(body).encode()]
 
@@ -399,18 +403,14 @@ class Response:
             may be sent, and ``None`` where it has to be made chunk by chunk. With ``chunked``,
             the transfer coding is yet to be applied.
         """
-        request, body = self.request, self._body
+        request = self.request
         payload: bytes | None = None
-        # Most bodies are one text, which everybody who handles the response has seen already.
-        if (
-            body.__class__ is list
-            and len(body) == 1
-            and self._returned is None
-            and self._listed is None
-            and not self.stream
-            and self.code != 205
-        ):
-            payload = body[0]
+        if not self.stream and self.code != 205:
+            if self._returned is not None or self._listed is not None:
+                self._render()
+            body = self._body
+            # Most bodies are one text, which everybody who handles the response has seen already.
+            payload = body[0] if body.__class__ is list and len(body) == 1 else None
             if payload.__class__ is str:
                 payload = payload.encode(self.encoding)
             elif payload.__class__ is not bytes:

@@ -73,6 +73,9 @@ def to_response(response: wrappers.Response, value: Any) -> wrappers.Response:
         Exception: An error could not make its page.
     """
     response._given = value
+    if value.__class__ is dict and response._resources is None:
+        response._returned = response._body = value  # as below, without the looks
+        return response
     if isinstance(value, wrappers.Response) and value.request is response.request:
         if response.close:
             value.close = True

@@ -168,6 +168,8 @@ def _is_sound_result(result: Any) -> bool:
 
 def names_wanted(routes: Routes, bridge: type[Bridge]) -> Iterator[str]:
     """The names that a tree has handlers for, those of bridges left out."""
+    if "unregister" not in bridge.ignore and routes.is_known("unregister"):
+        yield "unregister"  # which every component handles
     for name, channels in list(routes._by_name.items()):
         if name != "*":
             if name[0] != "_" and name not in bridge.ignore:

@@ -98,6 +98,16 @@ class Static(BaseComponent):
         self.dirlisting = dirlisting
         self.dotfiles = dotfiles
 
+    @property
+    def path(self) -> str | None:
+        """Prefix of the paths that are served; ``None`` is all."""
+        return self._path
+
+    @path.setter
+    def path(self, path: str | None) -> None:
+        self._path = path
+        self._mount = _paths.mount(path or "")
+
     @handler("request", filter=True, priority=0.9)
     def _on_request(self, request: Request, response: Response, peer_cert: Any = None) -> Any:
         try:
@@ -137,12 +147,13 @@ class Static(BaseComponent):
         """The segments below our prefix; ``None`` if the path is not ours."""
         if path[:1] != "/":  # "*"
             return None
+        if not path.startswith(self._mount) and "%" not in path and "//" not in path:
+            return None  # as of most requests that are for others
         segments = _paths.split_segments(path)
-        if self.path:
-            prefix = [segment for segment in self.path.split("/") if segment]
-            if segments[: len(prefix)] != prefix:
-                return None
-            del segments[: len(prefix)]
+        prefix = self._mount.split("/")[1:]
+        if segments[: len(prefix)] != prefix:
+            return None
+        del segments[: len(prefix)]
         return segments
 
     def _find(self, segments: Sequence[str]) -> tuple[str, os.stat_result] | None:
