@@ -139,7 +139,7 @@ class _TurnSelector(PollerFollower, selectors.DefaultSelector):
         self._has_input = False  # as the poller says
         self._version = 0  # of the routes in which the poller was found
         # Since the poller was asked: turns in which it was not, and what they have dispatched.
-        self._turns = self._dispatched = 0
+        self._unasked = self._dispatched = 0
         self.loop: _Loop | None = None
         self.single = False  # end the loop after this turn
         self.is_plain = False  # the application has ended: leave the engine alone
@@ -214,13 +214,13 @@ class _TurnSelector(PollerFollower, selectors.DefaultSelector):
         # with the next descriptors behind them: a busy application would never come back to calls.
         if (
             engine.queue
-            and self._turns < DRAIN_TURNS
+            and self._unasked < DRAIN_TURNS
             and self._dispatched < EVENTS_PER_TURN
             and not self.single
         ):
-            self._turns += 1
+            self._unasked += 1
         else:
-            self._turns = self._dispatched = 0
+            self._unasked = self._dispatched = 0
             engine_loop.idle(wait)
         if self._has_input or (self._poller is None and not self._ready):
             self.block(0.0)
