@@ -1,10 +1,11 @@
 """Run the Autobahn test suite against our server, both ways that it has, and our client.
 
-    python -m tests.nightly.autobahn WSTEST [--all] [--jobs 2] [--reports FOLDER]
+    python -m tests.nightly.autobahn WSTEST [--all] [--jobs 2] [--reports FOLDER [--resume]]
 
 WSTEST is the suite's program. Without ``--all``, its cases of compression (12 and 13) are left
 out, which take most of the time. Each job is a run of the suite with a part of its cases, before
-one of our three: the suite can do only one thing at a time. Ends with status 1 if a case fails, is
+one of our three: the suite can do only one thing at a time. With ``--resume``, what is in the
+folder already, of a run that was cut off, is not tried again. Ends with status 1 if a case fails, is
 not strict, or was not run.
 """
 
@@ -57,6 +58,10 @@ class Part:
     name: str
     cases: tuple[str, ...]
     without: tuple[str, ...] = ()
+
+    def folder(self, reports: Path) -> Path:
+        """Where the suite writes its report."""
+        return reports / f"{self.agent}-{self.name}"
 
 
 def parts(everything: bool) -> list[Part]:
@@ -196,18 +201,22 @@ def check(wstest: str, reports: Path, part: Part) -> tuple[float, dict[str, tupl
     """Run a part, in a process of its own.
 
     Returns:
-        How long it took, and what the suite says of each case: of how it went and how it ended.
+        How long it took, and what :func:`read` gives.
     """
     begun = time.monotonic()
-    folder = reports / f"{part.agent}-{part.name}"
+    folder = part.folder(reports)
     folder.mkdir(parents=True, exist_ok=True)
     (check_client if part.agent == "client" else check_server)(wstest, folder, part)
-    index = json.loads((folder / "index.json").read_text())
-    verdicts = {
+    return time.monotonic() - begun, read(reports, part)
+
+
+def read(reports: Path, part: Part) -> dict[str, tuple[str, str]]:
+    """What the suite says of each case of a part: of how it went and how it ended."""
+    index = json.loads((part.folder(reports) / "index.json").read_text())
+    return {
         case: (result["behavior"], result["behaviorClose"])
         for case, result in index.get(part.agent, {}).items()
     }
-    return time.monotonic() - begun, verdicts
 
 
 def judge(agent: str, verdicts: dict[str, tuple[str, str]], count: int) -> int:
@@ -225,13 +234,20 @@ def main() -> None:
     parser.add_argument("--all", action="store_true")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--reports", type=Path)
+    parser.add_argument("--resume", action="store_true")
     options = parser.parse_args()
     folder = options.reports or Path(tempfile.mkdtemp(prefix="autobahn-"))
     verdicts: dict[str, dict[str, tuple[str, str]]] = {agent: {} for agent in AGENTS}
+    todo = parts(options.all)
+    if options.resume:
+        done = [part for part in todo if (part.folder(folder) / "index.json").exists()]
+        todo = [part for part in todo if part not in done]
+        for part in done:
+            found = read(folder, part)
+            print(f"{part.agent}, {part.name}: {len(found)} cases, of a run before", flush=True)
+            verdicts[part.agent].update(found)
     with ProcessPoolExecutor(options.jobs, multiprocessing.get_context("spawn")) as pool:
-        runs = {
-            pool.submit(check, options.wstest, folder, part): part for part in parts(options.all)
-        }
+        runs = {pool.submit(check, options.wstest, folder, part): part for part in todo}
         for run in as_completed(runs):
             part = runs[run]
             seconds, found = run.result()
