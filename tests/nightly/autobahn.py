@@ -203,6 +203,9 @@ def check(wstest: str, reports: Path, part: Part) -> tuple[float, dict[str, tupl
     Returns:
         How long it took, and what :func:`read` gives.
     """
+    parent = multiprocessing.parent_process()
+    if parent is not None and not parent.is_alive():  # the signal has ended the part before alone
+        raise SystemExit(1)
     begun = time.monotonic()
     folder = part.folder(reports)
     folder.mkdir(parents=True, exist_ok=True)
