@@ -61,6 +61,28 @@ LOOSER = {
     "request/Invalid method": "any token is a method; servers answer 405 or 501",
 }
 
+_LAST = "what follows the last message is dropped without a look"
+
+# What only a lenient mode accepts there and is not refused here, and why.
+DROPPED = {
+    "request-lenient-keep-alive/Resetting flags when keep-alive is off (1.0, lenient)": _LAST,
+    "request-lenient-keep-alive/CRLF between requests, explicit `close` (lenient)": _LAST,
+    "response-lenient-data-after-close/HTTP/1.1 with keep-alive disabled, content-length (lenient)": _LAST,
+    "response-lenient-keep-alive/HTTP/1.1 with keep-alive disabled and 204 status (lenient)": _LAST,
+}
+
+_USER = "user information deceives (RFC 9110, 4.2.4)"
+_ZONE = "a zone means something on the client's own machine only (RFC 6874, 4)"
+
+# Targets that are taken there and refused here, also without their fragments, and why.
+REFUSED_URLS = {
+    "Complex URL with basic auth from node.js url parser doc": _USER,
+    "Proxy basic auth with url encoded space": _USER,
+    "Proxy basic auth with unreserved chars": _USER,
+    "IPv6 address with Zone ID": _ZONE,
+    "IPv6 address with Zone ID, but `%` is not percent-encoded": _ZONE,
+}
+
 
 @dataclass
 class Expected:
@@ -92,8 +114,8 @@ def unescape(text: str) -> bytes:
     return text.encode("latin-1" if max(map(ord, text), default=0) < 256 else "utf-8")
 
 
-def read(path: Path) -> list[Vector]:
-    """All strict vectors of one Markdown file."""
+def read(path: Path, is_lenient: bool) -> list[Vector]:
+    """The vectors of one Markdown file, of the strict mode or of the others."""
     vectors = []
     pattern = re.compile(
         r"^#+ ([^\n]+)\n(?:(?!\n#+ ).)*?<!-- meta=(\{[^\n]*\}) -->\s*```http\n(.*?)\n?```\n"
@@ -103,11 +125,11 @@ def read(path: Path) -> list[Vector]:
     for title, meta_text, http, log in pattern.findall(path.read_text(encoding="utf-8")):
         meta = json.loads(re.sub(r",\s*\}", "}", meta_text))
         kind = meta["type"].removesuffix("-finish")
-        if kind not in ("request", "response"):
-            continue  # a lenient mode
+        if is_lenient != (kind not in ("request", "response")):
+            continue
         if kind == "request" and "skipBody" in meta:
             continue  # a feature of its interface
-        vector = Vector(f"{kind}/{title}", kind, meta, unescape(http))
+        vector = Vector(f"{kind}/{title}", kind.partition("-")[0], meta, unescape(http))
         current = Expected()
         for line in log.splitlines():
             if span := re.search(r' span\[(\w+)\]="(.*)"$', line):
@@ -131,18 +153,18 @@ def read(path: Path) -> list[Vector]:
     return vectors
 
 
-def load() -> list[Vector]:
+def load(is_lenient: bool) -> list[Vector]:
     assert VECTORS is not None
     return [
         vector
         for folder in ("request", "response")
         for path in sorted((VECTORS / "llhttp" / folder).glob("*.md"))
-        for vector in read(path)
+        for vector in read(path, is_lenient)
     ]
 
 
-def decode(vector: Vector, step: int) -> tuple[list[Expected], str | None]:
-    """What our decoder makes of a vector that arrives in pieces."""
+def decode(vector: Vector, step: int, ends: bool = False) -> tuple[list[Expected], str | None]:
+    """What our decoder makes of a vector that arrives in pieces, and perhaps ends there."""
     decoder: http1.RequestDecoder | http1.ResponseDecoder
     data = vector.data
     if vector.kind == "request":
@@ -158,7 +180,7 @@ def decode(vector: Vector, step: int) -> tuple[list[Expected], str | None]:
         for index in range(0, len(data), step):
             decoder.receive_data(data[index : index + step])
             drain(decoder, messages)
-        if vector.error is not None:
+        if ends or vector.error is not None:
             decoder.receive_eof()
             drain(decoder, messages)
     except http1.RemoteProtocolError as error:
@@ -178,7 +200,16 @@ def drain(decoder: http1.RequestDecoder | http1.ResponseDecoder, messages: list[
             messages.append(Expected(str(message.status), complete=not message.has_body))
 
 
-ALL = load()
+def read_urls(path: Path) -> dict[str, tuple[bytes, bool]]:
+    """Targets of requests by their names, and whether they are refused there."""
+    pattern = re.compile(r"^## ([^\n]+)\n.*?```url\n(.*?)\n```.*?```log\n(.*?)```", re.S | re.M)
+    found = pattern.findall(path.read_text(encoding="utf-8"))
+    return {title: (unescape(url), "error code" in log) for title, url, log in found}
+
+
+ALL = load(is_lenient=False)
+LENIENT = load(is_lenient=True)
+URLS = read_urls(VECTORS / "llhttp" / "url.md")
 
 
 def test_vectors_are_read() -> None:
@@ -188,6 +219,10 @@ def test_vectors_are_read() -> None:
     assert sum(vector.error not in (None, CLOSE_DATA, *UPGRADE) for vector in ALL) > 50
     names = {vector.name for vector in ALL}
     assert names >= STRICTER.keys() | LOOSER.keys()
+    assert len(LENIENT) > 30
+    assert {vector.name for vector in LENIENT} >= DROPPED.keys()
+    assert len(URLS) > 15
+    assert URLS.keys() >= REFUSED_URLS.keys()
 
 
 @pytest.mark.parametrize("step", [1 << 20, 1], ids=["whole", "bytewise"])
@@ -216,3 +251,37 @@ def test_same_as_llhttp(vector: Vector, step: int) -> None:
     else:
         assert error is None
     assert messages == expected
+
+
+@pytest.mark.parametrize("step", [1 << 20, 1], ids=["whole", "bytewise"])
+@pytest.mark.parametrize("vector", LENIENT, ids=lambda vector: vector.name)
+def test_there_is_no_lenient_mode(vector: Vector, step: int) -> None:
+    # What is refused for its fragment alone would say nothing about the rest.
+    plain = Vector(vector.name, vector.kind, vector.meta, vector.data.replace(b"#hey", b""))
+    messages, error = decode(plain, step, ends=True)
+    if vector.name in DROPPED:
+        assert error is None, "no longer dropped"
+        assert len(messages) == 1
+    else:
+        assert error is not None
+
+
+def refusal(url: bytes) -> http1.RemoteProtocolError | None:
+    """What is said against a request for it."""
+    host = re.sub(rb"^\w+://([^/?#]*).*", rb"\1", url) if b"://" in url else b"h"
+    decoder = http1.RequestDecoder()
+    decoder.receive_data(b"GET %b HTTP/1.1\r\nHost: %b\r\n\r\n" % (url, host))
+    try:
+        decoder.next_message()
+    except http1.RemoteProtocolError as problem:
+        return problem
+    return None
+
+
+@pytest.mark.parametrize("name", URLS)
+def test_targets_of_llhttp(name: str) -> None:
+    url, is_refused = URLS[name]
+    bare, mark, _ = url.partition(b"#")
+    if mark:
+        assert refusal(url) is not None, _FRAGMENT
+    assert (refusal(bare) is not None) == (is_refused or name in REFUSED_URLS)

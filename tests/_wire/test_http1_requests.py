@@ -416,6 +416,56 @@ def test_ambiguous_requests_are_refused(name: str) -> None:
         feed(RequestDecoder(), bytewise(data))
 
 
+@pytest.mark.parametrize("name", DESYNC)
+def test_cut_anywhere_ambiguous_requests_are_refused(name: str) -> None:
+    data = DESYNC[name]
+    for cut in range(1, len(data)):
+        decoder = RequestDecoder()
+        assert outcome(decoder, [data[:cut], data[cut:]]) == "refused", cut
+        assert decoder.state is State.CLOSED
+
+
+#: What looks odd, and has one meaning: what it is the same as.
+TOLERATED = {
+    "empty lines before it": (b"\r\n\r\n" + GET, GET),
+    "blanks around values": (
+        b"POST / HTTP/1.1\r\nHost: \t h \t\r\nContent-Length:\t 3 \r\n\r\nabc",
+        b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc",
+    ),
+    "no blank behind a colon": (
+        b"POST / HTTP/1.1\r\nHost:h\r\nContent-Length:3\r\n\r\nabc",
+        b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc",
+    ),
+    "zeros before a length": (with_fields(b"Content-Length: 0003") + b"abc", None),
+    "another case": (with_fields(b"tRANSFER-eNCODING: ChunkeD") + b"3\r\nabc\r\n0\r\n\r\n", None),
+    "zeros before a size": (
+        with_fields(b"Transfer-Encoding: chunked") + b"0003\r\nabc\r\n000\r\n\r\n",
+        with_fields(b"Transfer-Encoding: chunked") + b"3\r\nabc\r\n0\r\n\r\n",
+    ),
+    "extensions and trailers": (
+        with_fields(b"Transfer-Encoding: chunked") + b'3;a="\\"";b\r\nabc\r\n0;c\r\nX: y\r\n\r\n',
+        with_fields(b"Transfer-Encoding: chunked") + b"3\r\nabc\r\n0\r\n\r\n",
+    ),
+    "an empty value": (with_fields(b"X:", b"Content-Length: 3") + b"abc", None),
+    "high bytes in a value": (with_fields(b"X: \xe9", b"Content-Length: 3") + b"abc", None),
+    "pipelined": (GET + POST + CHUNKED + GET, None),
+}
+
+
+@pytest.mark.parametrize("name", TOLERATED)
+def test_cut_anywhere_what_is_tolerated_means_the_same(name: str) -> None:
+    data, same = TOLERATED[name]
+    expected = requests(data)
+    assert expected[-1] is END_OF_MESSAGE or name in ("empty lines before it", "pipelined")
+    if same is not None:
+        assert expected == requests(same)
+    elif name != "pipelined":
+        assert b"".join(found.data for found in expected if isinstance(found, Data)) == b"abc"
+    for cut in range(1, len(data)):
+        assert feed(RequestDecoder(), [data[:cut], data[cut:]]) == expected, cut
+    assert feed(RequestDecoder(), bytewise(data)) == expected
+
+
 def test_unknown_codings_are_not_implemented() -> None:
     for name in ("xchunked", "gzip and chunked", "chunked and identity"):
         assert refusal(DESYNC[name]).status == 501

@@ -186,6 +186,30 @@ def test_a_failing_read_is_told_and_closes(app: Manager, owner: Owner, connectio
     assert owner.told == [errno.EIO, None, "closed"] or owner.told == [errno.EIO, "closed", None]
 
 
+@pytest.mark.parametrize("way", ["send", "copy", "receive"])
+def test_without_memory_nothing_follows_what_is_lost(
+    app: Manager, owner: Owner, connections: Pair, way: str
+) -> None:
+    class Large(bytearray):
+        def __getitem__(self, part: Any) -> Any:
+            raise MemoryError
+
+    near, far = connections()
+    descriptor = owner._adopt(Descriptor(owner, near))
+    if way == "receive":
+        near.receive_error = MemoryError()
+        far.send(b"x")
+        settle(app)
+        owner.told.remove(None)
+    elif way == "send":
+        near.send_error = MemoryError()
+        descriptor.write(b"x")
+    else:
+        near.send_limit = 1
+        descriptor.write(Large(b"xy"))
+    assert owner.told == [errno.ENOMEM, "closed"]
+
+
 def test_nothing_to_read_is_no_failure(owner: Owner, connections: Pair) -> None:
     near, _ = connections()
     descriptor = owner._adopt(Descriptor(owner, near))

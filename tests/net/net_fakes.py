@@ -67,7 +67,7 @@ class Listener:
             self._bell.received()
             raise BlockingIOError
         outcome = self.waiting.pop(0)
-        if isinstance(outcome, OSError):
+        if isinstance(outcome, Exception):
             raise outcome
         return outcome, ("192.0.2.9", 4711)
 

@@ -36,13 +36,13 @@ class FakeDatagrams:
     def __init__(self) -> None:
         self._here, self._there = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._here.setblocking(False)
-        self.arrived: list[tuple[Any, bytes | OSError]] = []
+        self.arrived: list[tuple[Any, bytes | Exception]] = []
         self.sent: list[tuple[Any, bytes]] = []
-        self.problems: list[OSError] = []
+        self.problems: list[Exception] = []
         self.error = 0
         self.sizes: set[int] = set()
 
-    def put(self, data: bytes | OSError, address: Any = PEER) -> None:
+    def put(self, data: bytes | Exception, address: Any = PEER) -> None:
         self.arrived.append((address, data))
         self._there.send(b"!")
 
@@ -50,7 +50,7 @@ class FakeDatagrams:
         self.sizes.add(size)
         self._here.recv(1)
         address, data = self.arrived.pop(0)
-        if isinstance(data, OSError):
+        if isinstance(data, Exception):
             raise data
         return data[:size], address
 
@@ -203,6 +203,19 @@ def test_an_error_of_one_datagram_costs_only_that(serving: Serving, number: int)
         ("socket_error", app.wire, late),
         ("read", PEER, b"still here"),
     ]
+    assert app.wire.sent == [(PEER, b"next")]
+
+
+def test_a_datagram_for_which_there_is_no_memory_is_lost_alone(serving: Serving) -> None:
+    app = serving()
+    app.wire.problems = [MemoryError()]
+    app.server.write(PEER, b"lost")
+    app.server.write(PEER, b"next")
+    app.wire.put(MemoryError())
+    app.wire.put(b"still here")
+    one, two, read = app.told()
+    assert [problem.errno for *_, problem in (one, two)] == [errno.ENOMEM] * 2
+    assert read == ("read", PEER, b"still here")
     assert app.wire.sent == [(PEER, b"next")]
 
 

@@ -315,6 +315,44 @@ def test_a_failed_connection(serving: Serving, number: int) -> None:
     assert app.told() == [("socket_error", sock, problem), ("disconnect", sock)]
 
 
+def test_what_there_is_no_memory_to_deliver_is_the_last(
+    serving: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = serving().app
+    sock, peer = serving.connect()
+
+    def refuse(*args: Any) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("circuits.net._endpoint.Read", refuse)
+        peer.send(b"lost")
+        ((name, *where, problem), end) = app.told()
+    assert (name, where, problem.errno) == ("socket_error", [sock], errno.ENOMEM)
+    assert end == ("disconnect", sock)
+
+
+@pytest.mark.parametrize("where", ["_set_options", "adopt"])
+def test_who_there_is_no_memory_to_accept_is_turned_away(
+    serving: Serving, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    app = serving().app
+
+    def refuse(*args: Any) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(serving.server, where, refuse)
+        (peer,) = serving.server.listener.dial()
+        ((name, _, problem),) = app.told()
+    assert (name, problem.errno) == ("socket_error", errno.ENOMEM)
+    with peer:
+        assert peer.at_end
+    sock, peer = serving.connect()
+    peer.send(b"served")
+    assert app.told() == [("read", sock, b"served")]
+
+
 def test_reading_can_be_paused(serving: Serving) -> None:
     app = serving().app
     sock, peer = serving.connect()

@@ -1,21 +1,27 @@
 """Run the Autobahn test suite against our server, both ways that it has, and our client.
 
-    python -m tests.nightly.autobahn WSTEST [--all] [--reports FOLDER]
+    python -m tests.nightly.autobahn WSTEST [--all] [--jobs 2] [--reports FOLDER [--resume]]
 
 WSTEST is the suite's program. Without ``--all``, its cases of compression (12 and 13) are left
-out, which take an hour. Ends with status 1 if a case fails or is not strict.
+out, which take most of the time. Each job is a run of the suite with a part of its cases, before
+one of our three: the suite can do only one thing at a time. With ``--resume``, what is in the
+folder already, of a run that was cut off, is not tried again. Ends with status 1 if a case fails, is
+not strict, or was not run.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
+import os
 import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +35,42 @@ from tests.support import unused_port
 _GOOD = {"OK", "INFORMATIONAL"}
 
 _COMPRESSION = ["12.*", "13.*"]
+
+#: Ours: a server with events, one with coroutines, and the client.
+AGENTS = ("events", "async", "client")
+
+#: How many cases the suite has, without those of compression and with them.
+QUICK, ALL = 301, 517
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one run of the suite tries.
+
+    Attributes:
+        agent: One of ours.
+        name: What the cases are called here.
+        cases: Patterns of the cases.
+        without: Patterns of cases that are left out.
+    """
+
+    agent: str
+    name: str
+    cases: tuple[str, ...]
+    without: tuple[str, ...] = ()
+
+    def folder(self, reports: Path) -> Path:
+        """Where the suite writes its report."""
+        return reports / f"{self.agent}-{self.name}"
+
+
+def parts(everything: bool) -> list[Part]:
+    """All that there is to do, the longest first."""
+    found = []
+    if everything:
+        groups = [f"13.{n}" for n in range(1, 8)] + [f"12.{n}" for n in range(1, 6)]
+        found = [Part(agent, group, (f"{group}.*",)) for group in groups for agent in AGENTS]
+    return found + [Part(agent, "others", ("*",), tuple(_COMPRESSION)) for agent in AGENTS]
 
 
 class Echo(Component):
@@ -65,6 +107,7 @@ class Cases(Component):
 
     def init(self, base: str) -> None:
         self.base = base
+        self.problem: Exception | None = None
 
     async def _open(self, path: str) -> WebSocket:
         client = WebSocketClient(f"{self.base}/{path}", channel=path, wchannel=f"{path}-ws")
@@ -74,6 +117,13 @@ class Cases(Component):
         return websocket
 
     async def cases(self) -> None:
+        try:
+            await self._run_all()
+        except Exception as problem:  # the program ends with what failed
+            self.problem = problem
+        raise SystemExit(0)
+
+    async def _run_all(self) -> None:
         websocket = await self._open("getCaseCount")
         count = int(await websocket.receive())
         await websocket.close()
@@ -88,15 +138,14 @@ class Cases(Component):
             self.client.unregister()
         websocket = await self._open("updateReports?agent=client")
         await websocket.close()
-        raise SystemExit(0)
 
 
-def _specification(folder: Path, everything: bool, **more: Any) -> Path:
+def _specification(folder: Path, part: Part, **more: Any) -> Path:
     path = folder / "specification.json"
     text: dict[str, Any] = {
         "outdir": str(folder),
-        "cases": ["*"],
-        "exclude-cases": [] if everything else _COMPRESSION,
+        "cases": part.cases,
+        "exclude-cases": part.without,
         "exclude-agent-cases": {},
         **more,
     }
@@ -104,86 +153,111 @@ def _specification(folder: Path, everything: bool, **more: Any) -> Path:
     return path
 
 
-def check_server(wstest: str, folder: Path, everything: bool) -> None:
+def check_server(wstest: str, folder: Path, part: Part) -> None:
     server = make_server()
     thread, _ = server.start()
     try:
         base = server.base.replace("http", "ws")
-        agents = [{"agent": name, "url": f"{base}/{name}"} for name in ("events", "async")]
-        path = _specification(folder, everything, servers=agents)
-        _run(wstest, "fuzzingclient", path)
+        agents = [{"agent": part.agent, "url": f"{base}/{part.agent}"}]
+        process = _start(wstest, "fuzzingclient", _specification(folder, part, servers=agents))
+        process.wait()
     finally:
         server.stop()
         thread.join()
 
 
-def check_client(wstest: str, folder: Path, everything: bool) -> None:
+def check_client(wstest: str, folder: Path, part: Part) -> None:
     port = unused_port()
     url = f"ws://127.0.0.1:{port}"
-    path = _specification(folder, everything, url=url)
-    suite = threading.Thread(target=_run, args=(wstest, "fuzzingserver", path))
-    suite.daemon = True
-    suite.start()
-    for _ in range(200):
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-            break
-        except ConnectionRefusedError:  # another program's port: no event tells when it is open
-            time.sleep(0.1)
-    else:
-        raise SystemExit("the suite did not listen within 20 s")
-    app = Component()
-    Cases(url).register(app)
-    app.fire(cases(), "cases")
-    app.run()
-
-
-_processes: list[subprocess.Popen[bytes]] = []
-
-
-def _run(wstest: str, mode: str, path: Path) -> None:
-    with open(path.parent / "output", "wb") as output:
-        process = subprocess.Popen([wstest, "-m", mode, "-s", path], stdout=output, stderr=output)
-        _processes.append(process)
+    process = _start(wstest, "fuzzingserver", _specification(folder, part, url=url))
+    try:
+        for _ in range(300):
+            try:
+                socket.create_connection(("127.0.0.1", port)).close()
+                break
+            except ConnectionRefusedError:  # another's port: no event tells when it is open
+                time.sleep(0.1)
+        else:
+            raise RuntimeError("the suite did not listen within 30 s")
+        app = Component()
+        client = Cases(url).register(app)
+        app.fire(cases(), "cases")
+        app.run()
+        if client.problem is not None:
+            raise client.problem
+    finally:
+        process.terminate()
         process.wait()
 
 
-def judge(folder: Path) -> int:
+def _start(wstest: str, mode: str, path: Path) -> subprocess.Popen[bytes]:
+    # Without its own page, which would be at the same port for all that run at a time.
+    command = [wstest, "--mode", mode, "--webport", "0", "--spec", str(path)]
+    with open(path.parent / "output", "wb") as output:
+        return subprocess.Popen(command, stdout=output, stderr=output)
+
+
+def check(wstest: str, reports: Path, part: Part) -> tuple[float, dict[str, tuple[str, str]]]:
+    """Run a part, in a process of its own.
+
+    Returns:
+        How long it took, and what :func:`read` gives.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is not None and not parent.is_alive():  # the signal has ended the part before alone
+        raise SystemExit(1)
+    begun = time.monotonic()
+    folder = part.folder(reports)
+    folder.mkdir(parents=True, exist_ok=True)
+    (check_client if part.agent == "client" else check_server)(wstest, folder, part)
+    return time.monotonic() - begun, read(reports, part)
+
+
+def read(reports: Path, part: Part) -> dict[str, tuple[str, str]]:
+    """What the suite says of each case of a part: of how it went and how it ended."""
+    index = json.loads((part.folder(reports) / "index.json").read_text())
+    return {
+        case: (result["behavior"], result["behaviorClose"])
+        for case, result in index.get(part.agent, {}).items()
+    }
+
+
+def judge(agent: str, verdicts: dict[str, tuple[str, str]], count: int) -> int:
     """Print what is not as it should be; the number of that."""
-    index = json.loads((folder / "index.json").read_text())
-    bad = 0
-    for agent, results in index.items():
-        wrong = {
-            case: (result["behavior"], result["behaviorClose"])
-            for case, result in results.items()
-            if not {result["behavior"], result["behaviorClose"]} <= _GOOD
-        }
-        bad += len(wrong)
-        print(f"{agent}: {len(results) - len(wrong)} of {len(results)} are as they should be")
-        for case, verdict in sorted(wrong.items()):
-            print(f"    {case}: {' / '.join(verdict)}")
-    return bad if index else 1
+    wrong = {case: verdict for case, verdict in verdicts.items() if not set(verdict) <= _GOOD}
+    print(f"{agent}: {len(verdicts) - len(wrong)} of {count} are as they should be")
+    for case, verdict in sorted(wrong.items()):
+        print(f"    {case}: {' / '.join(verdict)}")
+    return len(wrong) + abs(count - len(verdicts))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("wstest")
     parser.add_argument("--all", action="store_true")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--reports", type=Path)
+    parser.add_argument("--resume", action="store_true")
     options = parser.parse_args()
     folder = options.reports or Path(tempfile.mkdtemp(prefix="autobahn-"))
-    bad = 0
-    try:
-        for name, check in (("servers", check_server), ("clients", check_client)):
-            where = folder / name
-            where.mkdir(parents=True, exist_ok=True)
-            check(options.wstest, where, options.all)
-            bad += judge(where)
-    finally:
-        for process in _processes:
-            if process.poll() is None:
-                process.terminate()
-                process.wait()
+    verdicts: dict[str, dict[str, tuple[str, str]]] = {agent: {} for agent in AGENTS}
+    todo = parts(options.all)
+    if options.resume:
+        done = [part for part in todo if (part.folder(folder) / "index.json").exists()]
+        todo = [part for part in todo if part not in done]
+        for part in done:
+            found = read(folder, part)
+            print(f"{part.agent}, {part.name}: {len(found)} cases, of a run before", flush=True)
+            verdicts[part.agent].update(found)
+    with ProcessPoolExecutor(options.jobs, multiprocessing.get_context("spawn")) as pool:
+        runs = {pool.submit(check, options.wstest, folder, part): part for part in todo}
+        for run in as_completed(runs):
+            part = runs[run]
+            seconds, found = run.result()
+            print(f"{part.agent}, {part.name}: {len(found)} cases, {seconds:.0f} s", flush=True)
+            verdicts[part.agent].update(found)
+    count = ALL if options.all else QUICK
+    bad = sum(judge(agent, verdicts[agent], count) for agent in AGENTS)
     print(f"reports: {folder}")
     sys.exit(1 if bad else 0)
 

@@ -29,6 +29,7 @@ from tests.support import examples
 _HIGH, _LOW, _MAX = 6000, 2000, 20_000
 _SIZES = st.one_of(st.sampled_from([1, 700, 60_000]), st.integers(1, 20_000))
 _WHICH = st.integers(0, 6)
+_UNREAD = ("held", "blocked", "congested")  # why nothing is read
 
 _LATER = (errno.EAGAIN, errno.EINTR, errno.ENOBUFS)
 _FATAL = (errno.ECONNRESET, errno.EPIPE, errno.ETIMEDOUT, errno.ENOMEM)
@@ -49,6 +50,7 @@ class Line:
     def __init__(self, sock: Any, peer: MemoryConnection, echoes: bool) -> None:
         self.sock, self.peer, self.echoes = sock, peer, echoes
         self.told: list[Any] = ["connect"]
+        self.levels: list[tuple[str, int]] = []  # what was pending when it was told
         self.delivered = b""
         self.sent = b""  # by the peer
         self.written = b""  # by the application
@@ -97,6 +99,7 @@ class App(BaseComponent):
         super().__init__()
         self.lines: dict[Any, Line] = {}
         self.next: Any = None
+        self.server: Any = None
 
     @handler("connect")
     def _on_connect(self, sock: Any, *peer: Any) -> None:
@@ -114,7 +117,9 @@ class App(BaseComponent):
 
     @handler("pause", "resume", "disconnect")
     def _on_told(self, event: Any, sock: Any) -> None:
-        self.lines[sock].told.append(event.name)
+        line = self.lines[sock]
+        line.told.append(event.name)
+        line.levels.append((event.name, self.server.pending_bytes(sock)))
 
     @handler("socket_error")
     def _on_socket_error(self, sock: Any, problem: OSError) -> None:
@@ -131,14 +136,18 @@ class Connections(RuleBasedStateMachine):
         poller=st.sampled_from(["Select", "Poll", "EPoll"]),
         is_watched=st.booleans(),
         echoes=st.booleans(),
+        ending=st.sampled_from(_UNREAD),
     )
-    def begin(self, poller: str, is_watched: bool, echoes: bool) -> None:
+    def begin(self, poller: str, is_watched: bool, echoes: bool, ending: str) -> None:
+        self.ending = ending
+        self.is_deaf = poller == "Select"  # which knows no end, only that something can be done
         self.tree = Manager()
         self.tree.stop_timeout = 0  # time stands still, and some do not read
         getattr(pollers, poller, pollers.Select)().register(self.tree)
         self.server = FakeServer(high_water=_HIGH, low_water=_LOW, max_pending=_MAX, bufsize=256)
         self.server.register(self.tree)
         self.app = App().register(self.tree)
+        self.app.server = self.server
         if is_watched:
             Recorder().register(self.tree)
         self.stack.enter_context(self.tree.running())
@@ -147,13 +156,21 @@ class Connections(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         lines = self.lines if hasattr(self, "app") else []
-        self.stack.close()
-        for line in lines:
-            line.peer.close()
-            line.sock.close()
+        try:
+            self.end_rarely(lines)
+        finally:
+            self.stack.close()
+            for line in lines:
+                line.peer.close()
+                line.sock.close()
         for line in lines:
             assert line.told.count("disconnect") == 1, line.told
             assert line.told[-1] == "disconnect"
+
+    def end_rarely(self, lines: list[Line]) -> None:
+        for line in lines:  # in whatever state it is: what is rare among random steps
+            self.drain(line, 100)
+            self.hang_up_unread(line, 1000, self.ending)
 
     @property
     def lines(self) -> list[Line]:
@@ -231,7 +248,9 @@ class Connections(RuleBasedStateMachine):
     @rule(which=_WHICH, size=_SIZES)
     def send(self, which: int, size: int) -> None:
         """In as many pieces as the kernel takes."""
-        line = self.pick(which)
+        self.send_on(self.pick(which), size)
+
+    def send_on(self, line: Line, size: int) -> None:
         data = _data(size)
         while data and not (line.has_ended or line.peer_is_gone):
             try:
@@ -260,17 +279,56 @@ class Connections(RuleBasedStateMachine):
             self.write_to(line, _data(size))
         self.check()
 
-    @rule(which=_WHICH, size=_SIZES)
-    def end_while_held(self, which: int, size: int) -> None:
-        """What a peer has sent before it went can be read later."""
-        line = self.pick(which)
-        if line.reads and not line.has_ended and not self.server.pending_bytes(line.sock):
-            self.hold(which, True)
-            self.send(which, size)
-            self.cut(which, "peer")
-            self.hold(which, False)
-            if not (line.is_lost or line.echoes):  # to send it back fails
-                assert line.delivered == line.sent
+    @rule(which=_WHICH, size=_SIZES, how=st.sampled_from(_UNREAD))
+    def end_while_not_read(self, which: int, size: int, how: str) -> None:
+        self.hang_up_unread(self.pick(which), size, how)
+
+    def hang_up_unread(self, line: Line, size: int, how: str) -> None:
+        """A peer goes while nothing is read from it, though it has sent something.
+
+        Held, that can be read later; so it is kept where something was to be written and the
+        poller has told of the end. Where we do not read because it does not, nothing is left.
+        """
+        if not line.reads or line.has_ended or line.peer_is_gone or line.in_kernel:
+            return
+        if self.server.pending_bytes(line.sock) or (self.is_deaf and how != "held"):
+            return
+        self.hold_line(line, how != "congested")
+        if how != "congested":
+            self.send_on(line, size)
+        if how != "held":  # the kernel takes nothing, but who polls sees the end first
+            line.sock.send_limit = 0
+            self.server.write(line.sock, bytes(10 if how == "blocked" else _HIGH + 1))
+        line.peer_is_gone = True
+        line.peer.close()
+        self.check()
+        if how == "congested":
+            assert line.is_over, "nobody is there any more"
+            return
+        assert not line.is_over, "there is something left to be read"
+        line.sock.send_limit = None
+        self.hold_line(line, False)
+        if how == "held" and not line.echoes:  # else to write fails, perhaps before all is read
+            assert line.delivered == line.sent
+        assert line.is_over, "nobody is there any more"
+
+    @rule(which=_WHICH, step=st.sampled_from([10, 100, 500]))
+    def drain_slowly(self, which: int, step: int) -> None:
+        self.drain(self.pick(which), step)
+
+    def drain(self, line: Line, step: int) -> None:
+        """Above the high-water mark, and down in small steps: what is told at each mark."""
+        line.sock.send_limit = step
+        while not (line.is_congested or line.is_closing or line.is_over or line.peer_is_gone):
+            self.write_to(line, _data(3000))
+            self.check()
+        line.levels.clear()
+        while not line.peer_is_gone and line.take(1 << 20):
+            self.check()
+        if not (line.is_over or line.is_closing or line.peer_is_gone):
+            assert not line.is_congested, "it was never told to go on"
+            name, level = line.levels[0]
+            assert (name, level // step) == ("resume", (_LOW - 1) // step)
 
     @rule(which=_WHICH)
     def take_all(self, which: int) -> None:
@@ -360,7 +418,9 @@ class Connections(RuleBasedStateMachine):
 
     @rule(which=_WHICH, is_held=st.booleans())
     def hold(self, which: int, is_held: bool) -> None:
-        line = self.pick(which)
+        self.hold_line(self.pick(which), is_held)
+
+    def hold_line(self, line: Line, is_held: bool) -> None:
         line.is_held = is_held
         if is_held:
             self.server.pause_reading(line.sock)
@@ -383,4 +443,4 @@ class Connections(RuleBasedStateMachine):
 
 
 TestConnections = Connections.TestCase
-TestConnections.settings = examples(25)
+TestConnections.settings = examples(40)

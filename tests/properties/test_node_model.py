@@ -187,6 +187,7 @@ class Pair(RuleBasedStateMachine):
         try:
             if hasattr(self, "far"):
                 self.heal()
+                self.cut_while_asked(4.0)
         finally:
             self.world.stop()
             self.stack.close()
@@ -236,9 +237,33 @@ class Pair(RuleBasedStateMachine):
 
     @rule()
     def cut(self) -> None:
+        was_good = self.is_good
+        is_open = any(question.ended is None for question in self.asker.questions)
+        # Who still works on what was asked hears the rest, and ends then.
+        told = [self.near] if is_open else [self.near, self.far]
+        lost = [len(side.journal.of("disconnected_from")) for side in told]
         self.disturb()
         self.world.cut()
         self.world.settle()
+        if not was_good:
+            return
+        # Nobody waits until its time is over: all was on a connection, and that is no more.
+        for question in self.asker.questions:
+            assert question.ended is not None
+            if question.ended == self.clock.now:
+                assert isinstance(question.outcome, str | Unreachable | RemoteError)
+        for side, before in zip(told, lost, strict=True):
+            assert len(side.journal.of("disconnected_from")) == before + 1, "it is told once"
+
+    @rule(seconds=st.sampled_from([1.0, 4.0]))
+    def cut_while_asked(self, seconds: float) -> None:
+        """Who waits for an answer is told at once that there will be none."""
+        if not self.is_good:
+            return
+        self.ask(seconds, False, 30.0, 2)
+        self.cut()
+        for question in self.asker.questions[-2:]:
+            assert isinstance(question.outcome, Unreachable)
 
     @rule()
     def heal(self) -> None:

@@ -28,7 +28,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["BaseDescriptor", "Descriptor", "DescriptorOwner"]
+__all__ = ["FAILURES", "BaseDescriptor", "Descriptor", "DescriptorOwner", "as_os_error"]
 
 #: The largest piece that is read at once, in bytes; more was slower.
 READ_BYTES = 65536
@@ -43,6 +43,20 @@ _SHARED_PIECE = 512
 
 #: Errors that mean: try again later.
 _LATER = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR, errno.ENOBUFS})
+
+
+#: What ends a stream when it is read and written. Without memory bytes are lost as well: what
+#: follows them must not be taken for what comes next.
+FAILURES = (OSError, MemoryError)
+
+
+def as_os_error(problem: Exception) -> OSError:
+    """The same as an error of the system."""
+    if isinstance(problem, OSError):
+        return problem
+    if isinstance(problem, MemoryError):
+        return OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+    return OSError(str(problem))
 
 
 class BaseDescriptor:
@@ -86,16 +100,16 @@ class BaseDescriptor:
             return data
         except (BlockingIOError, InterruptedError):
             return None
-        except OSError as problem:
-            if problem.errno not in _LATER:
+        except FAILURES as problem:
+            if getattr(problem, "errno", None) not in _LATER:
                 self.fail(problem)
             return None
 
-    def fail(self, problem: OSError) -> None:
+    def fail(self, problem: Exception) -> None:
         """Report an error and close at once."""
         if not self.is_closed:
             self.is_open = False
-            self._owner._descriptor_failed(self, problem)
+            self._owner._descriptor_failed(self, as_os_error(problem))
             self.finish()
 
     def finish(self) -> None:
@@ -177,8 +191,8 @@ class Descriptor(BaseDescriptor):
                 poller.addWriter(self._owner, self.file)
             elif poller.isWriting(self.file):
                 poller.removeWriter(self.file)
-        except (OSError, ValueError) as problem:
-            self.fail(problem if isinstance(problem, OSError) else OSError(str(problem)))
+        except (*FAILURES, ValueError) as problem:
+            self.fail(problem)
 
     def hold_reading(self, is_held: bool) -> None:
         """Stop watching for input, or go on."""
@@ -200,7 +214,11 @@ class Descriptor(BaseDescriptor):
             sent = count
         if sent < len(data):
             if data.__class__ is not bytes:  # whoever owns it may change it
-                data, sent = bytes(data[sent:]), 0
+                try:
+                    data, sent = bytes(data[sent:]), 0
+                except MemoryError as problem:
+                    self.fail(problem)
+                    return
             was_idle = not self._pending
             self._pending.append(memoryview(data)[sent:])
             self.pending_bytes += len(data) - sent
@@ -249,8 +267,8 @@ class Descriptor(BaseDescriptor):
             return sent
         except (BlockingIOError, InterruptedError):
             return 0
-        except OSError as problem:
-            if problem.errno in _LATER:
+        except FAILURES as problem:
+            if getattr(problem, "errno", None) in _LATER:
                 return 0
             self.fail(problem)
             return None

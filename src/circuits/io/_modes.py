@@ -11,7 +11,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from circuits.core._descriptor import BaseDescriptor
+from circuits.core._descriptor import FAILURES, BaseDescriptor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -137,7 +137,7 @@ class DirectFile(BaseDescriptor):
                     done += os.write(self.file, view[done:])
                 except InterruptedError:
                     continue
-                except OSError as problem:
+                except FAILURES as problem:
                     problem.add_note(f"{len(view) - done} bytes of {len(view)} were not written")
                     self.fail(problem)
                     return

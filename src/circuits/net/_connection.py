@@ -17,6 +17,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from circuits.core._descriptor import FAILURES, as_os_error
+
 from . import _outside, _sendfile
 from ._writer import Writer, is_for_later
 
@@ -171,8 +173,8 @@ class Connection:
                 poller.removeReader(self.sock)
             if writes:
                 poller.addWriter(self._owner, self.sock)
-        except (OSError, ValueError) as problem:
-            self.fail(problem if isinstance(problem, OSError) else OSError(str(problem)))
+        except (*FAILURES, ValueError) as problem:
+            self.fail(problem)
 
     # -- reading --
 
@@ -185,7 +187,7 @@ class Connection:
         size = self._read_bytes
         try:
             data: bytes = self._io.recv(size)
-        except OSError as problem:
+        except FAILURES as problem:
             if not is_for_later(problem):
                 self.fail(problem)
             elif self.tls is not None and self.tls.is_clogged:
@@ -247,7 +249,7 @@ class Connection:
             return
         try:
             sent = self._io.send(data)
-        except OSError as problem:
+        except FAILURES as problem:
             if not is_for_later(problem):
                 self.fail(problem)
                 return
@@ -264,7 +266,7 @@ class Connection:
             writer = self.writer = Writer(self._limits.max_pending)
         try:
             writer.keep(data, sent)
-        except OSError as problem:
+        except FAILURES as problem:
             self.fail(problem)
             return
         if writer.pending_bytes > self._limits.high_water and not self.is_congested:
@@ -283,7 +285,7 @@ class Connection:
             return 0
         try:
             done, part = _sendfile.begin(self.sock, file, offset, count)
-        except OSError as problem:
+        except FAILURES as problem:
             self.fail(problem)
             return 0
         if part is None:
@@ -320,7 +322,7 @@ class Connection:
                     return
                 self._end_congestion()
             is_done = writer.flush(self._io)
-        except OSError as problem:
+        except FAILURES as problem:
             if not is_for_later(problem):
                 self.fail(problem)
             return
@@ -334,7 +336,7 @@ class Connection:
         was_clogged = tls.is_clogged
         try:
             paid = tls.push()
-        except OSError as problem:
+        except FAILURES as problem:
             self.fail(problem)
             return False
         if was_clogged and not tls.is_clogged:
@@ -408,7 +410,7 @@ class Connection:
                 self.watch()
             else:
                 self.sock.shutdown(socket.SHUT_WR)
-        except OSError as problem:
+        except FAILURES as problem:
             self.fail(problem)
 
     def close(self) -> None:
@@ -422,10 +424,10 @@ class Connection:
         elif self.state is not State.DRAINING:
             self.finish()
 
-    def fail(self, problem: OSError) -> None:
+    def fail(self, problem: Exception) -> None:
         """Report an error and close at once."""
         if self.state is not State.CLOSED:
-            self._owner._connection_failed(self, problem)
+            self._owner._connection_failed(self, as_os_error(problem))
             self.finish()
 
     def reset(self) -> None:
@@ -436,7 +438,7 @@ class Connection:
         """The connection is closed in both directions, and the poller has forgotten it."""
         try:
             code = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        except OSError as problem:
+        except FAILURES as problem:
             self.fail(problem)
             return
         if code:

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from circuits.core import _clock
+from circuits.core._descriptor import FAILURES, as_os_error
 from circuits.core.handlers import handler
 
 from . import _address
@@ -221,10 +222,10 @@ class UDPServer(Server):
         """Whether a datagram has left, or never will."""
         try:
             self._sock.sendto(data, address)
-        except OSError as problem:
-            if problem.errno in _LATER:
+        except FAILURES as problem:
+            if getattr(problem, "errno", None) in _LATER:
                 return False
-            self._failed(problem)
+            self._failed(as_os_error(problem))
         return True
 
     def _keep(self, address: Any, data: bytes) -> None:
@@ -320,9 +321,9 @@ class UDPServer(Server):
                 return
             try:
                 data, address = sock.recvfrom(self._largest)
-            except OSError as problem:
-                if problem.errno not in _LATER:
-                    self._failed(problem)
+            except FAILURES as problem:
+                if getattr(problem, "errno", None) not in _LATER:
+                    self._failed(as_os_error(problem))
                 return
             self._deliver(_Sender(self, address), data)
 

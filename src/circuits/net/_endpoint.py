@@ -14,6 +14,7 @@ from functools import partial
 from types import CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
+from circuits.core._descriptor import FAILURES
 from circuits.core._direct import Direct
 from circuits.core._poller_user import PollerUser
 from circuits.core.events import Event
@@ -223,7 +224,11 @@ class Endpoint(PollerUser):
         """Read from a connection, and deliver what there is."""
         data = connection.receive()
         if data:
-            self._deliver(connection, data)
+            try:
+                self._deliver(connection, data)
+            except MemoryError as problem:  # nobody has got it
+                connection.fail(problem)
+                return
             if connection.tls is not None:
                 self._check_tls(connection)
         elif data is not None:
@@ -364,7 +369,7 @@ class Endpoint(PollerUser):
         if not server_side:
             try:
                 tls.begin()
-            except OSError as problem:
+            except FAILURES as problem:
                 connection.fail(problem)
             connection.watch()
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from circuits.core._descriptor import FAILURES, as_os_error
 from circuits.core.handlers import handler
 
 from . import _address
@@ -280,7 +281,8 @@ class Server(Listener):
                 sock, address = listener.accept()
             except (BlockingIOError, InterruptedError):
                 return
-            except OSError as problem:
+            except FAILURES as error:
+                problem = as_os_error(error)
                 if problem.errno in SKIPPED:
                     continue
                 if problem.errno not in SHORTAGES:
@@ -302,9 +304,16 @@ class Server(Listener):
         try:
             sock.setblocking(False)
             self._set_options(sock)
-        except OSError:  # gone already
+            self._begin(sock, address)
+        except FAILURES as problem:
+            if sock in self._connections:
+                self._connections[sock].fail(problem)
+                return
             sock.close()
-            return
+            if isinstance(problem, MemoryError):
+                self._tell_error(self._sock, as_os_error(problem))  # else it is gone already
+
+    def _begin(self, sock: Any, address: Any) -> None:
         if self.secure and self._context is not None:
             connection = Connection(self, sock, self._limits, State.HANDSHAKING)
             self._connections[sock] = connection

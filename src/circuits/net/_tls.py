@@ -17,6 +17,7 @@ import ssl
 from typing import TYPE_CHECKING, Any
 
 from circuits.core._clock import NEVER
+from circuits.core._descriptor import FAILURES
 
 from . import _outside
 
@@ -339,7 +340,7 @@ class TLSStream:
         """End the output; whether nothing of that is left to be sent."""
         try:
             self.end_output()
-        except OSError:
+        except FAILURES:
             return True  # it is gone already
         return not self.has_output
 
@@ -348,7 +349,7 @@ class TLSStream:
         try:
             self._collect()
             self.push()
-        except OSError:
+        except FAILURES:
             self._rest = memoryview(b"")
 
     def close(self, is_whole: bool = True) -> None:
@@ -362,5 +363,5 @@ class TLSStream:
         if is_whole and self._problem is None and not self._rest:
             try:
                 self.end_output()
-            except OSError:
+            except FAILURES:
                 return  # gone already

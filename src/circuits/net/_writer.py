@@ -25,9 +25,11 @@ _SMALL, _JOINED = 1024, 16384
 _LATER = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR, errno.ENOBUFS})
 
 
-def is_for_later(problem: OSError) -> bool:
+def is_for_later(problem: OSError | MemoryError) -> bool:
     """Whether an error means: try again later."""
-    return problem.errno in _LATER or isinstance(problem, BlockingIOError | InterruptedError)
+    return getattr(problem, "errno", None) in _LATER or isinstance(
+        problem, BlockingIOError | InterruptedError
+    )
 
 
 class Writer:

@@ -43,8 +43,8 @@ class MemoryConnection:
         self.proto = 0
         self.send_limit: int | None = None
         self.receive_limit: int | None = None
-        self.send_error: OSError | None = None
-        self.receive_error: OSError | None = None
+        self.send_error: Exception | None = None
+        self.receive_error: Exception | None = None
 
     # -- for tests --
 

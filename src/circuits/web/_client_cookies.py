@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from email.message import Message
 from http.cookiejar import CookieJar as _Jar
@@ -20,6 +21,9 @@ __all__ = ["Cookies"]
 #: How many are kept; RFC 6265, 6.1, asks for 3000 at least.
 _LIMIT: Final = 3000
 
+#: A date as C writes it, which the jar does not read, and takes for none: "Sun Nov  6 08:49:37 1994".
+_C_DATE = re.compile(r"(?i)(;\s*expires\s*=\s*)\w{3} (\w{3}) +(\d+) ([\d:]{8}) (\d{4})\s*(?=;|$)")
+
 
 class _Told:
     """A response as the jar of the standard library wants to see it."""
@@ -27,7 +31,7 @@ class _Told:
     def __init__(self, headers: ResponseHeaders) -> None:
         self._message = Message()
         for line in headers.get_all("set-cookie"):
-            self._message["Set-Cookie"] = line
+            self._message["Set-Cookie"] = _C_DATE.sub(r"\1\3 \2 \5 \4 GMT", line)
 
     def info(self) -> Message:
         return self._message

@@ -38,7 +38,9 @@ __all__ = [
 ]
 
 #: Errors that tell nothing about a file: the system is short of something, or broken.
-SYSTEM_ERRORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE})
+SYSTEM_ERRORS = frozenset(
+    {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EIO, errno.ESTALE, errno.EINTR}
+)
 
 #: So that no pipe is waited for, and no link followed; not every system has these.
 _AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
