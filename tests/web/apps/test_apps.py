@@ -24,7 +24,7 @@ _LOGIN = "Authorization: Basic " + base64.b64encode(b"me:secret").decode()
 
 @pytest.fixture(scope="module")
 def users() -> dict[str, str]:
-    return {"me": hash_password("secret")}
+    return {"me": hash_password("secret", log_n=4, r=1, p=1)}
 
 
 class Near(FakeSocket):
