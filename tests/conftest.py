@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from _pytest.runner import runtestprotocol
 from hypothesis import HealthCheck, settings
 
 from tests.support import vectors_folder
@@ -43,7 +44,8 @@ class _Watch:
         self._stderr = os.dup(sys.__stderr__.fileno())  # type: ignore[union-attr]
         self._renewal = 0.0
 
-    def pytest_runtest_logstart(self) -> None:
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self) -> None:
         now = time.monotonic()
         if now >= self._renewal:
             self._renewal = now + _HANGS_SECONDS
@@ -54,8 +56,32 @@ class _Watch:
         os.close(self._stderr)
 
 
+class _Brief:
+    """Has a worker tell of a test that passes in two messages instead of five.
+
+    Which is a fifth of what most tests take: their begin, and that they were set up and torn down well,
+    are nothing that anybody looks at.
+    """
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool:
+        hook, told = item.ihook, runtestprotocol(item, log=False, nextitem=nextitem)
+        if len(told) == 3 and all(report.passed for report in told):
+            told = [told[1]]
+        else:
+            hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        for report in told:
+            hook.pytest_runtest_logreport(report=report)
+        hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        return True
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(_Watch())
+    # Durations and JUnit want to know all.
+    wants_all = config.option.durations is not None or config.option.xmlpath
+    if hasattr(config, "workerinput") and not wants_all:
+        config.pluginmanager.register(_Brief())
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
