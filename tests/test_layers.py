@@ -114,11 +114,20 @@ def statements(node: ast.AST, *, with_types: bool) -> Iterator[ast.AST]:
         yield from statements(child, with_types=with_types)
 
 
+class Import(NamedTuple):
+    """An import of names: for ``import`` these are modules, and ``base`` is ``None``."""
+
+    line: int
+    level: int
+    base: str | None
+    names: tuple[str, ...]
+
+
 class Found(NamedTuple):
     """What is looked for in a source."""
 
-    imports: list[ast.Import | ast.ImportFrom]
-    imports_without_types: list[ast.Import | ast.ImportFrom]
+    imports: list[Import]
+    imports_without_types: list[Import]
     reaches: list[tuple[int, str]]
 
 
@@ -132,7 +141,12 @@ def found_in(source: str) -> Found:
     tree = ast.parse(source)
     imports, without_types = (
         [
-            node
+            Import(
+                node.lineno,
+                getattr(node, "level", 0),
+                (node.module or "") if isinstance(node, ast.ImportFrom) else None,
+                tuple(alias.name for alias in node.names),
+            )
             for node in statements(tree, with_types=with_types)
             if isinstance(node, ast.Import | ast.ImportFrom)
         ]
@@ -150,24 +164,23 @@ def imported_modules(
     """A pair (line, absolute module or module.name) for each import, lazy ones included."""
     package = module if is_package else module.rpartition(".")[0]
     found = found_in(source)
-    for node in found.imports if with_types else found.imports_without_types:
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield node.lineno, alias.name
-        else:
-            base = node.module or ""
-            if node.level:
-                anchor = package.split(".")
-                anchor = anchor[: len(anchor) - node.level + 1]
-                base = ".".join([*anchor, base] if base else anchor)
-            if base == "circuits":  # what is taken may be a package or a friendly name
-                for alias in node.names:
-                    yield node.lineno, f"circuits.{alias.name}"
-            elif with_types:
-                yield node.lineno, base
-            else:  # likewise, below
-                for alias in node.names:
-                    yield node.lineno, f"{base}.{alias.name}"
+    for line, level, base, names in found.imports if with_types else found.imports_without_types:
+        if base is None:
+            for name in names:
+                yield line, name
+            continue
+        if level:
+            anchor = package.split(".")
+            anchor = anchor[: len(anchor) - level + 1]
+            base = ".".join([*anchor, base] if base else anchor)
+        if base == "circuits":  # what is taken may be a package or a friendly name
+            for name in names:
+                yield line, f"circuits.{name}"
+        elif with_types:
+            yield line, base
+        else:  # likewise, below
+            for name in names:
+                yield line, f"{base}.{name}"
 
 
 def modules_below(root: Path) -> dict[str, Path]:
