@@ -90,7 +90,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     # What would be left out as a whole need not be imported.
-    left_out = config.option.markexpr == "not integration"
+    left_out = config.option.markexpr in ("not integration", "not integration or documented")
     return True if left_out and collection_path == _HERE / "integration" else None
 
 
