@@ -16,7 +16,7 @@ PYTEST = $(PY) -m pytest -q $(PYTEST_ARGS)
 # Tests without network and processes do not disturb each other, so all cores may run them.
 PARALLEL = -n auto --dist worksteal
 # The others may be run by all cores as well, if each file stays in one: its servers and programs do.
-BY_FILES = -n auto --dist loadfile
+BY_FILES = -n auto --dist loadfile --no-loadscope-reorder
 
 NIGHTLY = examples repeat bench fuzz hostile soak
 

@@ -18,6 +18,8 @@ from tests.support import vectors_folder
 from tests.together import Together, together
 
 _HERE = Path(__file__).parent
+#: Files that take the longest by far.
+_LONGEST = {"test_hostile_servers"}
 _MARK_BY_FOLDER = {"integration": pytest.mark.integration, "documented": pytest.mark.documented}
 
 # No deadline: a shared machine is slow at times, and a slow example is no defect. Few examples: new ones come
@@ -126,6 +128,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if isinstance(item, Together):
                 order.shuffle(item.vectors)
+    # Where files are handed out one by one, nobody is to wait in the end for the one that takes minutes.
+    items.sort(key=lambda item: item.path.stem not in _LONGEST)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
