@@ -60,7 +60,7 @@ def test_it(app_runner):
 }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """What the tests come to, all at once: to start pytest takes longer than they do."""
     folder = tmp_path_factory.mktemp("failures")
