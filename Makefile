@@ -15,11 +15,13 @@ PIP = $(PY) -m pip --quiet --disable-pip-version-check
 PYTEST = $(PY) -m pytest -q $(PYTEST_ARGS)
 # Tests without network and processes do not disturb each other, so all cores may run them.
 PARALLEL = -n auto --dist worksteal
+# The others may be run by all cores as well, if each file stays in one: its servers and programs do.
+BY_FILES = -n auto --dist loadfile --no-loadscope-reorder
 
 NIGHTLY = examples repeat bench fuzz hostile soak
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-this test-others fast documented check lint types format docs man pictures changes dist promises bench bench-quick budgets nightly $(addprefix nightly-,$(NIGHTLY)) nightly-autobahn autobahn pins clean
+.PHONY: help demo test test-this test-others fast documented check lint types format docs man pictures changes dist promises bench bench-quick budgets environments environment-this nightly $(addprefix nightly-,$(NIGHTLY)) nightly-autobahn autobahn pins clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -31,7 +33,7 @@ test: test-this test-others ## Whole suite here; fast and documented tests on th
 
 test-this: $(VENV)/.peers
 	$(PYTEST) $(PARALLEL) -m "not integration"
-	$(PYTEST) -m integration
+	$(PYTEST) $(BY_FILES) -m integration
 
 test-others: $(addprefix test-on-,$(OTHERS))
 
@@ -44,7 +46,7 @@ fast: $(VENV)/.dev ## Only the tests that need no network, no time and no proces
 documented: $(VENV)/.dev ## What the manual documents
 	$(PYTEST) -m documented
 
-check: lint types docs fast test ## All that must be well before a change is submitted
+check: lint types docs test ## All that must be well before a change is submitted
 
 lint: $(VENV)/.dev ## Rules and format
 	$(VENV)/bin/ruff check .
@@ -102,7 +104,7 @@ nightly-examples: $(VENV)/.peers ## The suite, with many more generated examples
 nightly-repeat: $(VENV)/.peers ## The suite again and again, in random order (ROUNDS=20, WHOLE=3)
 	scripts/nightly repeat bash -ec 'for round in $$(seq $${ROUNDS:-20}); do \
 	    $(PYTEST) $(PARALLEL) --shuffle $$round -m "not integration"; done; \
-	    for round in $$(seq $${WHOLE:-3}); do $(PYTEST) --shuffle $$round -m integration; done'
+	    for round in $$(seq $${WHOLE:-3}); do $(PYTEST) $(BY_FILES) --shuffle $$round -m integration; done'
 
 nightly-bench: $(VENV)/.peers $(RIVALS) ## Every comparison
 	scripts/nightly bench $(MAKE) --no-print-directory bench
@@ -134,6 +136,18 @@ clean: ## Remove environments, caches and builds
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # -- environments: a stamp each, made anew when the pins or the metadata change --
+
+# All that `make check` needs, at once; what goes into one environment goes there step by step.
+environments:
+	@$(MAKE) --no-print-directory -j4 environment-this .venv-release/.ready $(addprefix environment-,$(OTHERS))
+
+environment-this:
+	@$(MAKE) --no-print-directory $(VENV)/.docs
+	@$(MAKE) --no-print-directory $(VENV)/.peers
+
+environment-%:
+	@python=$$(scripts/find-python $*); [ -z "$$python" ] || \
+	    $(MAKE) --no-print-directory VENV=.venv-$* PYTHON="$$python" .venv-$*/.dev
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "circuits needs Python 3.11 or later; $(PYTHON) is %d.%d: set PYTHON" % sys.version_info[:2])'

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import argparse
 import ast
+import contextlib
 import functools
+import io
 import os
 import posixpath
 import re
@@ -21,7 +23,9 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest import mock
 
+from circuits import cli
 from scripts import pictures, reference
 
 ROOT = pictures.ROOT
@@ -280,19 +284,12 @@ def programs() -> str:
 
 
 def _help(words: list[str]) -> str:
-    environment = os.environ | {
-        "PYTHONPATH": str(ROOT / "src"),
-        "COLUMNS": "80",
-        "NO_COLOR": "1",
-    }
-    done = subprocess.run(
-        [sys.executable, "-m", "circuits.cli", *words, "--help"],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=environment,
-    )
-    return done.stdout
+    said = io.StringIO()
+    environment = {"COLUMNS": "80", "NO_COLOR": "1"}
+    with mock.patch.dict(os.environ, environment), contextlib.redirect_stdout(said):
+        with contextlib.suppress(SystemExit):
+            cli.main([*words, "--help"])
+    return said.getvalue()
 
 
 # -- laying out, and Sphinx -------------------------------------------------------------------

@@ -14,7 +14,7 @@ from scripts import reference
 _MODULES = reference.public_modules()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def pages() -> dict[str, str]:
     """The reference as it becomes part of the site: names of files and what is in them."""
     return reference.reference()

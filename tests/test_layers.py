@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -91,61 +92,95 @@ _ENGINES = frozenset({"engine", "_engine", "_tree_engine", "_tree_live"})
 _PARTS = frozenset({"queue", "routes", "tasks", "dispatch", "loop", "schedule"})
 
 
-@functools.cache
-def parsed(source: str) -> ast.Module:
-    """The tree of a source, made once for all that is looked for in it."""
-    return ast.parse(source)
-
-
 def is_for_type_checkers(node: ast.AST) -> bool:
     """Whether a node is ``if TYPE_CHECKING:``."""
     return isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
 
 
-def without_types(node: ast.AST) -> Iterator[ast.AST]:
-    """Walk a tree, past what is for type checkers only."""
+def statements(node: ast.AST, *, with_types: bool) -> Iterator[ast.AST]:
+    """Walk the statements of a tree, if need be past what is for type checkers only."""
     yield node
-    if isinstance(node, ast.If) and is_for_type_checkers(node):
+    if isinstance(node, ast.If) and not with_types and is_for_type_checkers(node):
         children: list[ast.AST] = [*node.orelse]
         if ast.unparse(node.test).startswith("not "):
             children = [*node.body]
     else:
-        children = list(ast.iter_child_nodes(node))
+        children = [
+            child
+            for field in ("body", "orelse", "handlers", "finalbody", "cases")
+            for child in getattr(node, field, ())
+        ]
     for child in children:
-        yield from without_types(child)
+        yield from statements(child, with_types=with_types)
+
+
+class Import(NamedTuple):
+    """An import of names: for ``import`` these are modules, and ``base`` is ``None``."""
+
+    line: int
+    level: int
+    base: str | None
+    names: tuple[str, ...]
+
+
+class Found(NamedTuple):
+    """What is looked for in a source."""
+
+    imports: list[Import]
+    imports_without_types: list[Import]
+    reaches: list[tuple[int, str]]
 
 
 @functools.cache
+def found_in(source: str) -> Found:
+    """All that is looked for in a source, at once.
+
+    What is kept is little: whole trees of all sources are half a million objects, which each collection
+    of garbage would look at as long as the tests run.
+    """
+    tree = ast.parse(source)
+    imports, without_types = (
+        [
+            Import(
+                node.lineno,
+                getattr(node, "level", 0),
+                (node.module or "") if isinstance(node, ast.ImportFrom) else None,
+                tuple(alias.name for alias in node.names),
+            )
+            for node in statements(tree, with_types=with_types)
+            if isinstance(node, ast.Import | ast.ImportFrom)
+        ]
+        for with_types in (True, False)
+    )
+    visitor = _Reach()
+    if any(name in source for name in _ENGINES):
+        visitor.visit(tree)
+    return Found(imports, without_types, visitor.found)
+
+
 def imported_modules(
     source: str, module: str, *, is_package: bool, with_types: bool = True
-) -> tuple[tuple[int, str], ...]:
-    """A pair (line, absolute module or module.name) for each import, lazy ones included."""
-    return tuple(_imported(source, module, is_package=is_package, with_types=with_types))
-
-
-def _imported(
-    source: str, module: str, *, is_package: bool, with_types: bool
 ) -> Iterator[tuple[int, str]]:
+    """A pair (line, absolute module or module.name) for each import, lazy ones included."""
     package = module if is_package else module.rpartition(".")[0]
-    tree = parsed(source)
-    for node in ast.walk(tree) if with_types else without_types(tree):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield node.lineno, alias.name
-        elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                anchor = package.split(".")
-                anchor = anchor[: len(anchor) - node.level + 1]
-                base = ".".join([*anchor, base] if base else anchor)
-            if base == "circuits":  # what is taken may be a package or a friendly name
-                for alias in node.names:
-                    yield node.lineno, f"circuits.{alias.name}"
-            elif with_types:
-                yield node.lineno, base
-            else:  # likewise, below
-                for alias in node.names:
-                    yield node.lineno, f"{base}.{alias.name}"
+    found = found_in(source)
+    for line, level, base, names in found.imports if with_types else found.imports_without_types:
+        if base is None:
+            for name in names:
+                yield line, name
+            continue
+        if level:
+            anchor = package.split(".")
+            anchor = anchor[: len(anchor) - level + 1]
+            base = ".".join([*anchor, base] if base else anchor)
+        if base == "circuits":  # what is taken may be a package or a friendly name
+            for name in names:
+                yield line, f"circuits.{name}"
+        elif with_types:
+            yield line, base
+        else:  # likewise, below
+            for name in names:
+                yield line, f"{base}.{name}"
 
 
 def modules_below(root: Path) -> dict[str, Path]:
@@ -295,10 +330,9 @@ def reaches(root: Path) -> list[str]:
     for path in sorted(root.rglob("*.py")):
         relative = path.relative_to(root)
         if relative.parts[0] != "core":
-            visitor = _Reach()
-            visitor.visit(parsed(path.read_text(encoding="utf-8")))
             found += [
-                f"circuits/{relative.as_posix()}:{line}: {what}" for line, what in visitor.found
+                f"circuits/{relative.as_posix()}:{line}: {what}"
+                for line, what in found_in(path.read_text(encoding="utf-8")).reaches
             ]
     return found
 

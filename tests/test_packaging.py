@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import tomllib
 from pathlib import Path
@@ -47,14 +48,19 @@ def requirements(group: str) -> list[str]:
     return names
 
 
-def never_imported(names: list[str], folder: str) -> list[str]:
+@functools.cache
+def imported(folder: str) -> set[str]:
+    """The modules that the sources in a folder import."""
     source = "\n".join(path.read_text(encoding="utf-8") for path in (_ROOT / folder).rglob("*.py"))
     imports = re.compile(
-        r"^\s*(?:import|from) (\w+)|(?:import_module|importorskip|require_package)\(\"(\w+)\"",
+        r"^[ \t]*(?:import|from) (\w+)|(?:import_module|importorskip|require_package)\(\"(\w+)\"",
         re.MULTILINE,
     )
-    imported = {first or second for first, second in imports.findall(source)}
-    return [name for name in names if _MODULES.get(name, name) not in imported | _PLUGINS]
+    return {first or second for first, second in imports.findall(source)}
+
+
+def never_imported(names: list[str], folder: str) -> list[str]:
+    return [name for name in names if _MODULES.get(name, name) not in imported(folder) | _PLUGINS]
 
 
 @pytest.mark.parametrize("extra", sorted(_EXTRAS.keys() - {"all"}))

@@ -12,6 +12,7 @@ import pytest
 
 from circuits import __version__
 from circuits.cli import COMMANDS, command, main
+from tests.tools.checks_support import hide_other_tests
 
 
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -120,6 +121,7 @@ def test_an_application_that_fires_for_ever_is_looked_at(
         "    def again(self): self.fire(again())\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
+    hide_other_tests(monkeypatch, besides=__name__)
     main([name, "endless_app:Endless"])
     assert "Traceback" not in capsys.readouterr().err
 

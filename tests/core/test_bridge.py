@@ -700,7 +700,7 @@ def test_files_beside_a_bridge_open_themselves(tmp_path: Path) -> None:
     app = App()
     Bridge(near).register(app)
     recorder = Recorder("opened").register(app)
-    with far, app.running():
+    with app.running(), far:
         File(tmp_path / "data", "w").register(app)
         settle(app)
     assert recorder.names == ["opened"]

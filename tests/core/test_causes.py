@@ -287,7 +287,7 @@ def test_causes_count() -> None:
 # -- long chains -------------------------------------------------------------------------------
 
 #: Every link asks for ``complete`` and is fired on behalf of the one before.
-_LINKS = 3000
+_LINKS = 1500
 
 #: How many links may be alive at any time: the one that is handled, the next one, and what holds
 #: the last one's result.

@@ -13,6 +13,7 @@ import circuits
 from circuits import Component, Event, Timer, Worker, handler, sleep, task
 from circuits.core import Manager
 from circuits.testing import settle
+from tests.tools.checks_support import hide_other_tests
 
 
 class ping(Event):
@@ -398,6 +399,7 @@ def test_a_note_is_made_once() -> None:
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Callable[[], str]:
     monkeypatch.setenv("CIRCUITS_DEBUG", "1")
+    hide_other_tests(monkeypatch, besides=__name__)
 
     def texts() -> str:
         return "\n".join(r.getMessage() for r in caplog.records if r.name == "circuits.debug")

@@ -44,7 +44,7 @@ pytestmark = pytest.mark.integration
 HERE = ("127.0.0.1", 0)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     return Certificates(tmp_path_factory.mktemp("certificates"))
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from circuits import BaseComponent, Component, Event, Timer, handler, sleep
-from circuits.testing import NotSettledError, VirtualClock, settle, web_client
+from circuits.testing import NotSettledError, VirtualClock, settle, web, web_client
 from circuits.testing.web import WebClient
 from circuits.web import Controller, EventStream, Server, WebSocket, expose
 from circuits.web._client_errors import ProtocolError, StatusError, TooManyRedirects
@@ -237,21 +237,22 @@ def test_timers_of_a_class_live_by_virtual_time_too() -> None:
     class Clock(Controller):
         def init(self) -> None:
             self.count = 0
-            Timer(3600, Event.create("hour"), self, persist=True).register(self)
+            Timer(60, Event.create("minute"), self, persist=True).register(self)
 
-        @handler("hour")
-        def _on_hour(self) -> None:
+        @handler("minute")
+        def _on_minute(self) -> None:
             self.count += 1
 
         async def later(self) -> str:
-            await sleep(7200.5)
+            await sleep(120.5)
             return str(self.count)
 
     with web_client(Clock) as client:
         assert client.get("/later").text == "2"
 
 
-def test_who_does_not_answer_is_told(client: WebClient) -> None:
+def test_who_does_not_answer_is_told(client: WebClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web, "_TURNS", 2000)  # else a day passes
     with pytest.raises(NotSettledError, match="never"):
         client.get("/never")
 

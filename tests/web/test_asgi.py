@@ -321,6 +321,7 @@ def test_who_loses_its_client_before_it_first_waits_is_cancelled(
     assert app.ended == [None]
     settle(server, until=virtual_clock.now + 2)
     assert app.ended == [None, asyncio.CancelledError]
+    client.leave()
 
 
 def test_an_application_goes_on_for_a_while_without_its_client(

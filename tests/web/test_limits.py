@@ -310,11 +310,13 @@ def test_connections_wait_until_there_is_room() -> None:
         for _ in range(20):
             server.tick(0.01)
         assert len(clients.here) == 2
+        first = clients.here[0]
         made[0].close()
         for _ in range(500):
             server.tick(0.01)
-            if len(clients.here) == 2 and not server._is_full:
+            if len(clients.here) == 2 and first not in clients.here:
                 break
+        assert len(clients.here) == 2
         made[1].close()
         made[2].sendall(b"x")
         for _ in range(500):

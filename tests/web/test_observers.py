@@ -170,7 +170,7 @@ def answers(*parts: type) -> dict[str, tuple[bytes, bool]]:
     return found
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def unobserved() -> dict[str, tuple[bytes, bool]]:
     return answers()
 

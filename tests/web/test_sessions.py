@@ -108,6 +108,22 @@ def test_a_login_with_an_old_id_is_a_login() -> None:
         assert browser.text("/show") == "[('user', 'ada')]"
 
 
+def test_who_puts_something_in_with_a_replaced_id_is_told_of_the_end_too() -> None:
+    """The session that such a client got is one like any other as soon as it has held something."""
+    with site(Sessions()) as place:
+        other = place.browser()
+        other.get("/count")
+        old = other.cookie
+        other.text("/login?user=ada")
+        browser = place.browser()
+        browser.cookie = old
+        browser.text("/count")
+        assert browser.cookie not in (old, other.cookie)
+        kept = browser.cookie
+        browser.text("/logout")
+        assert browser.cookie != kept
+
+
 def test_an_ended_session_does_not_come_back_by_who_still_has_it() -> None:
     with VirtualClock() as clock, site(Sessions(), root=Slow()) as place:
         one, other = place.browser(), place.browser()

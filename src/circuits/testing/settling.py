@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from circuits.core import _clock
 from circuits.core.pollers import BasePoller
-from circuits.core.utils import findtype
 
 from .clock import installed_clock
 
@@ -19,8 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["NotSettledError", "settle"]
 
-#: Turns granted to handlers that wait by a bare ``yield``, or in asyncio, after the last turn
-#: in which anything else happened: nobody can see from outside whether they will go on.
+#: Turns granted to handlers that wait by a bare ``yield``, or by which an asyncio loop always has
+#: something to run, after the last turn in which anything else happened: nobody can see from outside
+#: whether they will go on.
 _PATIENCE = 20
 
 
@@ -63,14 +63,15 @@ def settle(
         raise RuntimeError("settle(until=...) with a moment needs an installed VirtualClock")
     made = 0
     while True:
-        quiet = 0
+        quiet = still = 0
         while True:
             if done is not None and done():
                 return made
             engine: Engine = root._tree_engine
+            still = 0 if _may_go_on(engine) else still + 1
             if _is_busy(engine):
                 quiet = 0
-            elif quiet >= (_PATIENCE if _may_go_on(engine) else 1):
+            elif quiet >= (1 if still > 1 else _PATIENCE):
                 break
             else:
                 quiet += 1
@@ -114,15 +115,20 @@ def _is_busy(engine: Engine) -> bool:
         return True
     if engine.runner is None:
         return False
-    pollers: list[BasePoller] = findtype(engine.root, BasePoller, all=True)
     # Not only what is queued counts: a poller may call the owner of a descriptor directly.
-    return any(
-        not poller.is_wake_up(number) for poller in pollers for number, _ in poller.block(0.0)
-    )
+    for method, _, _ in engine.route("generate_events", ("*",)):
+        poller = getattr(method, "__self__", None)
+        if isinstance(poller, BasePoller):
+            if any(not poller.is_wake_up(number) for number, _ in poller.block(0.0)):
+                return True
+    return False
 
 
 def _may_go_on(engine: Engine) -> bool:
-    return bool(engine.tasks.polled) or (engine.loop.host is not None and bool(engine.tasks))
+    if engine.tasks.polled:
+        return True
+    host = engine.loop.host
+    return host is not None and bool(engine.tasks) and not host.is_idle()
 
 
 def _next_deadline(engine: Engine) -> float | None:

@@ -265,6 +265,7 @@ class Sessions(Component):
     def _keep(self, session: Session) -> bool:
         is_there = self.store._commit(session)
         if session._is_stored:
+            session._needs_content = False  # it has had some
             self._empty.pop(session.sid, None)
         return is_there
 

@@ -22,9 +22,9 @@ _PAGES = [(MemoryMonitor, "/memory"), (WebConsole, "/console")]
 _LOGIN = "Authorization: Basic " + base64.b64encode(b"me:secret").decode()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def users() -> dict[str, str]:
-    return {"me": hash_password("secret")}
+    return {"me": hash_password("secret", log_n=4, r=1, p=1)}
 
 
 class Near(FakeSocket):
