@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import copy
 import io
+import pickle
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from circuits import Component, Debugger, Event
+from circuits import Component, Debugger, Event, handler
 from circuits.core._direct import Direct
 from circuits.testing import settle
 
@@ -159,6 +161,88 @@ def test_what_is_shown_may_change_at_any_time() -> None:
         assert not is_shown()
         setattr(debugger, name, True)
         assert is_shown()
+
+
+class Starting:
+    """Has what begins with a letter, whatever it is."""
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.startswith("f")
+
+
+def test_what_is_assigned_is_asked_for_each_event() -> None:
+    app, debugger, out = make()
+    names: list[Any] = []
+    more: set[Any] = set()
+    for ignored, add in ((names, names.append), (more, more.add)):
+        debugger.IgnoreEvents = ignored  # type: ignore[assignment]
+        app.fire(foo())
+        assert shown(app, out) != []
+        add("foo")
+        app.fire(foo())
+        assert shown(app, out) == []
+        assert debugger.IgnoreEvents is ignored
+    debugger.IgnoreEvents = Starting()  # type: ignore[assignment]
+    app.fire(foo())
+    assert shown(app, out) == []
+
+
+def test_a_subclass_may_work_out_whether_it_is_enabled() -> None:
+    class Asking(Debugger):
+        is_asked_for = False
+
+        @property
+        def enabled(self) -> bool:
+            return self.is_asked_for
+
+        @enabled.setter
+        def enabled(self, enabled: bool) -> None:
+            pass
+
+    app, out = Component(), io.StringIO()
+    debugger = Asking(file=out).register(app)
+    app.fire(foo())
+    assert shown(app, out) == []
+    debugger.is_asked_for = True
+    app.fire(foo())
+    assert shown(app, out) == ["<foo[*.foo] ( )>"]
+
+
+def test_a_handler_of_a_subclass_is_called_for_what_is_ignored_and_may_pass_it_on() -> None:
+    seen = []
+
+    class Seeing(Debugger):
+        @handler(channel="*", priority=101, override=True)
+        def _on_event(self, event: Any, *args: Any, **kwargs: Any) -> None:
+            seen.append(event.name)
+            super()._on_event(event, *args, **kwargs)
+
+    app, out = Component(), io.StringIO()
+    Seeing(file=out, IgnoreEvents=["foo", "registered"]).register(app)
+    app.fire(foo())
+    assert shown(app, out) == []
+    assert "foo" in seen
+
+
+def test_what_a_handler_has_ignored_is_not_shown_of_the_event_that_it_handles() -> None:
+    class Hiding(Component):
+        @handler("foo", priority=200)
+        def hide(self) -> None:
+            debugger.IgnoreEvents.append("foo")
+
+    app, debugger, out = make()
+    Hiding().register(app)
+    shown(app, out)
+    app.fire(foo())
+    assert shown(app, out) == []
+
+
+def test_a_copy_of_what_it_ignores_is_a_list() -> None:
+    _, debugger, _ = make(IgnoreEvents=["foo"])
+    ignored = debugger.IgnoreEvents
+    for copied in (copy.copy(ignored), copy.deepcopy(ignored), pickle.loads(pickle.dumps(ignored))):
+        assert copied == ["generate_events", "foo"]
+        assert type(copied) is list
 
 
 def test_a_channel_that_cannot_be_compared_is_not_ignored() -> None:

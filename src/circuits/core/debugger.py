@@ -30,9 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["Debugger"]
 
 
-#: The attributes that are lists of what is not to be shown, and all that say what is.
-_LISTS = frozenset({"IgnoreEvents", "IgnoreChannels"})
-_CHOOSING = _LISTS | {"enabled", "events"}
+#: The attributes that say what is shown.
+_CHOOSING = frozenset({"IgnoreEvents", "IgnoreChannels", "enabled", "events"})
 
 
 class _Ignored(list["Any"]):
@@ -41,6 +40,9 @@ class _Ignored(list["Any"]):
     def __init__(self, items: Iterable[Any], changed: Callable[[], object]) -> None:
         super().__init__(items)
         self._changed = changed
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return list, ([*self],)  # a copy is nobody's
 
 
 def _telling(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -59,12 +61,24 @@ for _name in (
 ):  # fmt: skip
     setattr(_Ignored, _name, _telling(getattr(list, _name)))
 
+#: What does not change unless that is told. Whatever else is assigned is asked for each event.
+_FOLLOWED = frozenset({_Ignored, tuple, frozenset})
+
+
+def _have(ignored: Any, *items: Any) -> bool:
+    """Whether one of some items is ignored; what cannot be compared is not."""
+    try:
+        return any(item in ignored for item in items)
+    except Exception:
+        return False
+
 
 class Debugger(BaseComponent):
     """Writes a line for each event, and the text of each error.
 
     It never raises: what cannot be shown is named instead, what cannot be written is dropped. Events
-    that it does not show cost nothing: they go their way as if it was not there.
+    that it does not show cost nothing: they go their way as if it was not there. So a handler that has
+    more shown does so from the next event on.
 
     Args:
         errors: Whether to show errors.
@@ -105,8 +119,9 @@ class Debugger(BaseComponent):
         self.trim = trim
         more_events: Iterable[Any] = kwargs.get("IgnoreEvents") or ()
         more_channels: Iterable[Any] = kwargs.get("IgnoreChannels") or ()
-        self.IgnoreEvents = [*type(self).IgnoreEvents, *more_events]
-        self.IgnoreChannels = [*type(self).IgnoreChannels, *more_channels]
+        changed = self._choose_anew
+        self.IgnoreEvents = _Ignored([*type(self).IgnoreEvents, *more_events], changed)
+        self.IgnoreChannels = _Ignored([*type(self).IgnoreChannels, *more_channels], changed)
         self.file: Any
         if file is None:
             self.file = None
@@ -129,8 +144,6 @@ class Debugger(BaseComponent):
         self._write(text, "error")
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in _LISTS:
-            value = _Ignored(value, self._choose_anew)
         super().__setattr__(name, value)
         if name in _CHOOSING:
             self._choose_anew()
@@ -143,24 +156,32 @@ class Debugger(BaseComponent):
                 engine.routes.forget("*")
 
     def _hides(self, name: str, channel: Any) -> bool:
-        """Whether events of a name on a channel are not shown, and need not come here."""
-        try:
-            if not (self.enabled and bool(self.events)) or name in self.IgnoreEvents:
-                return True
-            ignored = self.IgnoreChannels
-            return bool(ignored) and (channel in ignored or (channel, name) in ignored)
-        except Exception:
-            return False  # a channel that cannot be compared is not one of them
+        """Whether events of a name on a channel are not shown until ``_choose_anew`` is called."""
+        own = vars(self)  # what a subclass works out each time is not there
+        if own.get("enabled") is False or own.get("events") is False:
+            return True
+        events, channels = own.get("IgnoreEvents"), own.get("IgnoreChannels")
+        return (type(events) in _FOLLOWED and _have(events, name)) or (
+            type(channels) in _FOLLOWED and _have(channels, channel, (channel, name))
+        )
 
     @handler(channel="*", priority=101)
     def _on_event(self, event: BaseEvent, *args: Any, **kwargs: Any) -> None:
         if not (self.enabled and bool(self.events)):
             return
         try:
+            if self._is_ignored(event):
+                return
             text = self._describe(event)
         except Exception as problem:
             text = f"<{type(event).__name__} that cannot be shown: {safe_repr(problem)}>"
         self._write(text, "debug")
+
+    def _is_ignored(self, event: BaseEvent) -> bool:
+        name, ignored = event.name, self.IgnoreChannels
+        return name in self.IgnoreEvents or all(
+            _have(ignored, channel, (channel, name)) for channel in event.channels
+        )
 
     _on_event.skips = _hides  # type: ignore[attr-defined]
 
