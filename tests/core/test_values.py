@@ -453,3 +453,26 @@ def test_a_value_that_is_kept_keeps_its_event_without_a_cycle() -> None:
     settle(app)
     assert event.value is again
     assert value.event is again.event is event
+
+
+def test_an_event_that_is_known_by_a_weak_reference_keeps_its_value() -> None:
+    app = Component()
+    settle(app)
+    event = foo()
+    known = weakref.ref(event)
+    value = app.fire(event)
+    del event
+    settle(app)
+    found = known()
+    assert found is not None
+    assert found.value is value
+
+
+def test_looking_at_the_event_of_a_value_does_not_fire_it() -> None:
+    event = foo()
+    for value in (Value(event), pickle.loads(pickle.dumps(Value(event)))):
+        assert value.event is not None
+        assert value.event.value is None
+    value = Value()
+    value.event = event
+    assert value.event.value is None

@@ -26,7 +26,7 @@ from ._queue import Refiring, event_of
 from ._reports import log_unheard
 from ._routing import is_unheard
 from .errors import EXIT_EXCEPTIONS
-from .values import HAS_RESULT, Value
+from .values import HAS_RESULT, PARTED, Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -143,8 +143,11 @@ class Dispatch:
                     value = event._event_value
                     if getrefcount(value) == HELD_ONCE_MORE:
                         value._event = None  # see finish
-                    elif getrefcount(event) == HELD_ONCE_MORE:
-                        event._event_value = None  # type: ignore[assignment]  # Value.event is as well
+                    elif (
+                        getrefcount(event) == HELD_ONCE_MORE and event.__weakref__ is None  # type: ignore[attr-defined]
+                    ):
+                        event._event_value = None  # type: ignore[assignment]
+                        value._flags |= PARTED
         except Exception as problem:
             # What is left of the batch comes at the next flush.
             self._give_up(event, problem)  # type: ignore[possibly-undefined]

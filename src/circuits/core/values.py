@@ -27,6 +27,9 @@ class ValueChanged(DerivedEvent):
 _RESULT, _ERRORS, _PROMISE, _HANDLED, _MORE, _FILLED, _SEVERAL, _CUT = 1, 2, 4, 8, 16, 32, 64, 128
 _UNHEARD = 256
 
+#: The event has given up its value, to which only that has led, and gets it back when it is asked for.
+PARTED = 512
+
 #: The flags of a value with one plain result.
 HAS_RESULT = _FILLED | _RESULT
 
@@ -115,13 +118,16 @@ class Value:
     def event(self) -> BaseEvent | None:
         """The event whose results these are, or ``None``."""
         event = self._event
-        if event is not None and event._event_value is None:
-            event._event_value = self  # they were parted, when nobody else had kept it
+        if self._flags & PARTED:
+            self._flags &= ~PARTED
+            if event is not None and event._event_value is None:
+                event._event_value = self
         return event
 
     @event.setter
     def event(self, event: BaseEvent | None) -> None:
         self._event = event
+        self._flags &= ~PARTED
 
     def _extend(self) -> _More:
         if not self._flags & _MORE:
@@ -330,7 +336,7 @@ class Value:
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.manager = None
+        self.manager, self._flags = None, 0
         more = state.pop("_more", None)
         for name, value in state.items():
             setattr(self, name, value)
