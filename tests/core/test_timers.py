@@ -7,7 +7,7 @@ import pytest
 
 from circuits import Component, Event, Timer, handler
 from circuits.core._loop import LONGEST_WAIT
-from circuits.core.events import Unregister
+from circuits.core.events import Registered, Unregister
 from circuits.testing import Recorder, VirtualClock, settle
 
 
@@ -332,6 +332,52 @@ def test_one_with_a_handler_of_its_own_or_on_a_channel_leaves_by_the_event_too()
         routes = app._tree_engine.routes
         assert not routes.is_known("bar")
         assert set(routes.handling("unregister")) == {app, first}
+
+
+@pytest.mark.parametrize("attribute", ["_on_unregister", "_on_prepare_unregister_complete"])
+def test_a_handler_in_the_place_of_one_that_each_component_has_is_found(attribute: str) -> None:
+    @handler("bar", override=True)
+    def on_bar(self: object) -> str:
+        return "heard"
+
+    app = Component()
+    type("Own", (Timer,), {attribute: on_bar})(60, foo(0)).register(app)
+    value = app.fire(Event.create("bar"))
+    settle(app)
+    assert value.value == "heard"
+
+
+def test_who_asks_for_the_success_of_registered_hears_it_of_timers() -> None:
+    class Watching(Making):
+        count = 0
+
+        def registered_success(self, source: Event, *args: object) -> None:
+            self.count += isinstance(source.args[0], Timer)
+
+    app = Watching()
+    Registered.success = True
+    try:
+        with app.running():
+            app.fire(foo(2))
+            settle(app)
+    finally:
+        Registered.success = False
+    assert app.count == 2
+
+
+def test_one_that_another_thread_moves_while_it_is_due_fires_where_it_comes_to(
+    virtual_clock: VirtualClock,
+) -> None:
+    app, other = Recorder(), Recorder()
+    timer = Timer(1, foo(0)).register(app)
+    timer._tree_detach()
+    timer._expire()  # as the loop does when it has just taken it out of the schedule
+    timer.register(other)
+    with other.running():
+        virtual_clock.advance(1)
+        settle(other)
+    assert "foo" not in app.names
+    assert "foo" in other.names
 
 
 def test_after_the_stop_only_what_its_handlers_ask_for_fires(virtual_clock: VirtualClock) -> None:

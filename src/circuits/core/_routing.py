@@ -94,7 +94,7 @@ class Routes:
         """Add all handlers of a component."""
         if component._tree_is_bare and component._tree_channels == EVERYWHERE:
             self._bare[id(component)] = component
-            self._renew_bare()
+            self.forget(_UNREGISTER)
         else:
             self.add_specs(component, component._tree_specs)
 
@@ -119,17 +119,11 @@ class Routes:
     def remove(self, component: Manager) -> None:
         """Remove all handlers of a component."""
         if self._bare.pop(id(component), None) is not None and component._tree_is_bare:
-            self._renew_bare()
+            self.forget(_UNREGISTER)
         else:
             self.remove_specs(component, component._tree_specs)
         if component._tree_targeted is not None:
             self._forget_targeted(component)
-
-    def _renew_bare(self) -> None:
-        if _UNREGISTER in self.cache:
-            self._drop(_UNREGISTER)
-        self.version = next(_versions)  # as in renew
-        self._queue.epoch += 1
 
     def _forget_targeted(self, component: Manager) -> None:
         for name in component._tree_targeted or ():

@@ -306,6 +306,7 @@ class BaseComponent(Manager):
             and loop.thread == _thread.get_ident()
             and engine.tap is None
             and engine.tracing is None
+            and not Registered._event_class_flags  # a program may ask for ``registered_success``
             and "registered" not in engine.routes.awaited
             and not engine.route("registered", self._tree_channels)
         )
@@ -316,16 +317,16 @@ class BaseComponent(Manager):
         Somebody who begins to listen while what is queued is being dispatched hears nothing of
         it. That is the price of ten thousand timers.
         """
-        if (
-            not self._tree_is_bare  # what is queued for it comes first
-            or self._tree_leaving
-            or self.parent is self
-            or self._tree_children
-            or self._tree_is_heard(*_FAREWELL)
-        ):
-            self.unregister()
-        else:
-            with TREE_LOCK:
+        with TREE_LOCK:  # another thread may move it
+            if (
+                not self._tree_is_bare  # what is queued for it comes first
+                or self._tree_leaving
+                or self.parent is self
+                or self._tree_children
+                or self._tree_is_heard(*_FAREWELL)
+            ):
+                self.unregister()
+            else:
                 self._tree_detach()
 
     def _tree_depart(self) -> None:
@@ -402,7 +403,9 @@ def _prepare_class(cls: type[BaseComponent]) -> None:
     check_channels((default,), cls.__name__)
     cls._tree_channels = EVERYWHERE if _is_false(default) else (default,)
     cls._tree_specs = (*(spec for spec in specs if spec.channel is not SELF), *last)
-    cls._tree_is_bare = len(specs) == len(BaseComponent._tree_specs or specs)
+    # Not by their number: one may be overridden by a handler of something else.
+    own = BaseComponent._tree_specs or specs
+    cls._tree_is_bare = {spec.function for spec in specs} == {spec.function for spec in own}
     cls._tree_parts = _class_components(cls)
     cls._tree_wants_hang_up = any("hang_up" in spec.names for spec in specs)
     cls._tree_needs_host = any(is_coroutine_function(spec.function) for spec in specs)
