@@ -554,18 +554,6 @@ def test_one_that_is_back_already_hears_once_that_it_left() -> None:
     assert len([line for line in child.log if line.startswith("unregistered")]) == 1
 
 
-def test_what_is_below_one_that_has_left_may_go_elsewhere() -> None:
-    app, other = Component(), Component()
-    above = Component().register(app)
-    below = Component().register(above)
-    above.unregister()
-    settle(app)
-    assert below.parent is above
-    below.register(other)
-    assert [*other.components] == [below]
-    assert not above.components
-
-
 def test_timers_below_what_leaves_fire_no_more(virtual_clock: VirtualClock) -> None:
     class Holds(Component):
         def prepare_unregister(self, component: Any) -> Iterator[Any]:

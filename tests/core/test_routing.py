@@ -388,6 +388,19 @@ def test_who_handles_a_name_is_known_whatever_the_channel() -> None:
     assert "foo" not in routes.cache
 
 
+def test_what_leaves_by_an_event_of_another_name_is_known_and_found_each_time() -> None:
+    unregister = type("unregister", (Event,), {"name": "takes_leave"})
+    root = Manager()
+    routes = root._tree_engine.routes
+    assert not routes.is_known("takes_leave")
+    for _ in range(2):
+        part = BaseComponent().register(root)
+        assert routes.is_known("takes_leave")
+        root.fire(unregister(part))
+        settle(root)
+        assert part.parent is part
+
+
 @pytest.mark.parametrize("where", ["everywhere", "at the component"])
 def test_names_are_remembered_up_to_a_limit(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     class App(Component):

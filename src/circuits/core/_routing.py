@@ -44,8 +44,8 @@ EVERYWHERE = ("*",)
 #: What every component handles.
 _UNREGISTER = "unregister"
 
-#: Events that still reach a component that is about to leave.
-_FAREWELL = frozenset({"prepare_unregister", "prepare_unregister_complete", "unregistered"})
+#: What is fired of a component that leaves; all others do not reach it any more.
+FAREWELL = ("prepare_unregister", "prepare_unregister_complete", "unregistered")
 
 #: What dispatch needs of one handler: method, whether it wants the event, whether it is a filter.
 if TYPE_CHECKING:
@@ -204,9 +204,10 @@ class Routes:
 
     def _is_handled(self, name: str) -> bool:
         known = self._by_name
-        if name == _UNREGISTER and self._bare:
+        if name in known or "*" in known:
             return True
-        return name in known or "*" in known or not known.keys().isdisjoint(written_names(name))
+        names = (name, *written_names(name))
+        return not known.keys().isdisjoint(names) or (_UNREGISTER in names and bool(self._bare))
 
     def handling(self, name: str) -> list[Manager]:
         """The components with a handler of this very name, whatever its channel."""
@@ -318,7 +319,7 @@ class Routes:
                 if not listens(spec, component, channel):
                     continue
                 if not (spec.is_global or component is target):
-                    if sealed or (pending and name not in _FAREWELL):
+                    if sealed or (pending and name not in FAREWELL):
                         continue
                 yield component, spec, (path, number)
 

@@ -8,7 +8,7 @@ import sys
 from ._flags import WAITED
 from ._mistakes import check_channels
 from ._reports import log_unused
-from ._routing import EVERYWHERE, TREE_LOCK, is_below
+from ._routing import EVERYWHERE, FAREWELL, TREE_LOCK, is_below
 from .errors import SingletonError, UnregistrableError
 from .events import Event, Registered, Unregistered
 from .handlers import (
@@ -323,7 +323,7 @@ class BaseComponent(Manager):
                 or self._tree_leaving
                 or self.parent is self
                 or self._tree_children
-                or self._tree_is_heard(*_FAREWELL)
+                or self._tree_is_heard(*FAREWELL)
             ):
                 self.unregister()
             else:
@@ -382,9 +382,6 @@ class BaseComponent(Manager):
         known = set(cls.handlers())
         return all(name in known for name in names)
 
-
-#: What is fired of a component that leaves.
-_FAREWELL = ("prepare_unregister", "prepare_unregister_complete", "unregistered")
 
 #: Constructors that set no attribute before they call that of :class:`BaseComponent`.
 PLAIN_CONSTRUCTORS: set[Any] = {BaseComponent.__init__}

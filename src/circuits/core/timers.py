@@ -107,7 +107,10 @@ class Timer(BaseComponent):
     def _expire(self) -> None:
         if is_leaving(self):
             return
-        engine = self._tree_engine
+        try:
+            engine = self._tree_live
+        except AttributeError:  # another thread is moving it, and it counts where it comes to
+            return
         runner = engine.loop.runner
         if runner is None:
             if not engine.loop.timing:
