@@ -126,7 +126,7 @@ nightly-autobahn: $(VENV)/.dev .venv-autobahn/.ready ## The Autobahn suite, all 
 	scripts/nightly autobahn $(AUTOBAHN) --all $(AUTOBAHN_ARGS)
 
 autobahn: $(VENV)/.dev .venv-autobahn/.ready ## The same without the cases of compression: a minute
-	timeout --kill-after=10 180 $(AUTOBAHN) $(AUTOBAHN_ARGS)
+	timeout --kill-after=10 600 $(AUTOBAHN) $(AUTOBAHN_ARGS)
 
 pins: ## Choose the newest versions of the development tools
 	scripts/pins

@@ -6,6 +6,7 @@ which point the client goes. The model has a list of requests for each connectio
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from typing import Any
 
@@ -16,6 +17,8 @@ from circuits import BaseComponent, Event, handler
 from circuits.net.sockets import Disconnect, Read
 from circuits.testing import Recorder, VirtualClock, settle
 from circuits.web import Stream, exceptions
+from circuits.web._connection import State as ConnectionState
+from circuits.web._exchange import State as ExchangeState
 from tests.support import examples
 from tests.web.http_support import Client, Errors, MemoryServer, Pieces, Reply, get, parse, post
 
@@ -23,6 +26,9 @@ _WHICH = st.integers(0, 9)
 
 
 class Decide(Event): ...
+
+
+class More(Event): ...
 
 
 class App(BaseComponent):
@@ -35,6 +41,8 @@ class App(BaseComponent):
         self.bodies: dict[str, bytes] = {}
         self.responses: dict[str, Any] = {}
         self.decisions: dict[str, str] = {}
+        self.closed: list[str] = []
+        self.pieces: dict[str, Pieces] = {}
 
     @handler("request")
     def _on_request(self, request: Any, response: Any) -> Any:
@@ -50,12 +58,25 @@ class App(BaseComponent):
             raise ValueError(number)
         if what == "broken":
             response.stream = True
-            response.body = Pieces("a", "b", RuntimeError("broken"))
+            response.body = self.pieces[number] = Pieces("a", "b", RuntimeError("broken"))
+        elif what == "pieces":
+            response.body = self.pieces[number] = Pieces("a", "b")
         elif what == "stream":
             response.stream = True
+        elif what == "trickle":
+            response.stream = True
+            response.body = self._trickle(number)
         else:
             response.body = f"answer {number}"
         yield response
+
+    async def _trickle(self, number: str) -> AsyncIterator[str]:
+        try:
+            yield "a"
+            await self.wait("more", number)
+            yield "b"
+        finally:
+            self.closed.append(number)
 
 
 class Asked:
@@ -66,6 +87,7 @@ class Asked:
         self.code: int | None = None  # of the answer, when that has been decided
         self.text: str | None = None  # what of it must have come
         self.is_whole = False
+        self.trickles = False  # its body waits for the test
 
 
 class Line:
@@ -143,6 +165,10 @@ class Exchanges(RuleBasedStateMachine):
         for reply, asked in zip(replies, expected, strict=True):
             if asked.text is not None:
                 assert reply.body.decode() == asked.text
+        assert all(pieces.closed == 1 for pieces in self.app.pieces.values())
+        for asked in line.asked:
+            if asked.trickles:
+                assert self.app.closed.count(asked.number) == asked.is_whole, "closed at its end"
         ends = line.has_ended and current is None
         assert client.is_closed == ends, "it is closed when all is answered, and not before"
         line.is_over = ends
@@ -205,6 +231,19 @@ class Exchanges(RuleBasedStateMachine):
             self.check()
 
     def go(self, line: Line) -> None:
+        connection = self.server.http._connections.get(line.client.sock)
+        exchange = connection and connection.exchange
+        self._go(line)
+        settle(self.server)
+        assert connection is None or connection.state is ConnectionState.CLOSED, (
+            "whatever it waited for"
+        )
+        assert exchange is None or exchange.state is ExchangeState.DONE
+        for asked in line.asked:
+            if asked.trickles:
+                assert self.app.closed.count(asked.number) == 1, "nobody told its body"
+
+    def _go(self, line: Line) -> None:
         line.is_over = True
         self.server.server.closed.append(line.client.sock)
         self.server.server.reset.append(line.client.sock)
@@ -215,7 +254,18 @@ class Exchanges(RuleBasedStateMachine):
     @rule(
         which=_WHICH,
         what=st.sampled_from(
-            ["text", "text", "missing", "missing", "bug", "broken", "stream", "stream"]
+            [
+                "text",
+                "text",
+                "pieces",
+                "missing",
+                "bug",
+                "broken",
+                "stream",
+                "stream",
+                "trickle",
+                "trickle",
+            ]
         ),
     )
     def decide(self, which: int, what: str) -> None:
@@ -226,11 +276,16 @@ class Exchanges(RuleBasedStateMachine):
         self.app.decisions[asked.number] = what
         self.app.fire(Decide(), asked.number)
         asked.code = {"missing": 404, "bug": 500}.get(what, 200)
-        asked.is_whole = what in ("text", "missing", "bug")
+        asked.is_whole = what in ("text", "pieces", "missing", "bug")
         if what == "text":
             asked.text = f"answer {asked.number}"
+        elif what == "pieces":
+            asked.text = "ab"
         elif what == "stream":
             asked.text = ""
+        elif what == "trickle":
+            asked.trickles = True
+            asked.text = "a"
         elif what == "broken":
             settle(self.server)
             assert line.client.is_closed
@@ -248,13 +303,21 @@ class Exchanges(RuleBasedStateMachine):
     def push(self, which: int, is_last: bool) -> None:
         line = self.pick(which)
         asked = line.current
-        if asked is None or asked.text is None:
+        if asked is None or asked.text is None or asked.trickles:
             return
         data = None if is_last else f"<{len(asked.text)}>"
         self.app.fire(Stream(self.app.responses[asked.number], data))
         asked.text += data or ""
         asked.is_whole = is_last
         self.check()
+
+    @rule(which=_WHICH)
+    def trickle_on(self, which: int) -> None:
+        asked = self.pick(which).current
+        if asked is not None and asked.trickles:
+            asked.text, asked.is_whole = "ab", True
+            self.app.fire(More(), asked.number)
+            self.check()
 
     @rule()
     def decide_for_who_has_gone(self) -> None:
