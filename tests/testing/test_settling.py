@@ -63,6 +63,38 @@ def test_handlers_that_wait_by_a_bare_yield_get_their_turns() -> None:
     assert app.steps == 5
 
 
+def test_what_asyncio_goes_on_with_gets_its_turns() -> None:
+    import asyncio
+
+    class App(Component):
+        steps = 0
+
+        async def go(self) -> None:
+            for _ in range(15):
+                await asyncio.sleep(0)
+                self.steps += 1
+
+    app = App()
+    with app.running():
+        app.fire(go())
+        settle(app)
+        assert app.steps == 15
+
+
+def test_what_asyncio_has_nothing_to_do_for_takes_few_turns() -> None:
+    import asyncio
+
+    class App(Component):
+        async def go(self) -> None:
+            await asyncio.Event().wait()
+
+    app = App()
+    with app.running():
+        app.fire(go())
+        settle(app)
+        assert settle(app) <= 3
+
+
 def test_a_handler_that_waits_for_ever_does_not_keep_it_from_settling() -> None:
     class App(Component):
         def go(self) -> Iterator[Any]:
