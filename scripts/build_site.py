@@ -55,6 +55,7 @@ SECTIONS = [
             "project/security",
             "project/changes",
             "project/contributing",
+            "benchmarks/index",
             "project/benchmarks",
         ],
     ),
@@ -300,8 +301,8 @@ def lay_out(folder: Path) -> None:
     made = {place: laid_out(page) for page, place in sources().items() if page != "README.md"}
     made |= dict(reference_pages())
     made["conf.py"] = (ROOT / "docs" / "conf.py").read_text(encoding="utf-8")
-    for path in (ROOT / "docs" / "_static").iterdir():
-        made[f"_static/{path.name}"] = path.read_text(encoding="utf-8")
+    for path in [*(ROOT / "docs" / "_static").iterdir(), *(ROOT / "docs").glob("benchmarks/*.svg")]:
+        made[f"{path.parent.name}/{path.name}"] = path.read_text(encoding="utf-8")
     for place, text in made.items():
         path = folder / place
         if not path.exists() or path.read_text(encoding="utf-8") != text:
