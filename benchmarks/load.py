@@ -147,6 +147,7 @@ class Load:
             self.expected = len(websocket_frame(requests[0], b""))
             self.requests = [websocket_frame(requests[0], b"\x37\xfa\x21\x3d")]
         self.echo = echo
+        self.longest_wait = 0.0
         self.partial: dict[int, bytes] = {}
         self.lengths: dict[int, int] = {}
         self.poll = select.epoll()
@@ -199,7 +200,7 @@ class Load:
         poll, sockets, expected, send = self.poll.poll, self.sockets, self.expected, self.send
         partial, size = self.partial, max(65536, self.expected)
         while perf_counter() < until:
-            for descriptor, _ in poll(0):
+            for descriptor, _ in poll(self.longest_wait):
                 sock = sockets[descriptor]
                 try:
                     data = sock.recv(size)
@@ -233,6 +234,7 @@ def main() -> None:
     parser.add_argument("--path", default="/", help="what to ask for, without --vary")
     parser.add_argument("--header", action="append", default=[], help="a header to send, too")
     parser.add_argument("--cookies", metavar="PATH", help="bring the cookies that are given there")
+    parser.add_argument("--sleeps", action="store_true", help="leave processors to the server")
     parser.add_argument("--echo", type=int, metavar="BYTES", help="send bytes, expect them back")
     parser.add_argument("--transport", choices=["tcp", "tls", "udp", "websocket"], default="tcp")
     options = parser.parse_args()
@@ -250,6 +252,7 @@ def main() -> None:
             ]
     echo = bool(options.echo)
     load = Load(options.port, options.connections, requests, echo, options.transport)
+    load.longest_wait = float(options.sleeps)
     load.run(options.seconds / 4)  # the server warms up
     answered, cpu, begin = load.answered, server_cpu(options.pid), perf_counter()
     load.run(options.seconds)

@@ -341,7 +341,10 @@ _HTTP: Final = (
         "hello by a Controller, 64 connections to worker processes",
         _REQUESTS,
         tuple(
-            Contender(name, "here", "http_circuits_workers.py", (number,), _connections(64))
+            # A client that does not sleep would take a processor that is meant for a worker.
+            Contender(
+                name, "here", "http_circuits_workers.py", (number,), _connections(64, "--sleeps")
+            )
             for name, number in (("two workers", "2"), ("one", "1"))
         ),
         (Bound("one", 0.95, 1),),
