@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from itertools import cycle
 from typing import Any
 
 import pytest
 
 from circuits import Component, Event, Manager, Timer, handler, sleep
-from circuits.core import _starting
+from circuits.core import _clock, _starting
 from circuits.net.sockets import TCPServer, UDPServer
 from circuits.testing import Recorder
 
@@ -222,6 +223,42 @@ def calls_one_that_sleeps(app: Log) -> Iterator[Any]:
 
 async def awaits_one_that_sleeps(app: Log) -> None:
     await app.call(Event.create("sleeps"))
+
+
+@pytest.mark.parametrize("by_asyncio", [False, True])
+def test_one_sleep_is_one_however_often_and_slowly_it_is_looked_at(
+    by_asyncio: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_starting, "_TRY_SECONDS", 0.02)
+    monkeypatch.setattr(_starting, "_LOOK_SECONDS", 0.005)
+
+    class App(Log):
+        start_timeout = 3000.0
+
+        def ready(self, *args: Any) -> None:
+            self.log.append("ready")
+            self.stop()
+
+        @handler("started")
+        async def opens(self, component: Manager) -> None:
+            await (asyncio.sleep(0.2) if by_asyncio else sleep(0.2))
+            self.log.append("opened")
+
+    real, steps = _clock.now, cycle([0.001, 0.002, 0.004])
+    late = 0.0
+
+    def now() -> float:  # each look takes a while, and not the same
+        nonlocal late
+        late += next(steps)
+        return real() + late
+
+    before = _clock.install(now=now)
+    try:
+        app = App()
+        run_with_server(app)
+    finally:
+        _clock.install(**before)
+    assert app.log == ["opened", "ready"]
 
 
 @pytest.mark.parametrize(

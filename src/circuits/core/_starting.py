@@ -123,27 +123,28 @@ class Starting:
         until: object
         if task in engine.tasks.polled:
             until = _clock.now()
-        elif (left := _seconds_left(what)) is None:
+        elif (end := _end_of_sleep(what)) is None:
             return _is_of_asyncio(what, "Queue", "get")
         else:
-            until = round(_clock.now() + left, 3)
-            if until >= self._deadline:
+            # What the sleep itself has noted: what is worked out anew is never quite the same.
+            until, left = end
+            if _clock.now() + left >= self._deadline:
                 return True
         comes_back = self._seen.setdefault(place, until) != until
         return comes_back and _clock.now() - self._since >= _TRY_SECONDS
 
 
-def _seconds_left(what: Any) -> float | None:
-    """How long a sleep lasts, of which kind ever; ``None`` if it is none."""
+def _end_of_sleep(what: Any) -> tuple[float, float] | None:
+    """When a sleep ends, of which kind ever, by its own clock and in seconds from now; or ``None``."""
     if isinstance(what, Sleep):
-        return None if what.deadline is None else what.deadline - _clock.now()
+        return None if what.deadline is None else (what.deadline, what.deadline - _clock.now())
     if _is_of_asyncio(what, "sleep"):
         # asyncio tells nobody when; its frame does. One that does not, in a later version, is waited
         # for like what is unknown.
         found = what.cr_frame.f_locals
         if "h" in found and "loop" in found:
-            left: float = found["h"].when() - found["loop"].time()
-            return left
+            when: float = found["h"].when()
+            return when, when - found["loop"].time()
     return None
 
 
