@@ -191,7 +191,7 @@ def test_profiles_are_of_rows_and_the_longest_name_counts() -> None:
         assert any(row.name.startswith(known) for row in ROWS), known
     assert profiles.where("http.beside_sessions") == profiles.WHERE["http.beside_sessions"]
     assert profiles.where("http.beside_timer") == profiles.WHERE["http.beside_"]
-    assert not profiles.where("import.circuits")
+    assert not profiles.where("memory.event")
 
 
 def test_a_curve_is_a_factor_of_its_left_end(monkeypatch: pytest.MonkeyPatch) -> None:
