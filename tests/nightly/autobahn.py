@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -176,7 +177,9 @@ def check_client(wstest: str, folder: Path, part: Part) -> None:
                 socket.create_connection(("127.0.0.1", port)).close()
                 break
             except ConnectionRefusedError:  # another's port: no event tells when it is open
-                time.sleep(0.1)
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(0.1)
+                    raise RuntimeError("the suite ended before it listened") from None
         else:
             raise RuntimeError("the suite did not listen within 30 s")
         app = Component()

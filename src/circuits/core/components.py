@@ -346,7 +346,7 @@ class BaseComponent(Manager):
         """Leave the parent at once. The caller holds TREE_LOCK."""
         parent, engine = self.parent, self._tree_engine
         parent.components.pop(self, None)
-        nodes = [*flatten(self)] if self._tree_children else (self,)
+        nodes = self._tree_subtree()
         routes = engine.routes
         for node in nodes:
             routes.remove(node)

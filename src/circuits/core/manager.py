@@ -38,6 +38,7 @@ __all__ = ["TIMEOUT", "CallValue", "ExceptionWrapper", "Manager", "Unregistrable
 
 #: Seconds between two looks at handlers that wait by a bare ``yield``, while nothing happens.
 TIMEOUT = TASK_INTERVAL
+
 _new_value = Value.__new__
 
 
