@@ -97,8 +97,8 @@ budgets: $(VENV)/.runtime ## Count anew what the hot paths take, on every Python
 
 nightly: $(addprefix nightly-,$(NIGHTLY)) ## What takes long; each part has 40 minutes, and a report in build/nightly
 
-nightly-examples: $(VENV)/.peers ## The suite, with many more generated examples
-	scripts/nightly examples env HYPOTHESIS_PROFILE=nightly $(PYTEST)
+nightly-examples: $(VENV)/.peers ## Every property and model, with many more generated examples
+	scripts/nightly examples env HYPOTHESIS_PROFILE=nightly $(PYTEST) $(PARALLEL) -m "hypothesis or nightly"
 
 # The tests that need nobody else many times over, and everything a few times.
 nightly-repeat: $(VENV)/.peers ## The suite again and again, in random order (ROUNDS=20, WHOLE=3)

@@ -248,17 +248,17 @@ def reference_pages() -> Iterator[tuple[str, str]]:
     yield "reference/programs.md", programs()
 
 
-def next_release() -> str:
-    """What the next release will bring: the news fragments, by their kinds."""
+def next_release(folder: Path = ROOT / "newsfragments") -> str:
+    """What the next release will bring: the news fragments, by their kinds; nothing if there are none."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    lines = ["## Not yet released", ""]
+    lines: list[str] = []
     for kind in settings["tool"]["towncrier"]["type"]:
-        found = sorted((ROOT / "newsfragments").glob(f"*.{kind['directory']}.md"))
+        found = sorted(folder.glob(f"*.{kind['directory']}.md"))
         if found:
             lines += [f"### {kind['name']}", ""]
             lines += [f"- {' '.join(p.read_text(encoding='utf-8').split())}" for p in found]
             lines.append("")
-    return "\n".join([*lines, ""])
+    return "\n".join(["## Not yet released", "", *lines, ""]) if lines else ""
 
 
 def programs() -> str:

@@ -79,7 +79,7 @@ def _bad(text: str) -> str:
 
 #: The jobs, what each tries, and what it has counted.
 JOBS = {
-    "examples": ("the whole suite, 2000 generated examples for each property", examples),
+    "examples": ("every property and model, 2000 generated examples each", examples),
     "repeat": ("the fast tests 20 times and everything 3 times, in random order", repeat),
     "fuzz": ("every codec against broken input, cut anywhere, and against others' codecs", fuzz),
     "hostile": ("200 hostile clients before every server, while others are served", hostile),

@@ -121,13 +121,16 @@ def test_the_front_page_leads_to_the_reference() -> None:
     assert "(reference/index.md)" in build_site.laid_out("docs/index.md")
 
 
-def test_the_changes_begin_with_what_is_not_released() -> None:
-    text = build_site.laid_out("CHANGES.md")
-    told = text.partition("## Not yet released\n")[2]
-    folder = build_site.ROOT / "newsfragments"
-    fragments = [path for path in folder.glob("*.md") if path.stem != "README"]
-    assert told.count("\n- ") == len(fragments)
-    assert re.findall("^### (.*)$", told, re.MULTILINE)[0] == "New"
+def test_the_changes_begin_with_what_is_not_released(tmp_path: Path) -> None:
+    assert build_site.next_release(tmp_path) == ""
+    for name in ("b.fix.md", "a.feature.md", "c.fix.md"):
+        (tmp_path / name).write_text(f"Text of\n{name}.\n")
+    assert build_site.next_release(tmp_path) == (
+        "## Not yet released\n\n### New\n\n- Text of a.feature.md.\n\n"
+        "### Fixed\n\n- Text of b.fix.md.\n- Text of c.fix.md.\n\n"
+    )
+    first, *_ = re.findall("^## .*$", build_site.laid_out("CHANGES.md"), re.MULTILINE)
+    assert first.startswith("## Not yet released" if build_site.next_release() else "## 2.")
 
 
 def test_the_help_of_each_command_is_shown() -> None:

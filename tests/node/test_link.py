@@ -701,6 +701,20 @@ def test_a_silent_peer_is_gone_after_three_heartbeats(world: World) -> None:
     assert "silent" in str(value.value[1])
 
 
+@pytest.mark.parametrize("heartbeat", [0.1, 0.3, 0.7, 1.1, 2.3, 4.1])
+def test_when_a_peer_is_silent_is_worked_out_in_one_way(world: World, heartbeat: float) -> None:
+    """Else its time may be over for the schedule, and not yet over for the link: that turns for ever."""
+    for pause in range(1, 8):
+        near, peer, _ = connecting(world, heartbeat=heartbeat)
+        peer.send({"circuits": 2, "name": "far", "nonce": NONCE, "features": []}, version=1)
+        world.run(heartbeat * pause / 7)
+        peer.send_bytes(b"\0")
+        world.run(heartbeat * 3 + 0.01)
+        assert near.journal.of("disconnected_from") == [("far", HOST, 99, "silent")]
+        near.app.stop()
+        world.settle()
+
+
 def test_version_1_has_no_heartbeats(world: World, server: Side) -> None:
     peer = world.dial(server)
     peer.send(old_request(0), version=1)

@@ -47,7 +47,8 @@ _ACTIONS = st.one_of(
     st.tuples(st.just("join"), _numbers, _numbers),
     st.tuples(st.just("listen"), _names, st.sampled_from(_ODD)),
     st.just(("listen_farewell",)),
-    st.tuples(st.just("timer"), _names, st.sampled_from([0, 0.5])),
+    # What is due at once races with what is under way: which turn comes first is not promised.
+    st.tuples(st.just("timer"), _names, st.sampled_from([0.1, 0.5])),
 )
 _HANDLERS = st.lists(
     st.tuples(

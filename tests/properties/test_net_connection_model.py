@@ -336,6 +336,7 @@ class Connections(RuleBasedStateMachine):
         line = self.pick(which)
         if line.peer_is_gone:
             return
+        line.sock.send_limit = None  # ten bytes at a time would take longer than anybody waits
         for _ in range(200):
             if not line.take(1 << 20) and not line.kept:
                 break

@@ -238,9 +238,14 @@ class Pair(RuleBasedStateMachine):
 
     @rule()
     def cut(self) -> None:
+        """Whoever waits for an answer over the link is told of its end at once."""
+        asked = [q for q in self.asker.questions if q.ended is None and not q.is_disturbed]
         self.disturb()
         self.world.cut()
         self.world.settle()
+        for question in asked:
+            assert question.ended == self.clock.now
+            assert isinstance(question.outcome, Unreachable), repr(question.outcome)
 
     @rule()
     def heal(self) -> None:

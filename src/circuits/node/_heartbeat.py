@@ -52,8 +52,12 @@ class Heartbeat:
             self._beat_timer = self._link.hub.engine.schedule.call_in(self._seconds, self._beat)
 
     def _watch(self) -> None:
-        moment = self._heard_at + self._seconds * SILENT_BEATS
-        self._silence_timer = self._link.hub.engine.schedule.call_at(moment, self._check)
+        schedule = self._link.hub.engine.schedule
+        self._silence_timer = schedule.call_at(self._silent_at(), self._check)
+
+    def _silent_at(self) -> float:
+        """When the peer is gone; worked out in one way, as another may end a rounding later."""
+        return self._heard_at + self._seconds * SILENT_BEATS
 
     def _check(self) -> None:
         link = self._link
@@ -62,7 +66,7 @@ class Heartbeat:
         now = _clock.now()
         if link.hub.is_holding:
             self._heard_at = now  # nobody listens, so nobody can be silent
-        if now - self._heard_at >= self._seconds * SILENT_BEATS:
+        if now >= self._silent_at():
             link.lost("silent")
             link.transport.abort()
         else:

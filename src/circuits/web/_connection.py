@@ -146,20 +146,19 @@ class Connection:
         Returns:
             Whether there is something to answer; then it is closed afterwards.
         """
+        intake = self.intake
+        if self.state <= _ACTIVE:
+            self._age = self._connections.sweeps
+            self.at_end = True
+            intake.decoder.receive_eof()
+            if self.exchange is None or self.incoming is not None:
+                intake.advance()
         if self.state is _CLOSING:
             # The last answer may be on its way, as an event, with the close behind it.
             self.at_end = True
             return True
-        if self.state > _ACTIVE:
-            return False
-        self.at_end = True
-        self._age = self._connections.sweeps
-        intake = self.intake
-        intake.decoder.receive_eof()
-        if self.exchange is None or self.incoming is not None:
-            intake.advance()
-        return self.exchange is not None or (
-            self.state <= _ACTIVE and bool(intake.decoder.pending_bytes)
+        return self.state <= _ACTIVE and (
+            self.exchange is not None or bool(intake.decoder.pending_bytes)
         )
 
     # -- answered ----------------------------------------------------------------------------
