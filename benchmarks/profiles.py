@@ -37,7 +37,7 @@ WHERE: Final = {
         "component, which joins a tree and can be found, looked at and unregistered there."
     ),
     "http.controller_varied": (
-        "A head that was not seen before is parsed: 390 opcodes and four passes of regular "
+        "A head that was not seen before is parsed: 350 opcodes and four passes of regular "
         "expressions over it, where httptools is C."
     ),
     "http.header": (
@@ -56,13 +56,13 @@ WHERE: Final = {
         "`http.call`."
     ),
     "http.seen": (
-        "Twelve steps of a request that are calls else are events, as somebody sees them: 550 "
+        "Twelve steps of a request that are calls else are events, as somebody sees them: 530 "
         "opcodes each, of which `fire` takes 66, the queue and dispatch 110, the two handlers 70, "
         "and success and complete of three of them the rest."
     ),
     "http.beside_sessions": (
-        "190 opcodes more a request: the cookie is looked for (60), its session is noted as used "
-        "(60), and the response asks whether anything is to be stored. The request is longer, too."
+        "120 opcodes more a request: who sends the same fields again is known by them (60), the session "
+        "is noted as used (45), and so is that the response has begun. The request is longer, too."
     ),
     "http.beside_": (
         "20 to 50 opcodes of 1500 for the look whether the request concerns it; the ratio of two "

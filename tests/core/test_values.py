@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from circuits import Component, Event, Value
+from circuits import Component, Event, Value, handler
 from circuits.core.values import ValueChanged
 from circuits.testing import Recorder, settle
 
@@ -425,12 +425,19 @@ def test_a_chain_of_nested_values_may_be_of_any_length() -> None:
         assert app.fails or value.value == "end"
 
 
-def test_a_value_that_is_kept_keeps_its_event_without_a_cycle() -> None:
+@pytest.mark.parametrize("is_seen", [False, True])
+def test_a_value_that_is_kept_keeps_its_event_without_a_cycle(is_seen: bool) -> None:
     class Answers(Component):
         def foo(self) -> int:
             return 42
 
+    class Sees(Component):
+        @handler(channel="*", priority=1)
+        def _on_any(self, event: Event, *args: Any) -> None: ...
+
     app = Answers()
+    if is_seen:
+        Sees().register(app)
     settle(app)
     gc.collect()
     gc.disable()
@@ -476,3 +483,29 @@ def test_looking_at_the_event_of_a_value_does_not_fire_it() -> None:
     value = Value()
     value.event = event
     assert value.event.value is None
+
+
+def test_a_seen_event_that_nobody_keeps_is_gone_at_once() -> None:
+    gone = []
+
+    class Sees(Component):
+        @handler(channel="*")
+        def _on_any(self, event: Event, *args: Any) -> None:
+            gone.append(weakref.ref(event))
+
+    class asks(Event):
+        success = complete = True
+
+    app = Sees()
+    settle(app)
+    gc.collect()
+    gc.disable()
+    try:
+        for event in (foo(), asks()):
+            app.fire(event)
+        del event
+        settle(app)
+        assert len(gone) == 4
+        assert [what() for what in gone] == [None] * len(gone)
+    finally:
+        gc.enable()

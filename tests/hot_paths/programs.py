@@ -22,6 +22,7 @@ from circuits.web import (
     JSONController,
     Logger,
     Server,
+    Sessions,
     Static,
     WebSocket,
     WebSockets,
@@ -30,6 +31,7 @@ from circuits.web import (
 )
 from circuits.web._forms import parse_form
 from circuits.web.asgi import Gateway as ASGIGateway
+from circuits.web.sessions import MemoryStore
 from circuits.web.wsgi import Gateway
 
 from .counting import Counter, Program
@@ -380,6 +382,12 @@ def http_query(counter: Counter) -> None:
     _web(counter, _server(), root, requests=itertools.repeat(request))
 
 
+def http_varied(counter: Counter) -> None:
+    heads = (b"Cookie: id=%06d\r\nDNT: 1\r\n\r\n" % number for number in itertools.count())
+    requests = (_REQUEST[:-2] + head for head in heads)
+    _web(counter, _server(), _controller(counter), requests=requests)
+
+
 def http_query_varied(counter: Counter) -> None:
     root = _Search()
     root.counter = counter
@@ -639,6 +647,14 @@ def http_beside_static(counter: Counter) -> None:
     _web(counter, _server(), _controller(counter), Static("/static"))
 
 
+def http_beside_sessions(counter: Counter) -> None:
+    store = MemoryStore()
+    store.save("visitor", {"name": "somebody"})
+    request = _REQUEST[:-2] + b"Cookie: circuits.session=visitor\r\n\r\n"
+    beside = Sessions(store=store)
+    _web(counter, _server(), _controller(counter), beside, requests=itertools.repeat(request))
+
+
 def http_beside_timer(counter: Counter) -> None:
     _web(counter, _server(), _controller(counter), Timer(1, Ping(), "beside", persist=True))
 
@@ -688,6 +704,7 @@ PATHS: Final[dict[str, Program]] = {
     "http.dict": http_dict,
     "http.query": http_query,
     "http.query_varied": http_query_varied,
+    "http.varied": http_varied,
     "http.cookie_set": http_cookie_set,
     "http.cookie_set_by_method": http_cookie_set_by_method,
     "http.cookie_read": http_cookie_read,
@@ -705,6 +722,7 @@ PATHS: Final[dict[str, Program]] = {
     "http.beside_coroutine_waiter": http_beside_coroutine_waiter,
     "http.beside_debugger": http_beside_debugger,
     "http.beside_static": http_beside_static,
+    "http.beside_sessions": http_beside_sessions,
     "http.beside_timer": http_beside_timer,
     "websocket.events": websocket_events,
     "websocket.coroutine": websocket_coroutine,

@@ -573,6 +573,51 @@ def test_who_is_used_stays_when_there_is_no_room() -> None:
         assert (one.text("/count"), other.text("/count")) == ("3", "1")
 
 
+def test_who_repeats_a_request_on_one_connection_is_greeted_each_time(looked: list[str]) -> None:
+    with site(Sessions()) as place:
+        browser = _enter(place)
+        client, request = place.server.connect(), browser.request("/")
+        looked.clear()
+        for _ in range(3):
+            assert "set-cookie" not in client.ask(request).headers
+        assert looked == []
+        count = browser.request("/count")
+        old = browser.cookie
+        assert browser.text("/logout") == "bye"
+        reply = client.ask(count)
+        assert reply.body == b"1"
+        browser.learn(reply)
+        assert is_id(browser.cookie)
+        assert browser.cookie != old
+
+
+def test_who_repeats_a_request_on_one_connection_expires_all_the_same() -> None:
+    with VirtualClock() as clock, site(Sessions(idle=100)) as place:
+        browser = _enter(place)
+        client, count = place.server.connect(), browser.request("/count")
+        assert [client.ask(count).body, client.ask(count).body] == [b"3", b"4"]
+        clock.advance(101)
+        assert client.ask(count).body == b"1"
+
+
+def test_another_one_in_its_place_knows_its_own_cookie() -> None:
+    store = MemoryStore()
+    with site(first := Sessions("first", store)) as place:
+        sids = []
+        for _ in range(2):
+            browser = Browser(place.server, "first")
+            browser.text("/count")
+            browser.text("/count")
+            sids.append(browser.cookie)
+        field = f"Cookie: first={sids[0]}; second={sids[1]}"
+        client = place.server.connect()
+        assert [client.get("/sid", field).body.decode() for _ in range(2)] == [sids[0]] * 2
+        first.unregister()
+        settle(place.server)
+        Sessions("second", store).register(place.server)
+        assert [client.get("/sid", field).body.decode() for _ in range(2)] == [sids[1]] * 2
+
+
 def test_one_that_ends_before_it_is_looked_at_is_a_new_one() -> None:
     with VirtualClock() as clock, site(Sessions(), Late()) as place:
         browser = _enter(place)

@@ -203,9 +203,10 @@ _NONE: Final[tuple[str, ...]] = ()
 
 # Fields that decide on framing and on the connection, and those that are nobody else's business.
 _PRIVATE: Final = frozenset(["cookie", "authorization", "proxy-authorization"])
-_DECISIVE: Final = _PRIVATE | frozenset(
-    ["host", "connection", "content-length", "transfer-encoding", "expect", "upgrade"]
+_FRAMING: Final = frozenset(
+    ["connection", "content-length", "transfer-encoding", "expect", "upgrade"]
 )
+_DECISIVE: Final = _PRIVATE | _FRAMING | {"host"}
 
 
 # Spelling of a name -> the name in lower case if it is decisive, else an empty text. Clients use
@@ -229,8 +230,9 @@ def _collect(fields: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     spellings = _spellings
     for name, value in fields:
-        key = spellings.get(name)
-        if key is None:
+        try:
+            key = spellings[name]
+        except KeyError:
             key = _learn(name)
         if key:
             if key in found:
@@ -291,6 +293,12 @@ def request_facts(version: tuple[int, int], block: str, limits: Limits) -> Reque
     if host and host not in _good_hosts and not _is_good_host(host):
         raise RemoteProtocolError(400, f"malformed Host {shorten(host)}")
 
+    has_credentials = not _PRIVATE.isdisjoint(found)
+    if _FRAMING.isdisjoint(found):  # as most, that say nothing of it
+        is_kept = version != (1, 0)
+        headers = SharedHeaders(fields)
+        return version, headers, host, is_kept, None, False, False, False, has_credentials
+
     length: int | None = None
     chunked = False
     if "transfer-encoding" in found:
@@ -326,7 +334,7 @@ def request_facts(version: tuple[int, int], block: str, limits: Limits) -> Reque
         chunked,
         expect_continue,
         upgrade,
-        not _PRIVATE.isdisjoint(found),
+        has_credentials,
     )
 
 

@@ -20,9 +20,11 @@ class SharedHeaders(Headers):
     Attributes:
         form: What whoever gets them has made of them, and wants to find when they come again;
             ``None`` at first.
+        visitor: Likewise, whom somebody has recognised by their cookie.
     """
 
     form: Any = None
+    visitor: Any = None
 
 
 @dataclass(frozen=True)

@@ -120,7 +120,10 @@ class Direct:
 
     def _look(self) -> tuple[Callable[..., Any], ...] | None:
         """Look at everything, and remember what holds until the queue's epoch ends."""
-        engine = self._owner._tree_engine
+        try:
+            engine = self._owner._tree_live  # most often there, and then faster than what finds it
+        except AttributeError:
+            engine = self._owner._tree_engine
         if engine.routes.version != self._version:
             self._study(engine)
         if self._methods is None or not engine.is_quiet():

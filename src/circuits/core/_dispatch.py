@@ -109,8 +109,9 @@ class Dispatch:
                     if self._routes.watch_unheard is not None:
                         self._routes.watch_unheard(event)
                 if methods is None:
-                    self.dispatch(event)
-                    continue
+                    if not self.dispatch(event):
+                        continue
+                    methods = ()  # they were run, and the event has only to be parted from its value
                 # What dispatch does, without the call, for most handlers of most events.
                 for method in methods:
                     event._event_at = method
@@ -220,16 +221,20 @@ class Dispatch:
         event = value = None  # type: ignore[assignment]
         return True
 
-    def dispatch(self, event: BaseEvent) -> None:
-        """Run the handlers of one event."""
-        key = event._event_key
-        if key is None or key in self._routes.awaited:
+    def dispatch(self, event: BaseEvent) -> bool:
+        """Run the handlers of one event.
+
+        Returns:
+            Whether it has had some, and there is nothing to be told of its end.
+        """
+        key, table = event._event_key, self._routes
+        if key is None or key in table.awaited:
             self._dispatch_flagged(event)
-            return
+            return False
         try:
-            routes = self._routes.cache[key][event.channels]
+            routes = table.cache[key][event.channels]
         except KeyError:
-            routes = self._routes.resolve(key, event.channels)
+            routes = table.resolve(key, event.channels)
         if routes:
             self.run(event, routes)
         else:
@@ -238,6 +243,8 @@ class Dispatch:
                 log_unheard(event)
         if event._event_key is None:
             self._outcomes.finish(event, event._event_flags | event._event_class_flags)
+            return False
+        return bool(routes)
 
     def _go_on(self, event: BaseEvent, methods: tuple[Callable[..., Any], ...], last: Any) -> None:
         """Run the rest of the handlers, of an event that one of them has flagged, and finish it."""

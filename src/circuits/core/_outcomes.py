@@ -14,6 +14,7 @@ from ._routing import as_channels
 from ._tracebacks import format_traceback
 from .errors import EXIT_EXCEPTIONS
 from .events import Complete, Done, Failure, Started, Success, derived_class
+from .values import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from ._causes import Cause, Firing
     from ._engine import Engine
     from .events import BaseEvent
-    from .values import Value
 
 __all__ = ["HELD_ONCE_MORE", "TOLD", "Outcomes", "getrefcount"]
 
@@ -77,13 +77,15 @@ class Outcomes:
             firing._event_value.inform(True)
         value = source._event_value
         if flags & TOLD:
-            channels = source.channels
+            channels, result = source.channels, value._value
+            if isinstance(result, Value):
+                result = value.value
             if flags & DONE:
-                self.feedback(Done, "Done", event, channels, value.value)
+                self.feedback(Done, "Done", event, channels, result)
             if flags & SUCCESS and not source._event_failed:
                 if flags & HAS_FEEDBACK_CHANNELS:
                     channels = getattr(event, "success_channels", None) or channels
-                self.feedback(Success, "Success", event, channels, value.value)
+                self.feedback(Success, "Success", event, channels, result)
         if cause is not None:
             source._event_cause = None
             if cause.outer is not None:
@@ -117,18 +119,25 @@ class Outcomes:
 
     def _tell_complete(self, over: Cause, value: Value | None) -> None:
         event, channels, results = over.event, over.channels, over.value
+        result = results._value
+        if isinstance(result, Value):
+            result = results.value
         if (event._event_flags | event._event_class_flags) & HAS_FEEDBACK_CHANNELS:
             channels = getattr(event, "complete_channels", None) or channels
-        self.feedback(Complete, "Complete", event, channels, results.value)
+        self.feedback(Complete, "Complete", event, channels, result)
         over.value = None  # so that it does not count
         if results is not value and getrefcount(results) == HELD_ONCE_MORE:
             results._event = None
 
     def is_complete_heard(self, cause: Cause) -> bool:
         """Whether anybody hears that the event of a cause is complete."""
-        event = cause.event
-        name = derived_class(Complete, "Complete", event)._event_name
-        where = as_channels(getattr(event, "complete_channels", None) or cause.channels)
+        event, where = cause.event, cause.channels
+        made = event._event_created.get((Complete, "Complete"))
+        name = (made or derived_class(Complete, "Complete", event))._event_name
+        if (event._event_flags | event._event_class_flags) & HAS_FEEDBACK_CHANNELS:
+            where = getattr(event, "complete_channels", None) or where
+        if where.__class__ is not tuple:
+            where = as_channels(where)
         return name in self._routes.awaited or bool(self._engine.route(name, where))
 
     def leave(self, firing: Firing) -> None:

@@ -348,9 +348,10 @@ def is_unheard(routes: Sequence[Route]) -> bool:
     But for those who take it elsewhere, and say so by ``forwards``.
     """
     for method, _, _ in reversed(routes):  # those who look on come first
-        if getattr(method, "forwards", False):
-            return False
+        # The names first: most handlers have some, and to look for what they have not costs more.
         if getattr(method, "names", True) or getattr(method, "channel", None) != "*":
+            return False
+        if getattr(method, "forwards", False):
             return False
     return True
 

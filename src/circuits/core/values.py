@@ -30,6 +30,9 @@ _UNHEARD = 256
 #: The event has given up its value, to which only that has led, and gets it back when it is asked for.
 PARTED = 512
 
+#: What a value takes over from one that is nested in it.
+_FOLLOWED = _RESULT | _ERRORS
+
 #: The flags of a value with one plain result.
 HAS_RESULT = _FILLED | _RESULT
 
@@ -272,17 +275,17 @@ class Value:
         # A loop, as chains of nested values may be longer than calls may be deep.
         value = self
         while True:
-            if value.notify or (value._event is not None and value._event._event_notify):
+            more = value._more if value._flags & _MORE else None
+            event = value._event
+            if (more is not None and more.notify) or (event is not None and event._event_notify):
                 value.inform()
-            parent = value._parent
-            if parent is None:
+            if more is None or more.parent is None:
                 return
-            parent._follow(value)
-            value = parent
+            more.parent._follow(value)
+            value = more.parent
 
     def _follow(self, nested: Value) -> None:
-        self.result = nested.result or self.result
-        self.errors = nested.errors or self.errors
+        self._flags |= nested._flags & _FOLLOWED
 
     def _encloses(self, other: Value) -> bool:
         node: Value | None = other

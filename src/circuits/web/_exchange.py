@@ -147,7 +147,7 @@ class Exchange:
         """An event that was taken back has no handlers and no success; the client still waits."""
         if self.state is not _HANDLING:
             return
-        if event.cancelled:
+        if event._event_cancelled:
             self.refuse(errors.HTTPError, 503)
         elif has_filter(self.connection.owner, "request_success", "request_failure"):
             # One of them may keep from us that handlers have ended.

@@ -249,7 +249,7 @@ class Outgoing:
 def has_filter(http: HTTP, *names: str) -> bool:
     """Whether a filter of such an event may keep it from us."""
     for name in names:
-        routes = http._tree_engine.route(name, http._tree_channels)
-        if any(is_filter for _, _, is_filter in routes):
-            return True
+        for _, _, is_filter in http._tree_engine.route(name, http._tree_channels):
+            if is_filter:
+                return True
     return False

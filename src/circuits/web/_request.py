@@ -161,6 +161,7 @@ class Request:
     _csrf: Callable[[], str] | None = None
     _waiting_session: Any = None  # that is there, and nobody has asked for
     _keeper: Any = None  # who has something to do when the response begins
+    _is_answered: bool = False  # the response has begun, and nobody has asked for the session
     _id: str | None = None  # until somebody wants to know
 
     def __init__(

@@ -44,8 +44,7 @@ def awaited(value: Value, queue: Container[BaseEvent]) -> BaseEvent | None:
         value: The value of an event, or of several as a list.
         queue: The events that have not been dispatched yet.
     """
-    inner = innermost(value)
-    for part in value._value if value.is_list else (inner,):
+    for part in value._value if value.is_list else (innermost(value),):
         source = part.event if isinstance(part, Value) else None
         # With handlers suspended, the result may be the first of several pieces.
         if source is not None and (source.waitingHandlers or (not part.result and source in queue)):

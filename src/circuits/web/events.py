@@ -48,8 +48,10 @@ class Request(WebEvent):
         **kwargs: Any,
     ) -> None:
         # Not through the base class: its "self" would clash with a form field of that name.
-        self.args = [request, response, *args]
-        self.kwargs = kwargs
+        self._event_args = (request, response, *args)
+        self._event_value = None  # type: ignore[assignment]
+        if kwargs:
+            self.kwargs = kwargs
 
     @classmethod
     def create(cls, name: str, /, *args: Any, **kwargs: Any) -> Request:  # type: ignore[override]  # fields may be called "name"

@@ -280,7 +280,7 @@ class HTTP(BaseComponent):
             self._settle(event)
 
     def _settle(self, event: BaseEvent) -> None:
-        response = event.args[1]
+        response = event._event_args[1]
         exchange = self.exchange_of(response)
         if exchange is not None:
             exchange.settle(event.value)

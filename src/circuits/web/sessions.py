@@ -12,6 +12,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakValueDictionary
 
+from circuits._wire.http1 import SharedHeaders
 from circuits.core import _clock
 from circuits.core.components import Component
 from circuits.core.events import Event
@@ -61,28 +62,32 @@ class _Sweep(Event):
     name = "_sweep_sessions"
 
 
-class _Waiting:
-    """The session of a request that nobody has asked for yet."""
+class _Visitor:
+    """Who comes back with a cookie: for requests whose session nobody has asked for yet.
 
-    __slots__ = ("_is_answered", "_sessions", "_token")
+    Attributes:
+        sessions: Who has recognised them.
+        token: Value of the cookie.
+    """
+
+    __slots__ = ("sessions", "token")
 
     def __init__(self, sessions: Sessions, token: str) -> None:
-        self._sessions = sessions
-        self._token = token
-        self._is_answered = False
+        self.sessions = sessions
+        self.token = token
 
     def give(self, request: Request) -> None:
-        """Give it to the request."""
-        sessions, token = self._sessions, self._token
+        """Give the session to a request."""
+        sessions, token = self.sessions, self.token
         session = sessions._find(token)
         if session is None:  # it has ended meanwhile
             session = sessions._begin()
         sessions._give(session, request, token)
-        session._holds[request].is_answered = self._is_answered
+        session._holds[request].is_answered = request._is_answered
 
     def keep(self, response: Response) -> None:
         """The response begins."""
-        self._is_answered = True
+        response.request._is_answered = True
 
 
 class Sessions(Component):
@@ -163,21 +168,14 @@ class Sessions(Component):
 
     @handler("request", priority=10, filter=True)
     def _on_request(self, request: Request, response: Response, *peer_cert: Any) -> Any:
-        token: str | None
-        # Most who come back have one field, with the one cookie or some. Whatever else there may be
-        # goes the ordinary way.
-        if request._headers is None:
-            fields = [value for name, value in request._pairs if name in _FIELD_NAMES]
-            if len(fields) == 1:
-                before, _, token = fields[0].partition(self._mark)
-                if before or ";" in token:
-                    after = token
-                    token = after.partition(";")[0]
-                    if self._mark in after or (before and before[-2:] != "; "):
-                        token = ""
-                if token and self.store._greet(token):
-                    request._waiting_session = request._keeper = _Waiting(self, token)
-                    return None
+        pairs: Any = request._pairs
+        if pairs.__class__ is SharedHeaders and request._headers is None:
+            visitor = pairs.visitor
+            if visitor is None or visitor.sessions is not self:
+                visitor = self._recognise(pairs)
+            if visitor is not None and self.store._greet(visitor.token):
+                request._waiting_session = request._keeper = visitor
+                return None
         token = None
         if request.headers["Cookie"]:
             morsel = request.cookie.get(self.cookie_name)
@@ -194,6 +192,27 @@ class Sessions(Component):
             session = self._begin()
         self._give(session, request, token)
         return None
+
+    def _recognise(self, pairs: SharedHeaders) -> _Visitor | None:
+        """Who it is by the fields of a request, where these are as simple as most are.
+
+        Most have one field, with the one cookie or some. Whatever else there may be goes the
+        ordinary way. A client that sends the same fields again is known by them: what the cookie
+        is worth is asked each time.
+        """
+        fields = [value for name, value in pairs if name in _FIELD_NAMES]
+        if len(fields) != 1:
+            return None
+        before, _, token = fields[0].partition(self._mark)
+        if before or ";" in token:
+            after = token
+            token = after.partition(";")[0]
+            if self._mark in after or (before and before[-2:] != "; "):
+                return None
+        if not token:
+            return None
+        pairs.visitor = visitor = _Visitor(self, token)
+        return visitor
 
     def _give(self, session: Session, request: Request, token: str | None) -> None:
         request._keeper = self

@@ -326,7 +326,8 @@ class Dispatcher(BaseComponent):
         methods = door.methods()
         if not methods:
             event = events.Request.create(choice.name, request, response, *segments)
-            event.kwargs = kwargs.copy()
+            if kwargs:
+                event.kwargs = kwargs.copy()
             return self.fire(event, *choice.channels)
         for method in methods:
             try:

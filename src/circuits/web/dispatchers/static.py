@@ -110,15 +110,18 @@ class Static(BaseComponent):
 
     @handler("request", filter=True, priority=0.9)
     def _on_request(self, request: Request, response: Response, peer_cert: Any = None) -> Any:
+        path = request.path
+        if not path.startswith(self._mount) and "%" not in path and "//" not in path:
+            return None  # as of most requests that are for others
         try:
-            segments = self._own_segments(request.path)
+            segments = self._own_segments(path)
             if segments is None:
                 return None
             found = self._find(segments)
             if found is None:
                 return None
             target, status = found
-            has_slash = request.path.endswith("/")
+            has_slash = path.endswith("/")
             file: str | None = target
             if stat.S_ISDIR(status.st_mode):
                 file = self._find_default(segments)
@@ -147,8 +150,6 @@ class Static(BaseComponent):
         """The segments below our prefix; ``None`` if the path is not ours."""
         if path[:1] != "/":  # "*"
             return None
-        if not path.startswith(self._mount) and "%" not in path and "//" not in path:
-            return None  # as of most requests that are for others
         segments = _paths.split_segments(path)
         prefix = self._mount.split("/")[1:]
         if segments[: len(prefix)] != prefix:
