@@ -649,7 +649,8 @@ def http_beside_static(counter: Counter) -> None:
 
 def http_beside_sessions(counter: Counter) -> None:
     store = MemoryStore()
-    store.save("visitor", {"name": "somebody"})
+    with VirtualClock():  # as when it is served, or it is old by then
+        store.save("visitor", {"name": "somebody"})
     request = _REQUEST[:-2] + b"Cookie: circuits.session=visitor\r\n\r\n"
     beside = Sessions(store=store)
     _web(counter, _server(), _controller(counter), beside, requests=itertools.repeat(request))
