@@ -10,7 +10,7 @@ copies of what they need, so they never wait for long.
 
 from __future__ import annotations
 
-import threading
+import _thread
 from itertools import count
 
 from ._written import names_written, written_names
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 #: Protects every tree and every index of the process. One lock, because joining two trees
 #: would need both of theirs, and because changes are rare and short.
-TREE_LOCK = threading.RLock()
+TREE_LOCK = _thread.RLock()
 
 #: How many different tuples of channels are remembered for one name. More than the 10 000
 #: channels that we promise to be flat up to; a bound for channels made per connection.

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
-from collections import deque
 from types import MethodType
 
 from . import _session
@@ -25,6 +23,8 @@ from .values import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import threading
+    from collections import deque
     from collections.abc import Callable, Iterator, Sequence
     from typing import Any, ClassVar, Self, TypeVar
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from .events import Event
 
     R = TypeVar("R")
+else:
+    from _collections import deque  # that of collections, whose import takes longer than ours
 
 __all__ = ["TIMEOUT", "CallValue", "ExceptionWrapper", "Manager", "UnregistrableError"]
 
@@ -472,6 +474,8 @@ class Manager:
             return self._run_process, bridge
         if self.__thread is not None and self.__thread.is_alive():
             raise UnregistrableError(f"{self!r} is already running")
+        import threading
+
         entered = threading.Event()
         thread = threading.Thread(
             target=self.__run_in_thread, args=(entered,), name=self.name, daemon=True
@@ -508,6 +512,8 @@ class Manager:
 
     def join(self) -> None:
         """Wait for the thread or process that :meth:`start` made; at once if there is none."""
+        import threading
+
         if self._run_process is not None:
             self._run_process.join()
         thread = self.__thread
@@ -549,6 +555,8 @@ class Manager:
         raise TypeError(f"{self.name} is not iterable; use its components")
 
     def __repr__(self) -> str:
+        import threading
+
         channel = self._tree_channels[0] if hasattr(self, "channel") else ""
         state = "R" if self._running else "S"
         thread = threading.current_thread().name
