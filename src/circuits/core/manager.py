@@ -67,7 +67,7 @@ class Manager:
     must_start: bool = False
     _tree_channels: tuple[Any, ...] = EVERYWHERE
     _tree_specs: tuple[HandlerSpec, ...] = ()
-    _tree_is_bare = False  # whether it handles nothing but ``unregister``
+    _tree_is_bare = False  # whether it handles nothing but ``unregister``, on every channel
     _tree_wants_hang_up = False  # whether it handles the event of that name
     _tree_needs_host = False  # whether a handler is a coroutine function
     _tree_birth = 0  # number among the children of the parent, rising
@@ -339,11 +339,12 @@ class Manager:
             wants_event(method.__func__) if function is not method else spec.wants_event
         )
         with TREE_LOCK:
+            added = (*self._tree_specs, spec) if self._tree_is_bare else (spec,)
             self._tree_specs, self._tree_is_bare = (*self._tree_specs, spec), False
             setattr(self, attribute, method)
             engine = getattr(self, "_tree_live", None)
             if engine is not None:
-                engine.routes.add_specs(self, (spec,))
+                engine.routes.add_specs(self, added)
         return method
 
     def removeHandler(self, method: Callable[..., Any], event: str | None = None) -> None:
