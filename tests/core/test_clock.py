@@ -82,6 +82,16 @@ def test_merged_entries_can_still_be_cancelled() -> None:
     kept.cancel()
 
 
+def test_a_merged_entry_is_counted_where_it_is() -> None:
+    one, other = Schedule(), Schedule()
+    first, second = (other.call_at(1, lambda: None) for _ in range(2))
+    third = one.call_at(1, lambda: None)
+    one.merge(other)
+    assert sorted([second, first, third]) == [third, first, second]
+    first.cancel()
+    assert (len(one), len(other)) == (2, 0)
+
+
 @pytest.mark.parametrize("name", ["now", "wall", "random_bytes", "new_id"])
 def test_a_source_is_replaced_and_put_back(name: str) -> None:
     real = getattr(_clock, name)

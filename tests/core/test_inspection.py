@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from circuits import Component, Event, handler, sleep
+from circuits import Component, Event, Timer, handler, sleep
 from circuits.core.inspection import (
     COMPONENTS,
     KEPT_ERRORS,
@@ -287,6 +287,13 @@ def test_the_tree_is_told_when_it_changes() -> None:
 
     app = App()
     inspection = opened(app)
+    assert inspection.has_changed()
+    assert not inspection.has_changed()
+    timer = Timer(60, Event.create("ring")).register(app)
+    settle(app)
+    assert inspection.has_changed()
+    timer.unregister()
+    settle(app)
     assert inspection.has_changed()
     assert not inspection.has_changed()
     Child().register(app)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from circuits.core._latch import Latch, WakeUp
+from circuits.core._signal_pipe import SignalPipe
 
 
 def test_a_latch_remembers_one_resume() -> None:
@@ -62,3 +63,41 @@ def test_a_wake_up_that_is_opened_again_has_another_descriptor() -> None:
     wake_up.close()
     assert wake_up.number == -1
     wake_up.call()
+
+
+def test_a_loop_reads_what_has_ended_its_wait_before_the_next_one() -> None:
+    pipe = SignalPipe()
+    pipe._open_pipe()
+    pipe.call()
+    pipe.block(-1)
+    assert pipe.is_full
+    pipe.drain()
+    assert not pipe.is_full
+    with pytest.raises(BlockingIOError):
+        os.read(pipe.number, 1)
+    pipe.close()
+
+
+def test_what_comes_while_a_wait_begins_that_reads_first_ends_it() -> None:
+    pipe = SignalPipe()
+    pipe._open_pipe()
+    pipe.call()
+    pipe.block(-1)
+    pipe.call()
+    pipe.block(-1)  # it reads both, and nobody would end it
+    assert not pipe.is_full
+    pipe.close()
+
+
+def test_what_counts_calls_need_not_be_drained_and_a_pipe_must() -> None:
+    counter, pipe = WakeUp(), WakeUp()
+    counter.open()
+    pipe._open_pipe()
+    assert not pipe.stay_full()
+    if hasattr(os, "eventfd"):
+        assert counter.stay_full()
+        counter.call()
+        counter.drain()
+        assert os.eventfd_read(counter.number) == 1
+    counter.close()
+    pipe.close()

@@ -334,6 +334,45 @@ def test_one_with_a_handler_of_its_own_or_on_a_channel_leaves_by_the_event_too()
         assert set(routes.handling("unregister")) == {app, first}
 
 
+def test_one_that_got_a_handler_before_it_joined_leaves_by_the_event_too() -> None:
+    @handler("bar")
+    def on_bar(self: Any) -> str:
+        return "heard"
+
+    app = Component()
+    timer = Timer(60, foo(0))
+    timer.addHandler(on_bar)
+    timer.register(app)
+    app.fire(Unregister(timer))
+    settle(app)
+    assert not app.components
+
+
+def test_one_that_comes_after_somebody_has_asked_leaves_by_the_event_too() -> None:
+    app = Making()
+    with app.running():
+        app.fire(Unregister(app))
+        settle(app)
+        app.fire(foo(1))
+        settle(app)
+        (timer,) = app.components
+        app.fire(Unregister(timer))
+        settle(app)
+        assert not app.components
+
+
+def test_one_that_comes_and_goes_changes_nothing_that_was_found_out_of_others() -> None:
+    app = Making()
+    with app.running():
+        app.fire(foo(1))
+        settle(app)
+        engine = app._tree_engine
+        before = engine.queue.epoch, engine.routes.version
+        Timer(0, Event.create("bar")).register(app)._expire()
+        assert len(app.components) == 1
+        assert (engine.queue.epoch, engine.routes.version) == before
+
+
 @pytest.mark.parametrize("attribute", ["_on_unregister", "_on_prepare_unregister_complete"])
 def test_a_handler_in_the_place_of_one_that_each_component_has_is_found(attribute: str) -> None:
     @handler("bar", override=True)

@@ -162,6 +162,8 @@ class _TurnSelector(PollerFollower, selectors.DefaultSelector):
 
     # As what the engine waits in while the tree has no poller.
 
+    is_full = False  # nothing has to be drained: asyncio does so by itself
+
     def block(self, timeout: float) -> None:
         """Wait for asyncio's descriptors."""
         self._ready.extend(super().select(None if timeout < 0 else timeout))

@@ -15,7 +15,7 @@ from itertools import count
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import TypedDict
+    from typing import Any, TypedDict
 
     class Sources(TypedDict, total=False):
         """What can be replaced."""
@@ -79,12 +79,12 @@ class Schedule:
         report: Told of what a function that was due has raised, and of the function.
     """
 
-    __slots__ = ("_cancelled", "_report", "_sequence", "heap")
+    __slots__ = ("_cancelled", "_next_number", "_report", "heap")
 
     def __init__(self, report: Callable[[Exception, object], object] | None = None) -> None:
         self._report = report
-        self.heap: list[tuple[float, int, Appointment]] = []
-        self._sequence = 0
+        self.heap: list[Appointment] = []
+        self._next_number = count(1).__next__
         self._cancelled = 0
 
     def __len__(self) -> int:
@@ -92,9 +92,8 @@ class Schedule:
 
     def call_at(self, deadline: float, callback: Callable[[], object]) -> Appointment:
         """Call a function when the clock has reached ``deadline``."""
-        appointment = Appointment(self, deadline, callback)
-        self._sequence += 1
-        heappush(self.heap, (deadline, self._sequence, appointment))
+        appointment = Appointment((deadline, self._next_number(), callback, self))
+        heappush(self.heap, appointment)
         return appointment
 
     def call_in(self, seconds: float, callback: Callable[[], object]) -> Appointment:
@@ -104,7 +103,7 @@ class Schedule:
     def next_deadline(self) -> float | None:
         """When the next appointment is due, or ``None``."""
         heap = self.heap
-        while heap and heap[0][2].callback is None:
+        while heap and heap[0][_CALLBACK] is None:
             heappop(heap)
             self._cancelled -= 1
         return heap[0][0] if heap else None
@@ -114,13 +113,13 @@ class Schedule:
         heap = self.heap
         due = []
         while heap and heap[0][0] <= time:
-            due.append(heappop(heap)[2])
+            due.append(heappop(heap))
         for appointment in due:
-            callback = appointment.callback
+            callback = appointment[_CALLBACK]
             if callback is None:
                 self._cancelled -= 1
             else:
-                appointment.callback = None
+                appointment[_CALLBACK] = None
                 try:
                     callback()
                 except Exception as problem:
@@ -131,10 +130,10 @@ class Schedule:
 
     def merge(self, other: Schedule) -> None:
         """Take over the appointments of another schedule."""
-        for deadline, _, appointment in sorted(other.heap, key=lambda entry: entry[:2]):
-            if appointment.callback is not None:
-                moved = self.call_at(deadline, appointment.callback)
-                appointment.moved_to = moved
+        for appointment in sorted(other.heap):
+            if appointment[_CALLBACK] is not None:
+                appointment[_NUMBER], appointment[_SCHEDULE] = self._next_number(), self
+                heappush(self.heap, appointment)
         other.heap.clear()
         other._cancelled = 0
 
@@ -142,37 +141,47 @@ class Schedule:
         # Cancelled entries stay in the heap until they are due; rebuild it when they are many.
         self._cancelled += 1
         if self._cancelled > 64 and self._cancelled * 2 > len(self.heap):
-            self.heap = [entry for entry in self.heap if entry[2].callback is not None]
+            self.heap = [entry for entry in self.heap if entry[_CALLBACK] is not None]
             heapify(self.heap)
             self._cancelled = 0
 
 
-class Appointment:
-    """One entry of a schedule; ``cancel`` removes it. Once called or removed, it is over."""
+#: Where an appointment, which is a list, has what it is made of; its deadline comes first.
+_NUMBER, _CALLBACK, _SCHEDULE = 1, 2, 3
 
-    __slots__ = ("callback", "deadline", "moved_to", "schedule")
 
-    def __init__(
-        self, schedule: Schedule, deadline: float, callback: Callable[[], object] | None
-    ) -> None:
-        self.schedule = schedule
-        self.deadline = deadline
-        self.callback = callback
-        self.moved_to: Appointment | None = None
+class Appointment(list["Any"]):
+    """One entry of a schedule; ``cancel`` removes it. Once called or removed, it is over.
+
+    It is the list of its deadline, its number, its function and its schedule, since the heap
+    compares lists without a call of ours.
+    """
+
+    __slots__ = ()
+
+    @property
+    def deadline(self) -> float:
+        """When it is due, by the clock."""
+        deadline: float = self[0]
+        return deadline
+
+    @property
+    def callback(self) -> Callable[[], object] | None:
+        """What is to be called; ``None`` when it is over."""
+        callback: Callable[[], object] | None = self[_CALLBACK]
+        return callback
 
     @property
     def is_pending(self) -> bool:
         """Whether the function is still to be called."""
-        return self.callback is not None if self.moved_to is None else self.moved_to.is_pending
+        return self[_CALLBACK] is not None
 
     def cancel(self) -> None:
         """Remove the entry; without effect when it has been called."""
-        if self.moved_to is not None:
-            self.moved_to.cancel()
-        elif self.callback is not None:
-            self.callback = None
-            self.schedule._forget()
+        if self[_CALLBACK] is not None:
+            self[_CALLBACK] = None
+            self[_SCHEDULE]._forget()
 
 
 #: What is over before it began: for an attribute while nothing is scheduled.
-NEVER = Appointment(Schedule(), 0.0, None)
+NEVER = Appointment((0.0, 0, None, None))

@@ -24,7 +24,7 @@ from ._flags import (
 from ._outcomes import HELD_ONCE_MORE, TOLD, getrefcount
 from ._queue import Refiring, event_of
 from ._reports import log_unheard
-from ._routing import is_unheard
+from ._routing import NO_ROUTES, is_unheard
 from .errors import EXIT_EXCEPTIONS
 from .values import HAS_RESULT, PARTED, Value
 
@@ -326,6 +326,8 @@ class Dispatch:
         flags = event._event_flags | event._event_class_flags
         cause: Cause | None = None
         if flags & _HAS_HISTORY:
+            if flags == COUNTED and self._dispatch_counted(event):
+                return
             if event.__class__ is Refiring:
                 self._dispatch_again(event)
                 return
@@ -393,6 +395,38 @@ class Dispatch:
         if changes.latest is not seen:
             flags = event._event_flags | event._event_class_flags
         self._outcomes.finish(event, flags, cause)
+
+    def _dispatch_counted(self, event: Any) -> bool:
+        """Run the handlers of an event of which nobody wants more than that it counts for another.
+
+        What _dispatch_flagged and finish do, without asking for all that there may be.
+
+        Returns:
+            Whether that is done; else nothing was.
+        """
+        name, queue, cause = event._event_name, self._queue, event._event_cause
+        routes = self._routes.cache.get(name, NO_ROUTES).get(event.channels)
+        if not routes or name in self._routes.awaited or queue.cause is not None:
+            return False
+        event._event_flags = 0
+        event._event_failed = event._event_stopped = False
+        queue.cause, queue.alert = cause, True
+        queue.epoch += 1
+        self.run(event, routes, None, 0)
+        queue.cause, queue.alert = None, queue.sleeping
+        flags = event._event_flags | event._event_class_flags
+        if flags or cause.outer is not None:
+            self._outcomes.finish(event, flags, cause)
+            return True
+        event._event_cause = None
+        value = event._event_value
+        if cause.pending > 1:
+            cause.pending -= 1
+        else:
+            self._outcomes._tell_complete(cause, value)
+        if getrefcount(value) == HELD_ONCE_MORE:
+            value._event = None
+        return True
 
     def _dispatch_again(self, refiring: Refiring) -> None:
         """Run the handlers of an event for another firing than the one that it stands for."""

@@ -47,6 +47,7 @@ class Engine:
         append, rank: What puts an event into the queue.
         tap: Called with each :class:`~circuits.core._direct.Direct` that is gone through.
         tracing: The hook for tracing, once somebody has asked for it.
+        unseen_epoch: In which epoch of the queue nobody hears of bare components that join and leave.
     """
 
     def __init__(self, root: Manager) -> None:
@@ -55,7 +56,7 @@ class Engine:
         # Its own method: found in its class, it would be that of another class, which costs more.
         self.append = self.queue.append
         self.rank = self.queue.rank
-        self.routes = Routes(self.queue)
+        self.routes = Routes(root, self.queue)
         self.schedule = Schedule(self.report)
         self.turns = Turns(self.schedule, self.queue)
         self.tasks = TaskTable(self)
@@ -65,6 +66,7 @@ class Engine:
         self.successor: Engine | None = None
         self.tap: Callable[[Any], object] | None = None
         self.tracing: Tracing | None = None
+        self.unseen_epoch = -1
         self._hang_up_wishes: dict[int, Manager] = {}
         with TREE_LOCK:
             for node in flatten(root):
@@ -82,8 +84,11 @@ class Engine:
 
     def adopt(self, component: Manager, own: Engine | None) -> None:
         """Take over a subtree, with the queue, the tasks and the timers of its engine."""
-        for node in component._tree_subtree():
-            self._take_in(node)
+        if component._tree_children:
+            for node in flatten(component):
+                self._take_in(node)
+        else:
+            self._take_in(component)
         if own is not None and own is not self:
             own._retire(self)
 

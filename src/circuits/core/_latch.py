@@ -20,6 +20,9 @@ class Latch:
 
     __slots__ = ("_lock",)
 
+    #: Whether it must be drained before the next wait; never.
+    is_full = False
+
     def __init__(self) -> None:
         # A bare lock: releasing it from a signal handler in the waiting thread cannot deadlock,
         # as notifying a Condition could.
@@ -101,10 +104,11 @@ class WakeUp:
         number: To be watched for input; -1 when closed.
     """
 
-    __slots__ = ("_reader", "_writer", "number")
+    __slots__ = ("_reader", "_stays_full", "_writer", "number")
 
     def __init__(self) -> None:
         self.number = -1
+        self._stays_full = False
         self._reader: _End | None = None
         self._writer: _End | None = None
 
@@ -142,8 +146,22 @@ class WakeUp:
         except BlockingIOError:
             return  # full: it is about to wake up anyway
 
+    def stay_full(self) -> bool:
+        """Need not be drained, as who watches it hears of each call anyway.
+
+        To read takes a system call, and lets go of the interpreter: another thread would take it
+        before what the wait was ended for is done.
+
+        Returns:
+            Whether that is so; a pipe would be full some day.
+        """
+        self._stays_full = self._reader is None
+        return self._stays_full
+
     def drain(self) -> None:
         """Make it readable no more."""
+        if self._stays_full:
+            return
         end = self._reader or self._writer
         try:
             end.read()  # type: ignore[union-attr]  # it is open

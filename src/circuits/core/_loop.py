@@ -227,7 +227,10 @@ class Loop:
         elif self._generates:
             self._generate(timeout)
         elif (wait := self.time_to_wait(timeout)) != 0:
-            self.wait_in(self.own_latch(), wait)
+            latch = self.own_latch()
+            if latch.is_full:
+                latch.drain()
+            self.wait_in(latch, wait)
 
     def find_poller(self) -> Any:
         """The poller of the tree, the first one of several, or ``None``; none that is leaving."""

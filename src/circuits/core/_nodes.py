@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-
 from ._engine import Engine
 from ._routing import TREE_LOCK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections import defaultdict
     from collections.abc import Callable
     from typing import Any
 
     from .manager import Manager
+else:
+    from _collections import defaultdict  # that of collections, whose import takes longer than ours
 
 __all__ = ["ComponentSet", "EngineOnDemand", "Look", "own_globals", "own_handlers"]
 

@@ -15,12 +15,11 @@ lost, without a lock.
 
 from __future__ import annotations
 
-from collections import deque
-
 from ._flags import REFIRED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Iterator
     from typing import Any
 
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
     from ._tracing import Trace
     from .events import BaseEvent
     from .values import Value
+else:
+    from _collections import deque  # that of collections, whose import takes longer than ours
 
 __all__ = ["EventQueue", "Refiring", "check_priority", "event_of"]
 

@@ -10,7 +10,7 @@ copies of what they need, so they never wait for long.
 
 from __future__ import annotations
 
-import threading
+import _thread
 from itertools import count
 
 from ._written import names_written, written_names
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 #: Protects every tree and every index of the process. One lock, because joining two trees
 #: would need both of theirs, and because changes are rare and short.
-TREE_LOCK = threading.RLock()
+TREE_LOCK = _thread.RLock()
 
 #: How many different tuples of channels are remembered for one name. More than the 10 000
 #: channels that we promise to be flat up to; a bound for channels made per connection.
@@ -63,17 +63,20 @@ class Routes:
     """Index and cache of the handlers of one tree."""
 
     __slots__ = (
-        "_asked", "_bare", "_by_name", "_queue", "awaited", "cache", "plain", "version", "watch_unheard",
+        "_asked", "_bare_are_routed", "_by_name", "_queue", "_root", "awaited", "bare_moves", "cache",
+        "plain", "version", "watch_unheard",
     )  # fmt: skip
 
-    def __init__(self, queue: EventQueue) -> None:
+    def __init__(self, root: Manager, queue: EventQueue) -> None:
+        self._root = root
         self._queue = queue  # whose epoch ends with every change
         # name -> channel -> id of the component -> component; ids, since a component may
-        # define an equality of its own.
+        # define an equality of its own. Those are left out that are bare, and handle nothing but
+        # ``unregister``: timers, of which there may be many, that come and go. They are looked for
+        # in the tree when somebody asks.
         self._by_name: dict[str, dict[Any, dict[int, Manager]]] = {}
-        #: Components that handle nothing but ``unregister``, and that everywhere: timers, of which
-        #: there may be many, that come and go. By their ids.
-        self._bare: dict[int, Manager] = {}
+        #: Whether routes of ``unregister`` have been worked out since one of these came or went.
+        self._bare_are_routed = False
         #: What ``knows`` has answered, as long as no name comes or goes.
         self._asked: dict[tuple[str, ...], bool] = {}
         #: name -> channels -> routes; read without lock.
@@ -85,6 +88,9 @@ class Routes:
         #: Another number after every change, in no two trees the same; whoever derives something
         #: from routes compares it.
         self.version = next(_versions)
+        #: How often a bare component came or went. That alone is no change of the routes, unless
+        #: somebody has asked for those of ``unregister``.
+        self.bare_moves = 0
         #: For diagnosis: told of an event whose routes were not known, when its turn has come.
         self.watch_unheard: Callable[[Any], object] | None = None
 
@@ -92,9 +98,8 @@ class Routes:
 
     def add(self, component: Manager) -> None:
         """Add all handlers of a component."""
-        if component._tree_is_bare and component._tree_channels == EVERYWHERE:
-            self._bare[id(component)] = component
-            self.forget(_UNREGISTER)
+        if component._tree_is_bare:
+            self._change_bare()
         else:
             self.add_specs(component, component._tree_specs)
 
@@ -118,18 +123,28 @@ class Routes:
 
     def remove(self, component: Manager) -> None:
         """Remove all handlers of a component."""
-        if self._bare.pop(id(component), None) is not None and component._tree_is_bare:
-            self.forget(_UNREGISTER)
+        if component._tree_is_bare:
+            self._change_bare()
         else:
             self.remove_specs(component, component._tree_specs)
         if component._tree_targeted is not None:
             self._forget_targeted(component)
+
+    def _change_bare(self) -> None:
+        self.bare_moves += 1
+        if self._bare_are_routed:
+            self._bare_are_routed = False
+            self.forget(_UNREGISTER)
+
+    def _bare(self) -> dict[int, Manager]:
+        return {id(node): node for node in flatten(self._root) if node._tree_is_bare}
 
     def _forget_targeted(self, component: Manager) -> None:
         for name in component._tree_targeted or ():
             self.cache.pop(name, None)
             self.plain.pop(name, None)
         component._tree_targeted = None
+        self.renew()
 
     def remove_specs(
         self, component: Manager, specs: Iterable[HandlerSpec], kept: Iterable[HandlerSpec] = ()
@@ -207,7 +222,7 @@ class Routes:
         if name in known or "*" in known:
             return True
         names = (name, *written_names(name))
-        return not known.keys().isdisjoint(names) or (_UNREGISTER in names and bool(self._bare))
+        return not known.keys().isdisjoint(names) or (_UNREGISTER in names and bool(self._bare()))
 
     def handling(self, name: str) -> list[Manager]:
         """The components with a handler of this very name, whatever its channel."""
@@ -216,7 +231,7 @@ class Routes:
             for components in self._by_name.get(name, {}).values():
                 found.update(components)
             if name == _UNREGISTER:
-                found.update(self._bare)
+                found.update(self._bare())
         return list(found.values())
 
     def is_known(self, name: str) -> bool:
@@ -329,7 +344,8 @@ class Routes:
             found[id(channel)] = channel
         for key in (name,) if name == "*" else (name, *written_names(name), "*"):
             if key == _UNREGISTER:
-                found.update(self._bare)
+                self._bare_are_routed = True
+                found.update(self._bare())
             channels = self._by_name.get(key)
             if channels is None:
                 continue

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 
 from . import _clock
 from ._reports import is_diagnosed, log_diagnosis
@@ -138,6 +137,8 @@ class Session:
     starting: Starting
 
     def __init__(self, manager: Manager, signals: bool = False) -> None:
+        import threading  # brings functools and collections; most who run have it
+
         self._manager = manager
         self._takes_signals = signals
         self._signals: Signals | None = None  # while they are ours
@@ -153,6 +154,7 @@ class Session:
         if engine.runner is not None:
             raise RuntimeError(f"{engine.runner!r} is already running")
         import atexit
+        import threading
 
         atexit.register(self._end_with_process)
         if self._takes_signals and threading.current_thread() is threading.main_thread():
@@ -218,6 +220,8 @@ class Session:
 
         Such a thread is a daemon, which the interpreter would cut off.
         """
+        import threading
+
         manager = self._manager
         stop(manager, None)
         thread = self._thread

@@ -25,11 +25,15 @@ class SignalPipe(WakeUp):
 
     Attributes:
         waiter: The poller that looks at it, or ``None``.
+        is_full: Whether it must be drained before the next wait. That is not done at once: to read
+            lets go of the interpreter, and another thread would take it before what the wait was
+            ended for is done.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.waiter: Any = None
+        self.is_full = False
         self._previous = -1
         self._is_open = False  # whether signals write to it
         self._poll: Any = None
@@ -86,14 +90,19 @@ class SignalPipe(WakeUp):
 
     def block(self, timeout: float) -> None:
         """Wait for a signal or ``resume``, at most ``timeout`` seconds; negative means no limit."""
+        if self.is_full:
+            self.drain()
+            return  # with what was written since the loop has looked for the last time
         if self._poll is None:
             longest = None if timeout < 0 else min(timeout, _LONGEST_MILLISECONDS / 1000)
-            is_ready = bool(select.select([self.number], [], [], longest)[0])
+            self.is_full = bool(select.select([self.number], [], [], longest)[0])
         else:
             longest = None if timeout < 0 else min(timeout * 1000, _LONGEST_MILLISECONDS)
-            is_ready = bool(self._poll.poll(longest))
-        if is_ready:
-            self.drain()
+            self.is_full = bool(self._poll.poll(longest))
+
+    def drain(self) -> None:
+        self.is_full = False
+        super().drain()
 
     resume = WakeUp.call  # ends the wait
 

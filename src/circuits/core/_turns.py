@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections import deque
-
 from . import _clock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Callable, Sized
 
     from ._clock import Schedule
+else:
+    from _collections import deque  # that of collections, whose import takes longer than ours
 
 __all__ = ["LEAST", "PARTS", "Turns"]
 

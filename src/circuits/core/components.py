@@ -83,6 +83,8 @@ class _Channel:
             if engine is not None:
                 engine.routes.remove(component)
             component._tree_channels = (channel,)
+            if component._tree_is_bare and component._tree_channels != EVERYWHERE:
+                component._tree_is_bare = False
             if engine is not None:
                 engine.routes.add(component)
 
@@ -200,22 +202,24 @@ class BaseComponent(Manager):
             hint = ", which is a class: make one" if isinstance(parent, type) else ""
             raise TypeError(f"a component is registered to a manager, not to {parent!r}{hint}")
         with TREE_LOCK:
-            if parent is self:
-                if self.parent is not self:
-                    self._tree_detach()
-                return self
-            if parent is self.parent and self in parent.components and not self._tree_leaving:
-                self.fire(Registered(self, parent))
-                return self
-            if self._tree_children and is_below(parent, self):
-                raise UnregistrableError(
-                    f"{self!r} cannot be registered to {parent!r}, which is below it"
-                )
-            if (self._tree_children or self.singleton is not False) and check_singleton(
-                self, parent
-            ):
-                raise SingletonError(self)
-            if self.parent is not self:
+            before = self.parent
+            if before is parent or parent is self:
+                if parent is self:
+                    if before is not self:
+                        self._tree_detach()
+                    return self
+                if self in parent.components and not self._tree_leaving:
+                    self.fire(Registered(self, parent))
+                    return self
+            children = self._tree_children
+            if children or self.singleton is not False:
+                if is_below(parent, self):
+                    raise UnregistrableError(
+                        f"{self!r} cannot be registered to {parent!r}, which is below it"
+                    )
+                if check_singleton(self, parent):
+                    raise SingletonError(self)
+            if before is not self:
                 self._tree_detach()
             try:
                 engine = parent._tree_live
@@ -235,7 +239,7 @@ class BaseComponent(Manager):
             siblings[self] = None
             engine.adopt(self, own)
             self._tree_leaving = False
-        if self._tree_children:
+        if children:
             for node in flatten(self):
                 node._tree_joined()
         else:
@@ -300,16 +304,24 @@ class BaseComponent(Manager):
 
         Somebody who begins to listen while what is queued is being dispatched hears nothing of it.
         """
-        loop = engine.loop
-        return (
-            loop.runner is not None
-            and loop.thread == _thread.get_ident()
-            and engine.tap is None
-            and engine.tracing is None
-            and not Registered._event_class_flags  # a program may ask for ``registered_success``
-            and "registered" not in engine.routes.awaited
-            and not engine.route("registered", self._tree_channels)
-        )
+        queue, loop = engine.queue, engine.loop
+        if loop.thread != _thread.get_ident():
+            return False
+        if Registered._event_class_flags:  # a program may ask for ``registered_success``
+            return False
+        if engine.unseen_epoch == queue.epoch and self._tree_is_bare:
+            return True
+        if (
+            loop.runner is None
+            or engine.tap is not None
+            or engine.tracing is not None
+            or "registered" in engine.routes.awaited
+            or engine.route("registered", self._tree_channels)
+        ):
+            return False
+        if self._tree_is_bare and not self._tree_is_heard(*FAREWELL):
+            engine.unseen_epoch = queue.epoch
+        return True
 
     def _tree_leave_or_unregister(self) -> None:
         """Unregister; at once and without the events of that, if nobody hears them.
@@ -323,11 +335,21 @@ class BaseComponent(Manager):
                 or self._tree_leaving
                 or self.parent is self
                 or self._tree_children
-                or self._tree_is_heard(*FAREWELL)
             ):
                 self.unregister()
-            else:
-                self._tree_detach()
+                return
+            engine = self._tree_live
+            if engine.unseen_epoch != engine.queue.epoch and self._tree_is_heard(*FAREWELL):
+                self.unregister()
+                return
+            # What _tree_detach does, for one that is bare, so has no tasks, and has none below.
+            siblings = self.parent._tree_children
+            if siblings:
+                siblings.pop(self, None)
+            self.parent = self
+            engine.routes.remove(self)
+            del self._tree_live
+            self._tree_left(engine)
 
     def _tree_depart(self) -> None:
         with TREE_LOCK:
@@ -344,15 +366,16 @@ class BaseComponent(Manager):
 
     def _tree_detach(self) -> None:
         """Leave the parent at once. The caller holds TREE_LOCK."""
-        parent, engine = self.parent, self._tree_engine
-        parent.components.pop(self, None)
-        nodes = self._tree_subtree()
-        routes = engine.routes
-        for node in nodes:
-            routes.remove(node)
+        try:
+            engine = self._tree_live
+        except AttributeError:
+            engine = self._tree_engine
+        self.parent.components.pop(self, None)
         self.parent = self
         self._tree_leaving = False
+        nodes = self._tree_subtree()
         for node in nodes:
+            engine.routes.remove(node)
             del node._tree_live
             if node._tree_wants_hang_up:
                 engine.want_hang_up(node, False)
@@ -402,7 +425,9 @@ def _prepare_class(cls: type[BaseComponent]) -> None:
     cls._tree_specs = (*(spec for spec in specs if spec.channel is not SELF), *last)
     # Not by their number: one may be overridden by a handler of something else.
     own = BaseComponent._tree_specs or specs
-    cls._tree_is_bare = {spec.function for spec in specs} == {spec.function for spec in own}
+    cls._tree_is_bare = cls._tree_channels == EVERYWHERE and (
+        {spec.function for spec in specs} == {spec.function for spec in own}
+    )
     cls._tree_parts = _class_components(cls)
     cls._tree_wants_hang_up = any("hang_up" in spec.names for spec in specs)
     cls._tree_needs_host = any(is_coroutine_function(spec.function) for spec in specs)

@@ -137,7 +137,7 @@ class Inspection:
         self._forget()
 
     def _forget(self) -> None:
-        self._version = -1
+        self._version: tuple[int, int] | None = None  # of the tree that was told last
         self._traces: deque[dict[str, Any]] = deque(maxlen=KEPT_TRACES)
         #: Those that have begun, and their arguments, which other inspections may not see.
         self._running: dict[int, tuple[Trace, str | None]] = {}
@@ -381,7 +381,8 @@ class Inspection:
 
     def has_changed(self) -> bool:
         """Whether the tree is another one than when this was asked last."""
-        version = -1 if self._engine is None else self._engine.routes.version
+        routes = None if self._engine is None else self._engine.routes
+        version = None if routes is None else (routes.version, routes.bare_moves)
         before, self._version = self._version, version
         return version != before
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
-from collections import deque
 from types import MethodType
 
 from . import _session
@@ -25,6 +23,8 @@ from .values import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import threading
+    from collections import deque
     from collections.abc import Callable, Iterator, Sequence
     from typing import Any, ClassVar, Self, TypeVar
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from .events import Event
 
     R = TypeVar("R")
+else:
+    from _collections import deque  # that of collections, whose import takes longer than ours
 
 __all__ = ["TIMEOUT", "CallValue", "ExceptionWrapper", "Manager", "UnregistrableError"]
 
@@ -65,7 +67,7 @@ class Manager:
     must_start: bool = False
     _tree_channels: tuple[Any, ...] = EVERYWHERE
     _tree_specs: tuple[HandlerSpec, ...] = ()
-    _tree_is_bare = False  # whether it handles nothing but ``unregister``
+    _tree_is_bare = False  # whether it handles nothing but ``unregister``, on every channel
     _tree_wants_hang_up = False  # whether it handles the event of that name
     _tree_needs_host = False  # whether a handler is a coroutine function
     _tree_birth = 0  # number among the children of the parent, rising
@@ -337,11 +339,12 @@ class Manager:
             wants_event(method.__func__) if function is not method else spec.wants_event
         )
         with TREE_LOCK:
+            added = (*self._tree_specs, spec) if self._tree_is_bare else (spec,)
             self._tree_specs, self._tree_is_bare = (*self._tree_specs, spec), False
             setattr(self, attribute, method)
             engine = getattr(self, "_tree_live", None)
             if engine is not None:
-                engine.routes.add_specs(self, (spec,))
+                engine.routes.add_specs(self, added)
         return method
 
     def removeHandler(self, method: Callable[..., Any], event: str | None = None) -> None:
@@ -472,6 +475,8 @@ class Manager:
             return self._run_process, bridge
         if self.__thread is not None and self.__thread.is_alive():
             raise UnregistrableError(f"{self!r} is already running")
+        import threading
+
         entered = threading.Event()
         thread = threading.Thread(
             target=self.__run_in_thread, args=(entered,), name=self.name, daemon=True
@@ -508,6 +513,8 @@ class Manager:
 
     def join(self) -> None:
         """Wait for the thread or process that :meth:`start` made; at once if there is none."""
+        import threading
+
         if self._run_process is not None:
             self._run_process.join()
         thread = self.__thread
@@ -549,6 +556,8 @@ class Manager:
         raise TypeError(f"{self.name} is not iterable; use its components")
 
     def __repr__(self) -> str:
+        import threading
+
         channel = self._tree_channels[0] if hasattr(self, "channel") else ""
         state = "R" if self._running else "S"
         thread = threading.current_thread().name

@@ -155,6 +155,10 @@ class BasePoller(BaseComponent):
     def _set_interest(self, number: int, before: int, after: int) -> None:
         """Tell the kernel that the interest in a descriptor has changed."""
 
+    def _watch_wake_up(self) -> None:
+        """Have the kernel watch what ends the wait."""
+        self._set_interest(self._wake_up.number, 0, _READABLE)
+
     def _poll_kernel(self, timeout: float) -> Iterable[tuple[int, int]]:
         """Wait; yield pairs of descriptor and readiness."""
         raise NotImplementedError
@@ -164,7 +168,7 @@ class BasePoller(BaseComponent):
     def _open(self) -> None:
         self._open_kernel()
         self._wake_up.open()
-        self._set_interest(self._wake_up.number, 0, _READABLE)
+        self._watch_wake_up()
         for watch in self._watches.values():
             self._set_interest(watch.number, 0, watch.interest)
         for number in self._callbacks:
@@ -459,6 +463,12 @@ class EPoll(_WatchedPoller):
             (known if before else new)(number, mask)
         except (FileExistsError, FileNotFoundError):  # opened again under the same number
             (new if before else known)(number, mask)
+
+    def _watch_wake_up(self) -> None:
+        if self._wake_up.stay_full():
+            self._kernel.register(self._wake_up.number, select.EPOLLIN | select.EPOLLET)
+        else:
+            super()._watch_wake_up()
 
     # EPOLLIN, EPOLLOUT, and EPOLLERR with EPOLLHUP; the same on every Linux.
     _is_writable = 0x4

@@ -41,6 +41,8 @@ class Timer(BaseComponent):
     """
 
     _is_unused = False
+    _is_late = False  # registered, or reset, while the application stops already
+    _appointment: Appointment | None = None
     _tree_joins_quietly = True
 
     def __init__(
@@ -61,9 +63,7 @@ class Timer(BaseComponent):
         self.channels = channels
         self.persist = persist
         self.expiry = _clock.now() + self.interval
-        self._appointment: Appointment | None = None
         self._is_unused = True
-        self._is_late = False  # set while the application stops already
 
     def __del__(self) -> None:
         if self._is_unused:
@@ -89,8 +89,9 @@ class Timer(BaseComponent):
     def _tree_joined(self) -> None:
         if self._appointment is None:
             self._is_unused = False
-            self._is_late = self._tree_live.loop.is_stopping
-            self._appointment = self._tree_live.schedule.call_at(self.expiry, self._expire)
+            engine = self._tree_live
+            self._is_late = engine.loop.is_stopping
+            self._appointment = engine.schedule.call_at(self.expiry, self._expire)
 
     def _tree_left(self, engine: Engine) -> None:
         if self._appointment is not None:
