@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from socket import socketpair
+from threading import Thread
 from typing import Any
 
 import pytest
 
-from circuits import Component, Event, Manager, Timer, handler
+from circuits import BaseComponent, Component, Event, Manager, Timer, handler
 from circuits.core._dispatch import EVENTS_PER_TURN
-from circuits.core._loop import DRAIN_TURNS
+from circuits.core._loop import DRAIN_TURNS, Loop
+from circuits.core.pollers import BasePoller, Poller
 from circuits.testing import Recorder, VirtualClock, settle
 
 
@@ -220,6 +223,134 @@ def test_a_handler_that_stops_the_event_and_raises_stops_it() -> None:
     while len(app):
         app.flush()
     assert ran == ["error"]
+
+
+# -- waiting again --
+
+
+class Scripted(BasePoller):
+    """Does one thing in each wait, as a descriptor would bring it about."""
+
+    def __init__(self, *steps: Callable[[], object]) -> None:
+        self.steps = list(steps)
+        self.waits: list[float] = []
+        super().__init__()
+
+    def _set_interest(self, number: int, before: int, after: int) -> None:
+        """There is no kernel."""
+
+    def block(self, timeout: float) -> Any:
+        self.waits.append(timeout)
+        return self.steps[:1]
+
+    def report(self, ready: Any) -> None:
+        self.steps.pop(0)()
+
+
+@pytest.fixture
+def turns(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The turns that are made."""
+    made = []
+    turn = Loop.turn
+
+    def note(loop: Loop, timeout: float, stays: bool = False) -> None:
+        made.append(timeout)
+        turn(loop, timeout, stays)
+
+    monkeypatch.setattr(Loop, "turn", note)
+    return made
+
+
+def nothing() -> None:
+    """What leaves nothing to do."""
+
+
+def test_where_a_turn_would_do_nothing_there_is_only_another_wait(turns: list[float]) -> None:
+    app = Component()
+    poller = Scripted(*[nothing] * 10, turns.clear, *[nothing] * 10, app.stop).register(app)
+    app.run()
+    assert poller.waits[:22] == [-1.0] * 22
+    assert len(turns) < 10  # the end
+
+
+def test_a_tick_waits_once() -> None:
+    app = Component()
+    poller = Scripted(*[nothing] * 10).register(app)
+    with app.running():
+        app.tick(0)
+        assert not app._tree_engine.queue
+        poller.waits.clear()
+        app.tick()
+        assert poller.waits == [-1.0]
+
+
+def test_what_is_left_to_do_has_a_turn() -> None:
+    class App(Log):
+        def foo(self) -> None:
+            self.log.append(len(poller.waits))
+
+    app = App()
+    steps = (nothing, nothing, lambda: app.fire(foo()), nothing, app.stop)
+    poller: Scripted = Scripted(*steps).register(app)
+    app.run()
+    assert app.log == [3]
+
+
+def test_each_wait_is_as_long_as_the_next_timer_allows(virtual_clock: VirtualClock) -> None:
+    class App(Log):
+        def foo(self) -> None:
+            self.log.append(len(poller.waits))
+
+    app = App()
+    schedule = app._tree_engine.schedule
+    made: list[Any] = []
+    poller: Scripted = Scripted(
+        nothing,
+        lambda: made.append(schedule.call_in(5, nothing)),
+        lambda: virtual_clock.advance(2),
+        lambda: made[0].cancel(),
+        lambda: made.append(schedule.call_in(1, lambda: app.fire(foo()))),
+        lambda: virtual_clock.advance(1),
+        app.stop,
+    ).register(app)
+    app.run()
+    assert poller.waits[:7] == [-1.0, -1.0, 5.0, 3.0, -1.0, 1.0, -1.0]
+    assert app.log == [6]
+
+
+def test_in_a_forked_child_the_next_wait_begins_with_a_turn(turns: list[float]) -> None:
+    """So that signals end it, which write into another pipe there."""
+    app = Component()
+    loop = app._tree_engine.loop
+    steps = (nothing, turns.clear, loop.forget_waiter, lambda: turns.append(0), app.stop)
+    Scripted(*steps).register(app)
+    app.run()
+    assert turns[:2] == [-1.0, 0]
+
+
+def test_a_turn_within_a_wait_takes_nothing_from_it(app_thread: Any) -> None:
+    """Others can still end the wait that comes after it."""
+    app = Log()
+    app.addHandler(handler("foo")(lambda self: self.stop()))
+    poller = Poller().register(app)
+    here, there = socketpair()
+    with here, there:
+
+        class Nested(BaseComponent):
+            channel = "nested"
+
+            @handler("_read")
+            def _on_read(self, fd: Any) -> None:
+                fd.recv(1)
+                self.root.tick(0)
+                Thread(target=app.fire, args=(foo(),)).start()
+
+        poller.addReader(Nested().register(app), here)
+        there.send(b"x")
+        app_thread(app)
+        app.join()
+        assert not app.running
+        poller.discard(here)
 
 
 # -- between two descriptors --

@@ -184,7 +184,7 @@ def test_a_handler_called_stop_keeps_no_exit_from_ending_it() -> None:
 def test_a_fault_of_the_loop_is_printed_and_ends_the_run(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(timeout: float) -> None:
+    def broken(timeout: float, stays: bool) -> None:
         raise OSError("kernel trouble")
 
     class Waits(App):

@@ -62,11 +62,15 @@ class Direct:
         filters: Those of the methods that are filters.
         epoch: In which epoch of the queue the methods may be called. Two doors of one tree with the
             same have been looked at since anything has changed.
+        queue, ready: What is empty then, in that epoch.
+        found: The methods.
+        sole: The only one of them, or ``None``.
     """
 
     __slots__ = (
-        "_channels", "_event_class", "_feedback", "_home", "_methods", "_names",
-        "_owner", "_queue", "_ready", "_several", "_version", "_within", "epoch", "filters", "leads_home",
+        "_channels", "_event_class", "_feedback", "_home", "_names",
+        "_owner", "_several", "_version", "_within", "epoch", "filters", "found", "leads_home",
+        "queue", "ready", "sole",
     )  # fmt: skip
 
     def __init__(
@@ -88,11 +92,12 @@ class Direct:
         self._several = several
         self.filters: Collection[Callable[..., Any]] = ()
         self._version = -1  # of the routes that the methods and names were found in
-        self._methods: tuple[Callable[..., Any], ...] | None = None
+        self.found: tuple[Callable[..., Any], ...] | None = None
+        self.sole: Callable[..., Any] | None = None
         self._names: tuple[str, ...] = ()
         self.epoch = -1
-        self._queue: EventQueue = _NO_QUEUE
-        self._ready: Collection[Any] = ()
+        self.queue: EventQueue = _NO_QUEUE
+        self.ready: Collection[Any] = ()
         self.leads_home = False
 
     @property
@@ -111,12 +116,22 @@ class Direct:
         They are called in this order until one gives something other than ``None``; with
         ``several``, until one of the filters does.
         """
-        queue = self._queue
+        queue = self.queue
         if queue.epoch != self.epoch:
             return self._look()
-        if queue or self._ready:
+        if queue or self.ready:
             return None
-        return self._methods
+        return self.found
+
+    def leads_home_since(self, other: Direct) -> bool:
+        """Whether the owner need not call its handler, and nothing has changed since ``other`` was open."""
+        queue = self.queue  # self.methods, without the call
+        if queue.epoch != self.epoch:
+            if self._look() is None:
+                return False
+        elif queue or self.ready:
+            return False
+        return self.leads_home and self.epoch == other.epoch
 
     def _look(self) -> tuple[Callable[..., Any], ...] | None:
         """Look at everything, and remember what holds until the queue's epoch ends."""
@@ -126,7 +141,7 @@ class Direct:
             engine = self._owner._tree_engine
         if engine.routes.version != self._version:
             self._study(engine)
-        if self._methods is None or not engine.is_quiet():
+        if self.found is None or not engine.is_quiet():
             return None
         if not engine.routes.awaited.isdisjoint(self._names):
             return None
@@ -135,14 +150,14 @@ class Direct:
                 return None
         else:
             self.epoch = engine.queue.epoch
-            self._queue, self._ready = engine.queue, engine.tasks.ready
-        return self._methods
+            self.queue, self.ready = engine.queue, engine.tasks.ready
+        return self.found
 
     def _study(self, engine: Engine) -> None:
         """Look who handles the event, and its feedback, and what they want of it."""
         event_class, channels = self._event_class, self.channels
         self._version = engine.routes.version
-        self._methods = None
+        self.found = self.sole = None
         name, flags = event_class._event_name, event_class._event_class_flags
         routes = engine.route(name, channels)
         names = [name]
@@ -170,7 +185,8 @@ class Direct:
             if not self._is_unheard(engine, names[-1], (self._owner,), True):
                 return
         self._names = tuple(names)
-        self._methods = tuple(method for method, _, _ in routes)
+        self.found = tuple(method for method, _, _ in routes)
+        self.sole = self.found[0] if len(routes) == 1 else None
         self.filters = tuple(method for method, _, is_filter in routes if is_filter)
         self.leads_home = (
             len(routes) == 1
@@ -238,11 +254,11 @@ class Direct:
         Returns:
             Whether it is done, and not queued.
         """
-        queue = self._queue  # self.methods, without the call
+        queue = self.queue  # self.methods, without the call
         if queue.epoch != self.epoch:
             methods = self._look()
         else:
-            methods = None if queue or self._ready else self._methods
+            methods = None if queue or self.ready else self.found
         if methods is None:
             if may_fire:
                 args = (first,) if second is _ABSENT else (first, second)

@@ -182,6 +182,75 @@ class Dispatch:
 
     # -- one event --
 
+    def follow_up(self) -> None:
+        """Dispatch what a step that was a call has left behind, before the next step is taken.
+
+        Most often that is one event, for which all that a batch needs would cost as much again. What
+        else there is, and what comes of it, is left to :meth:`Loop.drain`.
+        """
+        queue, tasks = self._queue, self._tasks
+        if (
+            queue.reasons_to_queue
+            or queue.cause is not None
+            or queue.ranked
+            or tasks.ready
+            or tasks.has_handed_over
+        ):
+            self._engine.loop.drain()
+            return
+        event = queue.popleft()
+        if queue:
+            queue.appendleft(event)
+            if queue.alert:  # this tree has become part of another one
+                self._engine.alerted(None)
+            self._engine.loop.drain()
+            return
+        queue.left = 0
+        queue.is_flushed = True
+        method = None
+        try:
+            try:
+                methods = self._routes.plain[event._event_key][event.channels]  # type: ignore[index]
+                if methods is not None:
+                    (method,) = methods
+            except KeyError:
+                self._resolve_plain(event)
+            except ValueError:  # there are several, or none
+                pass
+            if method is None:
+                self.dispatch(event)
+            else:
+                event._event_at = method
+                try:
+                    result = method(*event._event_args)
+                    if result is not None:
+                        self.take(event, method, result)
+                except BaseException as problem:
+                    self._outcomes.fail(event, method, problem)
+                event._event_at = None
+            if event._event_key is not None:
+                value = event._event_value
+                if getrefcount(value) == HELD_ONCE_MORE:
+                    value._event = None  # see finish
+                elif getrefcount(event) == HELD_ONCE_MORE and event.__weakref__ is None:  # type: ignore[attr-defined]
+                    event._event_value = None  # type: ignore[assignment]
+                    value._flags |= PARTED
+            elif method is not None:
+                self._outcomes.finish(event, event._event_flags | event._event_class_flags)
+        except Exception as problem:
+            self._give_up(event, problem)
+        queue.is_flushed = False
+        event = value = None  # type: ignore[assignment]  # as in flush
+        if queue or tasks.ready:
+            self._engine.loop.drain()
+
+    def _resolve_plain(self, event: BaseEvent) -> None:
+        """Learn where an event goes that has a flag, or was never fired there."""
+        if event._event_key is not None:
+            self._routes.resolve_plain(event._event_key, event.channels)
+            if self._routes.watch_unheard is not None:
+                self._routes.watch_unheard(event)
+
     def attempt(self, event: BaseEvent, manager: Manager, channels: tuple[Any, ...]) -> bool:
         """Fire and dispatch an event that would be the next, if it has one handler and no flags.
 

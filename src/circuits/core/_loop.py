@@ -83,6 +83,7 @@ class Loop:
         self._generates = False
         self._generating: GenerateEvents | None = None
         self._waiter: Any = None  # the poller or latch that it sleeps in
+        self._signalled: Any = None  # the one whose wait signals end
         self._dispatched = 0
         self._lock: Any = None
 
@@ -107,6 +108,7 @@ class Loop:
     def leave(self) -> None:
         """End the run."""
         self.runner = self.session = None
+        self.forget_waiter()
         self.is_stopping = False
         self.turning = False
         if self.thread is not None:
@@ -130,15 +132,18 @@ class Loop:
 
     # -- turns --
 
-    def turn(self, timeout: float) -> None:
+    def turn(self, timeout: float, stays: bool = False) -> None:
         """One turn: tasks, what is due, the queue; then, when running, wait for more.
 
         Args:
             timeout: The longest to wait, in seconds; negative means until something happens.
+            stays: Whether to wait again and again, as long as another turn would do nothing else: so
+                a server does with each handful of descriptors that are ready.
         """
         if self.host is not None and self.host.turn(timeout):
             return
-        tasks, queue = self._tasks, self._queue
+        queue = self._queue
+        tasks = self._tasks
         if tasks.ready or tasks.polled:
             tasks.step_ready()
         if self._schedule.heap:
@@ -153,7 +158,7 @@ class Loop:
                 timeout = 0.0  # it was stopped, or the last hold was released, in this very turn
             if not queue or self._dispatched >= EVENTS_PER_POLL:
                 self._dispatched = 0
-                self.idle(timeout)
+                self.idle(timeout, stays)
 
     def drain(self) -> None:
         """Dispatch what a step that was a call has left behind, before the next one is taken.
@@ -218,12 +223,12 @@ class Loop:
             timeout = TASK_INTERVAL if timeout < 0 else min(timeout, TASK_INTERVAL)
         return timeout if timeout < LONGEST_WAIT else LONGEST_WAIT
 
-    def idle(self, timeout: float) -> None:
-        """Ask for events, and wait for them if there is nothing else to do."""
+    def idle(self, timeout: float, stays: bool = False) -> None:
+        """Ask for events, and wait for them if there is nothing else to do; arguments as of ``turn``."""
         if self._routes.version != self._version:
             self._choose_waiter()
         if self._poller is not None:
-            self.wait_in(self._poller, self.time_to_wait(timeout))
+            self.wait_in(self._poller, self.time_to_wait(timeout), stays)
         elif self._generates:
             self._generate(timeout)
         elif (wait := self.time_to_wait(timeout)) != 0:
@@ -255,32 +260,53 @@ class Loop:
             self.latch = Latch() if pipe is None else pipe
         return self.latch
 
-    def wait_in(self, waiter: Any, timeout: float) -> None:
-        """Wait in a poller or a latch; what is fired meanwhile ends the wait."""
-        if timeout == 0:
+    def wait_in(self, waiter: Any, timeout: float, stays: bool = False) -> None:
+        """Wait in a poller or a latch; what is fired meanwhile ends the wait. ``stays`` as of ``turn``."""
+        if timeout == 0.0:
             ready = waiter.block(0.0)
             if ready:
                 waiter.report(ready)
             return
-        session = self.session
-        if session is not None and session.pipe is not None and session.pipe.waiter is not waiter:
-            session.pipe.watch_with(waiter)
-        queue = self._queue
-        self._waiter = waiter  # self.sleep_in, and below self.awake, without the calls
-        queue.sleeping = queue.alert = True
-        # Looked at again after the flag was set: what was appended before counts, and who
-        # appends from now on sees the flag.
-        if queue or self._tasks.ready:
-            timeout = 0.0
+        if waiter is not self._signalled:
+            self._have_signals_end_it(waiter)
+        engine, queue, tasks = self._engine, self._queue, self._tasks
+        epoch = queue.epoch
         try:
-            ready = waiter.block(timeout)
+            while True:
+                self._waiter = waiter  # self.sleep_in, and below self.awake, without the calls
+                queue.sleeping = queue.alert = True
+                # Looked at again after the flag was set: what was appended before counts, and who
+                # appends from now on sees the flag.
+                if queue or tasks.ready:
+                    timeout = 0.0
+                try:
+                    ready = waiter.block(timeout)
+                finally:
+                    if engine.successor is None:
+                        queue.sleeping = False
+                        queue.alert = queue.cause is not None
+                if ready:
+                    waiter.report(ready)
+                if not stays or queue or tasks.ready or tasks.polled or self.is_stopping:
+                    return
+                if queue.epoch != epoch:  # components have come or gone, or whatever else
+                    return
+                timeout = self.time_to_wait(-1.0) if self._schedule.heap else -1.0
+                if timeout == 0.0:
+                    return
         finally:
             self._waiter = None
-            if self._engine.successor is None:
-                queue.sleeping = False
-                queue.alert = queue.cause is not None
-        if ready:
-            waiter.report(ready)
+
+    def _have_signals_end_it(self, waiter: Any) -> None:
+        pipe = None if self.session is None else self.session.pipe
+        if pipe is not None and pipe.waiter is not waiter:
+            pipe.watch_with(waiter)
+        self._signalled = waiter
+
+    def forget_waiter(self) -> None:
+        """See to it anew, before the next wait, that signals end it."""
+        self._signalled = None
+        self._queue.epoch += 1  # the next wait begins with a turn
 
     def _generate(self, timeout: float) -> None:
         event = GenerateEvents(self.lock, self.time_to_wait(timeout))

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["number_of", "running"]
 
-_DISPATCHES = frozenset({Dispatch.flush.__code__, Dispatch.run.__code__, Dispatch.attempt.__code__})
+_DISPATCHES = frozenset({
+    Dispatch.flush.__code__, Dispatch.run.__code__, Dispatch.follow_up.__code__, Dispatch.attempt.__code__,
+})  # fmt: skip
 _STEP = TaskTable.step.__code__
 
 #: How many suspended coroutines are looked at for the one that asks.

@@ -82,6 +82,7 @@ def after_fork(manager: Manager) -> None:
         asyncio._set_running_loop(loop.host.loop)  # forgotten when the process id changes
     if loop.session is not None and loop.session.pipe is not None:
         loop.session.pipe.reopen()
+        loop.forget_waiter()
     if loop.session is not None and loop.session._diagnosis is not None:
         loop.session._diagnosis.go_on()
     tell_components_of_fork(engine.root)
@@ -237,7 +238,7 @@ class Session:
             engine = manager._tree_engine
             loop = engine.loop
             while manager._running and not loop.wants_host and engine.successor is None:
-                loop.turn(-1)
+                loop.turn(-1.0, True)
             if loop.wants_host:
                 engine.ensure_host(manager).run()
 

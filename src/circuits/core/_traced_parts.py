@@ -75,6 +75,9 @@ class TracedDispatch(Dispatch):
         entry = value = None
         return count
 
+    def follow_up(self) -> None:
+        self._engine.loop.drain()
+
     def _dispatch_again(self, refiring: Refiring) -> None:
         event = refiring.event
         outer = event._event_trace

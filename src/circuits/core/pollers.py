@@ -299,46 +299,50 @@ class BasePoller(BaseComponent):
     def report(self, ready: Iterable[tuple[int, int]]) -> None:
         """Tell the owners of the descriptors that :meth:`block` returned, one after the other."""
         engine = self._tree_live
-        queue, tasks, loop = engine.queue, engine.tasks, engine.loop
+        queue, tasks = engine.queue, engine.tasks
         engine.turns.left = PARTS
-        watches, wake_up = self._watches, self._wake_up
-        is_writable, is_gone = self._is_writable, self._is_gone
+        watches = self._watches
         for number, mask in ready:
             watch = watches.get(number)
             if watch is None:
-                if number == wake_up.number:
-                    wake_up.drain()
-                elif number in self._callbacks:
-                    self._callbacks[number]()
+                self._report_own(number)
                 continue
-            doors = watch.doors
-            if doors is None:
-                doors = watch.doors = self._doors_to(watch.target)
             if mask & _READABLE and watch.interest & _READABLE:
-                door, fd = doors.read, watch.fd
-                methods = door.methods()
-                if methods is None:
-                    self.fire(Read(fd), watch.target)
-                else:  # what door.call does, without the call
-                    for method in methods:
-                        try:
-                            result = method(fd)
-                        except BaseException as problem:
-                            door.failed(door.event(fd), method, problem)
-                            break
+                door = (watch.doors or self._doors_of(watch)).read
+                method = door.sole
+                # What door.call does, without the call, where there is nothing to it.
+                if method is None or door.epoch != queue.epoch or queue or tasks.ready:
+                    door.call(watch.fd)
+                else:
+                    try:
+                        result = method(watch.fd)
+                    except BaseException as problem:
+                        door.failed(door.event(watch.fd), method, problem)
+                    else:
                         if result is not None:
-                            door.take(door.event(fd), method, result)
-                            break
-            elif mask & is_gone:
+                            door.take(door.event(watch.fd), method, result)
+            elif mask & self._is_gone:
                 # Nothing can be written either, whatever the kernel says about that.
                 self._forget(watch)
                 self.fire(Disconnect(watch.fd), watch.target)
-            if mask & is_writable and watch.interest & _WRITABLE:
-                doors.write.call(watch.fd)
+            if mask != _READABLE and mask & self._is_writable and watch.interest & _WRITABLE:
+                (watch.doors or self._doors_of(watch)).write.call(watch.fd)
             if queue or tasks.ready:
-                loop.drain()
-                if wake_up.number < 0:  # we have left the tree
+                engine.dispatch.follow_up()
+                if self._wake_up.number < 0:  # we have left the tree
                     return
+
+    def _report_own(self, number: int) -> None:
+        """A descriptor is ready of which no component has been told."""
+        if number == self._wake_up.number:
+            self._wake_up.drain()
+        elif number in self._callbacks:
+            self._callbacks[number]()
+
+    def _doors_of(self, watch: Watch) -> Doors:
+        """Where ``_read`` and ``_write`` of a descriptor go."""
+        doors = watch.doors = self._doors_to(watch.target)
+        return doors
 
     def _doors_to(self, target: Any) -> Doors:
         """Where ``_read`` and ``_write`` of the descriptors of one owner go."""

@@ -197,7 +197,7 @@ class Connection:
         if count == size:
             if size < READ_BYTES:
                 self._read_bytes = min(size * 4, READ_BYTES)
-        elif count < size >> 2 and size > self._limits.bufsize:
+        elif size > self._limits.bufsize and count < size >> 2:
             self._read_bytes = max(size >> 2, self._limits.bufsize)
         return data
 

@@ -120,6 +120,7 @@ class Endpoint(PollerUser):
         self._read_door = Direct(self, Read, within=("_read",))
         self._write_door = Direct(self, Write, within=("read_value_changed",), home=cls._own_writes)
         self._end_door = Direct(self, EndOfInput, (self,), within=("_read",))
+        self._tells_sock = cls._tells_sock  # from the class it would cost more
         return self
 
     def _take_options(self, bufsize: int, options: dict[str, Any], reads_on: bool = False) -> None:
@@ -249,46 +250,74 @@ class Endpoint(PollerUser):
 
     def _deliver(self, connection: Source, data: bytes) -> None:
         """Call the handlers of ``read``, or fire it."""
-        door, tells_sock = self._read_door, self._tells_sock
+        door = self._read_door
+        queue = door.queue
+        method = door.sole
+        # What door.methods does, without the call, where there is nothing to it.
+        if method is None or door.epoch != queue.epoch or queue or door.ready:
+            self._deliver_to_all(connection, data)
+            return
+        try:
+            result = method(connection.sock, data) if self._tells_sock else method(data)
+        except BaseException as problem:
+            door.failed(door.event(*self._read_arguments(connection, data)), method, problem)
+            return
+        if result is None:
+            return
+        write_door = self._write_door
+        if (
+            result.__class__ is bytes
+            and write_door.leads_home
+            and write_door.epoch == door.epoch == queue.epoch
+            and not (queue or door.ready)
+        ):
+            connection.write(result)  # as below, without the calls
+        else:
+            self._take_result(connection, data, method, result)
+
+    def _deliver_to_all(self, connection: Source, data: bytes) -> None:
+        """The same, whoever they are."""
+        door = self._read_door
         methods = door.methods()
+        args = self._read_arguments(connection, data)
         if methods is None:
-            event = Read(*self._read_arguments(connection, data))
+            event = Read(*args)
             connection.expect(event)
             self.fire(event)
             return
         for method in methods:
             try:
-                result = method(connection.sock, data) if tells_sock else method(data)
+                result = method(*args)
             except BaseException as problem:
-                made = door.event(*self._read_arguments(connection, data))
-                door.failed(made, method, problem)
+                door.failed(door.event(*args), method, problem)
                 return
-            if result is None:
-                continue
+            if result is not None:
+                self._take_result(connection, data, method, result)
+                return
+
+    def _take_result(self, connection: Source, data: bytes, method: Any, result: Any) -> None:
+        """Write back what a handler of ``read`` has returned, or go on with what it has begun."""
+        door = self._read_door
+        kind = result.__class__
+        if kind is not bytes and (kind is GeneratorType or kind is CoroutineType):
+            args = self._read_arguments(connection, data)
+            try:
+                result = door.begin(method, result, *args)
+            except BaseException as problem:
+                door.failed(door.event(*args), method, problem)
+                return
             kind = result.__class__
-            if kind is GeneratorType or kind is CoroutineType:
-                args = self._read_arguments(connection, data)
-                try:
-                    result = door.begin(method, result, *args)
-                except BaseException as problem:
-                    door.failed(door.event(*args), method, problem)
-                    return
-                kind = result.__class__
-                if result is None:
-                    return
-                if kind is Value and result.manager is self and result.event.waitingHandlers:
-                    connection.expect(result.event)
-                    return
-            if kind is bytes:
-                write_door = self._write_door
-                if write_door.methods() is not None and write_door.leads_home:
-                    # Of ``read_value_changed`` nobody hears but we, or the door would be closed;
-                    # unless the handler has changed that.
-                    if door.epoch == write_door.epoch:
-                        connection.write(result)
-                        return
+            if result is None:
+                return
+            if kind is Value and result.manager is self and result.event.waitingHandlers:
+                connection.expect(result.event)
+                return
+        if kind is bytes and self._write_door.leads_home_since(door):
+            # Of ``read_value_changed`` nobody hears but we, or the door would be closed; unless the
+            # handler has changed that.
+            connection.write(result)
+        else:
             door.take(door.event(*self._read_arguments(connection, data)), method, result)
-            return
 
     def _read_arguments(self, connection: Source, data: bytes) -> tuple[Any, ...]:
         return (connection.sock, data) if self._tells_sock else (data,)
