@@ -22,6 +22,7 @@ import pytest
 from circuits import BaseComponent, Component, Event, Manager, handler, sleep
 from circuits.core.errors import RemoteError
 from circuits.node import Node, Refused, Remote, Unreachable
+from circuits.node._nats_client import arrive
 from tests.certificates import Certificates
 from tests.integration.fault_proxy import FaultProxy
 from tests.integration.nats_support import Broker, ask_plainly, broker
@@ -221,7 +222,7 @@ def test_a_monitor_hides_that_nobody_is_there(broker: Broker) -> None:
             heard.append(message.subject)
 
         await client.subscribe("circuits.>", cb=listen)
-        await client.flush()
+        await arrive(client, 10)
 
         async def body(script: Any) -> None:
             with pytest.raises(Unreachable, match=r"no answer within 0\.3 s"):
@@ -470,7 +471,7 @@ def test_no_more_than_the_limit_is_sent_and_not_answered(broker: Broker) -> None
             heard.append((json.loads(message.data)["args"][0], message))
 
         await client.subscribe("circuits.silent.*.*", cb=keep)
-        await client.flush()
+        await arrive(client, 10)
         with Side(broker.url, None, outstanding=20, limit=5) as side:
             await asyncio.to_thread(side.ready)
             remotes = [far("count", n, node="silent", timeout=30 - n % 2 * 27) for n in range(30)]

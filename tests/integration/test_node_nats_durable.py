@@ -18,6 +18,7 @@ import pytest
 
 from circuits import Component, Event, Timer, handler, sleep
 from circuits.node import Remote, Unreachable
+from circuits.node._nats_client import arrive
 from tests.integration.fault_proxy import FaultProxy
 from tests.integration.nats_support import Broker, Cluster, ask_plainly, broker, limit_files
 from tests.integration.process_support import eventually, resident, send_signal
@@ -155,6 +156,7 @@ def test_the_value_is_the_number_in_the_stream_and_the_event_runs(
 
 def test_an_event_may_be_called_like_a_request_of_ours(broker: Broker, start: Start) -> None:
     worker = start().ready()
+    eventually(lambda: worker.node.nats.desk._link)  # type: ignore[union-attr]
     names = ["a", "p1", "b1", "presence"]
     heard: list[Any] = []
 
@@ -163,7 +165,7 @@ def test_an_event_may_be_called_like_a_request_of_ours(broker: Broker, start: St
             heard.append(message)
 
         await client.subscribe("circuits.silent.*.*", cb=keep)
-        await client.flush()
+        await arrive(client, 10)
         # They are numbered, in hexadecimal digits; nobody answers them.
         values = [worker.app.fire(Remote(Event.create("job"), "silent")) for _ in range(16)]
         while len(heard) < 16:

@@ -14,7 +14,7 @@ from nats.aio.subscription import Subscription
 from nats.aio.transport import TcpTransport
 from nats.errors import Error
 
-from circuits.node._nats_client import abandon, denial_in, server_name
+from circuits.node._nats_client import abandon, arrive, denial_in, server_name
 
 INFO = {"server_id": "NA", "version": "2.15.0", "headers": True, "max_payload": 1 << 20}
 
@@ -125,3 +125,30 @@ def test_a_client_that_nobody_reads_from_is_ended(is_cancelled: bool) -> None:
 )
 def test_what_the_server_does_not_let_us_do(text: str, denial: object) -> None:
     assert denial_in(Error(text)) == denial
+
+
+def test_what_was_sent_has_arrived() -> None:
+    """One flush is answered although what is pending has not been written yet."""
+
+    async def run() -> bytes:
+        received = bytearray()
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"INFO " + json.dumps(INFO).encode() + b"\r\n")
+            while data := await reader.read(65536):
+                received.extend(data)
+                writer.write(b"PONG\r\n" * data.count(b"PING\r\n"))
+            writer.close()
+
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            client = Client()
+            await client.connect(f"nats://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+            try:
+                await client.subscribe("news")
+                await arrive(client, 5)
+                return bytes(received)
+            finally:
+                await client.close()
+
+    received = asyncio.run(run())
+    assert received.index(b"SUB news") < received.rindex(b"PING\r\n")

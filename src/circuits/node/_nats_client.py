@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from nats.aio.client import Client
 
-__all__ = ["Denial", "abandon", "denial_in", "server_name"]
+__all__ = ["Denial", "abandon", "arrive", "denial_in", "server_name"]
 
 #: Seconds that the end of a connection may take.
 _CLOSE_SECONDS: Final = 1.0
@@ -24,6 +24,16 @@ def server_name(client: Client) -> str | None:
     """What the server calls itself: there is no public name for what it has told of itself."""
     info: dict[str, Any] = client._server_info
     return info.get("server_name") or info.get("server_id")
+
+
+async def arrive(client: Client, seconds: float) -> None:
+    """See what was sent arrive at the server; at most twice so many seconds.
+
+    The first ``flush`` of nats-py may ask before the last of it is written, and be answered before
+    that is read.
+    """
+    await client.flush(seconds)  # type: ignore[arg-type]  # of seconds it says that they are whole
+    await client.flush(seconds)  # type: ignore[arg-type]
 
 
 async def abandon(client: Client) -> None:

@@ -17,7 +17,7 @@ from circuits.core import _clock
 from circuits.core.events import Event
 
 from ._nats_asked import Stored, encoded
-from ._nats_client import server_name
+from ._nats_client import arrive, server_name
 from ._nats_intake import Intake
 from ._nats_writer import Writer
 from ._subjects import encode_token
@@ -117,7 +117,7 @@ class NatsLink:
         for subject, queue in wanted:
             found = await self.client.subscribe(subject, queue=queue, cb=self._on_request)
             self._subscriptions.append(found)
-        await self.client.flush(5)
+        await arrive(self.client, 5)
 
     def stop_listening(self) -> None:
         """Take nothing new."""

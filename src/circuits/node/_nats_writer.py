@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from ._nats_client import arrive
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -85,7 +87,7 @@ class Writer:
         self._is_ending = True
         self._wake.set()
         await self._task
-        await self._client.flush(1)
+        await arrive(self._client, 1)
 
     def cancel(self) -> None:
         """Write no more."""
