@@ -270,3 +270,48 @@ def test_feedback_of_what_is_called_is_fired() -> None:
             return 1
 
     assert play(App()) == ["seen"]
+
+
+@pytest.mark.parametrize("is_first_step", [False, True])
+def test_a_handler_whose_component_leaves_by_what_it_calls_is_cut(is_first_step: bool) -> None:
+    class Leaves(Base):
+        @handler("go")
+        def _on_go(self) -> Generator[Any, Any, None]:
+            try:
+                yield self.call(ask(1), "answers")
+                self.log.append("went on")
+            finally:
+                self.log.append("closed")
+
+    class Mean(Component):
+        channel = "answers"
+
+        def ask(self, number: int) -> int:
+            leaves.register(leaves)
+            return number
+
+    failures: list[Any] = []
+
+    class App(Base):
+        @handler("error", channel="*")
+        def _on_error(self, kind: Any, problem: Any, *rest: Any) -> None:
+            failures.append(problem)
+
+    app, leaves = App(), Leaves()
+    app += leaves
+    app += Mean()
+    with app.running():
+        settle(app)
+        event = go()
+        if is_first_step:
+            event.channels, event.value = ("app",), app.fire(ask(1), "nowhere")
+            settle(app)
+            method = leaves._on_go
+            app._tree_engine.tasks.begin(method, method(), lambda: event)
+        else:
+            app.fire(event)
+        settle(app)
+        assert leaves.log == ["closed"]
+        assert not failures
+        assert event.waitingHandlers == 0
+        assert not list(app._tree_engine.tasks)

@@ -335,6 +335,12 @@ def _play(
     first=[("one", "a")],
     running=False,
 )
+@example(
+    nodes=[(0, "*", [("one", None, 0, False, False)])],
+    program=[("call", "one", "*"), ("timer", "one", 0.1), ("join", 1, 1)],
+    first=[("one", "*"), ("one", "*")],
+    running=True,
+)
 def test_to_be_watched_changes_nothing(
     nodes: list[Any], program: list[Any], first: list[Any], running: bool
 ) -> None:

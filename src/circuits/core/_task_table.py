@@ -149,6 +149,8 @@ class TaskTable:
         if type(result) is CoroutineType:
             return self._begin_coroutine(method, result, make_event)
         given = sent = None  # what it has yielded as a result, and what it has waited for
+        is_cut, routes = False, self._engine.routes
+        version = routes.version
         before, self.stepping = self.stepping, _thread.get_ident()
         try:
             for _ in range(MOST_AHEAD):
@@ -156,6 +158,9 @@ class TaskTable:
                 if isinstance(yielded, Suspension):
                     sent = yielded.at_once(self._engine)
                     if sent is None:
+                        break
+                    if routes.version != version and self._has_left(method):  # by what came of that
+                        is_cut = True
                         break
                 elif yielded.__class__ is str and given is None and not (self._queue or self.ready):
                     given = yielded
@@ -174,7 +179,9 @@ class TaskTable:
         self.add(task)
         if given is not None:
             event._event_value.setValue(given)
-        if yielded is self:
+        if is_cut:
+            self.cancel(task)
+        elif yielded is self:
             task.resume(sent)
         elif not task.take(yielded):
             self.ready.append(task)
@@ -194,6 +201,10 @@ class TaskTable:
         self.add(task)
         task.follow(future)
         return event._event_value
+
+    def _has_left(self, method: Any) -> bool:
+        owner = getattr(method, "__self__", None)
+        return getattr(owner, "_tree_engine", self._engine) is not self._engine
 
     def _suspended(self, event: BaseEvent, method: Any, result: Any) -> Any:
         self.suspend(event, method, result)

@@ -148,6 +148,8 @@ class Task:
             if isinstance(yielded, Suspension):
                 if self.ahead < MOST_AHEAD:
                     self.result = yielded.at_once(self.engine)
+                    if not self.stack:  # what came of that has cancelled it
+                        return True
                     if self.result is not None:
                         self.ahead += 1
                         return False
