@@ -80,10 +80,10 @@ class _Brief:
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
-    gc.disable()  # until all tests are collected, which make no circles
     plugins = config.pluginmanager
     plugins.register(_Watch())
     if hasattr(config, "workerinput"):
+        gc.disable()  # until all tests are collected, which makes no circles
         # Nobody reads what a worker would print, and it keeps all reports until the end.
         plugins.unregister(name="terminalreporter")
         # Durations and JUnit want to know all.
