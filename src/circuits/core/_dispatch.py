@@ -245,7 +245,7 @@ class Dispatch:
             self._engine.loop.drain()
 
     def _resolve_plain(self, event: BaseEvent) -> None:
-        """Learn where an event goes that has a flag, or was never fired there."""
+        """Learn where an event goes that was never fired there; nothing, if it has a flag."""
         if event._event_key is not None:
             self._routes.resolve_plain(event._event_key, event.channels)
             if self._routes.watch_unheard is not None:
