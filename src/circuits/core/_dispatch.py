@@ -492,7 +492,7 @@ class Dispatch:
         if cause.pending > 1:
             cause.pending -= 1
         else:
-            self._outcomes._tell_complete(cause, value)
+            self._outcomes.tell_complete(cause, value)
         if getrefcount(value) == HELD_ONCE_MORE:
             value._event = None
         return True
