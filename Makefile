@@ -68,7 +68,7 @@ pictures: $(VENV)/.runtime ## Draw the pictures of the pages that have changed; 
 man: $(VENV)/.runtime ## Write the pages of commands, docs/man/circuits-*, from their parsers
 	$(PY) scripts/manpages.py
 
-changes: $(VENV)/.dev ## Show what CHANGES.md will say; RELEASE=2.1.0 writes it and removes the fragments
+changes: $(VENV)/.dev ## Show what CHANGES.md will say; RELEASE=2.2.0 writes it and removes the fragments
 	$(PY) -m towncrier build $(if $(RELEASE),--yes --version $(RELEASE),--draft)
 
 DIST ?= dist

@@ -135,8 +135,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     # Thousands of tests stay in memory all the time; no collection needs to look at them again. And tests make
-    # and forget whole trees: to look for circles thirty times less often takes a tenth off. Not less than
-    # that, as what is forgotten may have descriptors.
+    # and forget whole trees: to look for circles thirty times less often takes a tenth off. Not even less
+    # often, as what is forgotten may have descriptors.
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 10, 10)

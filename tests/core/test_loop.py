@@ -322,7 +322,7 @@ def test_in_a_forked_child_the_next_wait_begins_with_a_turn(turns: list[float]) 
     """So that signals end it, which write into another pipe there."""
     app = Component()
     loop = app._tree_engine.loop
-    steps = (nothing, turns.clear, loop.forget_waiter, lambda: turns.append(0), app.stop)
+    steps = (nothing, turns.clear, loop.forget_signalled, lambda: turns.append(0), app.stop)
     Scripted(*steps).register(app)
     app.run()
     assert turns[:2] == [-1.0, 0]

@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc"),
 ]
 
-#: How long an application is watched; `make nightly` and the curious may make it longer.
+#: How long an application is watched, in seconds; the curious may make it longer.
 SECONDS = float(os.environ.get("CIRCUITS_IDLE_SECONDS", "2"))
 
 APPLICATION = """

@@ -28,6 +28,8 @@ pytestmark = [
 ]
 
 _IS_NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
+if _IS_NIGHTLY:
+    pytestmark.append(pytest.mark.nightly)  # what is not, and has no examples, is left out then
 _BODY_BYTES = (1024 if _IS_NIGHTLY else 64) * 1024 * 1024
 _CONNECTIONS = 5000 if _IS_NIGHTLY else 500
 _WEBSOCKETS = 2000 if _IS_NIGHTLY else 200

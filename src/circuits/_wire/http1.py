@@ -398,7 +398,7 @@ class RequestDecoder(_Decoder):
         else:
             version_end = key.find(b"\r\n")
             version = parse_version(key[1:version_end].decode("latin-1"))
-        if len(key) - version_end - 4 > self.limits.header_block_bytes:
+        if len(key) - version_end - 4 > self.limits.header_block_bytes:  # most need no call
             self._check_block_length(len(key) - version_end - 4)
         facts = request_facts(version, key[version_end + 2 : -2].decode("latin-1"), self.limits)
         if not facts[-1]:

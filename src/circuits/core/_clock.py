@@ -153,8 +153,8 @@ _NUMBER, _CALLBACK, _SCHEDULE = 1, 2, 3
 class Appointment(list["Any"]):
     """One entry of a schedule; ``cancel`` removes it. Once called or removed, it is over.
 
-    It is the list of its deadline, its number, its function and its schedule, since the heap
-    compares lists without a call of ours.
+    It is the list of its deadline, its number, its function (``None`` when it is over) and its
+    schedule, since the heap compares lists without a call of ours.
     """
 
     __slots__ = ()
@@ -164,12 +164,6 @@ class Appointment(list["Any"]):
         """When it is due, by the clock."""
         deadline: float = self[0]
         return deadline
-
-    @property
-    def callback(self) -> Callable[[], object] | None:
-        """What is to be called; ``None`` when it is over."""
-        callback: Callable[[], object] | None = self[_CALLBACK]
-        return callback
 
     @property
     def is_pending(self) -> bool:

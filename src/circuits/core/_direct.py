@@ -62,9 +62,9 @@ class Direct:
         filters: Those of the methods that are filters.
         epoch: In which epoch of the queue the methods may be called. Two doors of one tree with the
             same have been looked at since anything has changed.
-        queue, ready: What is empty then, in that epoch.
-        found: The methods.
-        sole: The only one of them, or ``None``.
+        queue, ready: What must be empty then, in that epoch.
+        found: The methods; ``None`` if the event is to be fired.
+        sole: The only one of them; ``None`` if there are several, or none.
     """
 
     __slots__ = (

@@ -245,7 +245,7 @@ class Dispatch:
             self._engine.loop.drain()
 
     def _resolve_plain(self, event: BaseEvent) -> None:
-        """Learn where an event goes that has a flag, or was never fired there."""
+        """Learn where an event goes that was never fired there; nothing, if it has a flag."""
         if event._event_key is not None:
             self._routes.resolve_plain(event._event_key, event.channels)
             if self._routes.watch_unheard is not None:
@@ -492,7 +492,7 @@ class Dispatch:
         if cause.pending > 1:
             cause.pending -= 1
         else:
-            self._outcomes._tell_complete(cause, value)
+            self._outcomes.tell_complete(cause, value)
         if getrefcount(value) == HELD_ONCE_MORE:
             value._event = None
         return True

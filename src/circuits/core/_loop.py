@@ -108,7 +108,7 @@ class Loop:
     def leave(self) -> None:
         """End the run."""
         self.runner = self.session = None
-        self.forget_waiter()
+        self.forget_signalled()
         self.is_stopping = False
         self.turning = False
         if self.thread is not None:
@@ -303,7 +303,7 @@ class Loop:
             pipe.watch_with(waiter)
         self._signalled = waiter
 
-    def forget_waiter(self) -> None:
+    def forget_signalled(self) -> None:
         """See to it anew, before the next wait, that signals end it."""
         self._signalled = None
         self._queue.epoch += 1  # the next wait begins with a turn

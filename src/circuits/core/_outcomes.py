@@ -78,7 +78,7 @@ class Outcomes:
         value = source._event_value
         if flags & TOLD:
             channels, result = source.channels, value._value
-            if isinstance(result, Value):
+            if isinstance(result, Value):  # nested; most are not, and need no call
                 result = value.value
             if flags & DONE:
                 self.feedback(Done, "Done", event, channels, result)
@@ -93,7 +93,7 @@ class Outcomes:
             elif cause.pending > 1:  # what end_cause would do, without the calls
                 cause.pending -= 1
             else:
-                self._tell_complete(cause, value)
+                self.tell_complete(cause, value)
         if flags & WAITED:
             waiters, source._event_waiters = source._event_waiters, None
             for waiter in waiters or ():
@@ -115,9 +115,10 @@ class Outcomes:
         ``value`` is that of the event, if its end is told elsewhere.
         """
         for over in cause.leave(self.is_complete_heard):
-            self._tell_complete(over, value)
+            self.tell_complete(over, value)
 
-    def _tell_complete(self, over: Cause, value: Value | None) -> None:
+    def tell_complete(self, over: Cause, value: Value | None) -> None:
+        """Fire ``complete`` for the event of a cause that is over; ``value`` as of ``end_cause``."""
         event, channels, results = over.event, over.channels, over.value
         result = results._value
         if isinstance(result, Value):

@@ -82,7 +82,7 @@ def after_fork(manager: Manager) -> None:
         asyncio._set_running_loop(loop.host.loop)  # forgotten when the process id changes
     if loop.session is not None and loop.session.pipe is not None:
         loop.session.pipe.reopen()
-        loop.forget_waiter()
+        loop.forget_signalled()
     if loop.session is not None and loop.session._diagnosis is not None:
         loop.session._diagnosis.go_on()
     tell_components_of_fork(engine.root)

@@ -339,6 +339,7 @@ class Manager:
             wants_event(method.__func__) if function is not method else spec.wants_event
         )
         with TREE_LOCK:
+            # The routes do not know those yet that a bare one has.
             added = (*self._tree_specs, spec) if self._tree_is_bare else (spec,)
             self._tree_specs, self._tree_is_bare = (*self._tree_specs, spec), False
             setattr(self, attribute, method)
