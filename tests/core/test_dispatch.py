@@ -54,6 +54,8 @@ class App(Component):
         if args == ("fire",):
             self.fire(bar(1))
             self.fire(bar(2))
+        if len(args) == 2 and args[1]:
+            self.fire(foo("next", args[1] - 1))
         if args == ("ask",) and event is not None:
             event.success = True
         return args[0] if args else None
@@ -123,6 +125,7 @@ STEPS: dict[str, Callable[[App], Any]] = {
     "raises": lambda app: app.fire(foo("raise")),
     "suspends": lambda app: app.fire(foo("generator")),
     "fires more": lambda app: app.fire(foo("fire")),
+    "goes on for long": lambda app: app.fire(foo("next", 20)),
     "flushes": lambda app: app.fire(foo("flush")),
     "asks late": lambda app: app.fire(foo("ask")),
     "several handlers": lambda app: app.fire(bar(1)),
@@ -237,7 +240,8 @@ def test_a_mistake_of_an_event_ends_that_event_alone() -> None:
     assert [entry[0] for entry in app.log] == ["error", "foo"]
 
 
-def test_what_is_put_back_is_not_lost_when_the_tree_joins_another_meanwhile() -> None:
+@pytest.mark.parametrize("is_late", [False, True])
+def test_nothing_is_lost_when_the_tree_joins_another_meanwhile(is_late: bool) -> None:
     app, other = App(), App()
     app.fire(foo("one"))
     app.fire(foo("two"))
@@ -249,9 +253,12 @@ def test_what_is_put_back_is_not_lost_when_the_tree_joins_another_meanwhile() ->
         reasons_to_queue, cause, ranked = 0, None, ()
 
         def popleft(self) -> Any:
-            event = engine.queue.popleft()
+            if is_late:  # what is taken out is put back
+                event = engine.queue.popleft()
+                app.register(other)
+                return event
             app.register(other)
-            return event
+            return engine.queue.popleft()
 
         def __bool__(self) -> bool:
             return True
@@ -264,4 +271,5 @@ def test_what_is_put_back_is_not_lost_when_the_tree_joins_another_meanwhile() ->
     assert not engine.queue
     while len(other):
         other.flush()
-    assert [entry[1] for entry in app.log] == [("two",), ("one",)]
+    order = ["two", "one"] if is_late else ["one", "two"]
+    assert [entry[1] for entry in app.log] == [(text,) for text in order]

@@ -643,6 +643,36 @@ def test_a_handler_of_another_component_is_found_through_the_queue(connections: 
     poller.discard(here)
 
 
+def test_one_that_comes_into_another_tree_finds_who_handles_there(
+    kind: type[BasePoller], connections: Pair
+) -> None:
+    """Whatever epoch that has: each tree counts its own."""
+    made = Bench(kind, Owner())
+    here, there = connections()
+    with made.app.running():
+        made.turn()
+        made.poller.addReader(made.app, here)
+        there.send(b"x")
+        assert made.turn() == [("read", here)]
+    door = made.poller._watches.find(here).doors.read
+    other = BaseComponent()
+    other.addHandler(
+        handler("_read", channel="owner", priority=1)(
+            lambda self, fd: made.app.log.append(("seen", fd))
+        )
+    )
+    with other.running():
+        made.app.register(other)
+        while len(other):
+            other.flush()
+        made.app.log.clear()
+        other._tree_engine.queue.epoch = door.epoch
+        made.poller.report(made.poller.block(1.0))
+        made.poller.discard(here)
+        settle(other)
+    assert made.app.log == [("seen", here), ("read", here)]
+
+
 def test_nothing_leads_to_an_owner_that_has_left(bench: Bench, connections: Pair) -> None:
     here, there = connections()
     owner = Owner(channel="its own").register(bench.app)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from circuits import BaseComponent, Component, Event, Manager, handler
+from circuits.core._queue import EventQueue
 from circuits.net.sockets import Close, Write
 from circuits.testing import settle
 
@@ -223,3 +224,30 @@ def test_who_handles_a_step_too_writes_where_an_event_would(
     settle(app)
     assert peer.received() == (b"wx" if name == "_read" or priority else b"xw")
     peer.close()
+
+
+def test_a_way_home_that_was_found_in_another_tree_is_looked_for_anew(
+    app_runner: Callable[[Manager], Manager],
+) -> None:
+    """Whatever epoch this one has: each tree counts its own."""
+
+    def answer(app: App, sock: Any, data: bytes) -> bytes:
+        door = app.server._write_door
+        door.queue, door.leads_home = EventQueue(), True
+        door.epoch = app.server._tree_engine.queue.epoch
+        return data
+
+    written: list[bytes] = []
+    app = App(answer)
+    app_runner(app)
+    app.addHandler(
+        handler("write", channel="server")(lambda self, sock, data: written.append(data))
+    )
+    peers = app.server.listener.dial(None, None)
+    settle(app)
+    for peer in peers:  # for the first one, what may be called is found out
+        peer.send(b"x")
+    settle(app)
+    assert written == [b"x", b"x"]
+    for peer in peers:
+        peer.close()

@@ -198,7 +198,10 @@ class Dispatch:
         ):
             self._engine.loop.drain()
             return
-        event = queue.popleft()
+        try:
+            event = queue.popleft()
+        except IndexError:  # this tree is becoming part of another one
+            return
         if queue:
             queue.appendleft(event)
             if queue.alert:  # this tree has become part of another one
@@ -242,7 +245,7 @@ class Dispatch:
         queue.is_flushed = False
         event = value = None  # type: ignore[assignment]  # as in flush
         if queue or tasks.ready:
-            self._engine.loop.drain()
+            self._engine.loop.drain(1)
 
     def _resolve_plain(self, event: BaseEvent) -> None:
         """Learn where an event goes that was never fired there; nothing, if it has a flag."""

@@ -160,15 +160,18 @@ class Loop:
                 self._dispatched = 0
                 self.idle(timeout, stays)
 
-    def drain(self) -> None:
+    def drain(self, done: int = 0) -> None:
         """Dispatch what a step that was a call has left behind, before the next one is taken.
 
         So each descriptor finds the queue empty, and its event may be a call, whatever the one
         before has caused. It is a turn of its own in which nobody waits; bounded, for those who
         answer each event with another one.
+
+        Args:
+            done: How many turns have followed the step already.
         """
         tasks, queue = self._tasks, self._queue
-        for _ in range(DRAIN_TURNS):
+        for _ in range(done, DRAIN_TURNS):
             if queue.reasons_to_queue or queue.cause is not None:
                 return  # within another turn, or a handler looks once a turn
             if tasks.has_handed_over:

@@ -311,7 +311,7 @@ class BasePoller(BaseComponent):
                 door = (watch.doors or self._doors_of(watch)).read
                 method = door.sole
                 # What door.call does, without the call, where there is nothing to it.
-                if method is None or door.epoch != queue.epoch or queue or tasks.ready:
+                if method is None or door.epoch != door.queue.epoch or queue or tasks.ready:
                     door.call(watch.fd)
                 else:
                     try:

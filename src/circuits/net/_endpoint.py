@@ -268,7 +268,7 @@ class Endpoint(PollerUser):
         if (
             result.__class__ is bytes
             and write_door.leads_home
-            and write_door.epoch == door.epoch == queue.epoch
+            and door.epoch == write_door.epoch == write_door.queue.epoch
             and not (queue or door.ready)
         ):
             connection.write(result)  # as below, without the calls
