@@ -126,12 +126,21 @@ def test_sources_that_are_none_any_more_end_nothing(
 
 
 def test_a_timer_without_a_tree_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    gc.collect()  # those of other tests
+    caplog.clear()
     timer = Timer(5, foo())
     del timer
     gc.collect()
     assert texts(caplog) == [
         "a timer of 5 seconds for <foo[.foo] ( )> was never registered: it counts in a tree only"
     ]
+
+
+def test_a_timer_that_goes_with_the_interpreter_is_no_failure() -> None:
+    program = "from circuits import Event, Timer\ntimer = Timer(5, Event.create('foo'))"
+    command = [sys.executable, "-X", "dev", "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "Exception ignored" not in done.stderr
 
 
 def test_a_stop_of_what_does_not_run_is_told_of(caplog: pytest.LogCaptureFixture) -> None:

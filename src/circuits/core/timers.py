@@ -67,10 +67,13 @@ class Timer(BaseComponent):
 
     def __del__(self) -> None:
         if self._is_unused:
-            log_diagnosis(
-                f"a timer of {self.interval:g} seconds for {safe_repr(self.event)} was never "
-                "registered: it counts in a tree only"
-            )
+            try:
+                log_diagnosis(
+                    f"a timer of {self.interval:g} seconds for {safe_repr(self.event)} was never "
+                    "registered: it counts in a tree only"
+                )
+            except ImportError:
+                pass  # the interpreter ends, and loads nothing more to log with
 
     def reset(self, interval: float | datetime | None = None) -> None:
         """Count anew from now.
