@@ -105,9 +105,7 @@ class Dispatch:
                 try:
                     methods = plain[key][event.channels]
                 except KeyError:
-                    methods = self._routes.resolve_plain(key, event.channels)
-                    if self._routes.watch_unheard is not None:
-                        self._routes.watch_unheard(event)
+                    methods = self._resolve_plain(event, key)
                 if methods is None:
                     if not self.dispatch(event):
                         continue
@@ -212,12 +210,14 @@ class Dispatch:
         queue.is_flushed = True
         method = None
         try:
+            key = event._event_key
             try:
-                methods = self._routes.plain[event._event_key][event.channels]  # type: ignore[index]
+                methods = self._routes.plain[key][event.channels]  # type: ignore[index]
                 if methods is not None:
                     (method,) = methods
             except KeyError:
-                self._resolve_plain(event)
+                if key is not None:
+                    self._resolve_plain(event, key)
             except ValueError:  # there are several, or none
                 pass
             if method is None:
@@ -247,12 +247,12 @@ class Dispatch:
         if queue or tasks.ready:
             self._engine.loop.drain(1)
 
-    def _resolve_plain(self, event: BaseEvent) -> None:
-        """Learn where an event goes that was never fired there; nothing, if it has a flag."""
-        if event._event_key is not None:
-            self._routes.resolve_plain(event._event_key, event.channels)
-            if self._routes.watch_unheard is not None:
-                self._routes.watch_unheard(event)
+    def _resolve_plain(self, event: BaseEvent, key: str) -> tuple[Callable[..., Any], ...] | None:
+        """Learn where an event goes that was never fired there; returns as ``Routes.resolve_plain``."""
+        methods = self._routes.resolve_plain(key, event.channels)
+        if self._routes.watch_unheard is not None:
+            self._routes.watch_unheard(event)
+        return methods
 
     def attempt(self, event: BaseEvent, manager: Manager, channels: tuple[Any, ...]) -> bool:
         """Fire and dispatch an event that would be the next, if it has one handler and no flags.

@@ -236,7 +236,7 @@ class Loop:
             self._generate(timeout)
         elif (wait := self.time_to_wait(timeout)) != 0:
             latch = self.own_latch()
-            if latch.is_full:
+            if latch.is_full:  # else the wait would end at once, for a turn that does nothing
                 latch.drain()
             self.wait_in(latch, wait)
 
