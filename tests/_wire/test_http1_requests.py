@@ -673,9 +673,9 @@ def test_data_before_a_malformed_chunk_is_given_however_it_comes(rest: bytes) ->
 @given(
     st.lists(
         st.tuples(
-            st.binary(min_size=1, max_size=20),
+            st.one_of(st.binary(min_size=1, max_size=4), st.binary(min_size=1, max_size=20)),
             st.sampled_from([b"%x", b"%X", b"%016x"]),
-            st.sampled_from([b"", b";a", b';a="\r"', b';a="\\"";b=c', b";\xe4"]),
+            st.sampled_from([b"", b"", b";a", b';a="\r"', b';a="\\"";b=c', b";\xe4"]),
         ),
         max_size=40,
     ),
@@ -714,6 +714,18 @@ def test_tiny_chunks_cost_little(chunk: bytes) -> None:
     messages = drain(decoder)
     assert b"".join([part.data for part in messages if isinstance(part, Data)]) == b"a" * count
     assert len(messages) < count / 200
+
+
+@pytest.mark.parametrize("chunk", [b"1\r\na\r\n", b"1;b\r\na\r\n"])
+def test_tiny_chunks_up_to_the_limit_are_given(chunk: bytes) -> None:
+    decoder = RequestDecoder(Limits(body_bytes=50))
+    decoder.receive_data(CHUNK_HEAD + chunk * 60)
+    received = b""
+    with pytest.raises(RemoteProtocolError) as caught:
+        while (message := decoder.next_message()) is not None:
+            received += message.data if isinstance(message, Data) else b""
+    assert caught.value.status == 413
+    assert received == b"a" * 50
 
 
 def test_limit_of_a_chunked_body() -> None:

@@ -10,6 +10,7 @@ import re
 import sys
 from dataclasses import replace
 from enum import Enum
+from itertools import chain
 from typing import Final
 
 from circuits._wire._http1_head import BAD_BYTES, TOKEN, parse_fields, shorten
@@ -26,9 +27,14 @@ _CHUNK_LINE: Final = re.compile(
 )
 #: The end of a chunk with the size line of the next one.
 _BETWEEN_CHUNKS: Final = re.compile(rf"\r\n{_CHUNK_LINE.pattern}\r\n".encode("latin-1"))
-#: What tiny chunks are told by: to look there takes a fraction of reading a number.
-_TINY_SIZES: Final = {b"%x" % size: size for size in range(1, 17)}
-#: How many chunks that are here become one piece at most.
+#: A chunk of one to four bytes by itself, behind the end of the chunk before it.
+_TINY_CHUNK: Final = rb"\r\n0{0,15}(?:1\r\n(.)|2\r\n(..)|3\r\n(...)|4\r\n(....))"
+_TINY_CHUNKS: Final = re.compile(_TINY_CHUNK, re.DOTALL)
+#: Several of them in a row, up to as many as become one piece.
+_TINY_RUN: Final = re.compile(rb"(?:%b){4,1024}+" % _TINY_CHUNK, re.DOTALL)
+#: What small chunks are told by: to look there takes a fraction of reading a number.
+_SMALL_SIZES: Final = {b"%x" % size: size for size in range(1, 17)}
+#: How many others that are here become one piece at most.
 _JOINED_CHUNKS: Final = 256
 _NOT_IN_TRAILERS: Final = frozenset(["content-length", "transfer-encoding", "host"])
 
@@ -151,6 +157,13 @@ class ChunkedBody:
         most = sys.maxsize if limits.body_bytes is None else limits.body_bytes
         left = most - self._received
         data, position = buffer.data, buffer.start
+        run = _TINY_RUN.match(data, position)
+        if run is not None:  # not one by one, which is what makes them dear
+            tiny = b"".join(chain.from_iterable(_TINY_CHUNKS.findall(data, position, run.end())))
+            if len(tiny) <= left:
+                parts.append(tiny)
+                left -= len(tiny)
+                position = run.end()
         match, length = _BETWEEN_CHUNKS.match, len(data)
         for _ in range(_JOINED_CHUNKS - len(parts)):
             line = match(data, position)
@@ -158,7 +171,7 @@ class ChunkedBody:
                 break
             digits, extension = line.groups()
             begin = line.end()
-            size = _TINY_SIZES.get(digits) or int(digits, 16)
+            size = _SMALL_SIZES.get(digits) or int(digits, 16)
             end = begin + size
             if end > length or not 0 < size <= left:
                 break
