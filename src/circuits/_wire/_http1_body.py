@@ -30,12 +30,13 @@ _BETWEEN_CHUNKS: Final = re.compile(rf"\r\n{_CHUNK_LINE.pattern}\r\n".encode("la
 #: A chunk of one to four bytes by itself, behind the end of the chunk before it.
 _TINY_CHUNK: Final = rb"\r\n0{0,15}(?:1\r\n(.)|2\r\n(..)|3\r\n(...)|4\r\n(....))"
 _TINY_CHUNKS: Final = re.compile(_TINY_CHUNK, re.DOTALL)
-#: Several of them in a row, up to as many as become one piece.
-_TINY_RUN: Final = re.compile(rb"(?:%b){4,1024}+" % _TINY_CHUNK, re.DOTALL)
+#: How many chunks that are here become one piece at most.
+_JOINED_CHUNKS: Final = 256
+#: So many of the tiny ones are joined at a time: one has often been read before.
+_RUN: Final = _JOINED_CHUNKS - 1
+_TINY_RUN: Final = re.compile(rb"(?:%b){4,%d}+" % (_TINY_CHUNK, _RUN), re.DOTALL)
 #: What small chunks are told by: to look there takes a fraction of reading a number.
 _SMALL_SIZES: Final = {b"%x" % size: size for size in range(1, 17)}
-#: How many others that are here become one piece at most.
-_JOINED_CHUNKS: Final = 256
 _NOT_IN_TRAILERS: Final = frozenset(["content-length", "transfer-encoding", "host"])
 
 
@@ -114,18 +115,20 @@ class ChunkedBody:
             raise self._problem
         # Small ones would cost a message each; without an end, whoever reads could not stop.
         parts: list[bytes | bytearray] = []
+        joined = 0
         try:
-            while self._at is not _At.END and len(parts) < _JOINED_CHUNKS:
+            while self._at is not _At.END and joined < _JOINED_CHUNKS:
                 if self._at is _At.DATA:
                     part = buffer.take(self._remaining)
                     if not part:
                         break
                     parts.append(part)
+                    joined += 1
                     self._remaining -= len(part)
                     if not self._remaining:
                         self._at = _At.DATA_END
                 elif self._at is _At.DATA_END:
-                    self._join(buffer, parts)
+                    joined += self._join(buffer, parts, _JOINED_CHUNKS - joined)
                     line_end = buffer.peek(2)
                     if line_end != b"\r\n":
                         if not b"\r\n".startswith(line_end):
@@ -146,26 +149,33 @@ class ChunkedBody:
             return bytes(parts[0]) if len(parts) == 1 else b"".join(parts)
         return b"" if self._at is _At.END else None
 
-    def _join(self, buffer: ReceiveBuffer, parts: list[bytes | bytearray]) -> None:
+    def _join(self, buffer: ReceiveBuffer, parts: list[bytes | bytearray], wanted: int) -> int:
         """Add the chunks that are here whole, which is all that a client needs to send tiny ones.
 
         Whatever is unusual, wrong or not complete is left where it is.
+
+        Returns:
+            How many there were; ``wanted`` at most.
         """
         limits = self._limits
         if limits.chunk_line_bytes < 16:
-            return  # so that a size by itself cannot be too long below
+            return 0  # so that a size by itself cannot be too long below
         most = sys.maxsize if limits.body_bytes is None else limits.body_bytes
         left = most - self._received
         data, position = buffer.data, buffer.start
-        run = _TINY_RUN.match(data, position)
+        joined = 0
+        run = _TINY_RUN.match(data, position) if wanted >= _RUN else None
         if run is not None:  # not one by one, which is what makes them dear
-            tiny = b"".join(chain.from_iterable(_TINY_CHUNKS.findall(data, position, run.end())))
+            found = _TINY_CHUNKS.findall(data, position, run.end())
+            tiny = b"".join(chain.from_iterable(found))
             if len(tiny) <= left:
                 parts.append(tiny)
+                joined = len(found)
                 left -= len(tiny)
                 position = run.end()
+        # The others, and what must be looked at more closely.
         match, length = _BETWEEN_CHUNKS.match, len(data)
-        for _ in range(_JOINED_CHUNKS - len(parts)):
+        while joined < wanted:
             line = match(data, position)
             if line is None:
                 break
@@ -184,10 +194,12 @@ class ChunkedBody:
                     break
                 self._extension_bytes = extension_bytes
             parts.append(data[begin:end])
+            joined += 1
             left -= size
             position = end
         self._received = most - left
         buffer.skip(position - buffer.start)
+        return joined
 
     def _refuse(self, what: str) -> RemoteProtocolError:
         return RemoteProtocolError(self._blame, what)
