@@ -76,7 +76,11 @@ class Engine:
 
     def _take_in(self, node: Manager) -> None:
         node._tree_live = self
-        self.routes.add(node)
+        routes = self.routes
+        if node._tree_is_bare and not routes.bare_are_routed:
+            routes.bare_moves += 1  # what Routes.add does, without the calls
+        else:
+            routes.add(node)
         if node._tree_needs_host:
             self.loop.wants_host = True
         if node._tree_wants_hang_up:

@@ -63,7 +63,7 @@ class Routes:
     """Index and cache of the handlers of one tree."""
 
     __slots__ = (
-        "_asked", "_bare_are_routed", "_by_name", "_queue", "_root", "awaited", "bare_moves", "cache",
+        "_asked", "_by_name", "_queue", "_root", "awaited", "bare_are_routed", "bare_moves", "cache",
         "plain", "version", "watch_unheard",
     )  # fmt: skip
 
@@ -76,7 +76,7 @@ class Routes:
         # in the tree when somebody asks.
         self._by_name: dict[str, dict[Any, dict[int, Manager]]] = {}
         #: Whether routes of ``unregister`` have been worked out since one of these came or went.
-        self._bare_are_routed = False
+        self.bare_are_routed = False
         #: What ``knows`` has answered, as long as no name comes or goes.
         self._asked: dict[tuple[str, ...], bool] = {}
         #: name -> channels -> routes; read without lock.
@@ -132,8 +132,8 @@ class Routes:
 
     def _change_bare(self) -> None:
         self.bare_moves += 1
-        if self._bare_are_routed:
-            self._bare_are_routed = False
+        if self.bare_are_routed:
+            self.bare_are_routed = False
             self.forget(_UNREGISTER)
 
     def _bare(self) -> dict[int, Manager]:
@@ -344,7 +344,7 @@ class Routes:
             found[id(channel)] = channel
         for key in (name,) if name == "*" else (name, *written_names(name), "*"):
             if key == _UNREGISTER:
-                self._bare_are_routed = True
+                self.bare_are_routed = True
                 found.update(self._bare())
             channels = self._by_name.get(key)
             if channels is None:

@@ -347,7 +347,11 @@ class BaseComponent(Manager):
             if siblings:
                 siblings.pop(self, None)
             self.parent = self
-            engine.routes.remove(self)
+            routes = engine.routes
+            if routes.bare_are_routed or self._tree_targeted is not None:
+                routes.remove(self)
+            else:
+                routes.bare_moves += 1
             del self._tree_live
             self._tree_left(engine)
 

@@ -57,7 +57,8 @@ class Timer(BaseComponent):
             raise TypeError(f"a timer is made as Timer(seconds, event): {no_event(event)}")
         if channels:
             check_channels(channels)
-        super().__init__(**kwargs)
+        if kwargs or self.__class__ is not Timer:  # else there is nothing for it to do
+            super().__init__(**kwargs)
         self.interval = _seconds(interval)
         self.event = event
         self.channels = channels
@@ -130,6 +131,7 @@ class Timer(BaseComponent):
             self._is_late = runner is not None and not runner._running
             self._appointment = engine.schedule.call_at(self.expiry, self._expire)
         else:
+            self._appointment = None
             self._tree_leave_or_unregister()
 
     def _go_on(self) -> None:
