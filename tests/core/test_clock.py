@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
+import threading
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -72,6 +74,33 @@ def test_many_cancelled_entries_do_not_stay() -> None:
     assert len(schedule.heap) < 200
     schedule.run_due(10)
     assert log == [*range(10)]
+
+
+def test_other_threads_may_enter_and_cancel_while_it_runs() -> None:
+    schedule = Schedule()
+    log: list[tuple[int, int]] = []
+
+    def use(number: int) -> None:
+        for n in range(1000):
+            schedule.call_at(n, partial(log.append, (number, n)))
+            for appointment in [schedule.call_at(n, log.clear) for _ in range(3)]:
+                appointment.cancel()
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=use, args=(number,)) for number in range(3)]
+        for thread in threads:
+            thread.start()
+        while any(thread.is_alive() for thread in threads):
+            schedule.run_due(-1)  # drops nothing, and looks at the heap all the time
+            schedule.next_deadline()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    schedule.run_due(1000)
+    assert sorted(log) == [(number, n) for number in range(3) for n in range(1000)]
 
 
 def test_merged_entries_can_still_be_cancelled() -> None:

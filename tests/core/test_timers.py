@@ -173,6 +173,15 @@ def test_one_registered_from_another_thread_wakes_the_loop(app_thread: Any) -> N
     recorder.wait_for("foo")
 
 
+def test_one_reset_by_another_thread_wakes_the_loop(app_thread: Any) -> None:
+    app = Component()
+    recorder = Recorder("foo").register(app)
+    timer = Timer(3600, foo()).register(app)
+    app_thread(app)
+    timer.reset(0)
+    recorder.wait_for("foo")
+
+
 def test_ten_thousand_timers(virtual_clock: VirtualClock) -> None:
     class Counts(Component):
         count = 0

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 from heapq import heapify, heappop, heappush
-from itertools import count
+from itertools import compress, count, repeat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,7 +73,10 @@ def check_seconds(seconds: object, what: str) -> float:
 
 
 class Schedule:
-    """One heap of what is due when. Only the loop's thread may use it.
+    """One heap of what is due when.
+
+    Only the loop's thread may call what is due. Others may make appointments, and cancel them: each step
+    that changes the heap is one call of C, and so is what drops those that were cancelled.
 
     Args:
         report: Told of what a function that was due has raised, and of the function.
@@ -112,8 +115,11 @@ class Schedule:
         """Call what is due at ``time``, in order of deadline, then of making."""
         heap = self.heap
         due = []
-        while heap and heap[0][0] <= time:
-            due.append(heappop(heap))
+        try:
+            while heap and heap[0][0] <= time:
+                due.append(heappop(heap))
+        except IndexError:  # another thread has cancelled the last one meanwhile
+            pass
         for appointment in due:
             callback = appointment[_CALLBACK]
             if callback is None:
@@ -141,8 +147,9 @@ class Schedule:
         # Cancelled entries stay in the heap until they are due; rebuild it when they are many.
         self._cancelled += 1
         if self._cancelled > 64 and self._cancelled * 2 > len(self.heap):
-            self.heap = [entry for entry in self.heap if entry[_CALLBACK] is not None]
-            heapify(self.heap)
+            heap = self.heap
+            heap[:] = compress(heap, map(list.__getitem__, heap, repeat(_CALLBACK)))
+            heapify(heap)
             self._cancelled = 0
 
 

@@ -77,7 +77,7 @@ class Timer(BaseComponent):
                 pass  # the interpreter ends, and loads nothing more to log with
 
     def reset(self, interval: float | datetime | None = None) -> None:
-        """Count anew from now.
+        """Count anew from now. From any thread.
 
         Args:
             interval: Another span from here on.
@@ -89,6 +89,9 @@ class Timer(BaseComponent):
             self._appointment.cancel()
             self._appointment = None
             self._arm()
+            engine = self._tree_engine
+            if not engine.thread_is_ours():
+                engine.wake()  # it may be about to sleep for longer
 
     def _tree_joined(self) -> None:
         if self._appointment is None:
