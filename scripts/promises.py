@@ -18,23 +18,36 @@ END = "<!-- end of figures -->\n"
 
 #: The last line of a report, which scripts/nightly writes.
 _OVER = re.compile(r"^nightly \S+: exit status (\d+), (\d+) s, (\S+)$", re.MULTILINE)
-_SUMMARY = re.compile(r"^(?:\d+ \w+, )*?(?:(\d+) failed, )?(\d+) passed.* in [\d.]+s", re.MULTILINE)
+#: The last line of a run of pytest. What cannot be collected or set up is counted as errors there.
+_SUMMARY = re.compile(r"^(\d+ [a-z]+(?:, \d+ [a-z]+)*) in [\d.]+s", re.MULTILINE)
+_BAD = ("failed", "error", "errors")
 
 
 def _sum(pattern: str, text: str) -> int:
     return sum(int(found) for found in re.findall(pattern, text, re.MULTILINE))
 
 
+def _runs(text: str) -> list[tuple[int, int]]:
+    """Of each run of pytest, how many tests passed, and how many did not, whatever kept them from it."""
+    runs = []
+    for summary in _SUMMARY.findall(text):
+        counts = {
+            word: int(count) for count, word in (part.split() for part in summary.split(", "))
+        }
+        runs.append((counts.get("passed", 0), sum(counts.get(word, 0) for word in _BAD)))
+    return runs
+
+
 def examples(text: str) -> str:
     """One run of the suite."""
-    runs = [(int(failed or 0), int(passed)) for failed, passed in _SUMMARY.findall(text)]
-    return f"{sum(passed for _, passed in runs)} tests passed, {sum(failed for failed, _ in runs)} failed"
+    runs = _runs(text)
+    return f"{sum(passed for passed, _ in runs)} tests passed, {sum(bad for _, bad in runs)} failed"
 
 
 def repeat(text: str) -> str:
     """Many runs of the suite, each in an order of its own."""
-    runs = _SUMMARY.findall(text)
-    return f"{len(runs)} runs in random order, {sum(bool(failed) for failed, _ in runs)} with a failure"
+    runs = _runs(text)
+    return f"{len(runs)} runs in random order, {sum(bad > 0 for _, bad in runs)} with a failure"
 
 
 def fuzz(text: str) -> str:

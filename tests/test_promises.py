@@ -59,6 +59,19 @@ def test_what_a_report_says(job: str) -> None:
     assert bad.endswith(f"| {counted} | 1 min, 2026-01-02 | **broken**, exit status 1 |")
 
 
+@pytest.mark.parametrize(
+    "summary",
+    [
+        "7000 passed, 1 warning, 1 error in 25.1s",
+        "1 failed in 0.12s",
+        "2 errors in 0.50s (0:00:01)",
+    ],
+)
+def test_a_run_has_a_failure_whatever_kept_a_test_from_passing(summary: str) -> None:
+    report = f"7000 passed, 4 skipped in 25.1s\n{summary}\n"
+    assert promises.repeat(report) == "2 runs in random order, 1 with a failure"
+
+
 def test_a_run_that_is_not_over_says_nothing(tmp_path: Path) -> None:
     (tmp_path / "soak.txt").write_text("1800 s, 2026-01-02 03:04:05\n")
     table = promises.figures(tmp_path)
