@@ -26,9 +26,6 @@ class effect(Event):
     pass
 
 
-TOPICS = ("success", "failure", "complete", "done", "value_changed")
-
-
 class App(Component):
     """Hears all feedback of jobs, which take a second each, and so do their effects."""
 

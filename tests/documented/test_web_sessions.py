@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,6 @@ from circuits.web.sessions import CookieStore, MemoryStore, Session, Sessions, S
 from tests.web.session_support import SECRET, WallClock, is_id, site, sources
 
 pytestmark = pytest.mark.documented
-
-MakeStore = Callable[[], Any]
 
 
 @pytest.fixture(params=["memory", "sqlite", "cookie"])

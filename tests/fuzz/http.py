@@ -12,7 +12,6 @@ import httptools
 from circuits._wire import http1
 from tests.fuzz.engine import Target, normal
 
-_HOST = b"Host: h\r\n"
 _CHUNKED = b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 REQUESTS = [

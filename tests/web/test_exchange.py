@@ -889,15 +889,6 @@ def test_a_client_that_leaves_in_its_body_leaves_nothing(serve: Serve) -> None:
 # -- one answer, whatever raises --------------------------------------------------------------------
 
 
-class Badly(str):
-    """Text that turns bad when it is made part of a page."""
-
-    __slots__ = ()
-
-    def __format__(self, spec: str) -> str:
-        raise RuntimeError("bad text")
-
-
 class BadHeaders(exceptions.HTTPException):
     code = 418
     headers = (("X-A", "a\r\nb"),)

@@ -7,7 +7,7 @@ connection, and the loop running, unless it is what ends the program.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -20,8 +20,6 @@ from tests.web.http_support import App, Errors, MemoryServer, Reply, get, parse,
 
 _KINDS = [ValueError, asyncio.CancelledError, GeneratorExit, SystemExit, KeyboardInterrupt]
 _ENDERS = (SystemExit, KeyboardInterrupt)
-
-Act = Callable[[App, Any, Any], Any]
 
 
 class Chooser(App):

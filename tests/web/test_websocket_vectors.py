@@ -35,7 +35,6 @@ def part(opcode: int, payload: bytes) -> bytes:
 
 GREEK = "κόσμε".encode()
 BYE = closing(1000)
-AGREED = closing(1000, masked=False)
 
 # name: what is sent, what is answered before the close frame, and the code of that.
 VECTORS: dict[str, tuple[bytes, bytes, int | None]] = {

@@ -72,7 +72,6 @@ _NONCE: Final = re.compile(r"[0-9a-f]{32}")
 _END: Final = b"\r\n\r\n"
 _BRACE: Final = 0x7B
 
-Packer = Callable[[Any], bytes]
 Unpacker = Callable[[bytes], Any]
 
 

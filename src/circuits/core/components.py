@@ -15,7 +15,6 @@ from .handlers import (
     SELF,
     HandlerMetaClass,
     HandlerName,
-    HandlerSpec,
     collect_specs,
     handler,
     is_coroutine_function,
@@ -120,7 +119,6 @@ class BaseComponent(Manager):
     _tree_inits_last: ClassVar[bool] = False
     #: The default of a constructor's parameter, which nobody has given, where the class says otherwise.
     _tree_ignored_channel: str | None = None
-    _own_specs: ClassVar[tuple[HandlerSpec, ...]]
 
     if TYPE_CHECKING:
         channel: Any

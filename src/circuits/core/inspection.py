@@ -148,7 +148,6 @@ class Inspection:
         self._times: dict[str, deque[float]] = {}
         self._timed: set[str] = set()
         self._counts: dict[tuple[str, Any], list[int]] = {}
-        self._direct: dict[str, int] = {}
         self._deepest = 0
         self._since, self._cpu = _clock.now(), time.process_time()
 

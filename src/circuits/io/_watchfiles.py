@@ -59,7 +59,6 @@ class Watcher:
     ) -> None:
         os.stat(path)
         self._path = path
-        self._recursive = recursive
         self._tell = tell
         self._failed = failed
         self._stop = threading.Event()

@@ -91,7 +91,7 @@ class Pending(Outcome):
     """
 
     __slots__ = (
-        "_alarm", "_phase", "_pool", "_streams", "_timer", "arriving", "follows", "history",
+        "_alarm", "_pool", "_streams", "_timer", "arriving", "follows", "history",
         "is_challenged", "is_over", "is_redirected", "is_repeated", "max_bytes", "outgoing",
         "response", "timeout", "wire",
     )  # fmt: skip
@@ -118,7 +118,6 @@ class Pending(Outcome):
         self.is_over = self.is_repeated = False
         self.is_redirected = self.is_challenged = False
         self._streams = streams
-        self._phase = ""
         self._timer: Appointment | None = None
         self._alarm: Appointment | None = None
         if timeout.total is not None:
@@ -135,7 +134,6 @@ class Pending(Outcome):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._phase = name
         seconds = getattr(self.timeout, name) if name else None
         if seconds is not None and not self.is_over:
             self._timer = self._call_in(seconds, lambda: self._late(name))
