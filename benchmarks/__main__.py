@@ -42,7 +42,9 @@ _COMPARED: Final = {
 def make_parser() -> argparse.ArgumentParser:
     """The options."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("rows", nargs="*", help="groups or names, such as kernel or http.hello")
+    parser.add_argument(
+        "rows", nargs="*", help="groups or names, such as kernel or http.controller"
+    )
     parser.add_argument("--rounds", type=int, help="turns (default: 5; 15 with --base)")
     parser.add_argument(
         "--seconds", type=float, help="how long a contender is measured (default: 1)"
