@@ -36,8 +36,8 @@ from tests.integration.net_support import dial, read_exactly
 from tests.integration.web_support import Wire
 from tests.nightly.verdicts import report
 
-SECONDS = 60.0
-MEMORY = 4 * 1024 * 1024
+WAIT_SECONDS = 60.0
+MEMORY_BYTES = 4 * 1024 * 1024
 #: Objects of one type more than before that are no growth: caches that fill late, and what the
 #: rest catches in passing. What grows with the load grows by thousands.
 OBJECTS = 50
@@ -242,7 +242,7 @@ class Soak:
         process.start()
         there.close()
         try:
-            assert here.poll(SECONDS), "the load does not begin"
+            assert here.poll(WAIT_SECONDS), "the load does not begin"
             here.recv()
             begun = time.monotonic()
             for part in range(1, parts + 1):
@@ -251,14 +251,14 @@ class Soak:
                     self.memory.append((now / seconds, self._resident()))
                     time.sleep(min(1.0, seconds / 100))
                 here.send("rest")
-                assert here.poll(2 * SECONDS), "the load does not come to rest"
+                assert here.poll(2 * WAIT_SECONDS), "the load does not come to rest"
                 done, problems = here.recv()
                 self.done.update(done)
                 self.problems.extend(problems)
                 self.states.append(self._state())
         finally:
             here.close()
-            process.join(SECONDS)
+            process.join(WAIT_SECONDS)
             if process.is_alive():
                 process.kill()
                 process.join()
@@ -270,7 +270,7 @@ class Soak:
     def _state(self) -> dict[str, Any]:
         """What is left when the last connection had time to go: the same twice."""
         before: dict[str, Any] = {}
-        deadline = time.monotonic() + SECONDS
+        deadline = time.monotonic() + WAIT_SECONDS
         while True:
             with Wire(self.ports["web"]) as wire:
                 state: dict[str, Any] = json.loads(wire.get("/state", "Connection: close").body)
@@ -296,7 +296,7 @@ class Soak:
             median = self.memory_of(part / PARTS, (part + 1) / PARTS)
             yield f"memory of part {part + 1} of {PARTS}: {median / 1e6:.1f} MB", True
         grown = self.memory_of(2 / 3, 2) - self.memory_of(1 / 3, 2 / 3)
-        yield f"the last third above the second: {grown / 2**20:+.2f} MiB", grown <= MEMORY
+        yield f"the last third above the second: {grown / 2**20:+.2f} MiB", grown <= MEMORY_BYTES
         early, last = self.states[: PARTS // 3], self.states[-1]
         first = early[-1]
         # Caches are dropped whenever the tree changes, so what they hold at a rest varies.
@@ -329,10 +329,10 @@ def soaked(folder: Path) -> Iterator[Soak]:
         assert process.stdout is not None
         yield Soak(process.pid, json.loads(process.stdout.readline()))
         process.terminate()
-        assert process.wait(SECONDS) == 0, process.returncode
+        assert process.wait(WAIT_SECONDS) == 0, process.returncode
     finally:
         process.kill()
-        process.wait(SECONDS)
+        process.wait(WAIT_SECONDS)
         if process.stdout is not None:
             process.stdout.close()
     assert not log.read_text(), log.read_text()[:2000]

@@ -32,11 +32,11 @@ pytestmark = [
 ]
 
 
-def test_a_hundred_thousand_events_to_a_stopped_peer(start: Start) -> None:  # noqa: F811
+def test_few_of_a_hundred_thousand_events_wait_for_a_stopped_peer(start: Start) -> None:  # noqa: F811
     flood_a_stopped_peer(start(bind=0), 100_000)
 
 
-def test_a_million_random_packets(start: Start) -> None:  # noqa: F811
+def test_a_million_random_packets_take_no_memory(start: Start) -> None:  # noqa: F811
     send_garbage(start(bind=0), 1_000_000)
 
 

@@ -37,19 +37,21 @@ def test_three_members_of_a_group_share_3000_events(broker: Broker, start: plain
 
 
 @pytest.mark.parametrize("kind", ["stopped", "slow"])
-def test_a_hundred_thousand_events_to_a_slow_peer(broker: Broker, kind: str) -> None:
+def test_a_hundred_thousand_events_to_a_slow_peer_take_no_memory(broker: Broker, kind: str) -> None:
     plain.flood_a_slow_peer(broker, 100_000, kind)
 
 
-def test_a_hundred_thousand_stored_events_for_a_slow_member(
+def test_a_slow_member_takes_what_it_has_room_for_of_a_hundred_thousand(
     broker: Broker, start_worker: durable.Start
 ) -> None:
     durable.store_for_a_slow_member(broker, start_worker, 100_000, 60)
 
 
-def test_five_thousand_stored_events_through_crashes(broker: Broker, tmp_path: Path) -> None:
+def test_five_thousand_stored_events_survive_crashes(broker: Broker, tmp_path: Path) -> None:
     durable.store_through_crashes(broker, tmp_path / "done", 5000)
 
 
-def test_a_partition_of_thirty_seconds(broker: Broker, start_worker: durable.Start) -> None:
+def test_a_partition_of_thirty_seconds_loses_nothing_stored(
+    broker: Broker, start_worker: durable.Start
+) -> None:
     durable.be_cut_off(broker, start_worker().ready(), 30)

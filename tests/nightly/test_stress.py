@@ -18,5 +18,7 @@ pytestmark = [
 _TOTAL = 1_000_000
 
 
-def test_a_million_events_of_eight_threads_into_a_changing_tree(app_thread: Any) -> None:
+def test_no_event_of_eight_threads_into_a_changing_tree_is_lost_or_out_of_order(
+    app_thread: Any,
+) -> None:
     check(fire_from_threads(_TOTAL, app_thread), _TOTAL)
