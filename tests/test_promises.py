@@ -78,6 +78,15 @@ def test_a_run_that_is_not_over_says_nothing(tmp_path: Path) -> None:
     assert table.count("| no finished run yet | | |\n") == len(promises.JOBS)
 
 
+def test_what_the_page_says_stays_where_a_job_has_left_no_report(tmp_path: Path) -> None:
+    before = promises.row("soak", "1800 s\nnightly soak: exit status 0, 1804 s, 2026-01-02\n")
+    (tmp_path / "fuzz.txt").write_text("nightly fuzz: exit status 0, 60 s, 2026-01-03\n")
+    table = promises.figures(tmp_path, f"Page.\n\n{before}\n")
+    assert before in table.splitlines()
+    assert "1 min, 2026-01-03 | holds |" in table
+    assert table.count("| no finished run yet | | |\n") == len(promises.JOBS) - 2
+
+
 def test_figures_replace_those_of_the_night_before() -> None:
     page = f"Before.\n\n{promises.BEGIN}\n\n{promises.END}\nAfter.\n"
     once = promises.with_figures(page, "| a |\n")
