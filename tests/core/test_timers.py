@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
 from typing import Any, cast
 
 import pytest
@@ -180,6 +181,45 @@ def test_one_reset_by_another_thread_wakes_the_loop(app_thread: Any) -> None:
     app_thread(app)
     timer.reset(0)
     recorder.wait_for("foo")
+
+
+def test_one_reset_when_the_loop_has_worked_out_how_long_to_sleep(app_thread: Any) -> None:
+    app = Component()
+    recorder = Recorder("foo").register(app)
+    timer = Timer(3600, foo()).register(app)
+    loop = app._tree_engine.loop
+    work_out, others = loop.time_to_wait, [threading.Thread(target=timer.reset, args=(0,))]
+
+    def time_to_wait(timeout: float) -> float:
+        seconds = work_out(timeout)
+        if seconds > 1 and others:
+            other = others.pop()
+            other.start()
+            other.join()
+        return seconds
+
+    loop.time_to_wait = time_to_wait  # type: ignore[method-assign]
+    app_thread(app)
+    recorder.wait_for("foo")
+
+
+def test_one_reset_by_another_thread_while_it_fires_counts_once(app_thread: Any) -> None:
+    class Busy(Timer):
+        def fire(self, event: Any, *channels: Any, **kwargs: Any) -> Any:
+            if event is self.event:
+                other = threading.Thread(target=self.reset, args=(3600,))
+                other.start()
+                other.join()
+            return super().fire(event, *channels, **kwargs)
+
+    app = Component()
+    recorder = Recorder("foo", "last").register(app)
+    Busy(0, foo(), persist=True).register(app)
+    app_thread(app)
+    recorder.wait_for("foo")
+    app.fire(Event.create("last"))
+    recorder.wait_for("last")
+    assert [entry.is_pending for entry in app._tree_engine.schedule.heap].count(True) == 1
 
 
 def test_ten_thousand_timers(virtual_clock: VirtualClock) -> None:

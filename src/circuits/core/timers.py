@@ -8,7 +8,7 @@ from ._reports import log_diagnosis
 from ._routing import is_leaving
 from ._shown import safe_repr
 from .components import PLAIN_CONSTRUCTORS, BaseComponent
-from .events import BaseEvent
+from .events import BaseEvent, Event
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class Timer(BaseComponent):
     """
 
     _is_unused = False
+    _is_to_count_anew = False  # another thread has reset it, and the loop is to hear of that
     _is_late = False  # registered, or reset, while the application stops already
     _appointment: Appointment | None = None
     _tree_joins_quietly = True
@@ -85,13 +86,21 @@ class Timer(BaseComponent):
         if interval is not None:
             self.interval = _seconds(interval)
         self.expiry = _clock.now() + self.interval
-        if self._appointment is not None:
-            self._appointment.cancel()
-            self._appointment = None
+        self._count_anew()
+
+    def _count_anew(self) -> None:
+        appointment = self._appointment
+        if appointment is None:
+            return
+        appointment.cancel()
+        engine = self._tree_engine
+        if engine.thread_is_ours():
             self._arm()
-            engine = self._tree_engine
-            if not engine.thread_is_ours():
-                engine.wake()  # it may be about to sleep for longer
+        elif not self._is_to_count_anew:
+            # Only the loop makes the next one: two threads would make two, and one that the loop
+            # does not find in its queue may come when it has worked out how long to sleep.
+            self._is_to_count_anew = True
+            engine.root.fire(_CountAnew(self))
 
     def _tree_joined(self) -> None:
         if self._appointment is None:
@@ -140,6 +149,17 @@ class Timer(BaseComponent):
     def _go_on(self) -> None:
         if self._appointment is not None and not self._appointment.is_pending:
             self._arm()
+
+
+class _CountAnew(Event):
+    """Has the loop make the appointment of a timer that another thread has reset."""
+
+    def _choose_routes(self, routes: Any) -> None:
+        timer: Timer = self.args[0]
+        timer._is_to_count_anew = (
+            False  # before its time is looked at: who resets it now fires again
+        )
+        timer._count_anew()
 
 
 PLAIN_CONSTRUCTORS.add(Timer.__init__)
