@@ -156,9 +156,8 @@ class _CountAnew(Event):
 
     def _choose_routes(self, routes: Any) -> None:
         timer: Timer = self.args[0]
-        timer._is_to_count_anew = (
-            False  # before its time is looked at: who resets it now fires again
-        )
+        # First, before its time is looked at: who resets it now fires again.
+        timer._is_to_count_anew = False
         timer._count_anew()
 
 
