@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import locale
 import os
 import re
 import time
+import weakref
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from circuits.core.components import BaseComponent
 from circuits.core.events import Event
 from circuits.core.handlers import handler
 from circuits.core.manager import Manager
+from circuits.testing import settle
 from circuits.web import events, loggers, wrappers
 from circuits.web.loggers import Logger
 from tests.web.http_support import App, serving
@@ -346,6 +349,57 @@ def test_a_client_that_went_away_is_logged_with_what_was_sent() -> None:
         Event.create("Disconnect", sock),
         events.Stream(response, None),
     ) == ['200 3 "-" "-"']
+
+
+def test_a_stream_whose_client_left_before_it_began_is_not_kept() -> None:
+    late: list[wrappers.Response] = []
+
+    class Late(BaseComponent):
+        channel = "web"
+
+        @handler("request")
+        def _on_request(self, request: wrappers.Request, response: wrappers.Response) -> bool:
+            late.append(response)
+            return True
+
+    file = StringIO()
+    with serving(Late(), Logger(file)) as server:
+        client = server.connect()
+        client.feed(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        client.leave()
+        response = late.pop()
+        response.stream = True
+        response.body = iter(("a", "b"))
+        kept = weakref.ref(response)
+        server.fire(events.Response(response))
+        settle(server)
+        del response
+        gc.collect()
+        assert kept() is None
+    assert file.getvalue() == ""
+
+
+def test_of_two_responses_to_a_request_the_one_that_is_sent_is_logged() -> None:
+    class Two(BaseComponent):
+        channel = "web"
+
+        @handler("request")
+        def _on_request(self, request: wrappers.Request, response: wrappers.Response) -> bool:
+            response.stream = True
+            other = wrappers.Response(request, code=404)
+            other.stream = True
+            for one in (response, other):
+                self.fire(events.Response(one))
+            for data in (b"123", None):
+                self.fire(events.Stream(response, data))
+            return True
+
+    file = StringIO()
+    with serving(Two(), Logger(file)) as server:
+        client = server.connect()
+        assert client.ask(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").code == 200
+        client.leave()
+    assert [line.partition('" ')[2] for line in file.getvalue().splitlines()] == ['200 3 "-" "-"']
 
 
 def test_a_stream_that_ended_is_not_logged_again() -> None:

@@ -145,7 +145,7 @@ class Logger(BaseComponent):
         if response.done or sock is None:
             self._streams.pop(sock, None)
             self.log(response)
-        elif response.stream or not isinstance(response.body, list):
+        elif (response.stream or not isinstance(response.body, list)) and _is_sent(response):
             response._bytes_logged = 0
             self._streams[sock] = response
         # Otherwise it failed, and another one follows; or nobody is there to get it.
@@ -298,6 +298,15 @@ class Logger(BaseComponent):
     def __del__(self) -> None:
         if "_streams" in vars(self):
             self._close()
+
+
+def _is_sent(response: Response) -> bool:
+    """Whether somebody sends it; its client may have gone before it came, or get another one."""
+    http = response.request._http
+    if http is None:
+        return True
+    exchange = http.exchange_of(response)
+    return exchange is not None and exchange.response is response
 
 
 def _target(request: Request) -> str:
