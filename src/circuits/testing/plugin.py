@@ -36,6 +36,7 @@ from .settling import settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import ModuleType
     from typing import TypeVar
 
     from circuits.core.events import BaseEvent
@@ -163,14 +164,27 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     return result
 
 
+#: Of modules of tests, how many names they had when looked at, and whether one is of circuits.testing.
+_MODULES: pytest.StashKey[dict[ModuleType, tuple[int, bool]]] = pytest.StashKey()
+
+
 def _is_ours(item: pytest.Item) -> bool:
     if frozenset(getattr(item, "fixturenames", ())) & _FIXTURES:
         return True
     module = getattr(item, "module", None)
-    return any(
-        str(getattr(thing, "__module__", "")).startswith("circuits.testing")
-        for thing in list(vars(module).values() if module is not None else ())
-    )
+    if module is None:
+        return False
+    # A module may have a thousand tests, and as many names: they are looked at again when there are others.
+    names = vars(module)
+    known = item.config.stash.setdefault(_MODULES, {})
+    count, uses_ours = known.get(module, (0, False))
+    if count != len(names) and not uses_ours:
+        uses_ours = any(
+            str(getattr(thing, "__module__", "")).startswith("circuits.testing")
+            for thing in list(names.values())
+        )
+        known[module] = len(names), uses_ours
+    return uses_ours
 
 
 class Looked(Value):
