@@ -349,7 +349,7 @@ class BaseComponent(Manager):
             if routes.bare_are_routed or self._tree_targeted is not None:
                 routes.remove(self)
             else:
-                routes.bare_moves += 1
+                routes.bare_moves += 1  # what Routes.remove does, without the calls
             del self._tree_live
             self._tree_left(engine)
 
