@@ -51,7 +51,7 @@ _RE_EXPORTS = {"__init__.py", "__main__.py"}
 #: those below. What stands for a folder stands for all in it.
 _FLOORS: dict[str, list[str]] = {
     "core": [
-        "_clock errors utils _latch _signal_pipe _turns _written _shown _tracebacks",
+        "_clock errors utils _held _latch _signal_pipe _turns _written _shown _tracebacks",
         """_flags _event_state _created _fields _signatures events values _mistakes handlers _reports _routing
         _queue _causes""",
         "_suspension _sleep _name_waits _tasks _task_table _waits _outcomes _dispatch _direct _traced_parts _tracing _boundary",

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from circuits.core._descriptor import FAILURES, as_os_error
+from circuits.core._held import close
 from circuits.core.handlers import handler
 
 from . import _address
@@ -309,7 +310,7 @@ class Server(Listener):
             if sock in self._connections:
                 self._connections[sock].fail(problem)
                 return
-            sock.close()
+            close(sock)
             if isinstance(problem, MemoryError):
                 self._tell_error(self._sock, as_os_error(problem))  # else it is gone already
 
@@ -376,7 +377,7 @@ class Server(Listener):
         sock = vars(self).get("_sock")
         for held in (sock, *vars(self).get("_connections", ())):
             if held is not None:
-                held.close()
+                close(held)
 
     def _abort(self) -> None:
         was_open = self._sock is not None

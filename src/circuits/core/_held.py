@@ -1,0 +1,28 @@
+"""What components have open, kept from the garbage until they have closed it.
+
+A tree is a circle, and who forgets one without stopping it leaves it to the garbage collector, which
+finalizes what is in a circle in any order. A component closes what it has when its turn comes; a
+socket that came before it would warn that nobody has closed it. What is held here is in no circle.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = ["HELD", "close", "hold"]
+
+#: By identity: what a program has made may be equal to something else, or have no hash.
+HELD: dict[int, Any] = {}
+
+
+def hold(thing: Any) -> None:
+    """Keep something until it is closed by :func:`close`; once, however often this is called."""
+    HELD[id(thing)] = thing
+
+
+def close(thing: Any) -> None:
+    """Close something, whether it was held or not."""
+    HELD.pop(id(thing), None)
+    thing.close()
