@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import os
 import socket
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -158,3 +160,26 @@ def test_what_is_equal_is_held_apart() -> None:
 
 def _open_descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.integration
+def test_nor_when_the_interpreter_ends() -> None:
+    program = """
+import gc
+from circuits import Manager
+from circuits.net.sockets import Pipe, TCPClient, UDPServer
+
+app = Manager()
+ends = [end.register(app) for end in Pipe()]
+server = UDPServer(("127.0.0.1", 0)).register(app)
+client = TCPClient().register(app)
+gc.collect()
+"""
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

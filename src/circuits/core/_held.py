@@ -7,14 +7,17 @@ socket that came before it would warn that nobody has closed it. What is held he
 
 from __future__ import annotations
 
+import sys
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 __all__ = ["HELD", "close", "hold"]
 
-#: By identity: what a program has made may be equal to something else, or have no hash.
-HELD: dict[int, Any] = {}
+#: By identity: what a program has made may be equal to something else, or have no hash. Kept by the
+#: interpreter itself: when that ends, all modules and what they have made are one more circle.
+HELD: dict[int, Any] = vars(sys).setdefault("_circuits_held", {})
 
 
 def hold(thing: Any) -> None:
