@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import warnings
@@ -21,6 +22,7 @@ from circuits.core._held import HELD, close, hold
 from circuits.core.pollers import Poll
 from circuits.io import Notify, Process
 from circuits.io._child import ChildPipe
+from circuits.net._tls import TLSSocket
 from circuits.net.sockets import Pipe, UDPServer, UNIXClient, UNIXServer
 from circuits.web import Logger
 from circuits.web._session_sqlite import SQLiteStore
@@ -53,6 +55,15 @@ def _connections(app: Any, folder: Path) -> list[Any]:
     return [*server._connections, client._sock]
 
 
+def _encrypted(app: Any, folder: Path) -> list[Any]:
+    near, far = socket.socketpair()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with far:
+        server = UNIXServer(str(folder / "s"), secure=context).register(app)  # type: ignore[arg-type]
+        server._begin(sock := TLSSocket.take_over(near), None)
+    return [server._sock, sock]
+
+
 def _bridge(app: Any, folder: Path) -> list[Any]:
     near, far = socket.socketpair()
     with far:
@@ -83,7 +94,7 @@ def _log(app: Any, folder: Path) -> list[Any]:
 
 @pytest.mark.parametrize(
     "leave_open",
-    [_pipe, _listener, _datagrams, _connections, _bridge, _wake_up, _sessions, _log],
+    [_pipe, _listener, _datagrams, _connections, _encrypted, _bridge, _wake_up, _sessions, _log],
 )
 def test_nothing_warns_nor_stays_open(
     leave_open: Callable[[Any, Path], list[Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -167,6 +178,7 @@ def test_nor_when_the_interpreter_ends() -> None:
     program = """
 import gc
 from circuits import Manager
+from circuits.net._tls import TLSSocket
 from circuits.net.sockets import Pipe, TCPClient, UDPServer
 
 app = Manager()

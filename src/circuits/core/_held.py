@@ -21,7 +21,10 @@ HELD: dict[int, Any] = vars(sys).setdefault("_circuits_held", {})
 
 
 def hold(thing: Any) -> None:
-    """Keep something until it is closed by :func:`close`; once, however often this is called."""
+    """Keep something until it is closed by :func:`close`; once, however often this is called.
+
+    What refers to its component, in whatever way, would keep that alive as well.
+    """
     HELD[id(thing)] = thing
 
 

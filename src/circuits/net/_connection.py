@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from circuits.core._descriptor import FAILURES, as_os_error
-from circuits.core._held import HELD, close
+from circuits.core._held import close
 
 from . import _outside, _sendfile
 from ._writer import Writer, is_for_later
@@ -125,7 +125,6 @@ class Connection:
         self._read_bytes = limits.bufsize
         self._io = sock  # what is read and written: the socket, or what encrypts
         self.sock = sock
-        HELD[id(sock)] = sock  # as `hold` does
         self.tls: TLSStream | None = None
         self.state = state
         self.was_open = state is State.OPEN

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from circuits.core._descriptor import FAILURES, as_os_error
-from circuits.core._held import close
+from circuits.core._held import close, hold
 from circuits.core.handlers import handler
 
 from . import _address
@@ -316,6 +316,7 @@ class Server(Listener):
 
     def _begin(self, sock: Any, address: Any) -> None:
         if self.secure and self._context is not None:
+            hold(sock)
             connection = Connection(self, sock, self._limits, State.HANDSHAKING)
             self._connections[sock] = connection
             self._addresses[connection] = address
@@ -332,6 +333,7 @@ class Server(Listener):
 
         .. versionadded:: 2.1
         """
+        hold(sock)
         connection = self._connections[sock] = Connection(self, sock, self._limits)
         self.fire(Connect(sock, *_address.for_events(address)))
         connection.watch()
