@@ -54,7 +54,7 @@ _FLOORS: dict[str, list[str]] = {
         "_clock errors utils _held _latch _signal_pipe _turns _written _shown _tracebacks",
         """_flags _event_state _created _fields _signatures events values _mistakes handlers _reports _routing
         _queue _causes""",
-        "_suspension _sleep _name_waits _tasks _task_table _waits _outcomes _dispatch _direct _traced_parts _tracing _boundary",
+        "_call_in_loop _suspension _sleep _name_waits _tasks _task_table _waits _outcomes _dispatch _direct _traced_parts _tracing _boundary",
         "_loop _starting _signals _session _asyncio",
         "_engine",
         "_nodes manager components",
