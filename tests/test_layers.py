@@ -62,9 +62,9 @@ _FLOORS: dict[str, list[str]] = {
         "_process workers bridge supervisor",
     ],
     "web": [
-        """_at_hand _cached_property constants _header_elements headers exceptions url utils _auth _conditional _cookies _forms _host _limits _request_body _response_body _response_framing
+        """_at_hand _cached_property constants _header_elements headers exceptions url utils _auth _conditional _cookies _form_limits _forms _host _limits _request_body _response_body _response_framing
         _client_auth _client_body _client_cookies _client_errors _client_outcome _client_proxies
-        _client_request _client_response _json _log_file _log_outlet _multi_values _networks _origins _paths _signing _status passwords""",
+        _client_request _client_response _json _log_file _log_outlet _multi_values _multipart _networks _origins _paths _signing _status _upload _urlencoded passwords""",
         "wrappers events errors _request _response",
         """_transport _results _exchange _exchange_errors _exchange_state _connection _binding _conversion _intake _pieces _threads _coding _proxies eventstream _exposed _outgoing _connections _media_types _validators _file_response
         _client_pending _client_pool _client_sending _client_tunnel _client_connection
