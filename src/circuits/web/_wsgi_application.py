@@ -16,8 +16,7 @@ from ._exchange import Exchange, State
 from ._paths import parse_target
 from ._pieces import Feed
 from ._status import has_no_body
-from ._wsgi_hosting import HOP_BY_HOP
-from .headers import to_wire
+from .headers import HOP_BY_HOP, to_wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

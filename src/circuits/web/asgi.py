@@ -30,8 +30,9 @@ from ._asgi_application import (
     take_messages,
     take_rest,
 )
-from ._asgi_hosting import HTTPCall, is_asgi, make_scope, scope_headers, turn_to_websocket
+from ._asgi_hosting import HTTPCall, is_asgi
 from ._asgi_hosting_lifespan import Lifespan
+from ._asgi_hosting_scope import make_scope, scope_headers, turn_to_websocket
 from ._asgi_hosting_websocket import SocketCall
 from ._hosted_tree import HostedTree
 from ._limits import number
