@@ -81,7 +81,7 @@ _FLOORS: dict[str, list[str]] = {
         "_reserved errors events _known _accept _subjects _nats_options _nats_client _nats_writer",
         "_asked _foreign _handshake _heartbeat _link",
         "_hub _streams _nats_asked",
-        "_sockets _party _letters _nats_intake _nats_link _nats_presence",
+        "_sockets _party _letters _desk _nats_intake _nats_link _nats_presence",
         "client server utils nats",
         "node",
     ],
