@@ -8,10 +8,10 @@ from circuits._wire.http1 import RemoteProtocolError, ResponseDecoder, ResponseH
 from circuits._wire.websocket import HandshakeError
 from circuits.core import _clock
 from circuits.core.components import BaseComponent
-from circuits.core.events import Event
 from circuits.core.handlers import handler
 from circuits.net import sockets
 
+from ._later import Later
 from ._websocket import WebSocket
 
 if TYPE_CHECKING:
@@ -27,15 +27,6 @@ if TYPE_CHECKING:
     from .websocket import WebSocketClient
 
 __all__ = ["ClientLink"]
-
-
-class _Later(Event):
-    """Something that is done behind what has been fired."""
-
-    name = "_later"
-
-    def __init__(self, call: Callable[..., object], *arguments: Any) -> None:
-        super().__init__(call, *arguments)
 
 
 class ClientLink(BaseComponent):
@@ -182,7 +173,7 @@ class ClientLink(BaseComponent):
 
     def later(self, call: Callable[..., object], *arguments: Any) -> None:
         """Have something done behind what has been fired."""
-        self.fire(_Later(call, *arguments), self)
+        self.fire(Later(call, *arguments), self)
 
     @handler("_later")
     def _on_later(self, call: Callable[..., object], *arguments: Any) -> None:
