@@ -55,7 +55,7 @@ _FLOORS: dict[str, list[str]] = {
         """_flags _event_state _created _fields _signatures events values _mistakes handlers _reports _routing
         _queue _causes""",
         "_call_in_loop _suspension _sleep _name_waits _tasks _task_table _waits _outcomes _dispatch _direct _traced_parts _tracing _boundary",
-        "_loop _starting _signals _session _asyncio",
+        "_loop _starting _signals _session _asyncio_runner _asyncio_host _asyncio_guest",
         "_engine",
         "_nodes manager components",
         """_watched _grace _poller_user _descriptor pollers timers debugger helpers loader _suspended _running _brief inspection""",
