@@ -78,8 +78,8 @@ _FLOORS: dict[str, list[str]] = {
         "main __main__ apps",
     ],
     "node": [
-        "_reserved errors events _known _accept _subjects _nats_options _nats_client _nats_writer",
-        "_asked _foreign _handshake _heartbeat _link",
+        "_reserved errors events _known _accept _options _subjects _nats_options _nats_client _nats_writer",
+        "_asked _foreign _local _handshake _heartbeat _link",
         "_hub _streams _nats_asked",
         "_sockets _party _letters _desk _nats_intake _nats_link _nats_presence",
         "client server utils nats",
