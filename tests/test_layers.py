@@ -58,7 +58,7 @@ _FLOORS: dict[str, list[str]] = {
         "_loop _starting _signals _session _asyncio_runner _asyncio_host _asyncio_guest",
         "_engine",
         "_nodes manager components",
-        """_watched _grace _poller_user _descriptor pollers timers debugger helpers loader _suspended _running _brief inspection""",
+        """_watched _grace _poller_user _descriptor pollers timers debugger helpers loader _suspended _running _brief _event_filter _tree_data inspection""",
         "_process workers bridge supervisor",
     ],
     "web": [
