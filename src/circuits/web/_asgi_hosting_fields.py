@@ -41,7 +41,14 @@ _FIELDS_LIMIT = 256
 
 
 def start_of(given: tuple[tuple[Any, Any], ...]) -> tuple[Fields, bytes | None, bool]:
-    """Fields to send, the length of the body if they tell it, and whether the connection ends."""
+    """What follows from the fields that a response starts with.
+
+    Returns:
+        The fields to send, the length of the body if they tell it, and whether the connection ends.
+
+    Raises:
+        TypeError, ValueError: They are none.
+    """
     try:
         found = _starts.get(given)
     except (TypeError, ValueError):  # see _checked
