@@ -69,7 +69,7 @@ _FLOORS: dict[str, list[str]] = {
         """_transport _results _later _exchange _exchange_errors _exchange_state _connection _binding _conversion _intake _pieces _threads _coding _proxies eventstream _exposed _outgoing _connections _media_types _validators _file_response
         _client_pending _client_pool _client_sending _client_tunnel _client_connection
         _wsgi_hosting _wsgi_hosting_environ _wsgi_hosting_files _websocket _websocket_options _websocket_link _websocket_waits _websocket_accepting _asgi_hosting _asgi_hosting_fields _asgi_hosting_lifespan _asgi_hosting_scope _asgi_hosting_websocket""",
-        "http client websocket _websocket_client_handshake _websocket_client_link _websocket_client_messages _wsgi_application _asgi_application _asgi_application_body _asgi_application_request _asgi_application_websocket _websocket_events _websocket_exposed",
+        "http client websocket _websocket_client_handshake _websocket_client_link _websocket_client_messages _wsgi_application _wsgi_application_request _asgi_application _asgi_application_body _asgi_application_request _asgi_application_websocket _websocket_events _websocket_exposed",
         # The applications that others host have a dispatcher of their own, as servers have.
         """servers controllers dispatchers sessions loggers tools _hosted_tree wsgi asgi compression csrf _routes health metrics requestids security
         _session _session_cookie _session_memory _session_sqlite websockets""",

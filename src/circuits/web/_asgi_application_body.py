@@ -69,7 +69,14 @@ async def take_body(
 async def take_rest(
     line: ASGIConnection, stream: BodyStream | None, receive: Receive, size: int = 0
 ) -> None:
-    """Receive what is left of a body, of which so much is here, and the end of the client."""
+    """Receive what is left of a body, and the end of the client.
+
+    Args:
+        line: The call, in place of a connection.
+        stream: What the body goes to; ``None`` if it is here as a whole.
+        receive: Gives the messages that follow.
+        size: How many bytes of the body are here.
+    """
     wanted = asyncio.Event()
     limit = number(line.owner.limits.stream_body_bytes)
     if stream is not None:

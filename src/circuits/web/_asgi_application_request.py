@@ -29,6 +29,10 @@ def make_request(
 ) -> tuple[wrappers.Request, exceptions.HTTPException | None, str | None]:
     """Make a request of a scope.
 
+    Args:
+        scope: What an ASGI server says of it.
+        line: The call, in place of a connection.
+
     Returns:
         The request, what is wrong with it, and where it should be sent instead.
     """

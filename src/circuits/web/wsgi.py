@@ -28,7 +28,8 @@ from ._later import Later
 from ._paths import mount
 from ._request_body import BodyStream, gather
 from ._threads import Threads
-from ._wsgi_application import WSGIBody, WSGIConnection, WSGIExchange, make_request
+from ._wsgi_application import WSGIBody, WSGIConnection, WSGIExchange
+from ._wsgi_application_request import make_request
 from ._wsgi_hosting import Call, ThreadedCall
 from ._wsgi_hosting_environ import make_environ
 from ._wsgi_hosting_files import FileWrapper
