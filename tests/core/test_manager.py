@@ -9,6 +9,7 @@ import pytest
 
 from circuits import BaseComponent, Component, Event, Manager, Value, handler
 from circuits.core import _session
+from circuits.core.errors import UnregistrableError
 from circuits.core.events import Started, Stopped
 from circuits.core.manager import TIMEOUT
 from circuits.testing import Recorder, settle
@@ -522,6 +523,62 @@ def test_stop_right_after_start_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> 
     app.stop()
     thread.join(10)
     assert not thread.is_alive()
+
+
+def test_what_runs_already_is_not_started(app_thread: Any) -> None:
+    app = App()
+    child = Component().register(app)
+    with app.running():
+        for node in (app, child):
+            with pytest.raises(UnregistrableError, match="is already running"):
+                node.start()
+        assert app._Manager__thread is None  # type: ignore[attr-defined]
+    app_thread(app)
+    for node in (app, child):
+        with pytest.raises(UnregistrableError, match="is already running"):
+            node.start()
+
+
+def test_of_several_threads_that_start_it_one_does() -> None:
+    outcomes: list[Any] = []
+    app = App()
+    together = threading.Barrier(4)
+
+    def start() -> None:
+        together.wait(10)
+        try:
+            outcomes.append(app.start()[0])
+        except UnregistrableError:
+            outcomes.append(None)
+
+    for _ in range(20):
+        threads = [threading.Thread(target=start) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(10)
+        (started,) = filter(None, outcomes)
+        assert outcomes.count(None) == 3
+        assert started is app._Manager__thread  # type: ignore[attr-defined]
+        assert app._running
+        app.stop()
+        app.join()
+        outcomes.clear()
+
+
+def test_a_start_without_room_for_a_thread_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(thread: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    app = App()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError, match="new thread"):
+            app.start()
+    app.join()
+    app.start()
+    app.stop()
+    app.join()
 
 
 def test_starting_what_fails_to_run_does_not_block() -> None:

@@ -474,18 +474,28 @@ class Manager:
             self._run_process, bridge = self._run_launcher.start(self, method, link, implicit)
             self._run_child_pid = self._run_process.pid
             return self._run_process, bridge
-        if self.__thread is not None and self.__thread.is_alive():
-            raise UnregistrableError(f"{self!r} is already running")
         import threading
 
+        runs_itself = type(self).run is not Manager.run
+        runner = None if runs_itself else self._tree_engine.runner
+        if runner is not None:
+            raise UnregistrableError(f"{runner!r} is already running")
         entered = threading.Event()
         thread = threading.Thread(
             target=self.__run_in_thread, args=(entered,), name=self.name, daemon=True
         )
-        self.__thread = thread
-        self._run_entered = entered
-        thread.start()
-        if type(self).run is Manager.run:
+        with TREE_LOCK:  # of several threads that start it, one does
+            before = self.__thread
+            if before is not None and (before.ident is None or before.is_alive()):
+                raise UnregistrableError(f"{self!r} is already running")
+            self.__thread = thread
+            self._run_entered = entered
+        try:
+            thread.start()
+        except BaseException:  # the system has no room for another thread
+            self.__thread = self._run_entered = None
+            raise
+        if not runs_itself:
             # A ``stop`` that comes before the thread has got that far must not be lost.
             entered.wait()
         return thread, None
