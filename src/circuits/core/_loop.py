@@ -13,6 +13,7 @@ import _thread
 from . import _clock
 from ._latch import Latch
 from .events import GenerateEvents
+from .utils import flatten
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ class Loop:
         self._version = -1
         self._poller: Any = None
         self._generates = False
+        self._first: Any = None  # the poller of the tree, or the first one of several
         self._generating: GenerateEvents | None = None
         self._waiter: Any = None  # the poller or latch that it sleeps in
         self._signalled: Any = None  # the one whose wait signals end
@@ -251,10 +253,21 @@ class Loop:
     def _choose_waiter(self) -> None:
         """Find who handles ``generate_events``: a poller alone is asked without the event."""
         self._version = self._routes.version
+        before, self._first = self._first, self.find_poller()
+        if before is not None and before is not self._first:
+            self._lose_poller(before)
         routes = self._engine.route("generate_events", ("*",))
         owner = getattr(routes[0][0], "__self__", None) if len(routes) == 1 else None
         self._poller = owner if is_poller(owner) else None
         self._generates = bool(routes)
+
+    def _lose_poller(self, poller: Any) -> None:
+        """The poller of all has left, or another one comes first now: who used it goes over."""
+        if not is_poller(poller):
+            poller.let_go()
+        for node in flatten(self._engine.root):
+            if getattr(node, "_poller", None) is poller:
+                node._find_poller()  # type: ignore[attr-defined]  # a PollerUser, which is above
 
     def own_latch(self) -> Any:
         """What the loop waits in where there is no poller."""
@@ -279,8 +292,8 @@ class Loop:
                 self._waiter = waiter  # self.sleep_in, and below self.awake, without the calls
                 queue.sleeping = queue.alert = True
                 # Looked at again after the flag was set: what was appended before counts, and who
-                # appends from now on sees the flag.
-                if queue or tasks.ready:
+                # appends from now on sees the flag. So does who takes the poller out.
+                if queue or tasks.ready or queue.epoch != epoch:
                     timeout = 0.0
                 try:
                     ready = waiter.block(timeout)

@@ -51,9 +51,11 @@ class PollerUser(PollerFollower, Graceful):
 
     def _find_poller(self) -> None:
         before = self._poller
-        if is_leaving(self) or (before is not None and before.root is self.root):
+        if is_leaving(self):
             return
         found = self._tree_engine.loop.find_poller()
+        if before is not None and (found is before or (found is None and before.root is self.root)):
+            return
         if found is None:
             try:
                 found = Poller().register(self)

@@ -16,6 +16,7 @@ from _weakref import ref
 
 from ._direct import Direct
 from ._latch import WakeUp
+from ._routing import TREE_LOCK
 from ._turns import PARTS
 from ._watched import Doors, Watch, WatchTable
 from .components import BaseComponent
@@ -128,7 +129,10 @@ class BasePoller(BaseComponent):
         channel: Channel of the component.
     """
 
-    _polls = True
+    #: Whether it is open, and the loop of its tree may wait in it.
+    _polls = False
+    #: Whether it has joined a tree while the loop of another one still waits in it.
+    _opens_later = False
 
     #: The bits in which :meth:`block` tells that a descriptor is writable or gone; that it is
     #: readable is always the first. They may be those of the kernel, which saves a translation.
@@ -173,18 +177,46 @@ class BasePoller(BaseComponent):
             self._set_interest(watch.number, 0, watch.interest)
         for number in self._callbacks:
             self._set_interest(number, 0, _READABLE)
+        self._polls = True
 
     def _close(self) -> None:
+        self._polls = False
         if self._wake_up.number >= 0:
             self._close_kernel()
             self._wake_up.close()
 
     def _tree_joined(self) -> None:
-        if self._wake_up.number < 0:
-            self._open()
+        if self._polls:
+            return
+        with TREE_LOCK:
+            self._opens_later = self._wake_up.number >= 0
+            if not self._opens_later:
+                self._open_again()
+
+    def _open_again(self) -> None:
+        """Open; the loop, which another thread may turn, has seen us before that."""
+        self._open()
+        self._tree_engine.routes.renew()
 
     def _tree_left(self, engine: Engine) -> None:
-        self._close()
+        self._opens_later = False
+        if engine.thread_is_ours():
+            self._close()
+        else:  # another thread waits in it, or is about to: it lets go when it looks again
+            self._polls = False
+            self.resume()
+
+    def let_go(self) -> None:
+        """The loop of a tree that another thread has taken us out of waits in us no more."""
+        with TREE_LOCK:
+            if self._polls or self._wake_up.number < 0:
+                return
+            self._close()
+            if not self._opens_later:
+                return
+            self._opens_later = False
+            self._open_again()
+        self._tree_engine.wake()
 
     def _tree_forked(self) -> None:
         """In a child: make kernel objects of its own, for the same descriptors."""
@@ -284,7 +316,9 @@ class BasePoller(BaseComponent):
     # -- waiting --
 
     @handler("generate_events", channel="*", priority=-9, filter=True)
-    def _on_generate_events(self, event: GenerateEvents) -> bool:
+    def _on_generate_events(self, event: GenerateEvents) -> bool | None:
+        if not self._polls:  # it has joined just now, and is about to be opened
+            return None
         self._tree_engine.loop.wait_in(self, event.time_left)
         return True
 
@@ -298,7 +332,12 @@ class BasePoller(BaseComponent):
 
     def report(self, ready: Iterable[tuple[int, int]]) -> None:
         """Tell the owners of the descriptors that :meth:`block` returned, one after the other."""
-        engine = self._tree_live
+        try:
+            engine = self._tree_live
+        except AttributeError:
+            return  # another thread has just taken us out of the tree
+        if not self._polls:
+            return  # likewise, and we are in another one already
         queue, tasks = engine.queue, engine.tasks
         engine.turns.left = PARTS
         watches = self._watches
@@ -329,7 +368,7 @@ class BasePoller(BaseComponent):
                 (watch.doors or self._doors_of(watch)).write.call(watch.fd)
             if queue or tasks.ready:
                 engine.dispatch.follow_up()
-                if self._wake_up.number < 0:  # we have left the tree
+                if not self._polls:  # we have left the tree
                     return
 
     def _report_own(self, number: int) -> None:
