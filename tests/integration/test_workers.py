@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from circuits import Manager, Task, Worker, handler
+from circuits.core import _poller_user
 from circuits.core._process.pools import ProcessPool
 from circuits.core.errors import (
     NotSendableError,
@@ -24,6 +25,7 @@ from circuits.core.errors import (
     WorkerLostError,
     WorkerStoppedError,
 )
+from circuits.core.pollers import Poller
 
 from .process_support import (
     Program,
@@ -557,3 +559,32 @@ def test_a_process_that_dies_as_soon_as_it_is_started_fails_its_task(
             await self.call(Task(add, 1, 1), "worker", timeout=5)
 
     perform(app, body)
+
+
+@pytest.mark.parametrize("what", ["no poller", "poller that takes no more"])
+def test_a_process_that_nobody_can_hear_of_fails_its_task(
+    what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: Any) -> None:
+        raise OSError(28, "no space left")
+
+    app = Manager()
+    worker = Worker(process=True, workers=1).register(app)
+    if what == "no poller":
+        monkeypatch.setattr(_poller_user, "Poller", refuse)
+    else:
+        monkeypatch.setattr(Poller().register(app), "addReader", refuse)
+    quiet = Quiet().register(app)
+    values: list[Any] = []
+    with app.running():
+        for turn in range(2):
+            values = [app.fire(Task(add, 1, turn), "worker") for _ in range(2)]
+            deadline = time.monotonic() + 10
+            while not all(value.result for value in values) and time.monotonic() < deadline:
+                app.tick(0.01)
+            if turn == 0:
+                assert all(value.errors for value in values)
+                assert not worker.pool.pids
+                monkeypatch.undo()
+        assert [value.value for value in values] == [2, 2]
+    assert quiet.problems

@@ -151,9 +151,7 @@ class ProcessPool(DescriptorOwner):
         return True
 
     def _give_new(self, job: Job, frame: bytes) -> None:
-        slot = self._start()
-        slot.job = job  # at once: if it dies before it can be told, the next one would, too
-        slot.descriptor.write(frame)
+        self._start(job).descriptor.write(frame)
 
     def _next(self, slot: _Slot) -> None:
         slot.job = None
@@ -169,7 +167,7 @@ class ProcessPool(DescriptorOwner):
 
     # -- processes --
 
-    def _start(self) -> _Slot:
+    def _start(self, job: Job) -> _Slot:
         if getattr(multiprocessing.current_process(), "_inheriting", False):
             # A worker process of the application that is importing its main module, which runs
             # the application all over again. Let this one end, so that the real one is told.
@@ -188,7 +186,14 @@ class ProcessPool(DescriptorOwner):
         slot = _Slot(process, self._limit_bytes)
         slot.descriptor = Descriptor(self, near, max_pending=self._limit_bytes + 4)
         self._slots[near] = slot
-        self._find_poller()
+        try:
+            self._find_poller()
+        except BaseException:  # nobody would ever hear of it
+            slot.process.kill()
+            slot.descriptor.finish()
+            raise
+        # At once: if it dies before it can be told, or cannot be watched, the next one would, too.
+        slot.job = job
         self._adopt(slot.descriptor)
         return slot
 
