@@ -474,6 +474,23 @@ def test_cookies_go_where_they_belong(net: Network, line: str, url: str, is_sent
     assert head_of(net.requests[1]).get("cookie") == ("a=1" if is_sent else None)
 
 
+@pytest.mark.parametrize("domain", [".0.0.1", "0.0.1", "1"])
+def test_an_address_has_no_domain_above_it(net: Network, domain: str) -> None:
+    net.answer = lambda peer, request: reply(Set_Cookie=f"a=1; Domain={domain}")
+    client = make(net)
+    net.wait(client.get("http://127.0.0.1/"))
+    for host in ("127.0.0.1", "9.0.0.1"):
+        asking = ClientRequest("GET", f"http://{host}/")
+        assert client.cookies.header(asking) == ""
+
+
+def test_an_address_may_be_its_own_domain(net: Network) -> None:
+    net.answer = lambda peer, request: reply(Set_Cookie="a=1; Domain=127.0.0.1")
+    client = make(net)
+    net.wait(client.get("http://127.0.0.1/"))
+    assert client.cookies.header(ClientRequest("GET", "http://127.0.0.1/")) == "a=1"
+
+
 def test_cookies_of_all_kinds_go_in_one_field(net: Network) -> None:
     net.answer = lambda line, request: reply(Set_Cookie="jar=1")
     client = make(net)

@@ -8,6 +8,7 @@ from email.message import Message
 from http.cookiejar import CookieJar as _Jar
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 from urllib.request import Request as _UrllibRequest
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ __all__ = ["Cookies"]
 
 #: How many are kept; RFC 6265, 6.1, asks for 3000 at least.
 _LIMIT: Final = 3000
+
+#: A host that is an address of IPv4.
+_ADDRESS = re.compile(r"[\d.]+")
 
 #: A date as C writes it, which the jar does not read, and takes for none: "Sun Nov  6 08:49:37 1994".
 _C_DATE = re.compile(r"(?i)(;\s*expires\s*=\s*)\w{3} (\w{3}) +(\d+) ([\d:]{8}) (\d{4})\s*(?=;|$)")
@@ -37,15 +41,29 @@ class _Told:
         return self._message
 
 
+class _Policy(DefaultCookiePolicy):
+    """The rules of the standard library, and one more: an address has no domain above it.
+
+    RFC 6265, 5.1.3; else ``Domain=.0.0.1`` of one machine would be sent to others.
+    """
+
+    def set_ok_domain(self, cookie: Any, request: Any) -> bool:
+        host = urlsplit(request.full_url).hostname or ""
+        if cookie.domain_specified and _ADDRESS.fullmatch(host):
+            if cookie.domain.lstrip(".") != host:
+                return False
+        return bool(super().set_ok_domain(cookie, request))
+
+
 class Cookies:
-    """The cookies of a client, by the rules of the standard library's jar.
+    """The cookies of a client, by the rules of the standard library's jar and RFC 6265.
 
     Attributes:
         jar: The jar.
     """
 
     def __init__(self) -> None:
-        self.jar = _Jar(DefaultCookiePolicy(strict_ns_domain=DefaultCookiePolicy.DomainLiberal))
+        self.jar = _Jar(_Policy(strict_ns_domain=DefaultCookiePolicy.DomainLiberal))
 
     def take(self, response: ClientResponse) -> None:
         """Keep what a response sets."""
