@@ -121,6 +121,10 @@ class Disconnect(Event):
 _disconnect = Disconnect
 
 
+def _report_nothing(ready: Any) -> None:
+    """The loop has waited in a poller that is not part of its tree any more."""
+
+
 class BasePoller(BaseComponent):
     """What all pollers share: the table of descriptors, and waking up.
 
@@ -181,6 +185,7 @@ class BasePoller(BaseComponent):
 
     def _close(self) -> None:
         self._polls = False
+        vars(self).pop("report", None)
         if self._wake_up.number >= 0:
             self._close_kernel()
             self._wake_up.close()
@@ -204,6 +209,7 @@ class BasePoller(BaseComponent):
             self._close()
         else:  # another thread waits in it, or is about to: it lets go when it looks again
             self._polls = False
+            self.report = _report_nothing  # type: ignore[method-assign]  # checking costs more
             self.resume()
 
     def let_go(self) -> None:
@@ -336,8 +342,6 @@ class BasePoller(BaseComponent):
             engine = self._tree_live
         except AttributeError:
             return  # another thread has just taken us out of the tree
-        if not self._polls:
-            return  # likewise, and we are in another one already
         queue, tasks = engine.queue, engine.tasks
         engine.turns.left = PARTS
         watches = self._watches
