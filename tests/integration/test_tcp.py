@@ -877,7 +877,8 @@ def test_another_poller_takes_over(poller: BasePoller) -> None:
         journal.expect("connected")
         program.inside(poller.unregister)
         eventually(lambda: server._poller not in (None, poller), "the server has no poller")
-        assert findtype(program.app, BasePoller) is server._poller is client._poller
+        eventually(lambda: client._poller is server._poller, "the client has another one")
+        assert findtype(program.app, BasePoller) is server._poller
         program.app.fire(Write(b"still there"), "client")
         assert journal.expect("read") == (b"still there",)
         with dial(server) as wire:
