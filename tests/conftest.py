@@ -14,12 +14,19 @@ import pytest
 from _pytest.runner import runtestprotocol
 from hypothesis import HealthCheck, settings
 
+from tests.starts import Starts
 from tests.support import vectors_folder
 from tests.together import Together, together
 
 _HERE = Path(__file__).parent
 #: Files that take the longest by far.
 _LONGEST = {"test_hostile_servers"}
+#: Selections that leave out all that is in tests/integration.
+_NO_INTEGRATION = {
+    "not integration",
+    "not integration or process",
+    "not integration or documented or process",
+}
 _MARK_BY_FOLDER = {"integration": pytest.mark.integration, "documented": pytest.mark.documented}
 
 # No deadline: a shared machine is slow at times, and a slow example is no defect. Few examples: new ones come
@@ -82,6 +89,7 @@ class _Brief:
 def pytest_configure(config: pytest.Config) -> None:
     plugins = config.pluginmanager
     plugins.register(_Watch())
+    plugins.register(Starts())
     if hasattr(config, "workerinput"):
         gc.disable()  # until all tests are collected, which makes no circles
         # Nobody reads what a worker would print, and it keeps all reports until the end.
@@ -93,8 +101,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     # What would be left out as a whole need not be imported.
-    left_out = config.option.markexpr in ("not integration", "not integration or documented")
-    return True if left_out and collection_path == _HERE / "integration" else None
+    return (
+        True
+        if config.option.markexpr in _NO_INTEGRATION and collection_path == _HERE / "integration"
+        else None
+    )
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -119,6 +130,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             mark = _MARK_BY_FOLDER.get(item.path.relative_to(_HERE).parts[0])
             if mark is not None:
                 item.add_marker(mark)
+            if item.get_closest_marker("process"):
+                item.add_marker(pytest.mark.integration)
     wanted = config.option.one_by_one or config.option.keyword
     if not wanted and not any("::" in arg for arg in config.args):
         items[:] = together(items)

@@ -698,6 +698,7 @@ def test_run_async_refuses_pollers_without_a_descriptor() -> None:
     assert not app.running
 
 
+@pytest.mark.process
 def test_a_tree_without_coroutine_handlers_never_imports_asyncio() -> None:
     program = """
 import sys

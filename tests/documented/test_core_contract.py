@@ -70,6 +70,7 @@ class Log(Component):
 # -- importing --
 
 
+@pytest.mark.process
 def test_importing_starts_nothing_and_loads_little() -> None:
     program = """
         import _signal, sys  # signal would bring much of what circuits is not to bring
