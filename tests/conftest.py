@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import functools
 import gc
 import os
 import random
@@ -76,6 +77,7 @@ class _Brief:
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool:
         hook, told = item.ihook, runtestprotocol(item, log=False, nextitem=nextitem)
         if len(told) == 3 and all(report.passed for report in told):
+            told[1].keywords = {}  # for nobody
             hook.pytest_runtest_logreport(report=told[1])
             return True
         hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
@@ -131,14 +133,19 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     return None if seed is None else f"order: --shuffle {seed}"
 
 
+@functools.cache
+def _mark_by_folder(path: Path) -> pytest.MarkDecorator | None:
+    inside = path.is_relative_to(_HERE)
+    return _MARK_BY_FOLDER.get(path.relative_to(_HERE).parts[0]) if inside else None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.is_relative_to(_HERE):
-            mark = _MARK_BY_FOLDER.get(item.path.relative_to(_HERE).parts[0])
-            if mark is not None:
-                item.add_marker(mark)
-            if item.get_closest_marker("process"):
-                item.add_marker(pytest.mark.integration)
+        mark = _mark_by_folder(item.path)
+        if mark is not None:
+            item.add_marker(mark)
+        if item.get_closest_marker("process"):
+            item.add_marker(pytest.mark.integration)
     wanted = config.option.one_by_one or config.option.keyword
     if not wanted and not any("::" in arg for arg in config.args):
         items[:] = together(items)
