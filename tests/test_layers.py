@@ -51,25 +51,25 @@ _RE_EXPORTS = {"__init__.py", "__main__.py"}
 #: those below. What stands for a folder stands for all in it.
 _FLOORS: dict[str, list[str]] = {
     "core": [
-        "_clock errors utils _latch _signal_pipe _turns _written _shown _tracebacks",
+        "_clock errors utils _held _latch _signal_pipe _turns _written _shown _tracebacks",
         """_flags _event_state _created _fields _signatures events values _mistakes handlers _reports _routing
         _queue _causes""",
-        "_suspension _sleep _name_waits _tasks _task_table _waits _outcomes _dispatch _direct _traced_parts _tracing _boundary",
-        "_loop _starting _signals _session _asyncio",
+        "_call_in_loop _suspension _sleep _name_waits _tasks _task_table _waits _outcomes _dispatch _direct _traced_parts _tracing _boundary",
+        "_loop _starting _signals _session _asyncio_runner _asyncio_host _asyncio_guest",
         "_engine",
         "_nodes manager components",
-        """_watched _grace _poller_user _descriptor pollers timers debugger helpers loader _suspended _running _brief inspection""",
+        """_watched _grace _poller_user _descriptor pollers timers debugger helpers loader _suspended _running _brief _event_filter _tree_data inspection""",
         "_process workers bridge supervisor",
     ],
     "web": [
-        """_at_hand _cached_property constants _header_elements headers exceptions url utils _auth _conditional _cookies _forms _host _limits _request_body _response_body _response_framing
+        """_at_hand _cached_property constants _header_elements headers exceptions url utils _auth _conditional _cookies _form_limits _forms _host _limits _request_body _response_body _response_framing
         _client_auth _client_body _client_cookies _client_errors _client_outcome _client_proxies
-        _client_request _client_response _json _log_file _log_outlet _multi_values _networks _origins _paths _signing _status passwords""",
+        _client_request _client_response _json _log_file _log_outlet _multi_values _multipart _networks _origins _paths _signing _status _upload _urlencoded passwords""",
         "wrappers events errors _request _response",
-        """_transport _results _exchange _exchange_errors _exchange_state _connection _binding _conversion _intake _pieces _threads _coding _proxies eventstream _exposed _outgoing _connections _media_types _validators _file_response
+        """_transport _results _later _exchange _exchange_errors _exchange_state _connection _binding _conversion _intake _pieces _threads _coding _proxies eventstream _exposed _outgoing _connections _media_types _validators _file_response
         _client_pending _client_pool _client_sending _client_tunnel _client_connection
-        _wsgi_hosting _websocket _websocket_options _websocket_link _websocket_waits _websocket_accepting _asgi_hosting _asgi_hosting_lifespan _asgi_hosting_websocket""",
-        "http client websocket _wsgi_application _asgi_application _websocket_events _websocket_exposed",
+        _wsgi_hosting _wsgi_hosting_environ _wsgi_hosting_files _websocket _websocket_options _websocket_link _websocket_waits _websocket_accepting _asgi_hosting _asgi_hosting_fields _asgi_hosting_lifespan _asgi_hosting_scope _asgi_hosting_websocket""",
+        "http client websocket _websocket_client_handshake _websocket_client_link _websocket_client_messages _wsgi_application _wsgi_application_request _asgi_application _asgi_application_body _asgi_application_request _asgi_application_websocket _websocket_events _websocket_exposed",
         # The applications that others host have a dispatcher of their own, as servers have.
         """servers controllers dispatchers sessions loggers tools _hosted_tree wsgi asgi compression csrf _routes health metrics requestids security
         _session _session_cookie _session_memory _session_sqlite websockets""",
@@ -78,10 +78,10 @@ _FLOORS: dict[str, list[str]] = {
         "main __main__ apps",
     ],
     "node": [
-        "_reserved errors events _known _accept _subjects _nats_options _nats_client _nats_writer",
-        "_asked _foreign _handshake _heartbeat _link",
+        "_reserved errors events _known _accept _options _subjects _nats_options _nats_client _nats_writer",
+        "_asked _foreign _local _handshake _heartbeat _link",
         "_hub _streams _nats_asked",
-        "_sockets _party _letters _nats_intake _nats_link _nats_presence",
+        "_sockets _party _letters _desk _nats_intake _nats_link _nats_presence",
         "client server utils nats",
         "node",
     ],

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from circuits._wire import LocalProtocolError, http1
+from circuits._wire import LocalProtocolError, _http1_decoder, http1
+from circuits._wire._http1_head import BAD_BYTES
 from circuits._wire.http1 import (
     END_OF_MESSAGE,
     Data,
@@ -799,10 +800,9 @@ def test_time_is_linear_when_bytes_come_one_by_one(monkeypatch: pytest.MonkeyPat
         def search(self, data: bytes | bytearray, start: int) -> re.Match[bytes] | None:
             nonlocal looked_at
             looked_at += len(data) - start
-            return bad_bytes.search(data, start)
+            return BAD_BYTES.search(data, start)
 
-    bad_bytes = http1.BAD_BYTES  # type: ignore[attr-defined] # not exported
-    monkeypatch.setattr(http1, "BAD_BYTES", CountedPattern())
+    monkeypatch.setattr(_http1_decoder, "BAD_BYTES", CountedPattern())
     monkeypatch.setattr("circuits._wire.buffer.bytearray", Counted, raising=False)
     data = with_fields(*[b"X-%d: %s" % (number, b"y" * 600) for number in range(90)])
     assert len(data) > 50000

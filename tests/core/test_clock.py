@@ -174,7 +174,7 @@ _SUSPECT = re.compile(
 
 #: Where the real time is meant: the end of processes and threads, measuring, programs.
 _MAY_ASK = {
-    "core/_clock.py", "core/_process/starting.py", "core/_asyncio.py", "bench.py",
+    "core/_clock.py", "core/_process/starting.py", "core/_asyncio_host.py", "bench.py",
     "_wire/websocket.py", "_wire/_websocket_handshake.py", "testing/_timeline.py", "tools/diagnosis.py",
 }  # fmt: skip
 

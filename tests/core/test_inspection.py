@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from circuits import Component, Event, Timer, handler, sleep
+from circuits.core._tree_data import COMPONENTS
 from circuits.core.inspection import (
-    COMPONENTS,
     KEPT_ERRORS,
     KEPT_TRACES,
     KINDS,

@@ -12,7 +12,10 @@ from collections.abc import Iterable, Iterator
 from email.message import Message
 from typing import IO, Any, cast
 
-from circuits.web._forms import FormLimits, Upload, parse_form, parse_urlencoded
+from circuits.web._form_limits import FormLimits
+from circuits.web._forms import parse_form
+from circuits.web._upload import Upload
+from circuits.web._urlencoded import parse_urlencoded
 from circuits.web.exceptions import HTTPException
 from tests.fuzz.engine import Target, normal
 

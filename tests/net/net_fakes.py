@@ -6,6 +6,7 @@ import os
 import socket
 from typing import Any
 
+from circuits.core._held import close, hold
 from circuits.net.sockets import TCPClient, TCPServer
 from circuits.testing import MemoryConnection, memory_pair
 
@@ -135,6 +136,8 @@ class FakeClient(TCPClient):
     def __init__(self, *sockets: FakeSocket, **options: Any) -> None:
         self.sockets = list(sockets)
         self.peers: list[MemoryConnection] = []
+        for sock in sockets:
+            hold(sock)
         super().__init__(**options)
 
     def _create_socket(self) -> Any:
@@ -142,12 +145,13 @@ class FakeClient(TCPClient):
             return self.sockets.pop(0)
         sock, peer = fake_socket()
         self.peers.append(peer)
+        hold(peer)
         return sock
 
     def __del__(self) -> None:
         super().__del__()
         for end in (*self.peers, *self.sockets):
-            end.close()
+            close(end)
 
 
 def fake_socket(outcome: int | OSError = 0, error: int = 0) -> tuple[FakeSocket, MemoryConnection]:

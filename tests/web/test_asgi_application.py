@@ -21,6 +21,7 @@ from circuits.web import (
     WebSocket,
     WebSockets,
     _asgi_application,
+    _asgi_application_websocket,
     expose,
 )
 from circuits.web.asgi import Application, Gateway
@@ -628,7 +629,7 @@ def test_what_a_client_has_sent_is_taken_before_its_end(end: dict[str, Any], see
 
 
 def test_who_never_takes_it_is_left_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_asgi_application, "GRACE_SECONDS", 0.01)
+    monkeypatch.setattr(_asgi_application_websocket, "GRACE_SECONDS", 0.01)
 
     async def test(call: Any) -> None:
         chat = call(socket_scope("/ws"))

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from circuits import Component, handler
 from circuits.web import Controller, JSONController, _conversion, _json, expose
 from circuits.web._conversion import BodyType, Converter, make_converter
-from circuits.web._forms import Upload
+from circuits.web._upload import Upload
 from circuits.web.headers import Headers
 from tests.web.controller_support import Outcome, Site
 

@@ -12,8 +12,11 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from circuits.web import _forms, exceptions
-from circuits.web._forms import FormLimits, Upload, parse_form, parse_urlencoded
+from circuits.web import _forms, _multipart, _upload, _urlencoded, exceptions
+from circuits.web._form_limits import DEFAULT_LIMITS, FormLimits
+from circuits.web._forms import parse_form
+from circuits.web._upload import Upload
+from circuits.web._urlencoded import parse_urlencoded
 
 MULTIPART = "multipart/form-data; boundary=xx"
 
@@ -22,13 +25,14 @@ MULTIPART = "multipart/form-data; boundary=xx"
 def files(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[IO[bytes]]]:
     """The files that were made; a server closes them with the request, here we do."""
     made: list[IO[bytes]] = []
-    make = _forms._temporary
+    make = _upload.temporary_file
 
     def temporary(spool_bytes: int) -> IO[bytes]:
         made.append(make(spool_bytes))
         return made[-1]
 
-    monkeypatch.setattr(_forms, "_temporary", temporary)
+    for user in (_forms, _upload):
+        monkeypatch.setattr(user, "temporary_file", temporary)
     yield made
     for file in made:
         file.close()
@@ -40,7 +44,7 @@ def part(disposition: str, content: bytes, *headers: str, kind: str = "form-data
 
 
 def parse(
-    body: bytes, content_type: str = MULTIPART, limits: FormLimits = _forms.DEFAULT_LIMITS
+    body: bytes, content_type: str = MULTIPART, limits: FormLimits = DEFAULT_LIMITS
 ) -> list[tuple[str, str | Upload]]:
     fields = parse_form(content_type, io.BytesIO(body), limits)
     assert fields is not None
@@ -181,7 +185,7 @@ def test_what_most_clients_send_is_read_like_anything(text: str) -> None:
         except exceptions.BadRequest as problem:
             return str(problem)
 
-    assert read(_forms._disposition) == read(_forms._any_disposition)
+    assert read(_multipart.disposition) == read(_multipart._any_disposition)
 
 
 def test_a_file_field_left_empty_is_an_empty_text() -> None:
@@ -310,7 +314,7 @@ def test_files_come_out_as_they_went_in(sent: list[tuple[str, bytes]]) -> None:
 def test_forms_of_other_clients(
     body: bytes, fields: list[tuple[str, str]], step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_forms, "_CHUNK_BYTES", step)
+    monkeypatch.setattr(_multipart, "_CHUNK_BYTES", step)
     assert parse_form(MULTIPART, io.BytesIO(body)) == fields
 
 
@@ -363,7 +367,7 @@ def test_types_of_text_must_be_text(kind: str) -> None:
 @settings(max_examples=settings().max_examples * 3)
 def test_long_values_are_unescaped_like_short_ones(data: bytes, times: int) -> None:
     for text in (data * times, b"%41" * 100 + data, data + b"%20+ \n" * 100, data + b"%20" * 200):
-        assert _forms._unescaped(text) == unquote_to_bytes(text.replace(b"+", b" "))
+        assert _urlencoded._unescaped(text) == unquote_to_bytes(text.replace(b"+", b" "))
 
 
 @pytest.mark.parametrize("piece", [b"%41", b"%z", b"%%", b"%25", b"=", b"\n"])

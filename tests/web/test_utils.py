@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from circuits.web import _forms, exceptions, utils
+from circuits.web import exceptions, utils
+from circuits.web._form_limits import FormLimits
+from circuits.web._upload import Upload
 from circuits.web.headers import Headers
 from circuits.web.utils import (
     compress,
@@ -151,7 +153,7 @@ def test_a_form_that_is_too_large() -> None:
         "POST", headers={"Content-Type": "application/x-www-form-urlencoded"}, body=b"a&b"
     )
     with pytest.raises(utils.RequestEntityTooLarge):
-        parse_body(request, response, {}, _forms.FormLimits(parts=1))
+        parse_body(request, response, {}, FormLimits(parts=1))
 
 
 def test_uploads_are_closed_with_the_request() -> None:
@@ -175,7 +177,7 @@ def test_dictform() -> None:
         filename = "f"
 
     file = File()
-    upload = _forms.Upload("u", "", Headers(), io.BytesIO())
+    upload = Upload("u", "", Headers(), io.BytesIO())
     assert dictform({"a": Field(), "f": file, "l": [Field(), "s"], "one": ["x"], "u": upload}) == {
         "a": "v",
         "f": file,

@@ -12,17 +12,11 @@ import selectors
 import threading
 from collections import deque
 from functools import partial
-from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 from circuits.core._boundary import admit, watch_queue
 from circuits.core._shown import describe
 from circuits.core._tracing import Tracing
-from circuits.core.errors import (
-    TaskCancelledError,
-    TaskTimeoutError,
-    WorkerStoppedError,
-)
 from circuits.core.events import Signal, Stopped
 from circuits.core.workers import Worker
 from circuits.net import _outside
@@ -30,8 +24,9 @@ from circuits.net._lookup import Resolved
 
 from ._recorded_sockets import RecordedSocket, sockets
 from ._recorded_sources import RecordedSources
+from ._recorded_workers import RecordedWorkers
 from ._recording_file import RecordingFile, pack_number
-from ._recording_values import Codec, component_path
+from ._recording_values import Codec
 from ._records import DOUBLE, Kind, LookFlag, Readiness, Records
 from ._socket_writer import SocketWriter
 
@@ -45,9 +40,6 @@ __all__ = ["Recorder"]
 
 #: While the loop has nothing to do, what was collected is written this often, in seconds.
 _WRITE_INTERVAL: Final = 1.0
-
-#: What a worker says by itself, in a replay as well.
-_OWN_FAILURES: Final = (TaskCancelledError, TaskTimeoutError, WorkerStoppedError)
 
 
 class Recorder:
@@ -72,6 +64,7 @@ class Recorder:
         self._records = Records(file, self._codec)
         self._sources = RecordedSources(self._records, runs_in)
         self._sockets = SocketWriter(self._records, self._sources)
+        self._workers = RecordedWorkers(self._records, self._bring)
         self._engine: Engine | None = None
         self._poller: Any = None
         self._block: Any = None  # of the poller
@@ -81,7 +74,6 @@ class Recorder:
         self._empties = 0
         self._written_at = 0.0
         self._look_ups = 0
-        self._workers: dict[Any, None] = {}
         self._undo: list[Callable[[], object]] = []
         self._outside = _outside.install(
             open_socket=RecordedSocket,
@@ -144,9 +136,8 @@ class Recorder:
 
     def joined(self, component: Any) -> None:
         """A component is in the tree."""
-        if isinstance(component, Worker) and component not in self._workers and not self._ends:
-            self._workers[component] = None
-            self._watch_worker(component)
+        if isinstance(component, Worker) and not self._ends:
+            self._workers.meet(component)
 
     def started(self, application: str) -> None:
         """The application runs: what makes its root is known."""
@@ -166,9 +157,7 @@ class Recorder:
         _outside.install(**self._outside)
         self._sockets.stop()
         self.leave_poller()
-        for worker in self._workers:
-            for name in ("_submit", "_executed", "_settle"):
-                vars(worker).pop(name, None)
+        self._workers.stop()
         self._unobserve()
         self.file.close(why)
         self._over(why, is_early)
@@ -320,45 +309,7 @@ class Recorder:
         self._records.add_value(Kind.FOUND, pack_number(number), (found, problem))
         component.fire(Resolved(request, found, problem), component)
 
-    # -- workers --
-
-    def _watch_worker(self, worker: Any) -> None:
-        path = component_path(worker).encode()
-        numbers: dict[Any, int] = {}  # of the jobs that are not over
-        new_number = count().__next__
-        submit, executed, settle = worker._submit, worker._executed, worker._settle
-
-        def numbered(job: Any) -> None:
-            numbers[job] = new_number()
-            submit(job)
-
-        def record(job: Any, number: int) -> None:
-            head = pack_number(len(path)) + path + pack_number(number)
-            about = (job.result, job.problem, job.lines)
-            self._records.add_value(
-                Kind.JOB, head, about, f"the result of {describe(job.function)}"
-            )
-
-        def arrived(job: Any) -> None:
-            job.is_done = True
-            self._bring(take, job)
-
-        def take(job: Any) -> None:
-            number = numbers.get(job)
-            if number is not None:
-                record(job, number)
-            executed(job)
-
-        def settled(job: Any) -> None:
-            settle(job)
-            number = numbers.pop(job, None)
-            is_its_own = worker.process and not isinstance(job.problem, _OWN_FAILURES)
-            if is_its_own and number is not None:
-                record(job, number)
-
-        worker._submit, worker._settle = numbered, settled
-        if not worker.process:
-            worker._executed = arrived
+    # -- what is noted beside that --
 
     def _name_callback(self, number: int) -> None:
         """A descriptor of asyncio is ready, or signals have come."""

@@ -20,7 +20,9 @@ from __future__ import annotations
 import errno
 import os
 from collections import deque
+from contextlib import suppress
 
+from ._held import close, hold
 from ._poller_user import PollerUser
 from .handlers import handler
 
@@ -84,6 +86,8 @@ class BaseDescriptor:
         self.is_shared = is_shared
         self.is_open = True
         self.is_closed = False
+        if not is_shared and not isinstance(file, int):
+            hold(file)
 
     def read(self, size: int = READ_BYTES) -> bytes | None:
         """Read once.
@@ -120,10 +124,22 @@ class BaseDescriptor:
         self.is_closed = True
         if not self.is_shared:
             try:
-                os.close(self.file) if isinstance(self.file, int) else self.file.close()
+                self._close_file()
             except OSError as problem:
                 self._close_failed(problem)
         self._owner._descriptor_closed(self)
+
+    def _close_file(self) -> None:
+        os.close(self.file) if isinstance(self.file, int) else close(self.file)
+
+    def abandon(self) -> None:
+        """Close the file and tell nobody: its component is gone, or that of another process."""
+        if not (self.is_closed or self.is_shared):
+            self.is_closed = True
+            with suppress(OSError):  # somebody has closed it behind our back
+                self._close_file()
+
+    __del__ = abandon
 
     def _close_failed(self, problem: OSError) -> None:
         """The device is gone, and so is the descriptor."""

@@ -206,7 +206,7 @@ class Engine:
         """The asyncio loop that a running tree is hosted by, made when there is none."""
         loop = self.loop
         if loop.host is None:
-            from ._asyncio import Host  # brings asyncio
+            from ._asyncio_host import Host  # brings asyncio
 
             loop.host = Host(manager)
         return loop.host

@@ -5,6 +5,8 @@ from __future__ import annotations
 import _thread
 import os
 
+from ._held import close, hold
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -84,11 +86,12 @@ class _SocketEnd(_End):
 
     def __init__(self, sock: Any) -> None:
         sock.setblocking(False)
+        hold(sock)
         self._sock = sock
         super().__init__(sock.fileno())
 
     def __del__(self) -> None:
-        self._sock.close()
+        close(self._sock)
 
     def write(self, data: bytes) -> None:
         self._sock.send(data)

@@ -11,13 +11,13 @@ from __future__ import annotations
 import _thread
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 
+from ._call_in_loop import CallInLoop
 from ._causes import Firing
 from ._flags import SUSPENDED
 from ._name_waits import NameWaits
 from ._routing import TREE_LOCK
 from ._suspension import Suspension
 from ._tasks import MOST_AHEAD, CallValue, CoroutineTask, Task
-from .events import Event
 from .handlers import async_generator_text, is_async_generator
 
 TYPE_CHECKING = False
@@ -337,7 +337,8 @@ class TaskTable:
             if self._engine.thread_is_ours():
                 cancel_each(tasks)
             elif tasks:
-                self._engine.root.fire(_Cancel(tasks))
+                # Their code must not run in the thread that has made them leave.
+                self._engine.root.fire(CallInLoop(cancel_each, tasks))
 
     def cancel_all(self) -> None:
         """Cancel every suspended handler."""
@@ -366,10 +367,3 @@ def cancel_each(tasks: Iterable[Any]) -> None:
     for task in tasks:
         if not task.is_executing:
             task.engine.tasks.cancel(task)
-
-
-class _Cancel(Event):
-    """Has the loop cancel tasks, whose code must not run in the thread that made them leave."""
-
-    def _choose_routes(self, routes: Any) -> None:
-        cancel_each(self.args[0])

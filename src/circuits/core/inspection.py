@@ -9,91 +9,38 @@ shows them has to escape them.
 from __future__ import annotations
 
 import math
-import os
-import platform
 import time
 from collections import deque
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final
 
-from circuits._version import __version__
-
 from . import _clock
-from ._brief import TEXT, arguments_text, brief, channel_text, component_text
-from ._routing import TREE_LOCK
+from ._brief import TEXT, arguments_text, brief, channel_text
+from ._event_filter import EventFilter
 from ._shown import safe_str
-from ._suspended import tasks
 from ._tracebacks import format_traceback
 from ._tracing import Trace, Tracing
-from .handlers import SELF
+from ._tree_data import state_data, tree_data
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from ._direct import Direct
     from ._engine import Engine
     from ._tracing import Chooses
     from .events import BaseEvent
-    from .handlers import HandlerSpec
     from .manager import Manager
 
 __all__ = ["TEXT", "Inspection", "brief"]
 
 #: How much is told at most, of each kind of thing.
 TRACEBACK: Final = 8000
-COMPONENTS: Final = 2000
-HANDLERS: Final = 5000
 KINDS: Final = 300
-ROWS: Final = 200
 KEPT_ERRORS: Final = 50
 KEPT_TRACES: Final = 2000
+#: Of how many handlers times are kept, and of how many kinds of events counts.
+_KEPT_HANDLERS: Final = 5000
 #: How many times are kept of each handler, the latest ones.
 TIMES: Final = 400
-#: How many decisions of a filter are remembered.
-_DECISIONS: Final = 10_000
-
-
-class _Filter:
-    """Which events are traced; see :class:`Inspection` for what it is made of."""
-
-    def __init__(
-        self,
-        names: tuple[str, ...],
-        channels: tuple[str, ...],
-        components: tuple[str, ...],
-        hidden: frozenset[Any],
-    ) -> None:
-        self._names = names
-        self._channels = channels
-        self._components = components
-        self._hidden = hidden
-        self.is_needed = bool(names or channels or components or hidden)
-        self._decisions: dict[tuple[str, Any], bool] = {}
-
-    def takes(self, engine: Engine | None, name: str, channels: tuple[Any, ...]) -> bool:
-        """Whether an event of that name on these channels is one of them."""
-        decision = self._decisions.get((name, channels))
-        if decision is None:
-            if len(self._decisions) >= _DECISIONS:
-                self._decisions.clear()
-            decision = self._decisions[name, channels] = self._decide(engine, name, channels)
-        return decision
-
-    def _decide(self, engine: Engine | None, name: str, channels: tuple[Any, ...]) -> bool:
-        if not self._hidden.isdisjoint(channels):
-            return False
-        if self._names and not _is_like(name, self._names):
-            return False
-        if self._channels:
-            if not any(_is_like(channel_text(one), self._channels) for one in channels):
-                return False
-        if self._components and engine is not None:
-            owners = [
-                type(getattr(method, "__self__", None)).__name__
-                for method, _, _ in engine.route(name, channels)
-            ]
-            return any(_is_like(owner, self._components) for owner in owners)
-        return True
 
 
 class Inspection:
@@ -128,7 +75,7 @@ class Inspection:
         self.limit = limit
         self.payloads = payloads
         self._hidden = frozenset(hidden)
-        self._filter = _Filter(tuple(names), tuple(channels), tuple(components), self._hidden)
+        self._filter = EventFilter(tuple(names), tuple(channels), tuple(components), self._hidden)
         self.chooses: Chooses | None = self._chooses if self._filter.is_needed else None
         self._engine: Engine | None = None
         self._is_open = False
@@ -228,7 +175,7 @@ class Inspection:
             label = self._label(method)
             times = self._times.get(label)
             if times is None:
-                if len(self._times) >= HANDLERS:
+                if len(self._times) >= _KEPT_HANDLERS:
                     self._times.clear()
                 times = self._times[label] = deque(maxlen=TIMES)
             times.append(seconds)
@@ -269,7 +216,7 @@ class Inspection:
     def _count(self, name: str, channels: tuple[Any, ...], which: int, number: int) -> None:
         if self._hidden and not self._hidden.isdisjoint(channels):
             return
-        if len(self._counts) >= HANDLERS and (name, channels) not in self._counts:
+        if len(self._counts) >= _KEPT_HANDLERS and (name, channels) not in self._counts:
             name, channels = "...", ()
         self._counts.setdefault((name, channels), [0, 0])[which] += number
 
@@ -283,7 +230,7 @@ class Inspection:
         except (KeyError, TypeError):
             name = getattr(function, "__name__", type(function).__name__)
             label = name if owner is None else f"{type(owner).__name__}.{name}"
-            if len(self._labels) >= HANDLERS:
+            if len(self._labels) >= _KEPT_HANDLERS:
                 self._labels.clear()
             self._labels[key] = label = label[:TEXT]
             return label
@@ -391,49 +338,7 @@ class Inspection:
         Raises:
             RuntimeError: It knows no tree yet.
         """
-        if self._engine is None:
-            raise RuntimeError("an inspection knows its tree after watch() or open()")
-        components: list[dict[str, Any]] = []
-        handlers: list[list[Any]] = []
-        numbers: dict[int, int] = {}
-        total = 0
-        with TREE_LOCK:
-            for node in _walk(self._engine.root):
-                total += 1
-                if len(components) >= COMPONENTS:
-                    continue
-                number = numbers[id(node)] = len(components)
-                parent = None if node.parent is node else numbers.get(id(node.parent))
-                components.append({
-                    "parent": parent,
-                    "class": type(node).__name__,
-                    "module": type(node).__module__,
-                    "channel": channel_text(node._tree_channels[0]),
-                    "handlers": len(node._tree_specs),
-                })  # fmt: skip
-                specs = node._tree_specs[: HANDLERS - len(handlers)]
-                handlers += [self._handler_row(node, number, spec) for spec in specs]
-        return {
-            "type": "tree",
-            "pid": os.getpid(),
-            "title": component_text(self._engine.root),
-            "version": __version__,
-            "python": platform.python_version(),
-            "components": components,
-            "handlers": handlers,
-            "total": total,
-        }
-
-    def _handler_row(self, node: Manager, number: int, spec: HandlerSpec) -> list[Any]:
-        channel = node._tree_channels[0] if spec.channel is None else spec.channel
-        return [
-            "itself" if spec.channel is SELF else channel_text(channel),
-            ", ".join(spec.keys)[:TEXT],
-            self._label(spec.bound_to(node)),
-            spec.priority,
-            spec.filter,
-            number,
-        ]
+        return tree_data(self._root(), self._label)
 
     def state(self) -> dict[str, Any]:
         """What is waited for, and the connections.
@@ -441,47 +346,14 @@ class Inspection:
         Raises:
             RuntimeError: It knows no tree yet.
         """
+        return state_data(self._root(), self.payloads)
+
+    def _root(self) -> Manager:
         if self._engine is None:
             raise RuntimeError("an inspection knows its tree after watch() or open()")
-        root = self._engine.root
-        rows: list[list[Any]] = []
-        total = 0
-        with TREE_LOCK:
-            nodes = list(_walk(root))
-        for node in nodes:
-            if (tell := getattr(node, "_connection_rows", None)) is not None:
-                number, found = tell(ROWS - len(rows))
-                total += number
-                rows += [[component_text(node), *row] for row in found]
-        return {
-            "type": "state",
-            "tasks": [
-                [
-                    one.handler[:TEXT],
-                    f"{one.event._event_name}({arguments_text(one.event) if self.payloads else ''})",
-                    one.waits_for[:TEXT],
-                    [place[:TEXT] for place in one.places[:10]],
-                ]
-                for one in tasks(root, ROWS)
-            ],
-            "suspended": len(self._engine.tasks),
-            "connections": rows,
-            "connected": total,
-        }
-
-
-def _walk(root: Manager) -> Iterator[Manager]:
-    waiting = [root]
-    while waiting:
-        node = waiting.pop()
-        yield node
-        waiting.extend(reversed(list(node.components)))
+        return self._engine.root
 
 
 def _rank(count: int) -> int:
     """Where the 99th percentile stands in a sorted list."""
     return max(0, math.ceil(count * 0.99) - 1)
-
-
-def _is_like(text: str, patterns: tuple[str, ...]) -> bool:
-    return any(fnmatchcase(text, pattern) for pattern in patterns)

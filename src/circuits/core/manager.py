@@ -430,7 +430,7 @@ class Manager:
 
         .. versionadded:: 2.1
         """
-        from ._asyncio import run_in_running_loop  # brings asyncio
+        from ._asyncio_guest import run_in_running_loop  # brings asyncio
 
         await run_in_running_loop(self)
 

@@ -68,9 +68,16 @@ class GaveUp(Event):
 
 
 class _Recover(Event):
-    """Something has crashed: fired by the supervisor at itself."""
+    """Something has crashed, or a child was removed. Fired by the supervisor at itself.
+
+    Args:
+        removed: The child that is to be stopped and no more; ``None``: see what has crashed.
+    """
 
     name = "_recover"
+
+    def __init__(self, removed: Child | None = None) -> None:
+        super().__init__(removed)
 
 
 _STRATEGIES = ("one_for_one", "one_for_all", "rest_for_one")
@@ -110,6 +117,10 @@ class Supervisor(Graceful):
         channel: Channel of the supervisor.
         escalate: Whether the application is stopped, with exit status 1, if there is no
             supervisor above when this one gives up.
+
+    Raises:
+        ValueError: There is no such strategy, or a number is none that counts crashes or seconds.
+        TypeError: What should be seconds is no number.
     """
 
     channel = "supervisor"
@@ -171,6 +182,9 @@ class Supervisor(Graceful):
 
         Returns:
             The name.
+
+        Raises:
+            ValueError: There is no such ``restart``, or a child of that name already.
         """
         if restart not in _RESTARTS:
             raise ValueError(f"restart must be one of {', '.join(_RESTARTS)}, not {restart!r}")

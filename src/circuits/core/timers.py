@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from . import _clock
+from ._call_in_loop import CallInLoop
 from ._mistakes import check_channels, no_event
 from ._reports import log_diagnosis
 from ._routing import is_leaving
 from ._shown import safe_repr
 from .components import PLAIN_CONSTRUCTORS, BaseComponent
-from .events import BaseEvent, Event
+from .events import BaseEvent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -100,7 +101,12 @@ class Timer(BaseComponent):
             # Only the loop makes the next one: two threads would make two, and one that the loop
             # does not find in its queue may come when it has worked out how long to sleep.
             self._is_to_count_anew = True
-            engine.root.fire(_CountAnew(self))
+            engine.root.fire(CallInLoop(self._count_anew_in_loop))
+
+    def _count_anew_in_loop(self) -> None:
+        # First, before the time is looked at: who resets it now fires again.
+        self._is_to_count_anew = False
+        self._count_anew()
 
     def _tree_joined(self) -> None:
         if self._appointment is None:
@@ -149,16 +155,6 @@ class Timer(BaseComponent):
     def _go_on(self) -> None:
         if self._appointment is not None and not self._appointment.is_pending:
             self._arm()
-
-
-class _CountAnew(Event):
-    """Has the loop make the appointment of a timer that another thread has reset."""
-
-    def _choose_routes(self, routes: Any) -> None:
-        timer: Timer = self.args[0]
-        # First, before its time is looked at: who resets it now fires again.
-        timer._is_to_count_anew = False
-        timer._count_anew()
 
 
 PLAIN_CONSTRUCTORS.add(Timer.__init__)

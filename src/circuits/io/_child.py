@@ -82,6 +82,11 @@ class ChildPipe(File):
             self._number = -1
             self._is_over()
 
+    def __del__(self) -> None:
+        number = vars(self).get("_number", -1)
+        if number >= 0:
+            os.close(number)
+
     def _is_over(self) -> None:
         self._process._pipe_over(self)
         self.unregister()

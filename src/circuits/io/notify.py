@@ -129,12 +129,6 @@ class Notify(DescriptorOwner):
         self._patience = NEVER
         super().__init__(channel=channel)
 
-    def __del__(self) -> None:
-        # One that was used, but never joined a tree, has nobody else to close it.
-        inotify = vars(self).get("_inotify")
-        if inotify is not None:
-            os.close(inotify.number)
-
     def _poller_found(self) -> None:
         self.fire(Ready(self))
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from circuits.core._held import close, hold
 from circuits.core.handlers import handler
 
 from . import _address
@@ -287,12 +288,13 @@ class Client(Endpoint):
             sock = self._create_socket()
         if sock is None:
             sock = self._make_socket(family)
+        hold(sock)
         if self._binds:
             try:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 sock.bind(self._bind)
             except BaseException:
-                sock.close()
+                close(sock)
                 raise
         return sock
 
@@ -413,7 +415,7 @@ class Client(Endpoint):
         if self._connection is None:
             sock, self._sock = self._sock, None
             if sock is not None:
-                sock.close()
+                close(sock)
 
     def _shut_down(self) -> None:
         self.close()
@@ -425,7 +427,7 @@ class Client(Endpoint):
         attempt = own.get("_attempt")
         for sock in (own.get("_sock"), *(() if attempt is None else attempt.racing)):
             if sock is not None:
-                sock.close()
+                close(sock)
 
     def _abort(self) -> None:
         self._queued = None

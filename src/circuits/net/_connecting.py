@@ -13,6 +13,7 @@ import socket
 from typing import TYPE_CHECKING, Any, Protocol
 
 from circuits.core._clock import NEVER
+from circuits.core._held import close
 
 if TYPE_CHECKING:
     from circuits.core._clock import Schedule
@@ -110,7 +111,7 @@ class Attempt:
                 else:  # no address at all
                     self.problem = OSError(errno.EINVAL, str(problem))
                 if sock is not None:
-                    sock.close()
+                    close(sock)
                 continue
             self.racing[sock] = None
             if self._addresses:
@@ -129,7 +130,7 @@ class Attempt:
         self.racing.pop(sock, None)
         if self._client._poller is not None:
             self._client._poller.discard(sock)
-        sock.close()
+        close(sock)
 
     def _too_late(self) -> None:
         self.problem = TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from circuits.core._descriptor import FAILURES, as_os_error
+from circuits.core._held import close
 
 from . import _outside, _sendfile
 from ._writer import Writer, is_for_later
@@ -462,7 +463,7 @@ class Connection:
         if is_cut:
             with suppress(OSError):  # it is gone already
                 self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self.sock.close()  # shutting down would send an end before the reset
+            close(self.sock)  # shutting down would send an end before the reset
         else:
             shut(self.sock)
         self._owner._connection_closed(self)
@@ -474,7 +475,7 @@ def shut(sock: Any) -> None:
         sock.shutdown(socket.SHUT_RDWR)
     except OSError:
         pass  # never connected, or the peer was faster
-    sock.close()
+    close(sock)
 
 
 def as_bytes(data: Any) -> bytes | bytearray | memoryview:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 from circuits.core._descriptor import FAILURES
 from circuits.core._direct import Direct
+from circuits.core._held import hold
 from circuits.core._poller_user import PollerUser
 from circuits.core.events import Event
 from circuits.core.handlers import handler
@@ -142,6 +143,8 @@ class Endpoint(PollerUser):
         else:
             self._bind = self.parse_bind_parameter(bind)
             self._sock = self._create_socket()
+        if self._sock is not None:
+            hold(self._sock)
 
     # -- what a subclass provides --
 

@@ -7,6 +7,8 @@ import socket
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from circuits.core._held import close
+
 from . import _address, _outside
 from ._connection import shut
 from ._endpoint import BUFSIZE, Endpoint
@@ -231,7 +233,7 @@ class Listener(Endpoint):
             if self._poller is not None:
                 self._poller.discard(sock)
             # What somebody else has made, others may go on listening at.
-            sock.close() if self._is_given else shut(sock)
+            close(sock) if self._is_given else shut(sock)
 
     def _listener_writable(self) -> None:
         """More can be sent by the socket of the server itself."""

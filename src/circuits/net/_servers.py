@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from circuits.core._descriptor import FAILURES, as_os_error
+from circuits.core._held import close, hold
 from circuits.core.handlers import handler
 
 from . import _address
@@ -309,12 +310,13 @@ class Server(Listener):
             if sock in self._connections:
                 self._connections[sock].fail(problem)
                 return
-            sock.close()
+            close(sock)
             if isinstance(problem, MemoryError):
                 self._tell_error(self._sock, as_os_error(problem))  # else it is gone already
 
     def _begin(self, sock: Any, address: Any) -> None:
         if self.secure and self._context is not None:
+            hold(sock)
             connection = Connection(self, sock, self._limits, State.HANDSHAKING)
             self._connections[sock] = connection
             self._addresses[connection] = address
@@ -331,6 +333,7 @@ class Server(Listener):
 
         .. versionadded:: 2.1
         """
+        hold(sock)
         connection = self._connections[sock] = Connection(self, sock, self._limits)
         self.fire(Connect(sock, *_address.for_events(address)))
         connection.watch()
@@ -376,7 +379,7 @@ class Server(Listener):
         sock = vars(self).get("_sock")
         for held in (sock, *vars(self).get("_connections", ())):
             if held is not None:
-                held.close()
+                close(held)
 
     def _abort(self) -> None:
         was_open = self._sock is not None

@@ -1,8 +1,7 @@
-"""What the connections of one node share: options, limits, and the events of others that run here."""
+"""What the connections of one node share: limits, and the events of others that run here."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from circuits._wire import packet as wire
@@ -10,7 +9,6 @@ from circuits.core import _clock
 from circuits.core.events import BaseEvent, Event, LiteralEvent
 from circuits.core.utils import uncamel
 
-from ._accept import Acceptance
 from ._asked import DEFAULT_SECONDS
 from ._foreign import Foreign
 from ._known import Known
@@ -23,9 +21,10 @@ if TYPE_CHECKING:
 
     from ._asked import Asked
     from ._link import Link
+    from ._options import Options
     from ._party import Party
 
-__all__ = ["Hub", "Options", "Pulse"]
+__all__ = ["Hub", "Pulse"]
 
 #: How many names of nodes that have gone are remembered.
 _GONE = 10_000
@@ -37,24 +36,6 @@ class Pulse(Event):
     """There is something to do when what is queued now is done: fired by a hub at its owner."""
 
     name = "_pulse"
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a node can be told; see :class:`~circuits.node.node.Node`."""
-
-    name: str | None = None
-    accept: Acceptance = field(default_factory=Acceptance)
-    types: tuple[type, ...] = ()
-    receive: Callable[[BaseEvent, str | None], object] | None = None
-    send: Callable[[BaseEvent, str | None], object] | None = None
-    limit: int = 1000
-    concurrency: int = 100
-    outstanding: int = 10_000
-    packet_limit_bytes: int = wire.PACKET_BYTES
-    stop_timeout: float = 10.0
-    secret: bytes | None = None
-    heartbeat: float = 5.0
 
 
 class Hub:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import importlib.util
 import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from circuits._wire import packet as wire
 
-__all__ = ["NatsOptions"]
+__all__ = ["DEFAULTS", "NatsOptions"]
 
 _SCHEMES = frozenset({"nats", "tls", "ws", "wss"})
 #: An ``nkey`` that is none of a file.
@@ -116,3 +116,11 @@ class NatsOptions:
             if secret:
                 text = text.replace(secret, "***")
         return text
+
+
+#: The options that only nodes over NATS have, with their defaults.
+DEFAULTS = {
+    field.name: field.default
+    for field in fields(NatsOptions)
+    if field.name not in ("url", "name", "tls")
+}

@@ -11,8 +11,9 @@ from circuits.core.components import BaseComponent
 from circuits.core.handlers import handler
 
 from ._asked import Outbox
-from ._hub import Hub, Options
+from ._hub import Hub
 from ._link import Link, State
+from ._options import Options
 from ._party import Party
 from ._sockets import Dialler
 from .events import SendTo

@@ -19,7 +19,8 @@ from circuits.core.events import Event, Registered
 from circuits.core.handlers import handler
 
 from ._asked import Outbox
-from ._letters import Deliver, Desk, NatsHub
+from ._desk import Desk
+from ._letters import Deliver, NatsHub
 from ._nats_asked import ALL, Broadcast, NatsAsked, Stored
 from ._nats_client import abandon, denial_in
 from ._nats_link import NatsLink

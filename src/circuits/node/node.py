@@ -12,20 +12,18 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from circuits._wire import packet as wire
-from circuits.core._clock import NEVER, check_seconds
-from circuits.core._tasks import OutsideTask
 from circuits.core.events import BaseEvent, Event
 from circuits.core.handlers import handler
 from circuits.core.manager import Manager
 from circuits.core.utils import flatten
 
 from ._accept import Acceptance, answers
-from ._asked import DEFAULT_SECONDS, Outbox, deadline_of, end_in_silence
-from ._foreign import give_up
-from ._hub import Hub, Options
+from ._asked import DEFAULT_SECONDS, Outbox
+from ._hub import Hub
+from ._local import Local
+from ._options import Options, is_over_nats, secret_bytes, tls_options
 from ._party import Party
 from .client import Client
-from .errors import Unreachable
 from .events import ConnectedTo, DisconnectedFrom, Remote
 from .server import Server
 
@@ -34,65 +32,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from circuits.core._engine import Engine
-    from circuits.core.values import Value
 
     from ._link import Link
     from .nats import Nats
 
 __all__ = ["Node"]
-
-#: Options that only nodes over NATS have, with their defaults.
-_NATS_ONLY = {
-    "group": None, "prefix": "circuits", "echo": True, "durable": False, "ordered": False,
-    "ack_wait": 30.0, "max_deliver": 5, "backoff": (1, 5, 30, 120), "replicas": 1, "token": None,
-    "credentials": None, "nkey": None,
-}  # fmt: skip
-
-
-class _Local(OutsideTask):
-    """A ``Remote`` to our own name: waits for the event, which runs here."""
-
-    __slots__ = ("_appointment", "_is_callers", "_seconds", "_sent", "problem", "result")
-
-    is_awaited = True  # whoever waits for the ``Remote`` is told
-
-    def __init__(self, node: Node, event: BaseEvent, sent: BaseEvent, seconds: float) -> None:
-        super().__init__(node, event)
-        self._sent = sent
-        self._seconds = seconds
-        self.result: Any = None
-        self.problem: BaseException | None = None
-        self._appointment = NEVER
-        self.suspend()
-        deadline, self._is_callers = deadline_of(event, seconds)
-        self._appointment = self.engine.schedule.call_at(deadline, self._expire)
-
-    def _expire(self) -> None:
-        """As elsewhere: whoever asks is told, and what is not over is abandoned."""
-        name = self.owner.node_name  # type: ignore[attr-defined]
-        if self._is_callers:
-            end_in_silence(self, name)
-        else:
-            text = f"no answer within {self._seconds:g} s from {name!r}, which is here"
-            self.problem = Unreachable(text)
-        give_up(self.engine, self._sent)
-        self.resume()
-
-    def resolve(self, event: BaseEvent, value: Value) -> None:
-        """The event is over."""
-        problems = value.exceptions
-        if problems:
-            self.problem = problems[0]
-        else:
-            self.result = value.value
-        self.resume()
-
-    def finish(self) -> None:
-        self._appointment.cancel()
-        self.engine.tasks.end(self, self.result, self.problem)
-
-    def given_up(self) -> None:
-        self._appointment.cancel()
 
 
 class Node(Party):
@@ -181,16 +125,11 @@ class Node(Party):
         if bind is None and (port := nats.pop("port", None)) is not None:
             address = nats.pop("server_ip", "")
             bind = (address, port) if address else port
-        is_nats = _check_transport(bind, nats)
+        is_nats = is_over_nats(bind, nats)
         if is_nats and secret is not None:
             raise ValueError(
                 "secret: only a node over TCP has that; see token, credentials and nkey"
             )
-        if name is not None:
-            wire.check_name(name, "the name of a node")
-        _check_limits(limit=limit, concurrency=concurrency, outstanding=outstanding)
-        _check_times(stop_timeout=stop_timeout, heartbeat=heartbeat or 0)
-        wire.PacketDecoder(packet_limit_bytes)  # which checks it
         self.node_name = name
         self._tls = tls
         self.clients: dict[str, Client] = {}
@@ -209,7 +148,7 @@ class Node(Party):
             outstanding=outstanding,
             packet_limit_bytes=packet_limit_bytes,
             stop_timeout=stop_timeout,
-            secret=_secret(secret),
+            secret=secret_bytes(secret),
             heartbeat=heartbeat or 0.0,
         )
         self.nats: Nats | None = None
@@ -226,7 +165,7 @@ class Node(Party):
             self.server = self._make_server(bind).register(self)
 
     def _make_server(self, bind: Any) -> Server:
-        tls = _tls_options(self._tls, is_server=True)
+        tls = tls_options(self._tls, is_server=True)
         channel = f"{self.channel}_server"
         return Server(bind, self.channel, hub=self._hub, tls=tls, socket_channel=channel)
 
@@ -289,7 +228,7 @@ class Node(Party):
         wire.check_name(name, "the name of a node")
         if channel is None:
             channel = f"{self.channel}_client_{name}"
-        options = _tls_options(self._tls if tls is None else tls, is_server=False)
+        options = tls_options(self._tls if tls is None else tls, is_server=False)
         names = _event_names(forward)
         client = self._make_client(
             name, host, port, version=version, tls=options, socket_channel=channel
@@ -340,7 +279,7 @@ class Node(Party):
         return self.server.outbox(node)
 
     def _run_here(self, event: Any, sent: BaseEvent, channel: Any, timeout: float | None) -> None:
-        local = _Local(self, event, sent, DEFAULT_SECONDS if timeout is None else timeout)
+        local = Local(self, event, sent, DEFAULT_SECONDS if timeout is None else timeout)
         channels = (channel,) if channel is not None else sent.channels
         value = self.fire(sent, *channels)
         sent._when_over(local, refired=value is not sent._event_value)
@@ -447,57 +386,3 @@ def _event_name(entry: Any) -> str:
     if isinstance(entry, str):
         return wire.check_name(entry, "the name of an event")
     raise TypeError(f"forward= takes names and classes of events, not {entry!r}")
-
-
-def _check_transport(bind: Any, nats: dict[str, Any]) -> bool:
-    """Whether it is a node over NATS; refuse options that its kind does not have."""
-    unknown = nats.keys() - _NATS_ONLY.keys()
-    if unknown:
-        raise TypeError(f"Node() has no option {', '.join(sorted(unknown))}")
-    if isinstance(bind, str) and "://" in bind:
-        return True
-    chosen = [name for name, value in nats.items() if value != _NATS_ONLY[name]]
-    if chosen:
-        raise ValueError(f"{', '.join(sorted(chosen))}: only a node over NATS has that")
-    return False
-
-
-def _check_limits(**limits: Any) -> None:
-    for name, number in limits.items():
-        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-            raise ValueError(f"{name} must be 1 or more, not {number!r}")
-
-
-def _check_times(**times: Any) -> None:
-    for name, seconds in times.items():
-        if check_seconds(seconds, name) < 0:
-            raise ValueError(f"{name} must be 0 or more, not {seconds!r}")
-
-
-def _secret(secret: str | bytes | None) -> bytes | None:
-    if secret is None:
-        return None
-    if not isinstance(secret, str | bytes):
-        raise TypeError("secret must be text or bytes")
-    if not secret:
-        raise ValueError("secret must not be empty")
-    return secret.encode() if isinstance(secret, str) else secret
-
-
-def _tls_options(tls: Any, *, is_server: bool) -> dict[str, Any] | None:
-    """The options of a socket for ``tls=``."""
-    if tls is None or tls is False:
-        return None
-    if isinstance(tls, dict):
-        return dict(tls)
-    if hasattr(tls, "wrap_bio"):
-        import ssl
-
-        wrong = ssl.PROTOCOL_TLS_CLIENT if is_server else ssl.PROTOCOL_TLS_SERVER
-        if tls.protocol == wrong:
-            needed, argument = ("server", "Node(tls=)") if is_server else ("client", "add(tls=)")
-            raise ValueError(f"the context of ssl must be that of a {needed}: see {argument}")
-        return {"context": tls}
-    if tls is True and not is_server:
-        return {}
-    raise TypeError(f"tls must be a context of ssl, or a dictionary of options, not {tls!r}")

@@ -8,8 +8,9 @@ from circuits.core.components import BaseComponent
 from circuits.core.handlers import handler
 
 from ._asked import Outbox
-from ._hub import Hub, Options
+from ._hub import Hub
 from ._link import Link
+from ._options import Options
 from ._party import Party
 from ._sockets import Listener, Listener6, Wire
 from .errors import Unreachable

@@ -1,8 +1,8 @@
-"""ASGI as rules, and one HTTP request of a hosted application (ASGI 3.0, HTTP 2.4).
+"""One call of a hosted ASGI application (ASGI 3.0, HTTP 2.4).
 
-What an application is told is made by :func:`make_scope`. A call of it is one task; :class:`Call`
-is what every call has, :class:`HTTPCall` that of a request. The loop takes the body out of
-:class:`~circuits.web._pieces.Pieces` as fast as the client reads; an application that is ahead of that waits where it sends.
+It is one task; :class:`Call` is what every call has, :class:`HTTPCall` that of a request. The loop
+takes the body out of :class:`~circuits.web._pieces.Pieces` as fast as the client reads; an
+application that is ahead of that waits where it sends.
 """
 
 from __future__ import annotations
@@ -14,18 +14,16 @@ from functools import partial
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
-from circuits._wire.http1 import SharedHeaders
 from circuits.core.errors import EXIT_EXCEPTIONS
 
 from . import exceptions
+from ._asgi_hosting_fields import as_bytes, start_of
 from ._exchange_state import State
-from ._paths import open_file, unescape_segment
+from ._paths import open_file
 from ._pieces import Pieces
 from ._request_body import BodyStream
 from ._response_body import FileRange
 from ._websocket_link import GRACE_SECONDS
-from ._wsgi_hosting import HOP_BY_HOP
-from .headers import check_name, check_value, to_wire
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
@@ -33,11 +31,10 @@ if TYPE_CHECKING:
 
     from circuits.core._clock import Appointment
 
+    from ._asgi_hosting_fields import Fields
     from ._exchange import Exchange
-    from ._request import Request
     from ._response import Response
 
-    _Fields = tuple[tuple[str, str], ...]
     Message = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[Message]]
     Send = Callable[[Message], Awaitable[None]]
@@ -63,20 +60,15 @@ __all__ = [
     "Call",
     "ClientGone",
     "HTTPCall",
-    "as_bytes",
     "is_about",
     "is_asgi",
-    "make_scope",
-    "response_fields",
-    "scope_headers",
-    "turn_to_websocket",
 ]
 
 #: How much of a body is given to an application at a time, in bytes.
 _PIECE_BYTES = 65536
 
 # Looking up a member of an enum is slow on Python 3.11.
-_HANDLING, _DONE = State.HANDLING, State.DONE
+_DONE = State.DONE
 
 
 class ClientGone(ConnectionResetError):
@@ -84,15 +76,6 @@ class ClientGone(ConnectionResetError):
 
     def __init__(self) -> None:
         super().__init__("the client has gone")
-
-
-def as_bytes(value: Any) -> bytes:
-    """What is like bytes, as such; ``bytes`` alone would make a number so many zeros.
-
-    Raises:
-        TypeError: It is something else.
-    """
-    return value if value.__class__ is bytes else bytes(memoryview(value))
 
 
 def is_about(problem: BaseException | None, kind: type[BaseException]) -> bool:
@@ -113,152 +96,6 @@ def is_asgi(app: Any) -> bool:
     return iscoroutinefunction(app) or (
         not isinstance(app, type) and iscoroutinefunction(getattr(app, "__call__", None))  # noqa: B004 - a method of it
     )
-
-
-def scope_headers(request: Request) -> tuple[tuple[tuple[bytes, bytes], ...], bool]:
-    """The fields of a request as applications get them, and whether it asks for another protocol."""
-    pairs: Any = request._pairs if request._headers is None else request.headers.items()
-    is_shared = pairs.__class__ is SharedHeaders
-    if is_shared and pairs.form is not None:
-        return pairs.form  # type: ignore[no-any-return]  # which is kept for us
-    try:
-        headers = [(_names[name], value.encode("latin-1")) for name, value in pairs]
-    except UnicodeEncodeError:  # somebody has changed them
-        headers = [(_names[name], to_wire(value)) for name, value in pairs]
-    form = tuple(headers), b"upgrade" in dict(headers)
-    if is_shared:
-        pairs.form = form
-    return form
-
-
-def make_scope(
-    request: Request, root_path: str, path: str, headers: tuple[tuple[bytes, bytes], ...]
-) -> dict[str, Any]:
-    """Make what an application is told of a request.
-
-    Args:
-        request: The request.
-        root_path: The part of the path that leads to the application.
-        path: The rest of the path.
-        headers: See :func:`scope_headers`.
-    """
-    if "%" in path:
-        path = "/".join([unescape_segment(segment) for segment in path.split("/")])
-    client = request.client
-    server = request._local_address()
-    return {
-        "type": "http",
-        "asgi": {
-            "version": "3.0",
-            "spec_version": "2.4",
-        },  # that of messages for HTTP and WebSocket
-        "http_version": "1.1" if request.protocol == (1, 1) else "1.0",
-        "method": request.method,
-        "scheme": request.scheme,
-        "path": root_path + path,
-        "raw_path": to_wire(request.raw_path),
-        "query_string": to_wire(request.qs),
-        "root_path": root_path,
-        "headers": [*headers],  # which applications change
-        "client": client if client[0] else None,
-        "server": server if server[0] else (request.host or "localhost", None),
-        "extensions": {"http.response.pathsend": {}},
-    }
-
-
-def turn_to_websocket(scope: dict[str, Any]) -> None:
-    """Have a request ask for a WebSocket."""
-    del scope["method"]
-    scope["type"] = "websocket"
-    scope["scheme"] = scope["scheme"].replace("http", "ws", 1)
-    scope["extensions"] = {"websocket.http.response": {}}
-
-
-class _Names(dict[str, bytes]):
-    """Names of fields as applications get them. Bounded: names may come from anywhere."""
-
-    def __missing__(self, name: str) -> bytes:
-        if len(self) >= _NAMES_LIMIT:
-            self.clear()
-        wire = self[name] = to_wire(name.lower())
-        return wire
-
-
-_names = _Names()
-_NAMES_LIMIT = 512
-
-
-def response_fields(message: Message) -> tuple[tuple[str, str], ...]:
-    """The fields of a message, checked.
-
-    Raises:
-        TypeError, ValueError: They are none.
-    """
-    return _checked(tuple([(name, value) for name, value in message.get("headers", ())]))[0]
-
-
-#: Fields that were checked: most applications send the same few again and again. With them, those
-#: that are not of the connection, and whether the others close that. Bounded.
-_fields: dict[tuple[tuple[bytes, bytes], ...], tuple[_Fields, _Fields, bool]] = {}
-#: What follows from the fields that responses start with. Bounded.
-_starts: dict[tuple[tuple[bytes, bytes], ...], tuple[_Fields, bytes | None, bool]] = {}
-_FIELDS_LIMIT = 256
-
-
-def _start_of(given: tuple[tuple[Any, Any], ...]) -> tuple[_Fields, bytes | None, bool]:
-    """Fields to send, the length of the body if they tell it, and whether the connection ends."""
-    try:
-        found = _starts.get(given)
-    except (TypeError, ValueError):  # see _checked
-        return _read_start(given)
-    if found is None:
-        if len(_starts) >= _FIELDS_LIMIT:
-            _starts.clear()
-        found = _starts[given] = _read_start(given)
-    return found
-
-
-def _read_start(given: tuple[tuple[Any, Any], ...]) -> tuple[_Fields, bytes | None, bool]:
-    others, length = [], None
-    for name, value in given:
-        # Fields are checked without it: it may be another one each time.
-        if (
-            name == b"content-length"
-            and length is None
-            and value.__class__ is bytes
-            and value.isdigit()
-        ):
-            length = value
-        else:
-            others.append((name, value))
-    _, kept, closes = _checked(tuple(others))
-    return kept, length, closes
-
-
-def _checked(given: tuple[tuple[Any, Any], ...]) -> tuple[_Fields, _Fields, bool]:
-    try:
-        found = _fields.get(given)
-    except (TypeError, ValueError):  # not hashable: a bytearray, perhaps
-        given = tuple([(as_bytes(name), as_bytes(value)) for name, value in given])
-        found = _fields.get(given)
-    return _check_fields(given) if found is None else found
-
-
-def _check_fields(given: tuple[tuple[Any, Any], ...]) -> tuple[_Fields, _Fields, bool]:
-    pairs, kept, closes = [], [], False
-    for name, value in given:
-        pair = as_bytes(name).decode("latin-1"), as_bytes(value).decode("latin-1").strip(" \t")
-        key = check_name(pair[0])
-        check_value(pair[1])
-        pairs.append(pair)
-        if key not in HOP_BY_HOP:
-            kept.append(pair)
-        elif key == "connection" and pair[1].lower() == "close":
-            closes = True
-    if len(_fields) >= _FIELDS_LIMIT:
-        _fields.clear()
-    found = _fields[given] = tuple(pairs), tuple(kept), closes
-    return found
 
 
 class Call:
@@ -296,12 +133,11 @@ class Call:
         #: What is to be cancelled when time is up; set by who makes it.
         self.task: asyncio.Task[Any] | None = None
         self._status: int | None = None  # when the head is known
-        self._fields: _Fields = ()
+        self._fields: Fields = ()
         self._length: bytes | None = None  # of the body, as the application says
         self._pieces: Pieces | None = None
-        self._has_body = (
-            True  # of the request, or the end of it, which the application does not know yet
-        )
+        # There is a body of the request, or an end of it, that the application does not know yet.
+        self._has_body = True
         self._is_answered = False  # completely
         self._is_cancelled = False
         self._is_over = False  # there is no client, or it has its answer
@@ -397,7 +233,7 @@ class Call:
         status = message["status"]
         if status.__class__ is bool or not isinstance(status, int) or not 200 <= status <= 599:
             raise ValueError(f"status must be a number from 200 to 599, not {status!r}")
-        self._fields, self._length, closes = _start_of(tuple(message.get("headers", ())))
+        self._fields, self._length, closes = start_of(tuple(message.get("headers", ())))
         if closes:
             self.response.close = True
         self._status = int(status)

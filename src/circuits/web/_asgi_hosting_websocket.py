@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 from circuits._wire.websocket import ABNORMAL, INTERNAL_ERROR, NORMAL
 
 from . import errors, exceptions
-from ._asgi_hosting import Call, ClientGone, as_bytes, is_about, response_fields
+from ._asgi_hosting import Call, ClientGone, is_about
+from ._asgi_hosting_fields import as_bytes, response_fields
 from ._websocket import ConnectionClosed
 from ._websocket_accepting import accept
 from ._websocket_link import Listener
-from ._wsgi_hosting import HOP_BY_HOP
+from .headers import HOP_BY_HOP
 
 if TYPE_CHECKING:
     from ._asgi_hosting import App, Gate, Message

@@ -10,7 +10,7 @@ from circuits.core.handlers import wants_event
 
 from . import _json
 from ._conversion import BodyType, make_converter, resolve
-from ._forms import Upload
+from ._upload import Upload
 from .exceptions import BadRequest, HTTPException, UnsupportedMediaType
 from .utils import form_fields
 

@@ -19,8 +19,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 from uuid import UUID
 
-from ._forms import Upload
 from ._json import is_record
+from ._upload import Upload
 
 try:
     import msgspec as _msgspec

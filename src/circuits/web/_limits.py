@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from circuits._wire import http1
 
-from ._forms import FormLimits
+from ._form_limits import FormLimits
 
 if TYPE_CHECKING:
     from typing import Self

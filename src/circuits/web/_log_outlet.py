@@ -15,6 +15,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from circuits.core._clock import NEVER
+from circuits.core._held import close, hold
 
 if TYPE_CHECKING:
     from circuits.core._clock import Schedule
@@ -53,6 +54,7 @@ class Outlet:
         self._sock: socket.socket | None = None
         if stat.S_ISSOCK(os.fstat(self._number).st_mode):
             self._sock = socket.socket(fileno=os.dup(self._number))
+            hold(self._sock)
         else:
             # O_NONBLOCK would be that of everybody who shares the description, as the shell does.
             try:
@@ -128,7 +130,7 @@ class Outlet:
         except OSError:
             pass  # its reader has gone, too
         if self._sock is not None:
-            self._sock.close()
+            close(self._sock)
         own, self._own = self._own, None
         if own is not None:
             os.close(own)

@@ -13,10 +13,11 @@ from circuits.core.utils import call_all
 from . import _json, utils
 from ._cached_property import cached_property
 from ._cookies import CookieJar
-from ._forms import Upload, parse_urlencoded
 from ._host import Host, host_of
 from ._multi_values import MultiValues
 from ._request_body import BodyStream
+from ._upload import Upload
+from ._urlencoded import parse_urlencoded
 from .constants import SERVER_PROTOCOL
 from .exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 from .headers import Headers

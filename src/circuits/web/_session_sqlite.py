@@ -17,6 +17,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from circuits.core import _clock
+from circuits.core._held import close, hold
 
 from ._session import Session, Store, StoreError, to_json
 
@@ -59,9 +60,6 @@ _PORTION: Final = 500
 
 #: A use is written down when the last one that was is older than this part of ``idle``.
 _TOUCH_PART: Final = 20
-
-#: Connections that were opened before a fork. The child must neither use nor close them.
-_inherited: list[Any] = []
 
 
 class SQLiteStore(Store):
@@ -139,7 +137,7 @@ class SQLiteStore(Store):
     def _connect(self) -> sqlite3.Connection:
         connection = self._connection
         if connection is not None and self._opened_by != os.getpid():
-            _inherited.append(connection)
+            # Opened before a fork: the child must neither use nor close it, so it stays held.
             connection = self._connection = None
         if connection is not None:
             try:
@@ -170,6 +168,7 @@ class SQLiteStore(Store):
         except BaseException:
             connection.close()
             raise
+        hold(connection)
         self._connection = connection
         self._opened_by = os.getpid()
         self._inode = (status.st_dev, status.st_ino)
@@ -185,9 +184,7 @@ class SQLiteStore(Store):
         if connection is None:
             return
         if self._opened_by == os.getpid():
-            connection.close()
-        else:
-            _inherited.append(connection)
+            close(connection)
 
     def __del__(self) -> None:
         # Not there if the constructor has refused its arguments.

@@ -22,20 +22,15 @@ from circuits.core.events import Event
 from circuits.core.handlers import handler
 
 from . import exceptions, wrappers
-from ._asgi_application import (
-    ASGIConnection,
-    ASGIExchange,
-    ASGISocket,
-    make_request,
-    take_messages,
-    take_rest,
-)
-from ._asgi_hosting import HTTPCall, is_asgi, make_scope, scope_headers, turn_to_websocket
+from ._asgi_application import ASGIConnection, ASGIExchange
+from ._asgi_application_body import take_body, take_rest
+from ._asgi_application_request import make_request
+from ._asgi_application_websocket import ASGISocket, take_messages
+from ._asgi_hosting import HTTPCall, is_asgi
 from ._asgi_hosting_lifespan import Lifespan
+from ._asgi_hosting_scope import make_scope, scope_headers, turn_to_websocket
 from ._asgi_hosting_websocket import SocketCall
 from ._hosted_tree import HostedTree
-from ._limits import number
-from ._request_body import BodyStream
 from ._websocket_accepting import Policy, refuse
 from .wsgi import Gateway as _WSGIGateway
 
@@ -449,7 +444,7 @@ class Application(HostedTree):
             if isinstance(line, ASGISocket):
                 rest = asyncio.create_task(take_messages(line, receive))
             else:
-                stream, refusal = await self._take_body(message, request, receive, refusal)
+                stream, refusal = await take_body(self.http, message, request, receive, refusal)
                 rest = asyncio.create_task(
                     take_rest(line, stream, receive, len(message.get("body", b"")))
                 )
@@ -466,39 +461,3 @@ class Application(HostedTree):
     def _release(self, line: ASGIConnection, request: wrappers.Request) -> None:
         line.lost()
         self.http.exchanges.pop(request, None)
-
-    async def _take_body(
-        self,
-        message: Message,
-        request: wrappers.Request,
-        receive: Receive,
-        refusal: exceptions.HTTPException | None,
-    ) -> tuple[BodyStream | None, exceptions.HTTPException | None]:
-        """Give a request its body, or a stream that is still to be filled."""
-        more, data = message.get("more_body", False), message.get("body", b"")
-        has_body, limits = bool(more or data), self.http.limits
-        if refusal is None and self.http.wants_stream(request, has_body):
-            if len(data) > number(limits.stream_body_bytes):
-                return None, exceptions.RequestEntityTooLarge()
-            stream = request.body = BodyStream(number(limits.stream_buffer_bytes))
-            if data:
-                stream.feed(data)
-            if more:
-                return stream, None
-            stream.end()
-        elif has_body and refusal is None:
-            body = request.body = self.http.body_file()
-            size, limit = 0, number(limits.body_bytes)
-            while True:
-                size += len(data)
-                if size > limit:
-                    return None, exceptions.RequestEntityTooLarge()
-                body.write(data)
-                if not more:
-                    break
-                message = await receive()
-                if message["type"] != "http.request":
-                    return None, exceptions.BadRequest()  # which nobody gets
-                more, data = message.get("more_body", False), message.get("body", b"")
-            body.seek(0)
-        return None, refusal

@@ -26,6 +26,13 @@ __all__ = [
 ]
 
 
+#: Fields of one connection, which is the server's (RFC 9110, 7.6.1).
+HOP_BY_HOP = frozenset((
+    "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection",
+    "te", "trailer", "trailers", "transfer-encoding", "upgrade",
+))  # fmt: skip
+
+
 def check_value(value: Any, what: str = "header value") -> str:
     """Turn a header value into text and refuse what could end its line.
 

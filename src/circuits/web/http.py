@@ -30,6 +30,7 @@ from ._connection import Connection
 from ._connections import Connections
 from ._exchange import Exchange, State
 from ._exchange_errors import expect_page, replace
+from ._later import Later
 from ._limits import Budget, Limits
 from ._outgoing import has_filter
 from ._transport import EventTransport
@@ -58,15 +59,6 @@ class _Linger(Event):
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
-
-
-class _Later(Event):
-    """Something that is done behind what has been fired."""
-
-    name = "_later"
-
-    def __init__(self, call: Callable[..., object], *arguments: Any) -> None:
-        super().__init__(call, *arguments)
 
 
 class _Watch:
@@ -137,7 +129,7 @@ class HTTP(BaseComponent):
         self.write_door = Direct(self, Write)
         self.close_door = Direct(self, Close)
         self.linger_door = Direct(self, _Linger, (self,))
-        self._later_door = Direct(self, _Later, (self,))
+        self._later_door = Direct(self, Later, (self,))
         self._connections = Connections(self)
         self.stream_rules_version = -1
         #: What says whether a request is to be dispatched before its body, in the order of handlers.
@@ -195,7 +187,7 @@ class HTTP(BaseComponent):
 
     def later(self, call: Callable[..., object], *arguments: Any) -> None:
         """Have something done behind what has been fired."""
-        self.fire(_Later(call, *arguments), self)
+        self.fire(Later(call, *arguments), self)
 
     def run_aside(self, coroutine: Any) -> None:
         """Have a coroutine run, as if a handler of ours had returned it."""

@@ -16,9 +16,9 @@ from circuits.core.components import BaseComponent
 from circuits.core.handlers import handler
 
 from ._conversion import plain, resolve
-from ._forms import Upload
 from ._json import encode, is_record
 from ._routes import Route, routes
+from ._upload import Upload
 from .controllers import JSONController
 
 if TYPE_CHECKING:

@@ -13,7 +13,11 @@ from urllib.parse import urljoin, urlsplit
 
 from circuits.core import _clock
 
-from . import _conditional, _forms
+from . import _conditional
+from ._form_limits import DEFAULT_LIMITS, FormLimits
+from ._forms import parse_form
+from ._upload import Upload
+from ._urlencoded import parse_urlencoded
 from .exceptions import RequestEntityTooLarge
 
 if TYPE_CHECKING:
@@ -190,7 +194,7 @@ def parse_qs(query_string: str, keep_blank_values: bool = True) -> dict[str, Any
     if "=" not in query_string and _IMAGE_MAP.fullmatch(query_string) and len(query_string) < 40:
         x, y = query_string.split(",")
         return {"x": int(x), "y": int(y)}
-    pairs = _forms.parse_urlencoded(query_string, keep_blank_values=keep_blank_values)
+    pairs = parse_urlencoded(query_string, keep_blank_values=keep_blank_values)
     params: dict[str, Any] = dict(pairs)
     if len(params) < len(pairs):
         for name, value in reversed(pairs):
@@ -202,7 +206,7 @@ def parse_body(
     request: Request,
     response: Response,
     params: dict[str, Any],
-    limits: _forms.FormLimits | None = None,
+    limits: FormLimits | None = None,
 ) -> None:
     """Add the fields of a form in a request's body to the parameters.
 
@@ -227,8 +231,8 @@ def parse_body(
 
 
 def form_fields(
-    request: Request, limits: _forms.FormLimits | None = None
-) -> list[tuple[str, str | _forms.Upload]]:
+    request: Request, limits: FormLimits | None = None
+) -> list[tuple[str, str | Upload]]:
     """The fields of the form in a request's body, which is read once; none if it is no form.
 
     Args:
@@ -243,12 +247,12 @@ def form_fields(
     fields = request._fields
     if fields is None:
         if limits is None:
-            limits = getattr(request._http, "form_limits", _forms.DEFAULT_LIMITS)
+            limits = getattr(request._http, "form_limits", DEFAULT_LIMITS)
         content_type = request.headers.get("Content-Type")
-        found = _forms.parse_form(content_type, request.body, limits) if content_type else None
+        found = parse_form(content_type, request.body, limits) if content_type else None
         fields = request._fields = found or []
         for _, value in fields:
-            if isinstance(value, _forms.Upload):
+            if isinstance(value, Upload):
                 request._release_later(value)
     return fields
 
@@ -277,7 +281,7 @@ def dictform(form: Mapping[str, Any]) -> dict[str, Any]:
 def _field_value(field: Any) -> Any:
     if getattr(field, "filename", None) or not hasattr(field, "value"):
         return field
-    return field if isinstance(field, _forms.Upload) else field.value
+    return field if isinstance(field, Upload) else field.value
 
 
 # -- ranges and compression ---------------------------------------------------------------------

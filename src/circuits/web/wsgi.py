@@ -17,7 +17,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from circuits.core.components import BaseComponent
-from circuits.core.events import Event
 from circuits.core.handlers import handler
 
 from . import _results as results
@@ -25,11 +24,15 @@ from . import events, wrappers
 from ._exchange import Exchange, State
 from ._exchange_errors import start_over
 from ._hosted_tree import HostedTree
+from ._later import Later
 from ._paths import mount
 from ._request_body import BodyStream, gather
 from ._threads import Threads
-from ._wsgi_application import WSGIBody, WSGIConnection, WSGIExchange, make_request
-from ._wsgi_hosting import Call, FileWrapper, ThreadedCall, make_environ
+from ._wsgi_application import WSGIBody, WSGIConnection, WSGIExchange
+from ._wsgi_application_request import make_request
+from ._wsgi_hosting import Call, ThreadedCall
+from ._wsgi_hosting_environ import make_environ
+from ._wsgi_hosting_files import FileWrapper
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -39,15 +42,6 @@ if TYPE_CHECKING:
 __all__ = ["Application", "FileWrapper", "Gateway"]
 
 _HANDLING = State.HANDLING
-
-
-class _Call(Event):
-    """Something that another thread wants to be done in the loop."""
-
-    name = "_call"
-
-    def __init__(self, call: Callable[..., object]) -> None:
-        super().__init__(call)
 
 
 # -- applications of others in our server ---------------------------------------------------------
@@ -172,7 +166,7 @@ class Gateway(BaseComponent):
         self._waiting.append(call)
         if not self._is_called:
             self._is_called = True
-            self.fire(_Call(self._do_waiting), self)
+            self.fire(Later(self._do_waiting), self)
 
     def _do_waiting(self) -> None:
         self._is_called = False  # before it is looked: what comes now calls again
@@ -182,10 +176,10 @@ class Gateway(BaseComponent):
         finally:
             if self._waiting and not self._is_called:
                 self._is_called = True
-                self.fire(_Call(self._do_waiting), self)
+                self.fire(Later(self._do_waiting), self)
 
-    @handler("_call")
-    def _on_call(self, call: Callable[[], object]) -> None:
+    @handler("_later")
+    def _on_later(self, call: Callable[[], object]) -> None:
         call()
 
     def _answer(self, call: ThreadedCall, outcome: Any) -> None:
@@ -293,15 +287,15 @@ class Application(HostedTree):
             if not root.running:
                 root.join()  # a run that is about to end
                 root.start()
-        self.fire(_Call(call), self)
+        self.fire(Later(call), self)
         loop = self._tree_engine.loop
         if loop.thread == threading.get_ident():
             while not caller.is_ready.is_set():
                 root.tick(0.05)
         caller.is_ready.wait()
 
-    @handler("_call")
-    def _on_call(self, call: Callable[[], object]) -> None:
+    @handler("_later")
+    def _on_later(self, call: Callable[[], object]) -> None:
         call()
 
     @handler("stopped", channel="*", priority=-1000)

@@ -275,7 +275,7 @@ class ProcessPool(DescriptorOwner):
     def _tree_forked(self) -> None:
         """In a child: the processes are the parent's."""
         for slot in self._slots.values():
-            slot.descriptor.file.close()
+            slot.descriptor.abandon()
         self._slots.clear()
         self._idle.clear()
         self._waiting.clear()

@@ -1,132 +1,36 @@
-"""Coroutine handlers: the engine and an asyncio loop in one thread.
+"""Coroutine handlers in an asyncio loop of our own, in the thread of the engine.
 
-Two ways. ``run`` makes a standard asyncio loop over a selector whose ``select`` first turns the
-engine and then waits in the framework's own poller, where asyncio's descriptors are one entry
-among the others. ``run_async`` is a guest in a loop that is running already, which calls the
-engine when the poller's descriptor is readable, a timer is due, or somebody fires.
+``run`` makes a standard asyncio loop over a selector whose ``select`` first turns the engine and
+then waits in the framework's own poller, where asyncio's descriptors are one entry among the others.
+The other way is ``_asyncio_guest``.
 
-Only this module imports asyncio, and only a tree with coroutine handlers imports it.
+Only a tree with coroutine handlers imports this module, which brings asyncio.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import contextvars
 import selectors
 import sys
 import threading
 import time
-from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from . import _clock
+from ._asyncio_runner import CANCEL_SECONDS, Runner, hand_over_tasks
 from ._dispatch import EVENTS_PER_TURN
-from ._loop import DRAIN_TURNS, TASK_INTERVAL, PollerFollower
-from ._session import Session
-from .errors import NotRunningError
+from ._loop import DRAIN_TURNS, PollerFollower
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeVar
 
-    from ._causes import Firing
-    from ._engine import Engine
     from .manager import Manager
 
     T = TypeVar("T")
 
-#: Seconds that cancelled coroutine handlers get for their ``finally`` blocks.
-_CANCEL_SECONDS = 1.0
-
-
-class _Driven(Coroutine[Any, Any, Any]):
-    """A coroutine whose steps are counted for a cause, and traced."""
-
-    def __init__(self, coroutine: Any, engine: Engine, firing: Firing) -> None:
-        self._coroutine = coroutine
-        self._tree_engine = engine
-        self._cause = firing._event_cause
-        self._firing = firing
-
-    def _drive(self, advance: Callable[..., Any], *args: Any) -> Any:
-        engine = self._tree_engine
-        tracing, running = engine.tracing, None
-        if tracing is not None:
-            running, tracing.running = tracing.running, self._firing
-        outer = engine.queue.set_cause(self._cause)
-        try:
-            return advance(*args)
-        finally:
-            engine.queue.set_cause(outer)
-            if tracing is not None:
-                tracing.running = running
-
-    def send(self, value: Any) -> Any:
-        return self._drive(self._coroutine.send, value)
-
-    def throw(self, *args: Any) -> Any:
-        return self._drive(self._coroutine.throw, *args)
-
-    def close(self) -> None:
-        self._coroutine.close()
-
-    def __await__(self) -> Any:
-        return self._coroutine.__await__()
-
-
-class _Runner:
-    """An asyncio loop in which the coroutine handlers of a tree run."""
-
-    def __init__(self, manager: Manager, loop: asyncio.AbstractEventLoop) -> None:
-        self._manager = manager
-        self.loop = loop
-
-    def create_task(self, coroutine: Any, firing: Firing, engine: Engine) -> asyncio.Task[Any]:
-        """Run a coroutine in the loop, on behalf of an event."""
-        if firing._event_cause is not None or firing._event_trace is not None:
-            coroutine = _Driven(coroutine, engine, firing)
-        return self.loop.create_task(coroutine)
-
-    def is_idle(self) -> bool:
-        """Whether asyncio has nothing to run, as far as we can know."""
-        return False
-
-    def run_outside(self, function: Callable[..., T], *args: Any) -> T:
-        """Call a function as if not from within a task of asyncio."""
-        raise NotImplementedError
-
-    def start_task(self, coroutine: Any) -> asyncio.Task[Any] | None:
-        """Run the first step of a coroutine here and now, in a task of its own.
-
-        Returns:
-            The task; ``None`` if that cannot be done here, and nothing was.
-
-        Raises:
-            KeyboardInterrupt, SystemExit: The coroutine has.
-        """
-        return None
-
-
-def _hand_over_tasks(engine: Engine, loop: asyncio.AbstractEventLoop) -> None:
-    """Step every ready task by asyncio: generators and coroutines in their order."""
-    table = engine.tasks
-    tasks = [*table.take_polled(), *table.ready]
-    table.ready.clear()
-    for task in tasks:
-        if task in table:
-            if hasattr(task, "coroutine"):
-                task.step()
-            else:
-                loop.call_soon(_step, engine, task)
-
-
-def _step(engine: Engine, task: Any) -> None:
-    if task in engine.tasks:
-        engine.tasks.step(task)
-
-
-# -- our own loop ---------------------------------------------------------------------------
+__all__ = ["Host"]
 
 
 class _TurnSelector(PollerFollower, selectors.DefaultSelector):
@@ -228,7 +132,7 @@ class _TurnSelector(PollerFollower, selectors.DefaultSelector):
             self.block(0.0)
         tasks.is_ahead = False
         if tasks.ready or tasks.polled:
-            _hand_over_tasks(engine, loop)
+            hand_over_tasks(engine, loop)
         if self.single or not manager._running:
             loop.stop()
 
@@ -280,7 +184,7 @@ class _Loop(asyncio.SelectorEventLoop):
             self._first = step, context
 
 
-class Host(_Runner):
+class Host(Runner):
     """An asyncio loop of our own that runs the coroutine handlers of a tree."""
 
     def __init__(self, manager: Manager) -> None:
@@ -363,7 +267,7 @@ class Host(_Runner):
             waiter.join(min(self._manager.stop_timeout, threading.TIMEOUT_MAX))
 
     def _cancel_remaining(self) -> None:
-        deadline = time.monotonic() + _CANCEL_SECONDS
+        deadline = time.monotonic() + CANCEL_SECONDS
         quiet = 0  # one turn more, for what is told about the last task
         while quiet < 2 and (left := deadline - time.monotonic()) > 0:
             engine = self._manager._tree_engine
@@ -375,131 +279,3 @@ class Host(_Runner):
             quiet = 0 if tasks or engine.queue else quiet + 1
             self.turn(min(0.1, left) if tasks else 0)
         self._manager._tree_engine.tasks.cancel_all()
-
-
-# -- a guest in somebody else's loop ---------------------------------------------------------
-
-
-class Guest(_Runner, PollerFollower):
-    """Turns the engine from within a running asyncio loop."""
-
-    def __init__(self, manager: Manager, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(manager, loop)
-        self._number = -1
-        self._timer: asyncio.TimerHandle | None = None
-        # Whoever fires may be a task of the loop; its context is not that of our handlers.
-        self._context = contextvars.copy_context()
-        self.stopped = loop.create_future()
-
-    def turn(self, timeout: float) -> bool:
-        """The loop is not ours to turn: the engine turns alone."""
-        return False
-
-    def resume(self) -> None:
-        """Somebody has fired: take a turn soon. From any thread."""
-        with contextlib.suppress(RuntimeError):  # the loop is closed
-            self.loop.call_soon_threadsafe(self.take_turn, context=self._context.copy())
-
-    def take_turn(self, patience_is_over: bool = False) -> None:
-        """One turn of the engine, without waiting; then see to it that the next one comes.
-
-        Args:
-            patience_is_over: Tasks that wait by a bare ``yield`` have waited long enough.
-        """
-        engine = self._manager._tree_engine
-        engine.tasks.has_handed_over = False
-        engine.loop.awake()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        try:
-            self._use_poller(engine.loop.find_poller())
-            worked = bool(engine.schedule.heap) and engine.schedule.run_due(_clock.now())
-            worked = bool(engine.dispatch.flush()) or worked
-            engine.loop.idle(0)
-        except Exception as problem:
-            # A fault of ours or of the poller: without turns the tree would hang.
-            if not self.stopped.done():
-                self.stopped.set_exception(problem)
-            return
-        engine = self._manager._tree_engine
-        if engine.tasks.ready or (engine.tasks.polled and (worked or patience_is_over)):
-            _hand_over_tasks(engine, self.loop)
-        if not self._manager._running and not self.stopped.done():
-            self.stopped.set_result(None)
-        engine.loop.sleep_in(self)
-        wait = engine.loop.time_to_wait(-1)
-        if wait == 0 or worked:
-            engine.loop.awake()
-            self._call_later(0, False)
-        elif wait > 0:
-            self._call_later(wait, bool(engine.tasks.polled))
-        elif engine.tasks:
-            # A task that is being handed over may wait by a bare ``yield``, which tells nobody.
-            self._call_later(TASK_INTERVAL, False)
-
-    def _call_later(self, seconds: float, patience_is_over: bool) -> None:
-        self._timer = self.loop.call_later(
-            seconds, self.take_turn, patience_is_over, context=self._context.copy()
-        )
-
-    def _join_poller(self, poller: Any) -> None:
-        if not hasattr(poller, "fileno"):
-            raise NotRunningError(
-                "run_async() needs a poller with a descriptor, such as EPoll or KQueue; "
-                f"the tree has {type(poller).__name__}"
-            )
-        self._number = poller.fileno()
-        self.loop.add_reader(self._number, self.take_turn)
-
-    def _leave_poller(self, poller: Any) -> None:
-        if self._number >= 0:
-            self.loop.remove_reader(self._number)
-            self._number = -1
-
-    def leave(self) -> None:
-        """Remove the callbacks from the loop."""
-        self._use_poller(None)
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self._manager._tree_engine.loop.awake()
-
-
-async def run_in_running_loop(manager: Manager) -> None:
-    """Run a tree in the asyncio loop of the caller, until it is stopped or cancelled."""
-    loop = asyncio.get_running_loop()
-    session = Session(manager)
-    guest = Guest(manager, loop)
-    with session:
-        manager._tree_engine.loop.host = guest
-        try:
-            guest.take_turn()
-            await guest.stopped
-        finally:
-            session.stop()
-            try:
-                await _wind_down(manager, guest)
-            finally:
-                # What the session finds when it winds down must not block the loop.
-                manager._tree_engine.loop.holds.clear()
-                guest.leave()
-
-
-async def _wind_down(manager: Manager, guest: Guest) -> None:
-    deadline = loop_time = guest.loop.time()
-    deadline += manager.stop_timeout
-    while loop_time < deadline:
-        engine = manager._tree_engine
-        if not (engine.loop.holds or engine.queue or engine.tasks.are_ending()):
-            break
-        guest.take_turn()
-        await asyncio.sleep(0.001)
-        loop_time = guest.loop.time()
-    deadline = guest.loop.time() + _CANCEL_SECONDS
-    while (engine := manager._tree_engine).tasks and guest.loop.time() < deadline:
-        futures = [f for t in engine.tasks if (f := getattr(t, "future", None)) is not None]
-        engine.tasks.cancel_all()
-        if futures:
-            await asyncio.wait(futures, timeout=deadline - guest.loop.time())
-            await asyncio.sleep(0)  # for what is told about them
