@@ -174,7 +174,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Generators that yield nothing are looked at so often that nobody waits for it."""
     monkeypatch.setattr("circuits.core._loop.TASK_INTERVAL", 0.002)
-    monkeypatch.setattr("circuits.core._asyncio.TASK_INTERVAL", 0.002)
+    monkeypatch.setattr("circuits.core._asyncio_guest.TASK_INTERVAL", 0.002)
 
 
 @pytest.fixture(scope="session")
