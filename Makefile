@@ -29,7 +29,7 @@ help: ## Show this list
 demo: $(VENV)/.runtime ## Start the demonstration and print its address
 	$(PY) -m examples.demo
 
-test: test-this test-others ## Whole suite here; fast and documented tests on the other Pythons
+test: test-this test-others ## Whole suite here; all but tests/integration on the other Pythons
 
 test-this: $(VENV)/.peers
 	$(PYTEST) $(PARALLEL) -m "not integration"

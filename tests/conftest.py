@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import functools
 import gc
 import os
 import random
@@ -14,12 +15,19 @@ import pytest
 from _pytest.runner import runtestprotocol
 from hypothesis import HealthCheck, settings
 
+from tests.starts import Starts
 from tests.support import vectors_folder
 from tests.together import Together, together
 
 _HERE = Path(__file__).parent
 #: Files that take the longest by far.
 _LONGEST = {"test_hostile_servers"}
+#: Selections that leave out all that is in tests/integration.
+_NO_INTEGRATION = {
+    "not integration",
+    "not integration or process",
+    "not integration or documented or process",
+}
 _MARK_BY_FOLDER = {"integration": pytest.mark.integration, "documented": pytest.mark.documented}
 
 # No deadline: a shared machine is slow at times, and a slow example is no defect. Few examples: new ones come
@@ -59,19 +67,20 @@ class _Watch:
 
 
 class _Brief:
-    """Has a worker tell of a test that passes in two messages instead of five.
+    """Has a worker tell of a test that passes in one message instead of five.
 
-    Which is a fifth of what most tests take: their begin, and that they were set up and torn down well,
-    are nothing that anybody looks at.
+    Which is a quarter of what most tests take: their begin and end, and that they were set up and torn
+    down well, are nothing that anybody looks at.
     """
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool:
         hook, told = item.ihook, runtestprotocol(item, log=False, nextitem=nextitem)
         if len(told) == 3 and all(report.passed for report in told):
-            told = [told[1]]
-        else:
-            hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+            told[1].keywords = {}  # for nobody
+            hook.pytest_runtest_logreport(report=told[1])
+            return True
+        hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         for report in told:
             hook.pytest_runtest_logreport(report=report)
         hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
@@ -82,6 +91,14 @@ class _Brief:
 def pytest_configure(config: pytest.Config) -> None:
     plugins = config.pluginmanager
     plugins.register(_Watch())
+    plugins.register(Starts())
+    if config.option.markexpr == "not integration" and config.option.capture == "fd":
+        # Without processes, all that is printed is printed by Python: to look for it in descriptors,
+        # three times a test, takes a fifth of the time.
+        capture = plugins.getplugin("capturemanager")
+        capture.stop_global_capturing()
+        capture._method = "sys"
+        capture.start_global_capturing()
     if hasattr(config, "workerinput"):
         gc.disable()  # until all tests are collected, which makes no circles
         # Nobody reads what a worker would print, and it keeps all reports until the end.
@@ -93,8 +110,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     # What would be left out as a whole need not be imported.
-    left_out = config.option.markexpr in ("not integration", "not integration or documented")
-    return True if left_out and collection_path == _HERE / "integration" else None
+    return (
+        True
+        if config.option.markexpr in _NO_INTEGRATION and collection_path == _HERE / "integration"
+        else None
+    )
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -113,12 +133,19 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     return None if seed is None else f"order: --shuffle {seed}"
 
 
+@functools.cache
+def _mark_by_folder(path: Path) -> pytest.MarkDecorator | None:
+    inside = path.is_relative_to(_HERE)
+    return _MARK_BY_FOLDER.get(path.relative_to(_HERE).parts[0]) if inside else None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.is_relative_to(_HERE):
-            mark = _MARK_BY_FOLDER.get(item.path.relative_to(_HERE).parts[0])
-            if mark is not None:
-                item.add_marker(mark)
+        mark = _mark_by_folder(item.path)
+        if mark is not None:
+            item.add_marker(mark)
+        if item.get_closest_marker("process"):
+            item.add_marker(pytest.mark.integration)
     wanted = config.option.one_by_one or config.option.keyword
     if not wanted and not any("::" in arg for arg in config.args):
         items[:] = together(items)
@@ -141,6 +168,13 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     gc.freeze()
     gc.set_threshold(20_000, 10, 10)
     gc.enable()
+
+
+@pytest.fixture
+def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Generators that yield nothing are looked at so often that nobody waits for it."""
+    monkeypatch.setattr("circuits.core._loop.TASK_INTERVAL", 0.002)
+    monkeypatch.setattr("circuits.core._asyncio_guest.TASK_INTERVAL", 0.002)
 
 
 @pytest.fixture(scope="session")

@@ -209,6 +209,7 @@ def test_a_curve_is_a_factor_of_its_left_end(monkeypatch: pytest.MonkeyPatch) ->
     assert result["factors"] == [1, 2, 0.5, None]
 
 
+@pytest.mark.process
 def test_every_point_of_a_curve_is_a_program() -> None:
     listed = subprocess.run(
         [sys.executable, ROOT / "benchmarks/contenders/kernel_circuits.py", "none"],

@@ -85,6 +85,7 @@ def test_what_a_picture_says_without_being_seen() -> None:
     assert pictures.described(text) == "one: two &amp; more; x"
 
 
+@pytest.mark.process
 @pytest.mark.skipif(not shutil.which("dot"), reason="graphviz is not installed")
 def test_a_picture_becomes_a_drawing() -> None:
     page = pictures.ROOT / "docs" / "topics" / "none.md"

@@ -9,7 +9,11 @@ import sys
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 import circuits
+
+pytestmark = pytest.mark.process
 
 _PROBE = """
 import sys, threading, signal, json, os

@@ -37,6 +37,7 @@ def test_the_first_page_has_every_command() -> None:
     ] == []
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("path", sorted(_FOLDER.iterdir()), ids=lambda path: path.name)
 def test_man_has_nothing_to_complain_of(path: Path) -> None:
     groff = shutil.which("groff")

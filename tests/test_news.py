@@ -8,6 +8,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
+
 _ROOT = Path(__file__).parent.parent
 _FRAGMENTS = sorted(set((_ROOT / "newsfragments").iterdir()) - {_ROOT / "newsfragments/README.md"})
 _KINDS = ["feature", "fix", "change", "deprecation", "removal"]
@@ -35,6 +37,7 @@ def test_the_kinds_are_those_that_are_documented_and_joined() -> None:
     assert sorted(joined) == sorted(_KINDS)
 
 
+@pytest.mark.process
 def test_a_release_joins_all_of_them_by_kind() -> None:
     command = [sys.executable, "-m", "towncrier", "build", "--draft", "--version", "2.1.0"]
     made = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=True).stdout

@@ -93,6 +93,7 @@ def test_what_is_no_process_is_replaced(file: PidFile, path: str, text: str) -> 
     assert read(path) == str(os.getpid())
 
 
+@pytest.mark.process
 def test_what_a_dead_process_left_is_replaced(file: PidFile, path: str, dead: int) -> None:
     write(path, str(dead))
     assert read_pid(path) is None
@@ -243,6 +244,7 @@ def test_descriptors_of_the_standard_streams_are_not_taken(tmp_path: Path) -> No
     os.close(number)
 
 
+@pytest.mark.process
 @pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="needs /proc")
 def test_a_zombie_is_dead(path: str) -> None:
     process = subprocess.Popen([sys.executable, "-c", ""])

@@ -24,6 +24,7 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         assert [line for line in lines if line.split(maxsplit=1) == [name, summary]], name
 
 
+@pytest.mark.process
 def test_help_imports_no_command() -> None:
     program = (
         "import contextlib, sys\nfrom circuits.cli import main\n"

@@ -53,18 +53,21 @@ def complete(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[...
     return offers
 
 
+@pytest.mark.process
 def test_bash_offers_the_commands(complete: Callable[..., list[str]]) -> None:
     assert complete("circuits", "") == [*COMMANDS, "--help", "--version"]
     assert complete("circuits", "mi") == ["migrate"]
     assert complete("/usr/bin/circuits", "mi") == ["migrate"]
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("name", COMMANDS)
 def test_bash_offers_every_option(complete: Callable[..., list[str]], name: str) -> None:
     options = {o for a in command(name).make_parser()._actions for o in a.option_strings}
     assert set(complete("circuits", name, "-")) == options
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
@@ -90,6 +93,7 @@ def test_bash_offers_what_fits(
     assert sorted(complete(*words)) == sorted(offered)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("shell", SHELLS)
 def test_what_is_printed_is_a_script(
     shell: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -90,6 +90,7 @@ def test_the_end_comes_after_all_causes(drive: Any) -> None:
     ]
 
 
+@pytest.mark.usefixtures("looks_often")
 def test_what_later_steps_of_a_generator_fire_counts(drive: Any) -> None:
     class App(Log):
         def go(self) -> Iterator[Any]:
@@ -127,6 +128,7 @@ def test_what_a_coroutine_fires_counts() -> None:
     assert app.log == ["step", "go complete"]
 
 
+@pytest.mark.usefixtures("looks_often")
 def test_what_is_called_counts_once(drive: Any) -> None:
     class App(Log):
         def go(self) -> Iterator[Any]:

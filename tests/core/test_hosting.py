@@ -305,6 +305,7 @@ def test_asyncio_streams_work(run: Callable[[Component], None], with_poller: boo
 # -- order --
 
 
+@pytest.mark.usefixtures("looks_often")
 def test_handlers_of_one_event_keep_their_order(run: Callable[[Component], None]) -> None:
     class App(Log):
         @handler("go", priority=4)
@@ -360,6 +361,7 @@ def test_a_coroutine_does_not_begin_while_its_event_is_dispatched() -> None:
         assert app.log == ["step"]
 
 
+@pytest.mark.usefixtures("looks_often")
 def test_generators_that_yield_nothing_go_on_beside_coroutines(
     run: Callable[[Component], None],
 ) -> None:
@@ -698,6 +700,7 @@ def test_run_async_refuses_pollers_without_a_descriptor() -> None:
     assert not app.running
 
 
+@pytest.mark.process
 def test_a_tree_without_coroutine_handlers_never_imports_asyncio() -> None:
     program = """
 import sys

@@ -47,6 +47,7 @@ class ByCoroutine(Log):
         self.log.append("part")
 
 
+@pytest.mark.usefixtures("looks_often")
 @pytest.mark.parametrize("cls", [ByGenerator, ByCoroutine])
 def test_handlers_of_stopped_are_waited_for(cls: Any) -> None:
     app = cls()
@@ -81,7 +82,7 @@ def test_a_component_that_leaves_has_its_time_too(name: str) -> None:
     class Part(Log):
         @handler(name)
         def _on_leave(self, *args: Any) -> Iterator[Any]:
-            yield sleep(0.05)
+            yield sleep(0.01)
             self.log.append(name)
 
     class App(Component):
@@ -148,6 +149,7 @@ class OpensAtOnce(Opens):
         self.log.append("started")
 
 
+@pytest.mark.usefixtures("looks_often")
 @pytest.mark.parametrize("cls", [OpensByGenerator, OpensByCoroutine, OpensAtOnce])
 def test_a_server_accepts_when_all_has_been_opened(cls: Any) -> None:
     app = cls(lambda: TCPServer(("127.0.0.1", 0)))
@@ -176,11 +178,11 @@ def test_who_waits_for_ready_gets_it() -> None:
 
 def test_one_that_never_ends_keeps_nobody_waiting_for_ever() -> None:
     class App(Log):
-        start_timeout = 0.1
+        start_timeout = 0.03
 
         def started(self, component: Manager) -> Iterator[Any]:
             while True:
-                yield sleep(0.01)
+                yield sleep(0.003)
 
         def ready(self, *args: Any) -> None:
             self.log.append("ready")
@@ -201,7 +203,7 @@ async def sleeps_long_by_asyncio(app: Log) -> None:
 
 async def sleeps_again_and_again(app: Log) -> None:
     while True:
-        await asyncio.sleep(0.03)
+        await asyncio.sleep(0.01)
 
 
 async def takes_from_a_queue(app: Log) -> None:
@@ -274,8 +276,8 @@ def test_one_that_works_as_long_as_the_program_runs_is_not_waited_for(
     work: Any, beside: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """But for others that open something beside it."""
-    monkeypatch.setattr(_starting, "_TRY_SECONDS", 0.1)
-    monkeypatch.setattr(_starting, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(_starting, "_TRY_SECONDS", 0.03)
+    monkeypatch.setattr(_starting, "_LOOK_SECONDS", 0.005)
 
     class App(Log):
         start_timeout = 3000.0
@@ -290,7 +292,7 @@ def test_one_that_works_as_long_as_the_program_runs_is_not_waited_for(
         @handler("started")
         def opens(self, component: Manager) -> Iterator[Any]:
             if beside:
-                yield sleep(0.2)  # longer than one that tries is granted
+                yield sleep(0.06)  # longer than one that tries is granted
                 self.log.append("opened")
 
     app = App()
@@ -306,7 +308,7 @@ def test_one_that_works_as_long_as_the_program_runs_is_not_waited_for(
 
 def test_it_is_told_whom_servers_have_waited_for(caplog: pytest.LogCaptureFixture) -> None:
     class App(Log):
-        start_timeout = 0.1
+        start_timeout = 0.03
 
         async def started(self, component: Manager) -> None:
             await asyncio.get_running_loop().create_future()
@@ -319,7 +321,7 @@ def test_it_is_told_whom_servers_have_waited_for(caplog: pytest.LogCaptureFixtur
     (record,) = caplog.records
     assert record.name == "circuits"
     assert "App.started" in record.message
-    assert "0.1 s (start_timeout)" in record.message
+    assert "0.03 s (start_timeout)" in record.message
 
 
 @pytest.mark.parametrize("cls", [TCPServer, UDPServer])
@@ -377,7 +379,7 @@ def test_a_component_says_whether_its_failure_is_the_end(
     part: Any = {"plain": Plain, "generator": Generator, "coroutine": Coroutine}[way]()
     part.must_start = must_start
     part.register(app)
-    Timer(0.1, Event.create("over")).register(app)
+    Timer(3600 if must_start else 0.03, Event.create("over")).register(app)
     app.addHandler(handler("over")(lambda self: self.stop()))
     if must_start:
         with pytest.raises(ConnectionError, match="no database"):

@@ -144,6 +144,7 @@ def test_a_code_becomes_that_of_the_process_after_an_orderly_end(code: Any, how:
     app.run()
 
 
+@pytest.mark.usefixtures("looks_often")
 @pytest.mark.parametrize("first", [None, 0, 4])
 @pytest.mark.parametrize("suspends", [False, True])
 def test_a_code_of_a_handler_of_the_end_counts_if_there_is_no_other(
@@ -372,6 +373,7 @@ def test_an_application_that_always_fires_ends_all_the_same(virtual_clock: Virtu
     assert app.stop_timeout < app.count < 2000
 
 
+@pytest.mark.usefixtures("looks_often")
 def test_a_suspended_handler_of_stopped_has_its_say() -> None:
     log: list[Any] = []
 

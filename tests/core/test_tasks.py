@@ -381,6 +381,7 @@ def test_a_generator_handler_may_await_nothing_but_a_coroutine_may() -> None:
     assert value.value == "done"
 
 
+@pytest.mark.usefixtures("looks_often")
 @pytest.mark.parametrize("how", ["out of the tree", "to another place", "by unregister"])
 def test_the_loop_cancels_what_another_thread_makes_leave(how: str, app_thread: Any) -> None:
     class Leaver(Log):

@@ -70,6 +70,7 @@ class Log(Component):
 # -- importing --
 
 
+@pytest.mark.process
 def test_importing_starts_nothing_and_loads_little() -> None:
     program = """
         import _signal, sys  # signal would bring much of what circuits is not to bring
@@ -222,6 +223,7 @@ def test_feedback_goes_where_it_is_told() -> None:
     recorder.expect("ping_complete", on="c")
 
 
+@pytest.mark.usefixtures("looks_often")
 def test_complete_waits_for_all_effects_under_run_too() -> None:
     class App(Log):
         def started(self, component: Manager) -> None:

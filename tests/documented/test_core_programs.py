@@ -13,6 +13,8 @@ import pytest
 _HERE = Path(__file__).parent
 _PROGRAMS = _HERE / "programs"
 
+pytestmark = pytest.mark.process
+
 
 def run(name: str) -> tuple[str, str]:
     """Run a program until it is idle, then press ^C; what it printed, made comparable."""

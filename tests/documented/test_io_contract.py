@@ -112,6 +112,7 @@ def test_nothing_that_hides_a_builtin_is_exported() -> None:
     assert "open" not in circuits.io.__all__
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     "prelude",
     [
@@ -126,6 +127,7 @@ def test_the_package_is_imported_without_standard_streams(prelude: str) -> None:
     assert done.returncode == 0
 
 
+@pytest.mark.process
 def test_a_process_from_start_to_end(app_runner: Run) -> None:
     class App(Component):
         channel = "process"

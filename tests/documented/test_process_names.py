@@ -113,6 +113,7 @@ class App(Component):
         return f"Hello from {os.getpid()}"
 
 
+@pytest.mark.process
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 def test_the_documented_scenario_of_a_linked_process() -> None:
     manager = Manager()

@@ -13,7 +13,10 @@ import pytest
 _PROGRAMS = Path(__file__).parent / "programs"
 _TOPICS = Path(__file__).parent.parent.parent / "docs" / "topics"
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork"),
+]
 
 
 def run(path: Path) -> tuple[str, str]:

@@ -41,10 +41,10 @@ class Told(Component):
 
 
 def turn_until(app: Manager, condition: Callable[[], object]) -> None:
-    for _ in range(500):
+    for _ in range(25_000):
         if condition():
             return
-        app.tick(0.1)
+        app.tick(0.002)
     raise AssertionError("it never came")
 
 

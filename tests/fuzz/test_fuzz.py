@@ -86,7 +86,7 @@ class Counting(Broken):
 
 def test_the_fuzzer_finds_what_grows_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
     target = Counting()
-    monkeypatch.setattr(engine, "_WAYS", [(1, 1024)])
+    monkeypatch.setattr(engine, "_WAYS", [(1, 256)])
     monkeypatch.setattr(engine, "time", target)
     target.most_held = 1000
     grown = Growing(b"", b"a", b"")

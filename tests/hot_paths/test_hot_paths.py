@@ -18,6 +18,7 @@ from .programs import PATHS
 _ROOT = Path(__file__).parent.parent.parent
 
 
+@pytest.mark.process
 @pytest.mark.skipif(
     sys.platform != "linux" or platform.python_implementation() != "CPython",
     reason="the budgets are those of CPython, whose pollers use epoll",

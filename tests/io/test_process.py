@@ -56,6 +56,7 @@ def test_writing_to_nobody_is_told(app: Manager, seen: Seen) -> None:
     assert isinstance(seen.problem, BrokenPipeError)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("args", "cwd", "kind"),
     [

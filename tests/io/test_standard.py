@@ -41,6 +41,7 @@ def test_the_ready_made_ones() -> None:
     assert stdin.filename == "<stdin>"
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("how", ["<&- >&- 2>&-", "</dev/null", "</dev/null >/dev/null"])
 def test_importing_touches_nothing(how: str) -> None:
     code = "import circuits.io, os; os._exit(0 if circuits.io.stdin.closed else 3)"

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 _TESTS = """
 from circuits import Component, Event, Timer
 from circuits.core import _clock
@@ -50,6 +52,7 @@ def test_all_was_taken_back():
 """
 
 
+@pytest.mark.process
 def test_the_fixtures_work_and_clean_up(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(_TESTS, encoding="utf-8")
     # Without -p for the plugin: pytest finds it by its entry point.
@@ -65,6 +68,7 @@ def test_the_fixtures_work_and_clean_up(tmp_path: Path) -> None:
     assert "4 passed" in done.stdout, done.stdout + done.stderr
 
 
+@pytest.mark.process
 def test_pytest_is_imported_by_the_plugin_alone() -> None:
     source = "import sys, circuits.testing; sys.exit('pytest' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", source], timeout=60, check=False).returncode == 0

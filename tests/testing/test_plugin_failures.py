@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.process
+
 #: The outcomes of tests, and what is said of them.
 Run = tuple[dict[str, str], str]
 

@@ -136,6 +136,7 @@ def test_a_timer_without_a_tree_is_told_of(caplog: pytest.LogCaptureFixture) -> 
     ]
 
 
+@pytest.mark.process
 def test_a_timer_that_goes_with_the_interpreter_is_no_failure() -> None:
     program = "from circuits import Event, Timer\ntimer = Timer(5, Event.create('foo'))"
     command = [sys.executable, "-X", "dev", "-c", program]
@@ -280,7 +281,7 @@ def test_what_we_do_ourselves_is_no_handler(file: str, is_told: bool) -> None:
     assert diagnosis._handler_frame(callee, None) is (callee if is_told else None)
 
 
-@pytest.mark.integration
+@pytest.mark.process
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs to fork")
 def test_what_a_handler_has_forked_is_not_taken_for_the_handler() -> None:
     program = """
@@ -311,7 +312,7 @@ App().run()
     assert (done.returncode, "_run_child" in done.stderr) == (0, False)
 
 
-@pytest.mark.integration
+@pytest.mark.process
 @pytest.mark.skipif(os.name != "posix", reason="only POSIX has such signals")
 @pytest.mark.parametrize("how", [["-X", "dev"], []])
 def test_the_first_interrupt_says_how_to_end_at_once(how: list[str]) -> None:

@@ -101,6 +101,7 @@ def install_dot(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> N
     monkeypatch.setenv("PATH", str(folder))
 
 
+@pytest.mark.process
 @pytest.mark.skipif(os.name == "nt", reason="needs scripts that can be run")
 def test_graphviz_draws_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install_dot(
@@ -120,6 +121,7 @@ def test_graphviz_draws_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert (tmp_path / "B.png").exists()
 
 
+@pytest.mark.process
 @pytest.mark.skipif(os.name == "nt", reason="needs scripts that can be run")
 def test_graphviz_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     top = tree()[0]

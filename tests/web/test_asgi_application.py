@@ -287,6 +287,7 @@ def test_a_body_is_streamed_and_waits_for_its_handler() -> None:
     run(application(), test)
 
 
+@pytest.mark.usefixtures("looks_often")
 def test_pieces_are_sent_as_they_are_made() -> None:
     async def test(call: Any) -> None:
         page = await ask(call, "/pieces")

@@ -8,6 +8,7 @@ import pytest
 
 from circuits import Component, Event
 from circuits.testing import Recorder
+from circuits.web import _client_cookies
 from circuits.web._client_cookies import Cookies
 from circuits.web._client_pool import Pool
 from circuits.web._client_request import ClientRequest
@@ -536,14 +537,16 @@ def _cookie(name: str, domain: str = "a.example", secure: bool = False) -> Any:
     )  # fmt: skip
 
 
-def test_nobody_can_fill_the_jar(net: Network) -> None:
+def test_nobody_can_fill_the_jar(net: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _client_cookies._LIMIT == 3000
+    monkeypatch.setattr(_client_cookies, "_LIMIT", 300)
     client = make(net)
     client.cookies.jar.set_cookie(_cookie("mine", "other.example"))
-    for number in range(3100):
+    for number in range(310):
         client.cookies.jar.set_cookie(_cookie(f"c{number}"))
     net.answer = lambda peer, request: reply(Set_Cookie="last=1")
     net.wait(client.get("/"))
-    assert len(client.cookies.jar) == 3000
+    assert len(client.cookies.jar) == 300
     assert "mine" in client.cookies
     assert client.cookies["last"] == "1"
     client.cookies.clear()

@@ -308,7 +308,7 @@ def test_connections_wait_until_there_is_room() -> None:
         settle(server)
         made = [socket.create_connection((server.host, server.port)) for _ in range(3)]
         for _ in range(20):
-            server.tick(0.01)
+            server.tick(0.001)
         assert len(clients.here) == 2
         first = clients.here[0]
         made[0].close()

@@ -367,6 +367,7 @@ def test_a_place_that_cannot_be_used_fails_at_once(tmp_path: Path) -> None:
         SQLiteStore(tmp_path / "sessions.db", limit=0)
 
 
+@pytest.mark.process
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
 def test_a_connection_is_not_used_in_a_child_process(path: Path, store: SQLiteStore) -> None:
     store.save("s", {"a": 1})

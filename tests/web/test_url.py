@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from circuits.web.url import URL, parse_url
 
 
+@pytest.mark.process
 def test_the_function_of_that_name_stays_in_the_package() -> None:
     code = "import circuits.web.url, circuits.web as w; assert w.url is w.utils.url"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -19,13 +19,24 @@ from circuits.web._paths import parse_target
 from circuits.web.dispatchers.static import Static
 
 
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that stays as it is."""
+    return make_folder(tmp_path_factory.mktemp("static"))
+
+
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    folder = tmp_path / "www"
+def own_root(tmp_path: Path) -> Path:
+    """A folder like that, to be changed."""
+    return make_folder(tmp_path)
+
+
+def make_folder(place: Path) -> Path:
+    folder = place / "www"
     folder.mkdir()
-    (tmp_path / "secret.txt").write_text("secret")
-    (tmp_path / "www-private").mkdir()
-    (tmp_path / "www-private" / "x.txt").write_text("secret")
+    (place / "secret.txt").write_text("secret")
+    (place / "www-private").mkdir()
+    (place / "www-private" / "x.txt").write_text("secret")
     (folder / "a.txt").write_text("letter a")
     (folder / "style.css").write_text("p {}")
     (folder / "#foobar.txt").write_text("hash")
@@ -195,10 +206,10 @@ def test_a_path_through_a_file_is_not_there(root: Path) -> None:
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 @pytest.mark.parametrize("kind", ["pipe", "link", "folder", "nothing"])
 def test_what_takes_the_place_of_a_file_is_not_served(
-    root: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+    own_root: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    file = root / "a.txt"
-    static = Static(docroot=str(root))
+    file = own_root / "a.txt"
+    static = Static(docroot=str(own_root))
     find = static._find
 
     def find_and_replace(segments: Any) -> Any:
@@ -207,7 +218,7 @@ def test_what_takes_the_place_of_a_file_is_not_served(
         if kind == "pipe":
             os.mkfifo(file)
         elif kind == "link":
-            file.symlink_to(root.parent / "secret.txt")
+            file.symlink_to(own_root.parent / "secret.txt")
         elif kind == "folder":
             file.mkdir()
         return found
@@ -225,14 +236,14 @@ def test_another_docroot_may_be_set(root: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
-def test_a_pipe_is_not_served(root: Path) -> None:
-    os.mkfifo(root / "pipe")
-    assert Ask(Static(docroot=str(root)), "/pipe").code is None
+def test_a_pipe_is_not_served(own_root: Path) -> None:
+    os.mkfifo(own_root / "pipe")
+    assert Ask(Static(docroot=str(own_root)), "/pipe").code is None
 
 
-def test_the_asterisk_is_no_file(root: Path) -> None:
-    (root / "*").write_text("star")
-    assert Ask(Static(docroot=str(root)), "*", "OPTIONS").code is None
+def test_the_asterisk_is_no_file(own_root: Path) -> None:
+    (own_root / "*").write_text("star")
+    assert Ask(Static(docroot=str(own_root)), "*", "OPTIONS").code is None
 
 
 def test_a_file_is_not_served_with_cookies(root: Path) -> None:
@@ -293,9 +304,9 @@ def test_a_default_answers_for_its_folder(root: Path, target: str, content: byte
     assert Ask(Static(docroot=str(root)), target).content == content
 
 
-def test_the_first_default_that_exists_wins(root: Path) -> None:
-    (root / "dir" / "a.html").write_text("a")
-    static = Static(docroot=str(root), defaults=("missing.html", "a.html", "index.html"))
+def test_the_first_default_that_exists_wins(own_root: Path) -> None:
+    (own_root / "dir" / "a.html").write_text("a")
+    static = Static(docroot=str(own_root), defaults=("missing.html", "a.html", "index.html"))
     assert Ask(static, "/dir/").content == b"a"
 
 
@@ -388,38 +399,38 @@ def test_the_root_of_a_listing_does_not_lead_up(root: Path) -> None:
     assert "../" not in page
 
 
-def test_names_are_escaped_in_a_listing(root: Path) -> None:
-    (root / "empty" / '<b onclick="x">&.txt').write_text("")
-    (root / "empty" / "javascript:alert(1)").write_text("")
-    page = Ask(Static(docroot=str(root), dirlisting=True), "/empty/").content.decode()
+def test_names_are_escaped_in_a_listing(own_root: Path) -> None:
+    (own_root / "empty" / '<b onclick="x">&.txt').write_text("")
+    (own_root / "empty" / "javascript:alert(1)").write_text("")
+    page = Ask(Static(docroot=str(own_root), dirlisting=True), "/empty/").content.decode()
     assert "<b " not in page
     assert "%3Cb%20onclick%3D%22x%22%3E%26.txt" in page
     assert 'href="javascript%3Aalert%281%29"' in page
 
 
-def test_the_path_is_escaped_in_a_listing(root: Path) -> None:
-    (root / "<i>").mkdir()
-    page = Ask(Static(docroot=str(root), dirlisting=True), "/%3Ci%3E/").content.decode()
+def test_the_path_is_escaped_in_a_listing(own_root: Path) -> None:
+    (own_root / "<i>").mkdir()
+    page = Ask(Static(docroot=str(own_root), dirlisting=True), "/%3Ci%3E/").content.decode()
     assert "<i>" not in page
     assert "Index of /&lt;i&gt;/" in page
 
 
-def test_a_listing_leaves_out_what_cannot_be_requested(root: Path) -> None:
-    (root / "empty" / "out").symlink_to(root.parent / "secret.txt")
-    (root / "empty" / "dangling").symlink_to(root / "nowhere")
-    (root / "empty" / ".dot").write_text("")
+def test_a_listing_leaves_out_what_cannot_be_requested(own_root: Path) -> None:
+    (own_root / "empty" / "out").symlink_to(own_root.parent / "secret.txt")
+    (own_root / "empty" / "dangling").symlink_to(own_root / "nowhere")
+    (own_root / "empty" / ".dot").write_text("")
     try:
-        (root / "empty" / "caf\udce9").write_text("")
+        (own_root / "empty" / "caf\udce9").write_text("")
     except OSError:
         pass  # a file system that insists on UTF-8
-    (root / "empty" / "ok").write_text("")
-    page = Ask(Static(docroot=str(root), dirlisting=True), "/empty/").content.decode()
+    (own_root / "empty" / "ok").write_text("")
+    page = Ask(Static(docroot=str(own_root), dirlisting=True), "/empty/").content.decode()
     assert page.count("<li>") == 2  # "..", "ok"
 
 
-def test_a_name_beyond_the_encoding_of_the_server_is_shown(root: Path) -> None:
-    (root / "empty" / "naïve€").write_text("")
-    app = Static(docroot=str(root), dirlisting=True)
+def test_a_name_beyond_the_encoding_of_the_server_is_shown(own_root: Path) -> None:
+    (own_root / "empty" / "naïve€").write_text("")
+    app = Static(docroot=str(own_root), dirlisting=True)
 
     class Narrow(BaseComponent):
         channel = "web"
@@ -518,28 +529,28 @@ def test_nothing_outside_the_folder_is_served(root: Path, target: str, prefix: s
     assert Ask(static, (prefix or "") + target).code is None
 
 
-def test_a_link_that_leads_out_is_not_followed(root: Path) -> None:
-    (root / "out.txt").symlink_to(root.parent / "secret.txt")
-    (root / "out").symlink_to(root.parent)
-    static = Static(docroot=str(root), dirlisting=True)
+def test_a_link_that_leads_out_is_not_followed(own_root: Path) -> None:
+    (own_root / "out.txt").symlink_to(own_root.parent / "secret.txt")
+    (own_root / "out").symlink_to(own_root.parent)
+    static = Static(docroot=str(own_root), dirlisting=True)
     assert Ask(static, "/out.txt").code is None
     assert Ask(static, "/out/").code is None
     assert Ask(static, "/out/secret.txt").code is None
 
 
-def test_a_link_that_stays_inside_is_followed(root: Path) -> None:
-    (root / "in.txt").symlink_to(root / "a.txt")
-    assert Ask(Static(docroot=str(root)), "/in.txt").content == b"letter a"
+def test_a_link_that_stays_inside_is_followed(own_root: Path) -> None:
+    (own_root / "in.txt").symlink_to(own_root / "a.txt")
+    assert Ask(Static(docroot=str(own_root)), "/in.txt").content == b"letter a"
 
 
-def test_a_default_that_leads_out_is_not_followed(root: Path) -> None:
-    (root / "empty" / "index.html").symlink_to(root.parent / "secret.txt")
-    assert Ask(Static(docroot=str(root)), "/empty/").code is None
+def test_a_default_that_leads_out_is_not_followed(own_root: Path) -> None:
+    (own_root / "empty" / "index.html").symlink_to(own_root.parent / "secret.txt")
+    assert Ask(Static(docroot=str(own_root)), "/empty/").code is None
 
 
-def test_a_folder_that_is_a_link_itself_is_served(root: Path) -> None:
-    (root.parent / "link").symlink_to(root)
-    assert Ask(Static(docroot=str(root.parent / "link")), "/a.txt").content == b"letter a"
+def test_a_folder_that_is_a_link_itself_is_served(own_root: Path) -> None:
+    (own_root.parent / "link").symlink_to(own_root)
+    assert Ask(Static(docroot=str(own_root.parent / "link")), "/a.txt").content == b"letter a"
 
 
 @pytest.mark.parametrize("target", ["/.hidden", "/.git/config", "/.git/", "/%2ehidden"])

@@ -193,8 +193,9 @@ def test_depth_is_limited(client: Peer, levels: int) -> None:
         assert fault(client, body)[1].startswith("ValueError: the call is nested too deeply")
 
 
-def test_the_number_of_values_is_limited(client: Peer) -> None:
-    values = "<value/>" * 500_000
+def test_the_number_of_values_is_limited(client: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("circuits.web.dispatchers.xmlrpc._ELEMENTS_LIMIT", 5_000)
+    values = "<value/>" * 5_000
     head = "<methodCall><methodName>give</methodName><params><param><value><array><data>"
     body = f"{head}{values}</data></array></value></param></params></methodCall>"
     assert fault(client, body)[1].startswith("ValueError: the call is nested too deeply, or has")
