@@ -92,13 +92,6 @@ def pytest_configure(config: pytest.Config) -> None:
     plugins = config.pluginmanager
     plugins.register(_Watch())
     plugins.register(Starts())
-    if config.option.markexpr == "not integration" and config.option.capture == "fd":
-        # Without processes, all that is printed is printed by Python: to look for it in descriptors,
-        # three times a test, takes a fifth of the time.
-        capture = plugins.getplugin("capturemanager")
-        capture.stop_global_capturing()
-        capture._method = "sys"
-        capture.start_global_capturing()
     if hasattr(config, "workerinput"):
         gc.disable()  # until all tests are collected, which makes no circles
         # Nobody reads what a worker would print, and it keeps all reports until the end.
