@@ -5,18 +5,20 @@ from __future__ import annotations
 import io
 import json
 import logging
+import pickle
 import threading
 from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
 
-from circuits import Component, Event, sleep
+from circuits import Component, Event, Supervisor, sleep
 from circuits.app.log import JSONFormatter
 from circuits.core._tracing import Tracing
 from circuits.testing import settle
 from circuits.testing.web import web_client
 from circuits.web import Controller
+from circuits.web.exceptions import NotFound
 
 _log = logging.getLogger("tests.json")
 
@@ -147,3 +149,71 @@ def test_other_threads_have_no_event(lines: Any) -> None:
     settle(app)
     [line] = lines()
     assert "event" not in line
+
+
+@pytest.fixture
+def reports() -> Iterator[Any]:
+    out = io.StringIO()
+    place = logging.StreamHandler(out)
+    place.setFormatter(JSONFormatter())
+    log = logging.getLogger("circuits")
+    log.addHandler(place)
+    before = log.level
+    log.setLevel(logging.INFO)
+    yield lambda: [json.loads(line) for line in out.getvalue().splitlines()]
+    log.setLevel(before)
+    log.removeHandler(place)
+
+
+def test_a_failure_names_the_handler_that_has_failed(
+    reports: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Failing(Component):
+        channel = "failing"
+
+        def ping(self) -> None:
+            raise LookupError("gone")
+
+    app = Component() + Failing() + Supervisor()
+    app.fire(Ping(), "failing")
+    settle(app)
+    [line] = reports()
+    told = line["event"], line["channels"], line["component"]
+    assert told == ("ping", ["failing"], "Failing/failing")
+    [record] = caplog.records
+    assert pickle.loads(pickle.dumps(record.__dict__["circuits_failure"])) is None
+
+
+@pytest.mark.parametrize(("path", "level"), [("/gone", "info"), ("/broken", "error")])
+def test_a_failed_request_is_named(
+    reports: Any, handler_errors: Any, path: str, level: str
+) -> None:
+    class Root(Controller):
+        def gone(self) -> str:
+            raise NotFound
+
+        async def broken(self) -> str:
+            await sleep(0)
+            raise LookupError
+
+    with web_client(Root, raise_errors=False) as client:
+        identity = client.get(path).headers["X-Request-ID"]
+    [line] = [line for line in reports() if line["logger"] == "circuits"]
+    assert line["level"] == level
+    assert line["request_id"] == identity
+    assert (line["event"], line["component"]) == (path[1:], "Root//")
+
+
+def test_what_a_loop_around_this_one_handles_is_not_told(lines: Any) -> None:
+    class Outer(Component):
+        channel = "outer"
+
+        def ping(self) -> None:
+            inner = Component()
+            inner._tree_engine.schedule.call_in(-1, lambda: _log.info("for no event"))
+            inner.tick(0)
+
+    app = Outer()
+    app.fire(Ping())
+    settle(app)
+    assert [line.get("event") for line in lines()] == [None]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import select
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -53,3 +55,47 @@ def test_a_failed_fork_leaves_the_tree_alone(monkeypatch: pytest.MonkeyPatch) ->
         fork(app)
     child = Component().register(app)
     assert child.root is app
+
+
+_LATE_ASYNCIO = """
+import os, signal, sys
+from circuits import Component, Event
+
+class Go(Event): ...
+class Ask(Event): ...
+
+assert "asyncio" not in sys.modules  # the run begins first, and its coroutines load it
+
+class App(Component):
+    channel = "app"
+
+    def started(self, component):
+        child = os.fork()
+        if child:
+            os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        self.fire(Go())
+
+    async def go(self):
+        try:
+            print(await self.call(Ask()))
+            print("woken by signals:", signal.set_wakeup_fd(-1) >= 0)
+        finally:
+            self.stop()
+
+    def ask(self):
+        return "answer"
+
+App().run()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_asyncio_that_was_loaded_by_the_run_goes_on_in_a_child() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _LATE_ASYNCIO],
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=30,
+    )
+    assert (done.stdout, done.stderr) == ("answer\nwoken by signals: True\n", "")

@@ -67,6 +67,12 @@ def test_what_is_no_address(text: str) -> None:
         (["no_such_module:App"], "neither a folder nor a module 'no_such_module'"),
         (["json:no_such_thing"], f"module 'json' ({json.__file__}) has no 'no_such_thing'"),
         (["json:JSONDecoder"], "neither a component nor a class of components"),
+        (["json:dumps"], "call it in the module, and name the result"),
+        (
+            ["circuits:Timer"],
+            "without arguments (missing a required argument: 'interval'): make it",
+        ),
+        (["circuits.io:File"], "without arguments (missing a required argument: "),
         (["string:digits"], "nor an application for WSGI or ASGI: it is of <class 'str'>"),
         (["setup.py"], "no folder 'setup.py'; an application is given as MODULE:NAME"),
         (["--interface", "component", "json:dumps"], "neither a component nor a class"),

@@ -45,7 +45,14 @@ _SYSLOG = "/dev/log"
 
 #: What every record has; the rest was given by ``extra=``.
 _USUAL = frozenset(
-    {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName", "request_id"}
+    {
+        *vars(logging.makeLogRecord({})),
+        "message",
+        "asctime",
+        "taskName",
+        "request_id",
+        "circuits_failure",
+    }
 )
 
 #: The name of the variable in which circuits.web has the request that is being answered.
@@ -177,8 +184,8 @@ class JSONFormatter(logging.Formatter):
     """Makes a line of JSON of each log record.
 
     The members: ``time`` (UTC, ISO 8601), ``level``, ``logger``, ``message``; ``event``, ``event_id``,
-    ``channels`` and ``component`` of the handler that logs; ``request_id`` of the request that an
-    exposed method answers; ``exception``, the traceback; and whatever was given as ``extra=``. What
+    ``channels`` and ``component`` of the handler that logs, or that has failed; ``request_id`` of the
+    request that an exposed method answers, or could not; ``exception``, the traceback; and whatever was given as ``extra=``. What
     there is not is left out.
 
     The event is looked for on the stack, so that an application that logs nothing pays
@@ -199,14 +206,20 @@ class JSONFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        event, component = running() if record.thread == threading.get_ident() else (None, None)
+        failure = getattr(record, "circuits_failure", None)
+        if failure is not None:  # of a handler: not whoever reports it is asked for
+            event, component = failure.event, failure.component
+        elif record.thread == threading.get_ident():
+            event, component = running()
+        else:
+            event = component = None
         if event is not None:
             found["event"] = event.name
             found["event_id"] = number_of(event)
             found["channels"] = [str(channel) for channel in event.channels]
         if component is not None:
             found["component"] = f"{type(component).__name__}/{component._tree_channels[0]}"
-        request_id = getattr(record, "request_id", None) or _request_id()
+        request_id = getattr(record, "request_id", None) or _request_id(failure)
         if request_id not in (None, "-"):
             found["request_id"] = request_id
         if record.exc_info:
@@ -217,7 +230,10 @@ class JSONFormatter(logging.Formatter):
         return json.dumps(found, default=str)
 
 
-def _request_id() -> str | None:
+def _request_id(failure: Any) -> str | None:
+    if failure is not None and failure.request is not None:
+        failed: str = failure.request.id
+        return failed
     # Not by importing it: this package stands beside the web, which need not be there.
     for variable, value in contextvars.copy_context().items():
         if variable.name == _REQUEST and value is not None:

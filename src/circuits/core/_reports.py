@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .manager import Manager
 
 __all__ = [
+    "Failure",
     "fire_error",
     "format_error",
     "is_diagnosed",
@@ -41,6 +42,37 @@ __all__ = [
 
 #: For tests: each is told of a failure that nobody handles, with the handler and the event.
 failure_watchers: list[Callable[[BaseException, Any, BaseEvent | None], object]] = []
+
+
+class Failure:
+    """What a log record is about: in its attribute ``circuits_failure``, for formatters and filters.
+
+    The record says so in words as well. It may be sent to another process, this may not: there it
+    is ``None``.
+    """
+
+    __slots__ = ("event", "method")
+
+    def __init__(self, method: Any, event: BaseEvent | None) -> None:
+        self.method = method
+        self.event = event
+
+    @property
+    def component(self) -> Any:
+        """That of the handler."""
+        return getattr(self.method, "__self__", None)
+
+    @property
+    def request(self) -> Any:
+        """What the event is about, where that is a request of the web."""
+        subject = _subject_of(self.event)
+        return subject if hasattr(type(subject), "id") else None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _nothing, ()
+
+
+def _nothing() -> None: ...
 
 
 def note_mistake(problem: BaseException, method: Any, event: BaseEvent) -> None:
@@ -113,25 +145,27 @@ def log_error(
     brief = _brief(problem, method, event)
     level = logging.DEBUG if debug else logging.INFO if brief else logging.ERROR
     if brief:
-        _write_to_log(level, brief)
+        _write_to_log(level, brief, None, Failure(method, event))
         return
     if not debug:
         for watch in failure_watchers:
             watch(problem, method, event)
     if problem.__traceback__ is None:  # that of another process
         text = format_error(type(problem), problem, lines, method, event)
-        _write_to_log(level, text.rstrip())
+        _write_to_log(level, text.rstrip(), None, Failure(method, event))
         return
     text = format_error(type(problem), problem, (), method, event).rstrip()
-    _write_to_log(level, text, (type(problem), problem, own_frames(problem, method)))
+    chain = (type(problem), problem, own_frames(problem, method))
+    _write_to_log(level, text, chain, Failure(method, event))
 
 
-def _write_to_log(level: int, text: str, chain: Any = None) -> None:
+def _write_to_log(level: int, text: str, chain: Any = None, failure: Failure | None = None) -> None:
     """Log something. Whoever writes logs may fail, which must not end what is logged about."""
     import logging
 
     try:
-        logging.getLogger("circuits").log(level, "%s", text, exc_info=chain)
+        extra = None if failure is None else {"circuits_failure": failure}
+        logging.getLogger("circuits").log(level, "%s", text, exc_info=chain, extra=extra)
     except Exception as failure:
         try:
             sys.stderr.write(f"{text}\n({type(failure).__name__} while that was logged)\n")
@@ -152,9 +186,14 @@ def _brief(problem: BaseException, method: Any, event: BaseEvent | None) -> str 
 
 def _subject(event: BaseEvent | None) -> str:
     """What comes first in an event, where that says in a few words what it is: a request."""
+    subject = _subject_of(event)
+    return "" if subject is None else type(subject)._brief(subject)
+
+
+def _subject_of(event: BaseEvent | None) -> Any:
     subject = event._event_args[0] if event is not None and event._event_args else None
-    make = getattr(type(subject), "_brief", None)
-    return "" if make is None or isinstance(subject, BaseException) else make(subject)
+    is_one = hasattr(type(subject), "_brief") and not isinstance(subject, BaseException)
+    return subject if is_one else None
 
 
 def log_unheard(event: BaseEvent) -> None:

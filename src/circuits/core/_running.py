@@ -10,6 +10,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from ._dispatch import Dispatch
+from ._loop import Loop
+from ._session import Session
 from ._task_table import TaskTable
 from ._tracing import new_id
 from .events import BaseEvent
@@ -24,6 +26,10 @@ _DISPATCHES = frozenset({
     Dispatch.flush.__code__, Dispatch.run.__code__, Dispatch.follow_up.__code__, Dispatch.attempt.__code__,
 })  # fmt: skip
 _STEP = TaskTable.step.__code__
+
+#: Where a turn begins. What is further up the stack belongs to a loop around this one, such as that
+#: of a parent process that was forked in a handler.
+_TURNS = frozenset({Loop.turn.__code__, Session.loop.__code__})
 
 #: How many suspended coroutines are looked at for the one that asks.
 _TASKS = 1000
@@ -43,6 +49,8 @@ def running() -> tuple[BaseEvent | None, Any]:
             event = found["task"].event if code is _STEP else found.get("event")
             if isinstance(event, BaseEvent):
                 return event, component
+        elif code in _TURNS:
+            break
         elif component is None and code.co_varnames[:1] == ("self",):
             owner = frame.f_locals.get("self")
             if isinstance(owner, Manager):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Self
 
+    from ._engine import Engine
     from ._signal_pipe import SignalPipe
     from ._signals import Signals
     from .manager import Manager
@@ -50,17 +51,34 @@ class _Forks:
     """Prepares forked children to go on, from the first run of this process on."""
 
     is_watched = False
+    is_behind_asyncio = False
 
     @classmethod
     def watch(cls) -> None:
         if not cls.is_watched and hasattr(os, "register_at_fork"):
             cls.is_watched = True
-            # Locked, so that no thread holds it that the child does not have.
             os.register_at_fork(
-                before=TREE_LOCK.acquire,
+                before=cls.prepare,
                 after_in_parent=TREE_LOCK.release,
                 after_in_child=cls.renew,
             )
+
+    @classmethod
+    def prepare(cls) -> None:
+        # Locked, so that no thread holds it that the child does not have.
+        TREE_LOCK.acquire()
+        if not cls.is_behind_asyncio and "asyncio.events" in sys.modules:
+            # From Python 3.12 on asyncio forgets its loop in a child, and who is woken by signals,
+            # after us if it was loaded after the first run began.
+            cls.is_behind_asyncio = True
+            os.register_at_fork(after_in_child=cls.restore)
+
+    @staticmethod
+    def restore() -> None:
+        for session in _sessions:
+            _restore_loop(session._manager.root._tree_engine)
+            if session.pipe is not None:
+                session.pipe.restore()
 
     @staticmethod
     def renew() -> None:
@@ -77,15 +95,20 @@ def after_fork(manager: Manager) -> None:
     """In a forked child: make ready to go on what a tree has copies of."""
     engine = manager.root._tree_engine
     loop = engine.loop
-    if loop.host is not None and loop.host.loop.is_running():
-        asyncio = sys.modules["asyncio"]
-        asyncio._set_running_loop(loop.host.loop)  # forgotten when the process id changes
+    _restore_loop(engine)
     if loop.session is not None and loop.session.pipe is not None:
         loop.session.pipe.reopen()
         loop.forget_signalled()
     if loop.session is not None and loop.session._diagnosis is not None:
         loop.session._diagnosis.go_on()
     tell_components_of_fork(engine.root)
+
+
+def _restore_loop(engine: Engine) -> None:
+    host = engine.loop.host
+    if host is not None and host.loop.is_running():
+        asyncio = sys.modules["asyncio"]
+        asyncio._set_running_loop(host.loop)  # forgotten when the process id changes
 
 
 def tell_components_of_fork(root: Manager) -> None:

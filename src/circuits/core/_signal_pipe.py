@@ -49,11 +49,17 @@ class SignalPipe(WakeUp):
         if hasattr(select, "poll"):
             self._poll = select.poll()
             self._poll.register(self.number, select.POLLIN)
-        self._previous = signal.set_wakeup_fd(
-            self._writer.number,  # type: ignore[union-attr]  # just made
-            warn_on_full_buffer=False,
-        )
+        self._previous = self._catch()
         self._is_open = True
+
+    def _catch(self) -> int:
+        writer: Any = self._writer
+        return signal.set_wakeup_fd(writer.number, warn_on_full_buffer=False)
+
+    def restore(self) -> None:
+        """Have signals write to it again, which somebody else has taken."""
+        if self._is_open:
+            self._catch()
 
     def close(self) -> None:
         """Leave signals to whoever had them before, and close the pipe."""

@@ -70,6 +70,12 @@ def load(
     found = find(parser, name, absent=absent)
     if interface in ("auto", "component"):
         if isinstance(found, type) and issubclass(found, BaseComponent):
+            missing = _missing(found)
+            if missing is not None:
+                parser.error(
+                    f"{name} cannot be made without arguments ({missing}): "
+                    "make it in the module, and name that object"
+                )
             found = found()
         if isinstance(found, BaseComponent):
             return found
@@ -78,7 +84,8 @@ def load(
     if interface == "component" or not callable(found):
         kind = "a component nor a class of components"
         parser.error(
-            f"{name} is neither {kind}, nor an application for WSGI or ASGI: it is {_what(found)}"
+            f"{name} is neither {kind}, nor an application for WSGI or ASGI: "
+            f"it is {_what(found)}{_cure(found)}"
         )
     gateway = importlib.import_module(f"circuits.web.{interface}").Gateway
     return gateway(found, threads=threads)  # type: ignore[no-any-return]  # imported where it is needed
@@ -87,6 +94,25 @@ def load(
 def _what(found: Any) -> str:
     # Not all of it: what is no application may hold secrets.
     return f"the class {found.__name__}" if isinstance(found, type) else f"of {type(found)!r}"
+
+
+def _missing(kind: type[BaseComponent]) -> str | None:
+    """Which argument a class has to be given, or ``None``."""
+    # Without a constructor of its own, what that gets goes to the method init.
+    constructor = kind.__init__
+    makes = kind.init if constructor is BaseComponent.__init__ else constructor
+    try:
+        inspect.signature(makes).bind(None)
+    except TypeError as problem:
+        return str(problem)
+    except ValueError:  # nobody knows how
+        pass
+    return None
+
+
+def _cure(found: Any) -> str:
+    is_made = inspect.isroutine(found)
+    return "; if that makes the application, call it in the module, and name the result" * is_made
 
 
 def _interface_of(found: Any) -> str:

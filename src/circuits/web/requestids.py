@@ -63,7 +63,9 @@ class RequestIDs(BaseComponent):
 
 
 class RequestIDFilter(logging.Filter):
-    """Gives log records a ``request_id``: that of the request an exposed method answers, or ``-``.
+    """Gives log records a ``request_id``: of the request that an exposed method answers, or ``-``.
+
+    The record of a failure has that of the request which has failed.
 
     ::
 
@@ -75,6 +77,10 @@ class RequestIDFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Add the attribute; every record passes."""
-        current = at_hand.get(None)
-        record.request_id = "-" if current is None else current[0].id
+        failure = getattr(record, "circuits_failure", None)
+        request = None if failure is None else failure.request
+        if request is None:
+            current = at_hand.get(None)
+            request = None if current is None else current[0]
+        record.request_id = "-" if request is None else request.id
         return True
