@@ -166,9 +166,9 @@ def _write_to_log(level: int, text: str, chain: Any = None, failure: Failure | N
     try:
         extra = None if failure is None else {"circuits_failure": failure}
         logging.getLogger("circuits").log(level, "%s", text, exc_info=chain, extra=extra)
-    except Exception as failure:
+    except Exception as reason:
         try:
-            sys.stderr.write(f"{text}\n({type(failure).__name__} while that was logged)\n")
+            sys.stderr.write(f"{text}\n({type(reason).__name__} while that was logged)\n")
         except Exception:  # there is none, or it is closed
             return
 
