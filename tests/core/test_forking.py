@@ -1,4 +1,4 @@
-"""What a poller does in a forked child."""
+"""What goes on in a forked child."""
 
 from __future__ import annotations
 
@@ -90,6 +90,7 @@ App().run()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.process
 def test_asyncio_that_was_loaded_by_the_run_goes_on_in_a_child() -> None:
     done = subprocess.run(
         [sys.executable, "-c", _LATE_ASYNCIO],
