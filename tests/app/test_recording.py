@@ -188,6 +188,32 @@ def test_a_full_disk_ends_it_behind_the_last_whole_write(
     assert file.lost > 5000
 
 
+@pytest.mark.parametrize("room", range(0, 120, 10))
+def test_the_end_is_written_whole_or_where_there_is_room(
+    path: str, room: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = written(path, (110, b"first"))
+    file.flush()
+    file.add(110, bytes(200))
+    file.flush()
+    size, real = os.path.getsize(path), os.write
+
+    def write(number: int, data: Any) -> int:
+        left = size + room - os.lseek(number, 0, os.SEEK_CUR)
+        if left <= 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(number, data[:left])
+
+    monkeypatch.setattr(os, "write", write)
+    file.close("over")
+    monkeypatch.undo()
+    _, records, why = read_recording(path)
+    assert why == "over"
+    assert records[0] == (110, b"first")
+    assert len(records) == file.records
+    assert (file.lost > 200) == (len(records) == 1)
+
+
 # -- values ------------------------------------------------------------------------------------
 
 

@@ -90,7 +90,7 @@ class RecordingFile:
 
     Attributes:
         records: How many were written or collected.
-        written: How many bytes are in the file.
+        written: How many bytes are in the file, without the last record.
         lost: How many bytes could not be written.
         problem: Why, or ``None``.
         is_full: Whether the limit does not allow for more.
@@ -147,10 +147,8 @@ class RecordingFile:
         if not data or self.is_closed or self.problem is not None:
             self.lost += len(data)
             return
-        view = memoryview(data)
         try:
-            while view:
-                view = view[os.write(self._file, view) :]
+            self._write(data)
         except OSError as problem:
             self.problem = problem
             self.is_full = True
@@ -159,6 +157,12 @@ class RecordingFile:
         self.written += len(data)
         self._crc = zlib.crc32(data, self._crc)
         self._good = [*self._good[-1:], (self.written, self._crc, self.records)]
+
+    def _write(self, data: bytes | bytearray) -> None:
+        """Write all of it: a disk that is nearly full takes a part, and refuses the rest."""
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._file, view) :]
 
     def close(self, why: str) -> None:
         """Write the last record."""
@@ -177,10 +181,11 @@ class RecordingFile:
                 os.ftruncate(self._file, size)
                 os.lseek(self._file, size, os.SEEK_SET)
                 payload = json.dumps(end).encode()
-                os.write(self._file, bytes((KIND_END,)) + pack_number(len(payload)) + payload)
+                self._write(bytes((KIND_END,)) + pack_number(len(payload)) + payload)
             except OSError as problem:
                 self.problem = self.problem or problem
                 continue
+            self.lost += self.written - size
             self.records, self.written = records, size
             break
 
