@@ -76,9 +76,10 @@ known = []
 
 
 def _configuration(page: str, heading: str) -> str:
-    """The block of a page's section, without the places that are of one machine."""
+    """The block of a page's section that is no listing, without the places that are of one machine."""
     text = (CHECKOUT / "docs" / "howto" / page).read_text(encoding="utf-8")
     section = text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    section = re.sub(r"^```.*?^```$", "", section, flags=re.MULTILINE | re.DOTALL)
     block = re.search(r"(?:^    .*\n|^\n(?=    ))+", section, re.MULTILINE)
     assert block is not None, f"{page} has no configuration below {heading}"
     return re.sub("^    ", "", block[0], flags=re.MULTILINE)
