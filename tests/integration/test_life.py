@@ -96,6 +96,33 @@ def test_a_second_signal_ends_at_once_whatever_is_queued() -> None:
     assert done.stdout == "begin\nend\n"
 
 
+def test_a_second_signal_ends_what_is_waited_for_at_the_end() -> None:
+    done = run(
+        """
+class App(Component):
+    stop_timeout = 1000
+
+    def started(self, component):
+        self.fire(Event.create("wait"))
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def wait(self):
+        try:
+            yield sleep(1e9)
+        finally:
+            print("cancelled", flush=True)
+
+    def stopped(self, component):
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        yield sleep(1e9)
+
+App().run()
+print("end")
+"""
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("cancelled\nend\n", "", 0)
+
+
 def test_a_handler_called_stop_keeps_no_signal_from_ending_it() -> None:
     done = run(
         """

@@ -211,7 +211,11 @@ class Session:
         manager = self._manager
         try:
             stop(manager, None)
-            self._wind_down()
+            try:
+                self._wind_down()
+            except KeyboardInterrupt:  # a second signal: nothing is waited for any more
+                self._quit_now()
+                self._wind_down()
         finally:
             loop = manager._tree_engine.loop
             host, loop.host = loop.host, None
