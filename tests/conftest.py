@@ -44,7 +44,7 @@ _HANGS_SECONDS = 120
 
 
 class _Watch:
-    """Prints where a test hangs.
+    """Prints where a test hangs, or what comes before the first one: to collect them all.
 
     pytest can do that as well, with a new watchman for each test; to send a thread away takes
     longer than most tests do, where the machine is busy.
@@ -53,13 +53,17 @@ class _Watch:
     def __init__(self) -> None:
         self._stderr = os.dup(sys.__stderr__.fileno())  # type: ignore[union-attr]
         self._renewal = 0.0
+        self._look()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self) -> None:
+        self._look()
+
+    def _look(self) -> None:
         now = time.monotonic()
         if now >= self._renewal:
             self._renewal = now + _HANGS_SECONDS
-            faulthandler.dump_traceback_later(2 * _HANGS_SECONDS, file=self._stderr)
+            faulthandler.dump_traceback_later(2 * _HANGS_SECONDS, repeat=True, file=self._stderr)
 
     def pytest_unconfigure(self) -> None:
         faulthandler.cancel_dump_traceback_later()
@@ -154,10 +158,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    # Thousands of tests stay in memory all the time; no collection needs to look at them again. And tests make
-    # and forget whole trees: to look for circles thirty times less often takes a tenth off. Not even less
-    # often, as what is forgotten may have descriptors.
-    gc.collect()
+    # Thousands of tests stay in memory all the time; no collection needs to look at them, this once included.
+    # And tests make and forget whole trees: to look for circles thirty times less often takes a tenth off. Not
+    # even less often, as what is forgotten may have descriptors.
     gc.freeze()
     gc.set_threshold(20_000, 10, 10)
     gc.enable()

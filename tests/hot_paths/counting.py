@@ -62,7 +62,6 @@ class Counter:
     def run(self, program: Program) -> Counts:
         """Run the program; the median of its cycles, so that a rare turn does not count."""
         previous = sys.getprofile(), sys.gettrace()
-        gc.collect()
         gc.disable()  # what a collection finalizes is not part of any cycle
         # Python 3.12 looks at this flag when tracing begins, and at no other time.
         sys._getframe().f_trace_opcodes = True
