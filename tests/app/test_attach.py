@@ -137,6 +137,7 @@ def test_it_may_choose(app: Any, connect: Callable[[], Peer]) -> None:
         (b'{"names": "x"}\n', "names is a list of texts"),
         (b'{"limit": "many"}\n', "limit is a number"),
         (b'{"seconds": null}\n', "seconds is a number"),
+        (b'{"seconds": NaN}\n', "seconds is a number"),
         (b"x" * 70_000, "longer than 65536 bytes"),
         (b"[" * 60_000 + b"\n", ""),
     ],
@@ -152,6 +153,21 @@ def test_nonsense_is_refused(
     peer.messages(1)
     assert peer.is_over
     assert app._tree_engine.append == app._tree_engine.queue.append  # nobody looks
+
+
+@pytest.mark.parametrize("number", ["1" + "0" * 400, "-1" + "0" * 400, "Infinity", "1e9"])
+def test_numbers_without_measure_harm_nobody(
+    app: Any, connect: Callable[[], Peer], number: str
+) -> None:
+    peer = connect()
+    limit = 200 if number == "Infinity" else number
+    peer.send(f'{{"seconds": {number}, "limit": {limit if limit != "1e9" else 5}}}\n'.encode())
+    assert [one["type"] for one in peer.messages()] == ["tree", "state", "errors"]
+    before = []
+    app._tree_engine.schedule.call_in(30, lambda: before.append(app.fire(Ping())))
+    [*_, tick] = peer.messages(60.5)
+    assert before
+    assert tick["type"] == "tick"
 
 
 def test_when_everybody_has_gone_nobody_looks(app: Any, connect: Callable[[], Peer]) -> None:

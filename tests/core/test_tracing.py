@@ -497,3 +497,72 @@ def test_values_are_parted_from_their_events_as_ever() -> None:
         app.fire(event)
     settle(app)
     assert [event._event_value.event for event in events[1:]] == [None] * 9
+
+
+class Failing(Seen):
+    """A subscriber that cannot do it."""
+
+    def begun(self, trace: Trace, event: Any) -> None:
+        super().begun(trace, event)
+        raise OSError("begun")
+
+    def ended(self, trace: Trace) -> None:
+        super().ended(trace)
+        raise OSError("ended")
+
+    def failed(self, method: Any, event: Any, problem: BaseException, trace: Any) -> None:
+        super().failed(method, event, problem, trace)
+        raise OSError("failed")
+
+    def counted(self, events: Any, calls: Any, deepest: int) -> None:
+        super().counted(events, calls, deepest)
+        raise OSError("counted")
+
+
+def test_who_looks_on_and_fails_harms_nobody(
+    clock: VirtualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    done: list[str] = []
+
+    class Worker(Component):
+        channel = "app"
+
+        def ping(self) -> Generator[Any, None, None]:
+            done.append("ping")
+            self.fire(Pong())
+            yield sleep(1)
+            done.append("slept")
+
+        def pong(self) -> None:
+            done.append("pong")
+            raise LookupError("ours")
+
+        @handler("error")
+        def _on_error(self, kind: Any, problem: Any, *args: Any) -> None:
+            done.append(str(problem))
+
+    app, failing, seen = Worker(), Failing(), Seen()
+    traced(app, failing)
+    tracing = traced(app, seen)
+    app.fire(Ping())
+    settle(app, until=clock.now + 2)
+    tracing.flush_counts()
+    assert done == ["ping", "pong", "ours", "slept"]
+    for one in (failing, seen):  # the one that comes after it is told all the same
+        assert {trace.name for trace in one.traces} >= {"ping", "pong", "error"}
+        assert [str(problem) for _, _, problem, _ in one.failures] == ["ours"]
+        assert one.events["ping", ("app",)] == 1
+    texts = [record.getMessage() for record in caplog.records]
+    assert 1 <= len(texts) <= 4  # one a second at most
+    assert all("was told what goes on, and failed" in text for text in texts)
+    assert caplog.records[0].exc_info is not None
+
+
+def test_a_limit_may_be_any_number(clock: VirtualClock) -> None:
+    app, seen = App(), Seen(limit=10**400)
+    traced(app, seen)
+    for _ in range(3):
+        app.fire(Ping())
+        clock.advance(1)
+        app.flush()
+    assert len(seen.by_name("ping")) == 3

@@ -120,9 +120,9 @@ class _Client:
         if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int)):
             raise TypeError("limit is a number, or null")
         seconds = asked.get("seconds", 1.0)
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds != seconds:
             raise TypeError("seconds is a number")
-        self._seconds = min(max(float(seconds), _FASTEST), _SLOWEST)
+        self._seconds = float(min(max(seconds, _FASTEST), _SLOWEST))  # one of JSON may be too large
         self._wants_state = bool(asked.get("state", True))
         payloads = self._attach.payloads and bool(asked.get("payloads", True))
         hidden = [self._attach.channel]

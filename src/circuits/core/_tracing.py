@@ -20,7 +20,7 @@ from ._causes import Firing
 from ._dispatch import Dispatch
 from ._outcomes import Outcomes
 from ._queue import event_of
-from ._shown import safe_str
+from ._shown import safe_repr, safe_str
 from ._task_table import TaskTable
 from ._traced_parts import TracedDispatch, TracedOutcomes, TracedTaskTable
 
@@ -74,6 +74,13 @@ KINDS_LIMIT: Final = 5000
 
 #: How long the text of what a handler has raised may be.
 ERROR_CHARACTERS: Final = 500
+
+#: How many events a second are traced at most, whatever somebody wants: what is reckoned with it are
+#: floats, which have an end.
+_MOST: Final = 1_000_000_000
+
+#: Seconds between two lines in the log about subscribers that fail.
+_LOG_SECONDS: Final = 1.0
 
 #: Seconds after which the rate of sampling is adapted.
 _WINDOW: Final = 0.1
@@ -151,6 +158,7 @@ class Tracing:
         self._stride = 1
         self._candidates = self._taken = self._traced = 0
         self._began = _clock.now()
+        self._logged = float("-inf")
 
     @classmethod
     def of(cls, engine: Engine) -> Tracing:
@@ -193,7 +201,7 @@ class Tracing:
         filters = [one.chooses for one in subscribers if one.chooses is not None]
         self._chooses = tuple(filters) if len(filters) == len(subscribers) else None
         limits = [one.limit for one in subscribers]
-        self._limit = None if None in limits else max(filter(None, limits), default=0)
+        self._limit = None if None in limits else min(max(filter(None, limits), default=0), _MOST)
         self._stride = self.left = 1
         self._exchange_outcomes()
         parts: tuple[Any, ...] = (engine.dispatch, engine.tasks)
@@ -216,7 +224,10 @@ class Tracing:
         events, calls, deepest = self.events, self.calls, self.deepest
         self.events, self.calls, self.deepest, self._kinds = {}, {}, 0, 0
         for subscriber in self._subscribers:
-            subscriber.counted(events, calls, deepest)
+            try:
+                subscriber.counted(events, calls, deepest)
+            except Exception as problem:
+                self._not_heard(subscriber, problem)
         self._adapt(_clock.now())
 
     # -- firing --
@@ -362,7 +373,10 @@ class Tracing:
     def _begin(self, trace: Trace, event: BaseEvent) -> None:
         trace.started = _clock.now()
         for subscriber in self._subscribers:
-            subscriber.begun(trace, event)
+            try:
+                subscriber.begun(trace, event)
+            except Exception as problem:
+                self._not_heard(subscriber, problem)
 
     def end(self, trace: Trace, firing: Firing | None) -> None:
         """The handlers have been run; some may be suspended."""
@@ -376,14 +390,34 @@ class Tracing:
         if trace.finished is None:
             trace.finished = _clock.now()
             for subscriber in self._subscribers:
-                subscriber.ended(trace)
+                try:
+                    subscriber.ended(trace)
+                except Exception as problem:
+                    self._not_heard(subscriber, problem)
 
     def fail(self, event: BaseEvent, method: Any, problem: BaseException, trace: Any) -> None:
         """A handler has raised."""
         if trace is not None:
             trace.errors.append(f"{type(problem).__name__}: {safe_str(problem)[:ERROR_CHARACTERS]}")
         for watcher in self._watchers:
-            watcher(method, event, problem, trace)
+            try:
+                watcher(method, event, problem, trace)
+            except Exception as trouble:
+                self._not_heard(watcher, trouble)
+
+    def _not_heard(self, who: object, problem: Exception) -> None:
+        """Somebody who looks on has raised: no event of the application is to fail for that.
+
+        It is logged, once a second at most, and not fired: that would be traced as well.
+        """
+        now = _clock.now()
+        if now - self._logged < _LOG_SECONDS:
+            return
+        self._logged = now
+        import logging  # expensive, and needed for faults only
+
+        text = "%s was told what goes on, and failed"
+        logging.getLogger("circuits").error(text, safe_repr(who), exc_info=problem)
 
 
 def _event_of(entry: Any) -> BaseEvent:
