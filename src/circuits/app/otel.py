@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Spans"]
 
-#: Of how many events it is remembered which span they have, for those that they cause.
+#: Of how many events that have ended it is remembered which span they have, for those that they cause.
 _REMEMBERED = 10_000
 
 
@@ -55,6 +55,7 @@ class Spans(BaseComponent):
         self._api: Any = trace
         self._tracer = trace.get_tracer("circuits") if tracer is None else tracer
         self.limit = limit
+        self._open: dict[int, Any] = {}  # of events that go on, and are there themselves
         self._spans: dict[int, Any] = {}
         self._offset = 0.0  # of the engine's clock from that of the wall
 
@@ -66,12 +67,17 @@ class Spans(BaseComponent):
 
     def _tree_left(self, engine: Engine) -> None:
         Tracing.of(engine).unsubscribe(self)
+        spans, self._open = self._open, {}
         self._spans.clear()
+        for span in spans.values():
+            span.end(end_time=self._nanoseconds(None))  # nobody tells when its event does
 
     @handler(False)
     def begun(self, trace: Trace, event: BaseEvent) -> None:
         """Begin a span."""
-        parent = self._spans.get(trace.parent) if trace.parent is not None else None
+        parent = None
+        if trace.parent is not None:
+            parent = self._open.get(trace.parent) or self._spans.get(trace.parent)
         began = trace.queued if trace.queued is not None else trace.started
         context = None if parent is None else self._api.set_span_in_context(parent)
         span = self._tracer.start_span(
@@ -83,16 +89,17 @@ class Spans(BaseComponent):
                 "circuits.channels": [str(channel)[:200] for channel in trace.channels],
             },
         )
-        self._spans[trace.id] = span
-        if len(self._spans) > _REMEMBERED:
-            del self._spans[next(iter(self._spans))]
+        self._open[trace.id] = span
 
     @handler(False)
     def ended(self, trace: Trace) -> None:
         """End a span; what its event has fired may still begin, and finds it."""
-        span = self._spans.get(trace.id)
+        span = self._open.pop(trace.id, None)
         if span is None:
             return
+        self._spans[trace.id] = span
+        if len(self._spans) > _REMEMBERED:
+            del self._spans[next(iter(self._spans))]
         if trace.queued is not None and trace.started is not None:
             span.set_attribute("circuits.waited", trace.started - trace.queued)
         handlers = [
