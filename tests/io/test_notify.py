@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import struct
@@ -308,6 +309,58 @@ def test_an_overflow_is_told_and_new_folders_are_found(
     (tmp_path / "a" / "file").touch()
     settle(app)
     assert ("created", "file", str(tmp_path / "a")) in changes(seen)
+
+
+def test_after_an_overflow_nothing_is_told_under_a_name_that_is_gone(
+    app: Manager, notify: Notify, seen: Seen, tmp_path: Path
+) -> None:
+    for name in ("a", "gone", "link", "new"):
+        (tmp_path / name / "below").mkdir(parents=True)
+    watched = os.path.join(tmp_path, "")
+    notify.add_path(watched, mask=_OWN, recursive=True, auto_add=True)
+    settle(app)
+    (tmp_path / "a").rename(tmp_path / "b")
+    (tmp_path / "link").rename(tmp_path / "c")
+    (tmp_path / "link").symlink_to("c")
+    (tmp_path / "gone" / "below").rmdir()
+    (tmp_path / "gone").rmdir()
+    (tmp_path / "new").rename(tmp_path / "old")
+    (tmp_path / "new").mkdir()
+    ((descriptor),) = (notify._descriptors or {}).values()
+    os.read(descriptor.file, 65536)  # as if the kernel had dropped it
+    notify._take(_inotify.Raw(-1, _inotify.IN_Q_OVERFLOW, 0, ""))
+    settle(app)
+    seen.entries.clear()
+    files = ["b/below/file", "b/file", "c/file", "new/file", "old/below/file", "old/file"]
+    for name in files:
+        (tmp_path / name).touch()
+    settle(app)
+    told = [pathname for _, _, pathname, _ in seen.of("created")]
+    assert sorted(told) == [str(tmp_path / name) for name in files]
+    assert len(list(notify._watches.all())) == 8
+
+
+def test_a_folder_below_that_may_not_be_watched_does_not_hide_the_others(
+    app: Manager, notify: Notify, seen: Seen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b", "c"):
+        (tmp_path / name).mkdir()
+    add = _inotify.Inotify.add
+
+    def refuse(self: Any, path: str, mask: int) -> int:
+        if path.endswith(("a", "b")):
+            raise PermissionError(errno.EACCES, "not yours", path)
+        return add(self, path, mask)
+
+    monkeypatch.setattr(_inotify.Inotify, "add", refuse)
+    notify.add_path(tmp_path, mask=_OWN, recursive=True)
+    (tmp_path / "c" / "file").touch()
+    settle(app)
+    assert sorted(problem.filename for (problem,) in seen.of("io_error")) == [
+        str(tmp_path / "a"),
+        str(tmp_path / "b"),
+    ]
+    assert ("created", "file", str(tmp_path / "c")) in changes(seen)
 
 
 def test_an_overflow_that_nobody_handles_is_logged(

@@ -54,6 +54,11 @@ class Watches:
         """The number that a path has."""
         return self._numbers.get(path)
 
+    def has_above(self, path: str) -> bool:
+        """Whether the folder that a path is in is watched."""
+        folder = os.path.dirname(path)
+        return folder in self._numbers or os.path.join(folder, "") in self._numbers
+
     def add(self, number: int, watch: Watch) -> list[int]:
         """Enter a path; one that is there already is replaced.
 

@@ -190,6 +190,8 @@ class Notify(DescriptorOwner):
                 self._enter_watch(Watch(folder, mask, True, recursive, auto_add))
             except (FileNotFoundError, NotADirectoryError):
                 continue  # gone meanwhile
+            except PermissionError as problem:  # of this one alone
+                report(self, problem)
         if auto_add:
             self._look_again()
 
@@ -235,6 +237,7 @@ class Notify(DescriptorOwner):
             if not self._tree_engine.route("overflow", (self.channel,)):
                 logging.getLogger("circuits").warning("%r: some changes were not reported", self)
             self.fire(Overflow())
+            self._forget_gone()
             self._look_again()
             return
         self._settle_renaming(raw)
@@ -320,8 +323,22 @@ class Notify(DescriptorOwner):
             self._renaming = None
             self.remove_path(path, recursive=True)
 
+    def _forget_gone(self) -> None:
+        """After an overflow: folders may have gone, or changed their names, and nobody has told of it.
+
+        Under its old name one that is found by its new name would be told of twice.
+        """
+        gone: dict[str, None] = {}
+        for path in sorted(watch.path for watch in self._watches.all() if watch.auto_add):
+            if not self._watches.has_above(path):
+                continue  # the kernel itself follows it, whatever it is called
+            if os.path.dirname(path) in gone or os.path.islink(path) or not os.path.isdir(path):
+                gone[path] = None
+        for path in gone:
+            self.remove_path(path)
+
     def _look_again(self) -> None:
-        """After an overflow: folders may have come that nobody has told of."""
+        """Folders may have come that nobody has told of."""
         for watch in self._watches.all():
             if watch.auto_add:
                 for path in _folders_in(watch.path):
