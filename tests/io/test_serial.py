@@ -261,3 +261,47 @@ def test_channels(line: Line) -> None:
 
     assert Mine(line.name).channel == "mine"
     assert Mine(line.name, channel="other").channel == "other"
+
+
+def test_what_was_thrown_away_is_no_end(app: Manager, seen: Seen, line: Line) -> None:
+    serial = Serial(line.name).register(app)
+    settle(app)
+    line.send(b"lost", serial)
+    serial.device.reset_input_buffer()
+    ((file),) = serial._descriptors or {}
+    serial._on_readable(file)  # as the poller has told before
+    settle(app)
+    assert not serial.closed
+    assert not seen.of("io_error")
+    line.send(b"kept", serial)
+    settle(app)
+    assert seen.data == b"kept"
+
+
+def test_a_port_without_a_descriptor_left_for_it_is_not_opened(
+    app: Manager, seen: Seen, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(number: int) -> int:
+        raise OSError(errno.EMFILE, "too many")
+
+    serial = Serial(line.name).register(app)
+    settle(app)
+    app.fire(Close(), "serial")
+    settle(app)
+    before = _open_descriptors()
+    monkeypatch.setattr(os, "dup", fail)
+    app.fire(Open(), "serial")
+    settle(app)
+    monkeypatch.undo()
+    [(problem,)] = seen.of("io_error")
+    assert problem.errno == errno.EMFILE
+    assert serial.device is None
+    assert _open_descriptors() == before
+    app.fire(Open(), "serial")
+    settle(app)
+    assert seen.of("opened") == [(line.name,), (line.name,)]
+
+
+def _open_descriptors() -> int:
+    """How many there are, where the system tells."""
+    return len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else 0

@@ -119,9 +119,15 @@ class Serial(Writer, Component):
         except (OSError, ValueError) as problem:  # its own exception is an OSError, too
             self._open_failed(problem)
             return
-        # The library closes its descriptor itself; a copy is ours to close.
+        try:
+            # The library closes its descriptor itself; a copy is ours to close.
+            number = os.dup(device.fileno())
+        except OSError as problem:
+            device.close()
+            self._open_failed(problem)
+            return
         self.device = device
-        descriptor = Descriptor(self, os.dup(device.fileno()), max_pending=self._max_pending)
+        descriptor = Descriptor(self, number, max_pending=self._max_pending)
         self._stream = descriptor
         self._adopt(descriptor)
         self.fire(Opened(self.port))
@@ -133,7 +139,7 @@ class Serial(Writer, Component):
         data = descriptor.read(self.bufsize)
         if data:
             self._received(data)
-        elif data is not None:
+        elif data is not None and _is_hung_up(descriptor.file):
             self._descriptor_hung_up(descriptor)
 
     @handler("_hold_reading")
@@ -183,6 +189,17 @@ class Serial(Writer, Component):
             self._lines = LineDecoder(self._lines.limit_bytes, _split_keeping_ends)
         self._release_end()
         self.fire(Closed(self.port))
+
+
+def _is_hung_up(file: int) -> bool:
+    """Whether nothing was read as nobody is there: the library has a port read nothing, too, where
+    what had come was thrown away meanwhile.
+    """
+    import select  # has been loaded by the pollers
+
+    poll = select.poll()
+    poll.register(file, 0)
+    return bool(poll.poll(0))
 
 
 def _split_keeping_ends(data: bytes, rest: bytes) -> tuple[list[bytes], bytes]:
