@@ -129,6 +129,23 @@ class Cluster:
             broker.kill()
 
 
+def publish_raw(port: int, *messages: bytes) -> None:
+    """Publish by the protocol itself what no client would: lines of ``PUB`` or ``HPUB``."""
+    with socket.create_connection(("127.0.0.1", port), SECONDS) as sock:
+        received = sock.recv(65536)
+        sock.sendall(b'CONNECT {"verbose": false, "headers": true}\r\n')
+        sock.sendall(b"".join(messages) + b"PING\r\n")
+        while b"PONG\r\n" not in received:
+            received += sock.recv(65536)
+    assert b"-ERR" not in received
+
+
+def headed(subject: bytes, head: bytes, body: bytes) -> bytes:
+    """A message with headers, whatever they are."""
+    sizes = b"%d %d" % (len(head), len(head) + len(body))
+    return b"HPUB %s %s\r\n%s%s\r\n" % (subject, sizes, head, body)
+
+
 def ask_plainly(url: str, body: Any) -> Any:
     """Run a coroutine function with a plain client, in a loop of its own."""
     import asyncio

@@ -23,9 +23,10 @@ from circuits import BaseComponent, Component, Event, Manager, handler, sleep
 from circuits.core.errors import RemoteError
 from circuits.node import Node, Refused, Remote, Unreachable
 from circuits.node._nats_client import arrive
+from circuits.node._nats_presence import Presence
 from tests.certificates import Certificates
 from tests.integration.fault_proxy import FaultProxy
-from tests.integration.nats_support import Broker, ask_plainly, broker
+from tests.integration.nats_support import Broker, ask_plainly, broker, headed, publish_raw
 from tests.integration.process_support import Quiet, eventually, perform, resident, send_signal
 from tests.support import unused_port
 
@@ -571,6 +572,81 @@ def test_a_silent_server_is_given_up(broker: Broker) -> None:
         assert await script.call(far("who", node="us")) == "here"
 
     run(broker.url, body, group="us")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        headed(b"circuits.far.far.echo", b"NATS/1.0 \xff\xfe\r\na: b\r\n\r\n", b'{"args": [5]}'),
+        headed(b"circuits.far.far.echo", b"x\r\n\r\n", b'{"args": [5]}'),
+        b"PUB circuits.far.far.\xff 2\r\n{}\r\n",
+        b'PUB circuits.far.far.echo \xff 13\r\n{"args": [5]}\r\n',
+    ],
+    ids=["status", "head", "subject", "reply"],
+)
+def test_what_cannot_be_decoded_ends_no_reading(
+    broker: Broker, start: Start, caplog: pytest.LogCaptureFixture, message: bytes
+) -> None:
+    side = start().ready()
+    publish_raw(broker.port, message)
+
+    async def body(script: Any) -> None:
+        assert await script.call(far("echo", "next", timeout=5)) == "next"
+
+    run(broker.url, body)
+    assert side.answers.heard == (["next"] if b"far.\xff" in message else [5, "next"])
+    assert len(side.journal.told) == 1  # the connection has lasted
+    assert any("a message that cannot be read" in text for text in caplog.messages)
+
+
+def test_a_server_that_drops_everybody_is_not_besieged() -> None:
+    port = unused_port()
+    info = {"server_id": "one", "version": "2.15.0", "headers": True, "max_payload": 1 << 20}
+    connections = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        pings = 0
+        writer.write(b"INFO " + json.dumps(info).encode() + b"\r\n")
+        while pings < 3 and (data := await reader.read(65536)):
+            pings += data.count(b"PING\r\n")
+            writer.write(b"PONG\r\n" * data.count(b"PING\r\n"))
+        await asyncio.sleep(0.01)
+        writer.close()
+
+    async def body(script: Any) -> None:
+        async with await asyncio.start_server(serve, "127.0.0.1", port):
+            await asyncio.sleep(2)
+
+    journal = run(f"nats://127.0.0.1:{port}", body)
+    assert len(journal.of("connected_to")) == len(journal.of("disconnected_from"))
+    assert 3 <= connections <= 15
+
+
+def test_a_connection_lost_while_it_is_made_is_told(
+    broker: Broker, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    side = start().ready()
+    is_taken, links = Presence.is_taken, []
+
+    async def fail_once(self: Presence) -> bool:
+        links.append(self._link)
+        if len(links) == 1:
+            await asyncio.sleep(0.2)  # it is used meanwhile
+            raise ConnectionError("lost")
+        return await is_taken(self)
+
+    monkeypatch.setattr(Presence, "is_taken", fail_once)
+    broker.kill()
+    broker.start()
+    eventually(lambda: len(side.journal.of("connected_to")) == 3)
+    assert [entry[0] for entry in side.journal.told] == [
+        "connected_to",
+        *(["disconnected_from", "connected_to"] * 2),
+    ]
+    assert links[0].is_closed
+    assert list(side.node._hub.links) == [links[1]]
 
 
 # -- two of one name --

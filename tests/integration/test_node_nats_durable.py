@@ -20,7 +20,15 @@ from circuits import Component, Event, Timer, handler, sleep
 from circuits.node import Remote, Unreachable
 from circuits.node._nats_client import arrive
 from tests.integration.fault_proxy import FaultProxy
-from tests.integration.nats_support import Broker, Cluster, ask_plainly, broker, limit_files
+from tests.integration.nats_support import (
+    Broker,
+    Cluster,
+    ask_plainly,
+    broker,
+    headed,
+    limit_files,
+    publish_raw,
+)
 from tests.integration.process_support import eventually, resident, send_signal
 from tests.integration.test_node_nats import Side, over, run
 
@@ -364,6 +372,22 @@ def test_what_cannot_be_read_is_buried_at_once(broker: Broker, start: Start) -> 
     eventually(lambda: is_empty(broker.url))
     assert worker.works.seen == []
     assert len(stream_info(broker.url, DEAD)[1]) == 2
+
+
+def test_what_cannot_be_decoded_is_run_or_buried(broker: Broker, start: Start) -> None:
+    worker = start().ready()
+    eventually(lambda: worker.node.nats.desk._link)  # type: ignore[union-attr]
+    publish_raw(
+        broker.port,
+        headed(b"circuits._durable.workers.jobs.job", b"x\r\n\r\n", b'{"args": [1], "id": "a"}'),
+        b"PUB circuits._durable.workers.jobs.\xff 2\r\n{}\r\n",
+        b'PUB circuits._durable.workers.jobs.job 24\r\n{"args": [2], "id": "b"}\r\n',
+    )
+    eventually(lambda: len(worker.works.seen) == 2)
+    eventually(lambda: worker.journal.of("dead_letter"))
+    eventually(lambda: is_empty(broker.url))
+    assert [entry[:2] for entry in worker.works.seen] == [(1, 1), (2, 1)]
+    assert len(worker.journal.of("connected_to")) == 1
 
 
 def test_any_client_can_store_and_an_id_that_was_done_is_not_run_again(

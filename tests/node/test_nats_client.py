@@ -14,7 +14,14 @@ from nats.aio.subscription import Subscription
 from nats.aio.transport import TcpTransport
 from nats.errors import Error
 
-from circuits.node._nats_client import abandon, arrive, denial_in, server_name
+from circuits.node._nats_client import (
+    SturdyClient,
+    abandon,
+    arrive,
+    denial_in,
+    server_name,
+    when_deaf,
+)
 
 INFO = {"server_id": "NA", "version": "2.15.0", "headers": True, "max_payload": 1 << 20}
 
@@ -60,6 +67,10 @@ def test_the_client_has_the_names_that_are_used_of_it() -> None:
     assert isinstance(client._server_info, dict)
     assert hasattr(client, "_transport")
     assert hasattr(TcpTransport(), "_io_writer")  # type: ignore[no-untyped-call]
+    parameters = ["sid", "subject", "reply", "data", "headers"]
+    assert [*inspect.signature(client._process_msg).parameters] == parameters
+    assert inspect.iscoroutinefunction(client._process_msg)
+    assert client._reading_task is None
     # Documented, and meant to hand out what has come already before it ends.
     assert inspect.iscoroutinefunction(Subscription.drain)
 
@@ -152,3 +163,30 @@ def test_what_was_sent_has_arrived() -> None:
 
     received = asyncio.run(run())
     assert received.index(b"SUB news") < received.rindex(b"PING\r\n")
+
+
+def test_a_client_that_reads_no_more_is_noticed() -> None:
+    async def run() -> None:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"INFO " + json.dumps(INFO).encode() + b"\r\n")
+            while data := await reader.read(65536):
+                writer.write(b"PONG\r\n" * data.count(b"PING\r\n"))
+                if b"SUB" in data:
+                    writer.write(b"-ERR \r\n")  # which nats-py does not expect
+            writer.close()
+
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            client, deaf = SturdyClient(), asyncio.Event()
+            url = f"nats://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            await client.connect(url, allow_reconnect=False)
+            try:
+                when_deaf(client, deaf.set)
+                await asyncio.sleep(0)
+                assert not deaf.is_set()
+                await client.subscribe("news")
+                await asyncio.wait_for(deaf.wait(), 5)
+                assert client.is_connected  # as far as it knows
+            finally:
+                await client.close()
+
+    asyncio.run(run())

@@ -8,16 +8,55 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from typing import Any, Final
 
-if TYPE_CHECKING:
-    from nats.aio.client import Client
+from nats.aio.client import Client
 
-__all__ = ["Denial", "abandon", "arrive", "denial_in", "server_name"]
+__all__ = ["Denial", "SturdyClient", "abandon", "arrive", "denial_in", "server_name", "when_deaf"]
 
 #: Seconds that the end of a connection may take.
 _CLOSE_SECONDS: Final = 1.0
 _DENIAL: Final = re.compile(r'permissions violation for (publish|subscription) to "([^"]*)"', re.I)
+
+
+class SturdyClient(Client):
+    """One that reads on, whatever others have published.
+
+    A server passes on headers and subjects as they are. Where nats-py cannot decode them, it
+    stops reading for good, tells nobody, and keeps the connection.
+    """
+
+    async def _process_msg(
+        self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes
+    ) -> None:
+        try:
+            await super()._process_msg(sid, subject, reply, data, headers)
+        except Exception as problem:
+            await self._error_cb(ValueError(f"a message that cannot be read: {problem}"))
+            try:  # without its headers, and with a subject that is none of ours
+                readable = subject.decode("utf-8", "replace").encode()
+                await super()._process_msg(sid, readable, _decodable(reply), data, b"")
+            except Exception as trouble:
+                await self._error_cb(trouble)
+
+
+def _decodable(reply: bytes) -> bytes:
+    """Where to answer, if that can be said."""
+    return reply if reply.isascii() else b""
+
+
+def when_deaf(client: Client, callback: Callable[[], object]) -> None:
+    """Have a function called when a client, connected, reads no more, for whatever reason.
+
+    It has to be asked for: the client tells nobody if that was a mistake of its own, and its
+    ``flush`` asks the server for nothing then.
+    """
+    reading = client._reading_task
+    if reading is None:
+        callback()
+    else:
+        reading.add_done_callback(lambda _: callback())
 
 
 def server_name(client: Client) -> str | None:

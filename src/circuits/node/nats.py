@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from nats.aio.client import Client
 from nats.errors import AuthorizationError, Error, NoServersError
 
 from circuits.core import _clock
@@ -22,7 +21,7 @@ from ._asked import Outbox
 from ._desk import Desk
 from ._letters import Deliver, NatsHub
 from ._nats_asked import ALL, Broadcast, NatsAsked, Stored
-from ._nats_client import abandon, denial_in
+from ._nats_client import SturdyClient, abandon, denial_in, when_deaf
 from ._nats_link import NatsLink
 from ._nats_presence import Presence
 from ._party import Party
@@ -32,6 +31,8 @@ from .errors import Refused, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
+
+    from nats.aio.client import Client
 
     from circuits.core.events import BaseEvent
 
@@ -46,6 +47,8 @@ _FIRST_DELAY = 0.05
 _LAST_DELAY = 0.5
 _LAST_REFUSED_DELAY = 10.0
 _CONNECT_SECONDS = 5.0
+#: A connection that lasts shorter counts as an attempt that has failed.
+_STEADY_SECONDS = 1.0
 #: A server is asked for a sign of life so often, and has so long to give one.
 _PING_SECONDS = 2.0
 _PONG_SECONDS = 4.0
@@ -166,13 +169,16 @@ class Nats(Party):
             url = self._servers[number % len(self._servers)]
             number += 1
             lost = asyncio.Event()
-            client = Client()
+            client = SturdyClient()
             try:
                 await asyncio.wait_for(self._connect(client, url, lost), _CONNECT_SECONDS)
                 link = self._opening = NatsLink(self, client)
                 try:
                     is_ours = await self._open(link)
-                except BaseException:
+                    if lost.is_set():
+                        raise ConnectionError("the connection was lost")
+                except BaseException:  # perhaps when it was used already
+                    link.lost("the connection was lost")
                     link.writer.cancel()
                     raise
             except Exception as problem:  # of the server, the network, a file, a library
@@ -189,14 +195,20 @@ class Nats(Party):
             if not is_ours:
                 self._leave_name(link)
                 return
-            failures = refusals = 0
+            refusals = 0
             self._learn_servers(client)
+            began = _clock.now()
             await self._watch(link, lost)
             link.lost(link.reason if link.is_closed else "the connection was lost")
             link.writer.cancel()
             self.spawn(abandon(client))
             if self._task is not asyncio.current_task():
                 return
+            if _clock.now() - began >= _STEADY_SECONDS:
+                failures = 0
+            else:  # as good as none
+                failures += 1
+                await asyncio.sleep(_delay(failures, refusals))
 
     async def _connect(self, client: Client, url: str, lost: asyncio.Event) -> None:
         trouble: Exception | None = None
@@ -231,6 +243,7 @@ class Nats(Party):
             )
         except NoServersError:
             raise trouble or ConnectionError("no connection") from None
+        when_deaf(client, lost.set)
 
     def _log_failure(self, url: str, problem: BaseException) -> None:
         where = url.rpartition("@")[2]
