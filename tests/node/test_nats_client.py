@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import json
 import socket
 import threading
+from typing import Any
 
 import pytest
 from nats.aio.client import Client
@@ -22,6 +24,7 @@ from circuits.node._nats_client import (
     server_name,
     when_deaf,
 )
+from circuits.node._nats_writer import Writer
 
 INFO = {"server_id": "NA", "version": "2.15.0", "headers": True, "max_payload": 1 << 20}
 
@@ -104,20 +107,56 @@ def test_a_client_that_nobody_reads_from_is_ended(is_cancelled: bool) -> None:
             allow_reconnect=False,
             pending_size=1 << 30,
         )
+
+        async def take(message: object) -> None: ...
+
+        waiting = (await client.subscribe("news", cb=take))._wait_for_msgs_task
+        assert waiting is not None
         for _ in range(64):
             await client.publish("much", bytes(1 << 20))
         abandoning = asyncio.create_task(abandon(client))
         if is_cancelled:  # the application ends before the server has been waited for
             await asyncio.sleep(0)
             abandoning.cancel()
-        done, _ = await asyncio.wait([abandoning], timeout=5)
-        assert done
+        done, _ = await asyncio.wait([abandoning, waiting], timeout=5)
+        assert done == {abandoning, waiting}
 
     try:
         asyncio.run(body())
         assert server.is_closed()
     finally:
         server.close()
+
+
+@pytest.mark.parametrize("messages", [1, 3])
+def test_a_writer_that_is_cancelled_ends_although_the_client_goes_on(messages: int) -> None:
+    """nats-py takes a cancellation while it writes for its own, and returns."""
+
+    class Stalled:
+        is_connected = True
+        pending_data_size = 0
+        published = 0
+
+        async def publish(self, *args: object) -> None:
+            self.published += 1
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+
+    async def run() -> None:
+        client: Any = Stalled()
+        writer = Writer(client, lambda: None, lambda problem: None)
+        for _ in range(messages):
+            writer.publish("a", b"", "", None)
+        await asyncio.sleep(0.01)
+        writer.cancel()
+        done, _ = await asyncio.wait([writer._task], timeout=2)
+        while not writer._task.done():
+            writer._task.cancel()
+            await asyncio.sleep(0)
+        assert done
+        assert client.published == 1
+
+    asyncio.run(run())
 
 
 @pytest.mark.parametrize(

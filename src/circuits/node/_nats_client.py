@@ -79,12 +79,15 @@ async def abandon(client: Client) -> None:
     """Close a client, whatever state it is in, and whoever is cancelled meanwhile.
 
     Its own ``close`` waits until all is written, for ever if nobody reads. What is left of it then
-    is a socket, which only its transport can end.
+    are the tasks of its subscriptions, and a socket, which only its transport can end.
     """
     try:
         with contextlib.suppress(Exception):
             await asyncio.wait_for(client.close(), _CLOSE_SECONDS)
     finally:
+        for subscription in client._subs.values():
+            if subscription._wait_for_msgs_task is not None:
+                subscription._wait_for_msgs_task.cancel()
         transport: Any = client._transport
         writer = getattr(transport, "_io_writer", None)  # one over WebSockets has none
         if writer is not None:

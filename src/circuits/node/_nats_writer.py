@@ -45,7 +45,7 @@ class Writer:
         self._out: list[tuple[str, bytes, str, dict[str, str] | None]] = []
         self._bytes = 0
         self._wake = asyncio.Event()
-        self._is_slow = self._is_ending = False
+        self._is_slow = self._is_ending = self._is_over = False
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     def is_slow(self) -> bool:
@@ -71,15 +71,17 @@ class Writer:
             while self._out:
                 out, self._out, self._bytes = self._out, [], 0
                 for subject, data, reply, headers in out:
+                    if self._is_over:  # the client takes a cancellation for its own
+                        return
                     try:
                         await client.publish(subject, data, reply, headers)
                     except Exception as problem:  # whatever it thinks of a subject, or is closed
                         self._on_problem(problem)
-            while self._is_slow and client.is_connected and not self._is_ending:
+            while self._is_slow and client.is_connected and not (self._is_ending or self._is_over):
                 await asyncio.sleep(_LOOK_SECONDS)
                 if not self.is_slow():
                     self._on_ready()
-            if self._is_ending:
+            if self._is_ending or self._is_over:
                 return
 
     async def finish(self) -> None:
@@ -91,4 +93,5 @@ class Writer:
 
     def cancel(self) -> None:
         """Write no more."""
+        self._is_over = True
         self._task.cancel()
