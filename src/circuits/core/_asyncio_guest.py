@@ -72,7 +72,7 @@ class Guest(Runner, PollerFollower):
             self.stopped.set_result(None)
         engine.loop.sleep_in(self)
         wait = engine.loop.time_to_wait(-1)
-        if wait == 0 or worked:
+        if wait == 0 or worked or engine.loop.has_moved:  # by another thread, just now
             engine.loop.awake()
             self._call_later(0, False)
         elif wait > 0:
@@ -124,8 +124,11 @@ async def run_in_running_loop(manager: Manager) -> None:
             try:
                 await _wind_down(manager, guest)
             finally:
-                # What the session finds when it winds down must not block the loop.
-                manager._tree_engine.loop.holds.clear()
+                # What the session finds when it winds down must not block the loop, also when we
+                # were cancelled once more, and it is a lot.
+                engine = manager._tree_engine
+                engine.loop.holds.clear()
+                engine.tasks.cancel_all()
                 guest.leave()
 
 

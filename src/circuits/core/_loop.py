@@ -58,6 +58,7 @@ class Loop:
         latch: What it waits in where there is no poller.
         is_stopping: Whether what runs the tree has been stopped, and the end is awaited.
         next_run: What is called when the next run begins.
+        has_moved: Whether the run has gone on to the loop of another tree: do not wait here.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -78,6 +79,7 @@ class Loop:
         self.latch: Any = None
         self.is_stopping = False
         self.next_run: list[Callable[[], object]] = []
+        self.has_moved = False
         # The poller that waits for all; or whether ``generate_events`` is handled otherwise.
         self._version = -1
         self._poller: Any = None
@@ -99,7 +101,7 @@ class Loop:
     def enter(self, session: Session, manager: Manager) -> None:
         """Begin a run, in this thread."""
         self.session, self.runner = session, manager
-        self.is_stopping = False
+        self.is_stopping = self.has_moved = False
         if self.thread is None:
             self._queue.add_reasons(-1)
         self.thread = _thread.get_ident()
@@ -117,15 +119,24 @@ class Loop:
             self._queue.add_reasons(1)
         self.thread = None
 
-    def move_to(self, other: Loop) -> None:
-        """Move the run to the loop of another tree."""
+    def move_run(self, other: Loop) -> None:
+        """Move the run to the loop of another tree, with what it waits in and the loop of asyncio."""
         session, runner, turning = self.session, self.runner, self.turning
         if self.thread is not None and session is not None and runner is not None:
             thread = self.thread
+            self.has_moved = True
             self.leave()
             other.enter(session, runner)
             other.thread, other.turning = thread, turning
             other.is_stopping = not runner._running
+            other.host, self.host = self.host, None
+            other._first, self._first = self._first, None  # it may be about to wait there
+            # It may wait for the signals of the run, or for asyncio.
+            self.latch = other.latch = None
+
+    def move_to(self, other: Loop) -> None:
+        """Move everything to the loop of another tree."""
+        self.move_run(other)
         other.holds.update(self.holds)
         other.next_run.extend(self.next_run)
         other.wants_host = other.wants_host or self.wants_host
@@ -283,10 +294,13 @@ class Loop:
             if ready:
                 waiter.report(ready)
             return
-        if waiter is not self._signalled:
-            self._have_signals_end_it(waiter)
         engine, queue, tasks = self._engine, self._queue, self._tasks
         epoch = queue.epoch
+        # Behind that: another thread that ends the run here, or moves it, does both in this order.
+        if waiter is not self._signalled:
+            if self.has_moved:
+                return
+            self._have_signals_end_it(waiter)
         try:
             while True:
                 self._waiter = waiter  # self.sleep_in, and below self.awake, without the calls
@@ -330,7 +344,7 @@ class Loop:
         self._engine.root._tree_give_value(event)
         self._generating = event
         self.sleep_in(None)
-        if self._queue:
+        if self._queue or self.has_moved:
             event.reduce_time_left(0)
         try:
             routes = self._engine.route("generate_events", ("*",))

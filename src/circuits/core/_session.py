@@ -264,9 +264,10 @@ class Session:
         while manager._running:
             engine = manager._tree_engine
             loop = engine.loop
-            while manager._running and not loop.wants_host and engine.successor is None:
+            # Until the run moves to the loop of another tree.
+            while manager._running and not loop.wants_host and loop.runner is manager:
                 loop.turn(-1.0, True)
-            if loop.wants_host:
+            if loop.wants_host and loop.runner is manager:
                 engine.ensure_host(manager).run()
 
     def _wind_down(self) -> None:

@@ -217,18 +217,19 @@ class BaseComponent(Manager):
                     )
                 if check_singleton(self, parent):
                     raise SingletonError(self)
-            if before is not self:
-                self._tree_detach()
             try:
                 engine = parent._tree_live
             except AttributeError:
                 engine = parent._tree_engine
             own = getattr(self, "_tree_live", None)
             if own is not None:
-                if own.loop.thread is not None and engine.loop.thread is not None:
+                if own is not engine and engine.loop.thread is not None and self._tree_runs(own):
                     raise UnregistrableError(
                         f"{self!r} is running and cannot join {engine.root!r}, which runs too"
                     )
+            if before is not self:
+                self._tree_detach()
+                own = getattr(self, "_tree_live", None)
             parent._tree_births = self._tree_birth = parent._tree_births + 1
             self.parent = parent
             siblings = parent._tree_children
@@ -384,6 +385,16 @@ class BaseComponent(Manager):
         engine.tasks.cancel_of(nodes)
         for node in nodes:
             node._tree_left(engine)
+        if self._tree_runs(engine):  # it had joined while it ran
+            engine.loop.move_run(self._tree_engine.loop)
+            for node in nodes:
+                node._tree_joined()
+            engine.loop.wake()
+
+    def _tree_runs(self, engine: Engine) -> bool:
+        """Whether what runs the tree is here or below, and so would go on if this left."""
+        runner = engine.loop.runner
+        return runner is not None and is_below(runner, self)
 
     # -- introspection --
 
