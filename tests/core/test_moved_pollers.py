@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import gc
+import os
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from circuits import Component, Event, Manager, handler
-from circuits.core.pollers import Poller
+from circuits.core.pollers import BasePoller, Poller, Select
+from circuits.core.utils import findtype
 from circuits.net.events import Write
 from circuits.net.sockets import Pipe
 from circuits.testing import settle
@@ -144,3 +149,168 @@ def test_a_poller_is_closed_when_the_loop_lets_go_of_it(app_thread: Any) -> None
     assert poller._wake_up.number < 0
     poller.register(app)
     assert poller._polls
+
+
+def _pollers(app: Manager) -> list[BasePoller]:
+    found: list[BasePoller] = findtype(app, BasePoller, all=True)
+    return found
+
+
+def _joins_with_a_poller(app: Manager, name: str) -> Linked:
+    linked = Linked(name)
+    linked.flush()
+    assert _pollers(linked)
+    return linked.register(app)
+
+
+def test_a_tree_is_left_with_one_poller_however_many_join_it(running: App) -> None:
+    gc.collect()
+    before = len(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else 0
+    there = [_joins_with_a_poller(running, f"part{i}") for i in range(5)]
+    settle(running)
+    (poller,) = _pollers(running)
+    assert running._tree_engine.loop._poller is poller
+    assert all(part.is_alive() for part in there)
+    if before:
+        # One poller, which has two descriptors, and a pair of sockets each.
+        assert len(os.listdir("/proc/self/fd")) - before == 2 + 5 * 2
+
+
+def test_it_may_be_the_poller_of_who_was_there_first(running: App) -> None:
+    first = Component().register(running)
+    there = Linked("there").register(running)
+    settle(running)
+    joined = _joins_with_a_poller(first, "joined")
+    own = joined.near._poller
+    settle(running)
+    assert _pollers(running) == [own]
+    assert there.is_alive()
+    assert joined.is_alive()
+
+
+def test_who_goes_on_has_a_poller_again(running: App) -> None:
+    joined = _joins_with_a_poller(running, "joined")
+    other = _joins_with_a_poller(running, "other")
+    settle(running)
+    assert len(_pollers(running)) == 1
+    target = App()
+    with target.running():
+        for home in (target, running, target):
+            other.register(home)
+            assert other.is_alive()
+            assert joined.is_alive()
+            assert len(_pollers(running)) == len(_pollers(joined)) == 1
+        assert len(_pollers(target)) == 1
+
+
+def test_pollers_stay_that_the_application_has_registered(running: App) -> None:
+    chosen = Select().register(running)
+    joined = Linked("joined")
+    own = Select().register(joined)
+    joined.flush()
+    joined.register(running)
+    settle(running)
+    assert _pollers(running) == [chosen, own]
+    assert joined.near._poller is chosen
+
+
+class Watcher(Component):
+    """Uses the poller by itself, as components of an application may."""
+
+    channel = "watcher"
+
+    def init(self) -> None:
+        self.heard = 0
+        self.ours, self.theirs = socket.socketpair()
+        self._poller: Any = None
+
+    def watch(self) -> None:
+        self._poller = findtype(self.root, BasePoller)
+        self._poller.addReader(self, self.ours)
+
+    @handler("_read")
+    def _on_read(self, sock: Any) -> None:
+        self.heard += len(sock.recv(10))
+
+
+@pytest.fixture
+def watcher() -> Iterator[Watcher]:
+    found = Watcher()
+    yield found
+    found.ours.close()
+    found.theirs.close()
+
+
+def test_a_poller_stays_that_somebody_uses_by_himself(running: App, watcher: Watcher) -> None:
+    there = Linked("there").register(running)
+    settle(running)
+    linked = Linked("linked")
+    linked.flush()
+    watcher.register(linked).watch()
+    linked.register(running)
+    settle(running)
+    assert len(_pollers(running)) == 2
+    assert linked.near._poller is there.near._poller
+    watcher._poller.discard(watcher.ours)
+    Component().register(running)
+    running.fire(foo())
+    App().register(running)  # whatever makes the loop look again
+    settle(running)
+    assert len(_pollers(running)) == 1
+
+
+def test_a_poller_may_leave_that_a_component_calls_its_own(running: App, watcher: Watcher) -> None:
+    poller = Poller().register(running)
+    watcher.register(running).watch()
+    watcher.theirs.send(b"x")
+    running.tick(0.1)
+    assert watcher.heard == 1
+    poller.unregister()
+    settle(running)
+    running.fire(foo())
+    running.tick(0)
+    assert running.heard.is_set()
+
+
+def test_what_has_left_is_not_watched_by_the_old_tree(running: App) -> None:
+    keeper = Linked("keeper").register(running)
+    moved = Linked("moved").register(running)
+    assert moved.is_alive()
+    poller = keeper.near._poller
+    assert poller is not None
+    target = Manager()
+    moved.register(target)  # which nobody turns
+    moved.near.write(b"unread")
+    assert not set(poller._watches) & {moved.near._sock.fileno()}
+    assert not poller.block(0.0)
+    moved.register(running)  # and back, to the poller that it has never left
+    assert moved.is_alive()
+    assert moved.near._poller is poller
+
+
+def test_a_tree_that_has_not_looked_yet_need_not_let_go(app_thread: Any) -> None:
+    app, busy, target = App(), App(), App()
+    entered, release = threading.Event(), threading.Event()
+
+    def hold_up(self: App) -> None:
+        entered.set()
+        release.wait(10)
+
+    busy.addHandler(handler("hold_up")(hold_up))
+    linked = Linked("linked").register(app)
+    for each in (app, busy, target):
+        app_thread(each)
+        assert _hears(each)
+    poller: Any = linked.near._poller
+    busy.fire(Event.create("hold_up"))
+    assert entered.wait(10)
+    linked.register(busy)
+    assert _hears(app)
+    deadline = time.monotonic() + 10
+    while not poller._polls and time.monotonic() < deadline:
+        time.sleep(0.001)
+    linked.register(target)
+    assert poller._polls
+    release.set()
+    assert _hears(target)
+    assert _hears(busy)

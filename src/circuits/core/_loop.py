@@ -12,15 +12,17 @@ import _thread
 
 from . import _clock
 from ._latch import Latch
+from ._routing import TREE_LOCK
 from .events import GenerateEvents
 from .utils import flatten
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     from ._engine import Engine
+    from ._routing import Route
     from ._session import Session
     from .manager import Manager
 
@@ -263,22 +265,53 @@ class Loop:
 
     def _choose_waiter(self) -> None:
         """Find who handles ``generate_events``: a poller alone is asked without the event."""
-        self._version = self._routes.version
-        before, self._first = self._first, self.find_poller()
+        with TREE_LOCK:  # who takes a poller out from now on sees that we may wait in it
+            self._version = self._routes.version
+            before, self._first = self._first, self.find_poller()
+            routes = self._engine.route("generate_events", ("*",))
+            self._poller = self._first if len(routes) == 1 else None
+            self._generates = bool(routes)
         if before is not None and before is not self._first:
             self._lose_poller(before)
-        routes = self._engine.route("generate_events", ("*",))
-        owner = getattr(routes[0][0], "__self__", None) if len(routes) == 1 else None
-        self._poller = owner if is_poller(owner) else None
-        self._generates = bool(routes)
+        if self._first is not None and len(routes) > 1:
+            self._dismiss_pollers(routes)  # and choose again, when they are leaving
+
+    def may_wait_in(self, poller: Any) -> bool:
+        """Whether a poller is still there, which then stays open until it is let go."""
+        if poller is not self._first:
+            with TREE_LOCK:
+                if not is_poller(poller) or poller._tree_engine is not self._engine:
+                    return False
+                self._first = poller
+        return True
+
+    def uses(self, poller: Any) -> bool:
+        """Whether the loop waits in a poller, or may be about to; the caller holds TREE_LOCK."""
+        return poller is self._first
 
     def _lose_poller(self, poller: Any) -> None:
         """The poller of all has left, or another one comes first now: who used it goes over."""
         if not is_poller(poller):
             poller.let_go()
         for node in flatten(self._engine.root):
-            if getattr(node, "_poller", None) is poller:
-                node._find_poller()  # type: ignore[attr-defined]  # a PollerUser, which is above
+            # An application may have components with an attribute of that name.
+            if isinstance(node, PollerFollower) and node._poller is poller:
+                node._find_poller()
+
+    def _dismiss_pollers(self, routes: Iterable[Route]) -> None:
+        """Have the pollers leave that have come with others, which made them for themselves.
+
+        Only the first one is ever asked. One that an application has registered stays, and so does
+        one that somebody goes on using by himself.
+        """
+        for method, _, _ in routes:
+            poller: Any = getattr(method, "__self__", None)
+            if poller is self._first or not is_poller(poller) or not poller.is_made():
+                continue
+            self._lose_poller(poller)
+            if self._signalled is poller:
+                self._have_signals_end_it(self._first)
+            poller.leave_if_unused()
 
     def own_latch(self) -> Any:
         """What the loop waits in where there is no poller."""
@@ -370,6 +403,10 @@ class PollerFollower:
     _poller: Any = None
 
     # -- what a subclass provides --
+
+    def _find_poller(self) -> None:
+        """Look for the poller of the tree anew."""
+        raise NotImplementedError
 
     def _join_poller(self, poller: Any) -> None:
         """Have a poller watch."""

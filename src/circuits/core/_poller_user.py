@@ -10,6 +10,7 @@ from .pollers import BasePoller, Poller
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ._engine import Engine
     from .manager import Manager
 
 __all__ = ["PollerUser"]
@@ -22,6 +23,7 @@ class PollerUser(PollerFollower, Graceful):
     """
 
     _poller: BasePoller | None = None
+    _is_unwatched = False  # it has left its poller behind, and may come back to it
 
     # -- what a subclass provides, beside what a follower does --
 
@@ -31,6 +33,17 @@ class PollerUser(PollerFollower, Graceful):
     def _poller_failed(self, problem: OSError) -> None:
         """None could be made: the system has no descriptors left."""
         raise problem
+
+    # -- the tree --
+
+    def _tree_left(self, engine: Engine) -> None:
+        super()._tree_left(engine)
+        # Who comes back, or goes elsewhere, has its descriptors watched there. Those that the old
+        # tree went on watching would be ready in each of its turns, and nobody would read them.
+        poller = self._poller
+        if poller is not None and poller.root is not self.root:
+            self._is_unwatched = True
+            self._leave_poller(poller)
 
     # -- looking --
 
@@ -54,14 +67,21 @@ class PollerUser(PollerFollower, Graceful):
         if is_leaving(self):
             return
         found = self._tree_engine.loop.find_poller()
-        if before is not None and (found is before or (found is None and before.root is self.root)):
-            return
+        is_unwatched, self._is_unwatched = self._is_unwatched, False
+        if before is not None and not is_unwatched:
+            if found is before or (found is None and before.root is self.root):
+                return
         if found is None:
             try:
-                found = Poller().register(self)
+                found = Poller()
+                found._maker = self
+                found.register(self)
             except OSError as problem:
                 self._poller_failed(problem)
                 return
-        self._use_poller(found)
+        if found is before:
+            self._join_poller(found)
+        else:
+            self._use_poller(found)
         if before is None:
             self._poller_found()

@@ -137,6 +137,8 @@ class BasePoller(BaseComponent):
     _polls = False
     #: Whether it has joined a tree while the loop of another one still waits in it.
     _opens_later = False
+    #: The component that has made it, for itself and for whoever else in the tree needs one.
+    _maker: Any = None
 
     #: The bits in which :meth:`block` tells that a descriptor is writable or gone; that it is
     #: readable is always the first. They may be those of the kernel, which saves a translation.
@@ -205,12 +207,25 @@ class BasePoller(BaseComponent):
 
     def _tree_left(self, engine: Engine) -> None:
         self._opens_later = False
-        if engine.thread_is_ours():
+        if not self._polls:
+            return  # closed, or the loop of an earlier tree has not let go of it yet
+        if engine.thread_is_ours() or not engine.loop.uses(self):
             self._close()
         else:  # another thread waits in it, or is about to: it lets go when it looks again
             self._polls = False
             self.report = _report_nothing  # type: ignore[method-assign]  # checking costs more
             self.resume()
+
+    def is_made(self) -> bool:
+        """Whether a component has made it for want of another one, and is still above it."""
+        return self._maker is not None and self._maker is self.parent
+
+    def leave_if_unused(self) -> None:
+        """Leave the tree, unless it watches something for somebody."""
+        with TREE_LOCK:  # another thread may move it to where it is the only one
+            first = self._tree_engine.loop.find_poller()
+            if not (self._watches or self._callbacks or first is None or first is self):
+                self.unregister()
 
     def let_go(self) -> None:
         """The loop of a tree that another thread has taken us out of waits in us no more."""
@@ -323,9 +338,10 @@ class BasePoller(BaseComponent):
 
     @handler("generate_events", channel="*", priority=-9, filter=True)
     def _on_generate_events(self, event: GenerateEvents) -> bool | None:
-        if not self._polls:  # it has joined just now, and is about to be opened
-            return None
-        self._tree_engine.loop.wait_in(self, event.time_left)
+        engine = self._tree_engine
+        if not (self._polls and engine.thread_is_ours() and engine.loop.may_wait_in(self)):
+            return None  # it has joined just now, and is about to be opened; or it has just left
+        engine.loop.wait_in(self, event.time_left)
         return True
 
     def block(self, timeout: float) -> list[tuple[int, int]]:

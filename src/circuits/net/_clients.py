@@ -400,7 +400,7 @@ class Client(Endpoint):
 
     def _leave_poller(self, poller: Any) -> None:
         if self._attempt is not None:
-            for sock in self._attempt.racing:
+            for sock in list(self._attempt.racing):
                 poller.discard(sock)
         super()._leave_poller(poller)
 
