@@ -108,11 +108,12 @@ class Connection:
         at_end: The peer has finished writing.
         writer: What the kernel has not taken yet, or ``None`` if nothing.
         unfinished_reads: ``read`` events that are queued, or whose handlers are suspended.
+        is_ending: All that the peer has sent is done with, and the owner is about to be told.
     """
 
     __slots__ = (
         "_io", "_limits", "_owner", "_read_bytes", "at_end", "is_backlogged", "is_congested",
-        "is_held", "sock", "state", "tls", "unfinished_reads", "was_open", "writer",
+        "is_ending", "is_held", "sock", "state", "tls", "unfinished_reads", "was_open", "writer",
     )  # fmt: skip
 
     #: So that the engine may tell us about the end of an event: nobody gets its exceptions.
@@ -129,6 +130,7 @@ class Connection:
         self.state = state
         self.was_open = state is State.OPEN
         self.is_congested = self.is_held = self.is_backlogged = self.at_end = False
+        self.is_ending = False
         self.unfinished_reads = 0
 
     @property

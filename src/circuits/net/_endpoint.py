@@ -179,7 +179,7 @@ class Endpoint(PollerUser):
             connection.watch()
 
     def _leave_poller(self, poller: Any) -> None:
-        for connection in self._owned():
+        for connection in list(self._owned()):  # which another thread may open and close
             poller.discard(connection.sock)
 
     def _is_busy(self) -> bool:
@@ -195,6 +195,12 @@ class Endpoint(PollerUser):
         raise NotImplementedError
 
     # -- the life of the application and of the component --
+
+    def _tree_joined(self) -> None:
+        super()._tree_joined()
+        for connection in list(self._owned()):
+            if connection.is_ending:  # what was to tell us that has stayed in the tree before
+                self._reads_finished(connection, is_told=True)
 
     def _poller_failed(self, problem: OSError) -> None:
         sock = vars(self).get("_sock")
@@ -346,6 +352,7 @@ class Endpoint(PollerUser):
 
         Where an event has told that (``is_told``), others are told, too, and go on first.
         """
+        connection.is_ending = True
         if is_told:
             self.fire(EndOfInput(connection, _HOPS), self)
         else:
@@ -357,10 +364,12 @@ class Endpoint(PollerUser):
         if owner is not self:
             return
         if connection.unfinished_reads:
+            connection.is_ending = False
             return  # a protocol has not handed out all that was read: it is told again
         if hops and self._tree_engine.queue:
             self.fire(EndOfInput(connection, hops - 1), self)
         else:
+            connection.is_ending = False
             self._finish_input(connection)
 
     def _finish_input(self, connection: Connection) -> None:
