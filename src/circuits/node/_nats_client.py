@@ -27,11 +27,12 @@ class SturdyClient(Client):
     stops reading for good, tells nobody, and keeps the connection.
     """
 
+    # What another version hands over beside the data is none of our business.
     async def _process_msg(
-        self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes
+        self, sid: int, subject: bytes, reply: bytes, data: bytes, *others: Any
     ) -> None:
         try:
-            await super()._process_msg(sid, subject, reply, data, headers)
+            await super()._process_msg(sid, subject, reply, data, *others)
         except Exception as problem:
             await self._error_cb(ValueError(f"a message that cannot be read: {problem}"))
             try:  # without its headers, and with a subject that is none of ours
