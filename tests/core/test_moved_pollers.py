@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from circuits import Component, Event, Manager, handler
+from circuits.core._routing import TREE_LOCK
 from circuits.core.pollers import BasePoller, Poller, Select
 from circuits.core.utils import findtype
 from circuits.net.events import Write
@@ -314,3 +315,21 @@ def test_a_tree_that_has_not_looked_yet_need_not_let_go(app_thread: Any) -> None
     release.set()
     assert _hears(target)
     assert _hears(busy)
+
+
+def test_a_tree_that_had_a_poller_before_does_not_let_go_for_another_one(
+    running: App, app_thread: Any
+) -> None:
+    other = app_thread(App())
+    linked = Linked("linked").register(running)
+    assert linked.is_alive()
+    poller: Any = linked.near._poller
+    linked.register(other)
+    assert _hears(other)  # and waits in the poller
+    with TREE_LOCK:  # which the other loop needs to let go
+        linked.register(running)
+        running.tick(0)
+        assert not poller._polls
+    assert _hears(other)
+    assert linked.is_alive()
+    assert poller._polls

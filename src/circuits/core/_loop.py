@@ -132,7 +132,10 @@ class Loop:
             other.thread, other.turning = thread, turning
             other.is_stopping = not runner._running
             other.host, self.host = self.host, None
-            other._first, self._first = self._first, None  # it may be about to wait there
+            # It may be about to wait there.
+            other._first, self._first = self._first, None
+            if other._first is not None:
+                other._first.change_holder(self, other)
             # It may wait for the signals of the run, or for asyncio.
             self.latch = other.latch = None
 
@@ -292,7 +295,7 @@ class Loop:
     def _lose_poller(self, poller: Any) -> None:
         """The poller of all has left, or another one comes first now: who used it goes over."""
         if not is_poller(poller):
-            poller.let_go()
+            poller.let_go(self)
         for node in flatten(self._engine.root):
             # An application may have components with an attribute of that name.
             if isinstance(node, PollerFollower) and node._poller is poller:

@@ -137,6 +137,8 @@ class BasePoller(BaseComponent):
     _polls = False
     #: Whether it has joined a tree while the loop of another one still waits in it.
     _opens_later = False
+    #: The loop that may still wait in it, although its tree does not have it any more.
+    _holder: Any = None
     #: The component that has made it, for itself and for whoever else in the tree needs one.
     _maker: Any = None
 
@@ -213,6 +215,7 @@ class BasePoller(BaseComponent):
             self._close()
         else:  # another thread waits in it, or is about to: it lets go when it looks again
             self._polls = False
+            self._holder = engine.loop
             self.report = _report_nothing  # type: ignore[method-assign]  # checking costs more
             self.resume()
 
@@ -227,11 +230,18 @@ class BasePoller(BaseComponent):
             if not (self._watches or self._callbacks or first is None or first is self):
                 self.unregister()
 
-    def let_go(self) -> None:
+    def change_holder(self, loop: Any, other: Any) -> None:
+        """Another loop goes on for the one that may still wait in us; the caller holds TREE_LOCK."""
+        if self._holder is loop:
+            self._holder = other
+
+    def let_go(self, loop: Any) -> None:
         """The loop of a tree that another thread has taken us out of waits in us no more."""
         with TREE_LOCK:
-            if self._polls or self._wake_up.number < 0:
+            # It may be that of a tree before, while another one waits in us.
+            if self._holder is not loop or self._polls or self._wake_up.number < 0:
                 return
+            self._holder = None
             self._close()
             if not self._opens_later:
                 return
