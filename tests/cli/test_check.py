@@ -31,10 +31,8 @@ class Fine(Component):
 
 
 @pytest.fixture
-def application(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    (tmp_path / "checked_app.py").write_text(_APPLICATION)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "checked_app", raising=False)
+def application(modules: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (modules / "checked_app.py").write_text(_APPLICATION)
     hide_other_tests(monkeypatch, besides="checked_app")
     return "checked_app"
 

@@ -95,11 +95,9 @@ class App(Component):
 
 
 @pytest.fixture
-def application(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    (tmp_path / "graphed.py").write_text(_APP, encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "graphed", raising=False)
+def application(modules: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (modules / "graphed.py").write_text(_APP, encoding="utf-8")
+    monkeypatch.chdir(modules)
     return "graphed:App"
 
 
@@ -112,16 +110,15 @@ def test_graph_shows_a_tree(application: str, capsys: pytest.CaptureFixture[str]
 
 @pytest.mark.parametrize("name", ["check", "graph"])
 def test_an_application_that_fires_for_ever_is_looked_at(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    name: str, modules: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "endless_app.py").write_text(
+    (modules / "endless_app.py").write_text(
         "from circuits import Component, Event\n"
         "class again(Event): pass\n"
         "class Endless(Component):\n"
         "    def init(self): self.fire(again())\n"
         "    def again(self): self.fire(again())\n"
     )
-    monkeypatch.syspath_prepend(str(tmp_path))
     hide_other_tests(monkeypatch, besides=__name__)
     main([name, "endless_app:Endless"])
     assert "Traceback" not in capsys.readouterr().err

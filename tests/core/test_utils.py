@@ -105,25 +105,15 @@ def test_findroot() -> None:
     assert findroot(two) is findroot(one) is findroot(root) is root
 
 
-@pytest.fixture
-def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    return tmp_path
-
-
 def test_safeimport_imports_and_reloads(modules: Path) -> None:
     (modules / "si_one.py").write_text("value = 1\n")
-    try:
-        module = safeimport("si_one")
-        assert module is not None
-        assert module.value == 1
-        (modules / "si_one.py").write_text("value = 2\n")
-        again = safeimport("si_one")
-        assert again is module
-        assert again.value == 2
-    finally:
-        sys.modules.pop("si_one", None)
+    module = safeimport("si_one")
+    assert module is not None
+    assert module.value == 1
+    (modules / "si_one.py").write_text("value = 2\n")
+    again = safeimport("si_one")
+    assert again is module
+    assert again.value == 2
 
 
 @pytest.mark.parametrize("source", ["1 / 0", "syntax error here", "import si_no_such_module"])
@@ -141,9 +131,6 @@ def test_safeimport_of_nothing() -> None:
 
 def test_safeimport_gives_nothing_when_a_reload_fails(modules: Path) -> None:
     (modules / "si_two.py").write_text("value = 1\n")
-    try:
-        assert safeimport("si_two") is not None
-        (modules / "si_two.py").write_text("1 / 0 # longer than before\n")
-        assert safeimport("si_two") is None
-    finally:
-        sys.modules.pop("si_two", None)
+    assert safeimport("si_two") is not None
+    (modules / "si_two.py").write_text("1 / 0 # longer than before\n")
+    assert safeimport("si_two") is None
