@@ -45,6 +45,9 @@ _NAMES = [
 #: next to each other, and a call takes none.
 _BESIDE = {"pushed", "owed", "fired_error"}
 _TARGETS = [path for path in _PATHS if path not in _BESIDE]
+#: Methods that are resumed by the clock, which goes before the handlers that have a step in each turn.
+_SLEEPING = {"coroutine", "refusing"}
+_STEPPED = {"look", "call"}
 _CHATTER = st.lists(
     st.tuples(
         st.integers(0, 1),
@@ -141,10 +144,14 @@ def _play(
     assert not program.faults
     # A client that has ended is sent nothing behind its answer, if its end is read before that; and when
     # it is read compared to the turns of a handler, is nothing that the order of events says. Nor whose
-    # turn is first among handlers of several requests.
-    is_racing = any(how == "more" for _, _, how in chatter) and (
-        waiting or any(end in SUSPENDING for *_, end, _ in handlers)
+    # turn is first among handlers of several requests, or of a handler and a page that both go on later: how
+    # many events each takes until something is written decides.
+    ends = {end for *_, end, _ in handlers}
+    is_racing = any(how == "more" for _, _, how in chatter) and bool(
+        waiting or ends.intersection(SUSPENDING)
     )
+    if ends & _STEPPED and any(target in _SLEEPING for _, target, _ in chatter):
+        is_racing = True
     for which, data in enumerate(received):
         if which in ended or is_racing:
             received[which] = _MARKS.sub(b"", data)
