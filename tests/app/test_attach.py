@@ -201,9 +201,26 @@ def test_a_slow_reader_costs_no_memory(app: Any, connect: Callable[[], Peer]) ->
 
 def test_more_than_a_few_are_sent_away(app: Any, connect: Callable[[], Peer]) -> None:
     peers = [connect() for _ in range(17)]
-    for peer in peers:
-        peer.messages(0.1)
+    told = [peer.messages(0.1) for peer in peers]
+    assert told == [[]] * 16 + [[{"type": "refused", "reason": "16 others are looking already"}]]
     assert [peer.is_over for peer in peers] == [False] * 16 + [True]
+
+
+def test_who_asks_for_nothing_makes_room_for_others(app: Any, connect: Callable[[], Peer]) -> None:
+    asks, *silent = [connect() for _ in range(16)]
+    asks.send({})
+    silent[0].send(b"{")
+    for peer in silent:
+        [message] = peer.messages(10)
+        assert message == {"type": "refused", "reason": "nothing was asked for in 10 seconds"}
+        peer.messages()
+        assert peer.is_over
+    silent[0].close()
+    assert asks.messages(1)
+    assert not asks.is_over
+    late = connect()
+    late.send({})
+    assert late.messages()
 
 
 def test_the_application_may_keep_payloads_to_itself(tmp_path: Path) -> None:

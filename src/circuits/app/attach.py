@@ -26,6 +26,8 @@ __all__ = ["Attach", "socket_folder", "socket_path"]
 
 #: How long the line may be that a client begins with.
 _REQUEST_BYTES: Final = 64 * 1024
+#: How long it has to send it, in seconds, and how many may look at a time.
+_REQUEST_SECONDS: Final = 10.0
 _CLIENTS: Final = 16
 
 #: How often there is news, in seconds, at most and at least.
@@ -78,9 +80,13 @@ class _Client:
         self._line = b""
         self._inspection: Inspection | None = None
         self._seconds = 1.0
-        self._appointment: Appointment | None = None
+        schedule = attach._tree_engine.schedule
+        self._appointment: Appointment = schedule.call_in(_REQUEST_SECONDS, self._be_late)
         self._wants_state = True
         self.is_slow = False
+
+    def _be_late(self) -> None:
+        self.refuse(f"nothing was asked for in {_REQUEST_SECONDS:g} seconds")
 
     def receive(self, data: bytes) -> None:
         """The first line says what is wanted; what follows is ignored."""
@@ -91,16 +97,17 @@ class _Client:
         if end:
             self._begin(line)
         elif len(line) > _REQUEST_BYTES:
-            self._refuse(f"the request is longer than {_REQUEST_BYTES} bytes")
+            self.refuse(f"the request is longer than {_REQUEST_BYTES} bytes")
 
     def _begin(self, line: bytes) -> None:
         try:
             asked = json.loads(line)
             self._inspection = self._inspection_for(asked)
         except (ValueError, TypeError, RecursionError) as problem:
-            self._refuse(str(problem))
+            self.refuse(str(problem))
             return
         self._line = b""
+        self._appointment.cancel()
         self._inspection.open(self._attach)
         self._inspection.errors.extend(self._attach._errors.errors)
         self._send(self._inspection.greeting())
@@ -128,7 +135,10 @@ class _Client:
         hidden = [self._attach.channel]
         return Inspection(limit, payloads=payloads, hidden=hidden, **lists)
 
-    def _refuse(self, reason: str) -> None:
+    def refuse(self, reason: str) -> None:
+        """Tell why, and hang up."""
+        self.end()
+        self._attach._clients.pop(self._sock, None)  # what it sends now is not for anybody
         self._send([{"type": "refused", "reason": reason}])
         self._attach.fire(Close(self._sock), self._attach.server)
 
@@ -152,8 +162,7 @@ class _Client:
 
     def end(self) -> None:
         """It has gone."""
-        if self._appointment is not None:
-            self._appointment.cancel()
+        self._appointment.cancel()
         if self._inspection is not None:
             self._inspection.leave()
             self._inspection = None
@@ -214,10 +223,11 @@ class Attach(BaseComponent):
 
     @handler("connect")
     def _on_connect(self, sock: Any, *peer: Any) -> None:
+        client = _Client(self, sock)
         if len(self._clients) >= _CLIENTS:
-            self.fire(Close(sock), self.server)
+            client.refuse(f"{_CLIENTS} others are looking already")
         else:
-            self._clients[sock] = _Client(self, sock)
+            self._clients[sock] = client
 
     @handler("read")
     def _on_read(self, sock: Any, data: bytes) -> None:
