@@ -706,14 +706,18 @@ def test_chunks_are_the_same_however_they_are_written_and_cut(
         assert received == b"".join([chunk for chunk, _, _ in chunks[:malformed]])
 
 
-@pytest.mark.parametrize("chunk", [b"1\r\na\r\n", b"0001\r\na\r\n", b"1;b\r\na\r\n"])
+@pytest.mark.parametrize(
+    "chunk", [b"1\r\na\r\n", b"0001\r\na\r\n", b"1;b\r\na\r\n", b"1\r\na\r\n01;b\r\na\r\n"]
+)
 def test_tiny_chunks_cost_little(chunk: bytes) -> None:
     """What a chunk costs is held by the budgets; here, that not each of them is a message."""
     count = 64 * 1024 // len(chunk)
     decoder = RequestDecoder()
     decoder.receive_data(CHUNK_HEAD + chunk * count + b"0\r\n\r\n")
     messages = drain(decoder)
-    assert b"".join([part.data for part in messages if isinstance(part, Data)]) == b"a" * count
+    received = b"".join([part.data for part in messages if isinstance(part, Data)])
+    count *= chunk.count(b"a")
+    assert received == b"a" * count
     assert len(messages) < count / 200
 
 
@@ -759,6 +763,28 @@ def test_limit_of_all_extensions() -> None:
     chunk = b"1;123456789\r\nx\r\n"
     assert at_limit(CHUNK_HEAD + chunk * 10 + b"0\r\n\r\n", limits)
     assert not at_limit(CHUNK_HEAD + chunk * 11 + b"0\r\n\r\n", limits)
+
+
+@pytest.mark.parametrize("length", [1, 32, 33])
+def test_limit_of_all_extensions_of_many_tiny_chunks(length: int) -> None:
+    limits = Limits(chunk_extension_bytes=600 * (1 + length))
+    chunk = b"1;" + b"x" * length + b"\r\na\r\n"
+    decoder = RequestDecoder(limits)
+    decoder.receive_data(CHUNK_HEAD + chunk * 601 + b"0\r\n\r\n")
+    received = b""
+    with pytest.raises(RemoteProtocolError, match="chunk extensions over"):
+        while (message := decoder.next_message()) is not None:
+            received += message.data if isinstance(message, Data) else b""
+    assert received == b"a" * 600
+
+
+@pytest.mark.parametrize("line_bytes", [20, 52, 53])
+def test_limit_of_a_line_among_many_tiny_chunks(line_bytes: int) -> None:
+    limits = Limits(chunk_line_bytes=line_bytes)
+    chunk = b"1;" + b"x" * 10 + b"\r\na\r\n"
+    for length, fits in ((line_bytes - 2, True), (line_bytes - 1, False)):
+        long = b"1;" + b"x" * length + b"\r\na\r\n"
+        assert at_limit(CHUNK_HEAD + chunk * 300 + long + b"0\r\n\r\n", limits) is fits
 
 
 def test_limits_of_trailers() -> None:

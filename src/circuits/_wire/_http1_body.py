@@ -18,6 +18,7 @@ from circuits._wire._http1_messages import Limits, RemoteProtocolError
 from circuits._wire.buffer import ReceiveBuffer
 
 _TOKEN: Final = TOKEN.pattern
+_TOKEN_CHARACTER: Final = _TOKEN.rstrip("+")
 _QUOTED: Final = r'"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*+"'
 _CHUNK_LINE: Final = re.compile(
     r"([0-9A-Fa-f]{1,16})"
@@ -34,7 +35,14 @@ _TINY_CHUNKS: Final = re.compile(_TINY_CHUNK, re.DOTALL)
 _JOINED_CHUNKS: Final = 256
 #: So many of the tiny ones are joined at a time: one has often been read before.
 _RUN: Final = _JOINED_CHUNKS - 1
-_TINY_RUN: Final = re.compile(rb"(?:%b){4,%d}+" % (_TINY_CHUNK, _RUN), re.DOTALL)
+_TINY_RUN: Final = re.compile(rb"(?:%b){32,%d}+" % (_TINY_CHUNK, _RUN), re.DOTALL)
+#: The same with or without extensions, and how long the line of such a one is at most.
+_EXTENDED_CHUNK: Final = _TINY_CHUNK.replace(
+    rb"\r\n(", rb"(;%b{1,32}+)?+\r\n(" % _TOKEN_CHARACTER.encode()
+)
+_EXTENDED_CHUNKS: Final = re.compile(_EXTENDED_CHUNK, re.DOTALL)
+_EXTENDED_RUN: Final = re.compile(rb"(?:%b){4,%d}+" % (_EXTENDED_CHUNK, _RUN), re.DOTALL)
+_EXTENDED_LINE: Final = 16 + 33 + 4
 #: What small chunks are told by: to look there takes a fraction of reading a number.
 _SMALL_SIZES: Final = {b"%x" % size: size for size in range(1, 17)}
 _NOT_IN_TRAILERS: Final = frozenset(["content-length", "transfer-encoding", "host"])
@@ -173,6 +181,11 @@ class ChunkedBody:
                 joined = len(found)
                 left -= len(tiny)
                 position = run.end()
+        elif wanted >= _RUN:
+            joined, tiny, position = self._read_extended(data, position, left)
+            if joined:
+                parts.append(tiny)
+                left -= len(tiny)
         # The others, and what must be looked at more closely.
         match, length = _BETWEEN_CHUNKS.match, len(data)
         while joined < wanted:
@@ -200,6 +213,27 @@ class ChunkedBody:
         self._received = most - left
         buffer.skip(position - buffer.start)
         return joined
+
+    def _read_extended(
+        self, data: bytes | bytearray, position: int, left: int
+    ) -> tuple[int, bytes, int]:
+        """Read tiny chunks of which some have extensions, unless that exceeds a limit.
+
+        Returns:
+            How many there were, what they held, and where they end.
+        """
+        limits = self._limits
+        run = _EXTENDED_RUN.match(data, position)
+        if run is None or limits.chunk_line_bytes < _EXTENDED_LINE:
+            return 0, b"", position
+        found = _EXTENDED_CHUNKS.findall(data, position, run.end())
+        pieces = list(chain.from_iterable(found))
+        tiny, extensions = b"".join(pieces[1::2]), b"".join(pieces[::2])
+        extension_bytes = self._extension_bytes + len(extensions)
+        if len(tiny) > left or extension_bytes > limits.chunk_extension_bytes:
+            return 0, b"", position
+        self._extension_bytes = extension_bytes
+        return len(found), tiny, run.end()
 
     def _refuse(self, what: str) -> RemoteProtocolError:
         return RemoteProtocolError(self._blame, what)
