@@ -187,7 +187,7 @@ DIFFERENCES: list[Difference] = [
     Difference(
         "http-requests",
         "httptools",
-        r"otherwise: body|waits there|refused there: .*",
+        r"otherwise: body|waits (here|there)|refused there: .*",
         "it leaves the content of a request for an upgrade to its caller, and that of CONNECT",
         lambda data: re.search(rb"(?i)upgrade|CONNECT", data),
     ),
@@ -238,6 +238,13 @@ DIFFERENCES: list[Difference] = [
         r"refused there: Data after `Connection: close`",
         "an interim response does not end the connection, whatever it says: the final one follows",
         lambda data: re.search(rb" 1[0-9][0-9]", data),
+    ),
+    Difference(
+        "http-responses",
+        "h11",
+        r"refused there: Got data when expecting EOF",
+        "RFC 9112, 9.3: a connection of HTTP/1.0 persists if both say so; it ends all of them",
+        lambda data: re.search(rb"(?i)HTTP/1\.0.*keep-alive", data, re.DOTALL),
     ),
     # -- HTTP: what is sent --
     Difference(

@@ -274,7 +274,9 @@ _WAYS = [(1, 2048), (16384, 16384), (1 << 30, 16384)]
 
 def is_slow(target: Target, grown: Growing) -> str | None:
     """Whether the time is more than linear, and how."""
-    for step, size in _WAYS:
+    for step, least in _WAYS:
+        # Of a shorter one, what is around would be the most, and the longer one not eight times as long.
+        size = max(least, 2 * (len(grown.begin) + len(grown.end)))
         short, long = grown.of(size), grown.of(8 * size)
         first = second = 0.0
         for _ in range(4):  # a busy machine is slow at times
